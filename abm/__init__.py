@@ -1,0 +1,66 @@
+"""Evenfall: residential EV fleets on a real distribution feeder, agent by agent, minute by minute.
+
+Public names; they are imported when first used, so that `evenfall --help` need not wait for
+pandapower and Mesa.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from abm.agents import EV, GridAgent, HomeEnergyManager, ResidentialParkingZone
+    from abm.errors import EvenfallError, InputError, Problem
+    from abm.fleet import Fleet, Mode
+    from abm.model import V2GModel
+    from abm.results import Results
+    from abm.scenario import Scenario
+    from abm.signals import Broadcast
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Broadcast": "abm.signals",
+    "EV": "abm.agents",
+    "EvenfallError": "abm.errors",
+    "Fleet": "abm.fleet",
+    "GridAgent": "abm.agents",
+    "HomeEnergyManager": "abm.agents",
+    "InputError": "abm.errors",
+    "Mode": "abm.fleet",
+    "Problem": "abm.errors",
+    "ResidentialParkingZone": "abm.agents",
+    "Results": "abm.results",
+    "Scenario": "abm.scenario",
+    "V2GModel": "abm.model",
+}
+
+__all__ = [
+    "EV",
+    "Broadcast",
+    "EvenfallError",
+    "Fleet",
+    "GridAgent",
+    "HomeEnergyManager",
+    "InputError",
+    "Mode",
+    "Problem",
+    "ResidentialParkingZone",
+    "Results",
+    "Scenario",
+    "V2GModel",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'abm' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

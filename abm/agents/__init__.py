@@ -1,0 +1,8 @@
+"""The Mesa agents: EV, ResidentialParkingZone, HomeEnergyManager, GridAgent."""
+
+from abm.agents.ev import EV
+from abm.agents.grid import GridAgent
+from abm.agents.home import HomeEnergyManager
+from abm.agents.rpz import ResidentialParkingZone
+
+__all__ = ["EV", "GridAgent", "HomeEnergyManager", "ResidentialParkingZone"]

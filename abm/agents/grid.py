@@ -1,0 +1,98 @@
+"""The grid agent: solves the feeder every hour and broadcasts what the hour brings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import mesa
+import numpy as np
+
+from abm.grid import Feeder, PowerFlow, Solver
+from abm.signals import Broadcast, base_load
+
+if TYPE_CHECKING:
+    from abm.model import V2GModel
+
+
+class GridAgent(mesa.Agent):
+    """The distribution feeder and its operator.
+
+    Every hour it solves the AC load flow, eqs. (10), (11), for the mean powers of the hour that
+    ended, so that energy is kept, and broadcasts the base demand and the headroom of the hour that
+    begins with the EV demand, losses and voltages of the one that ended.
+
+    base_p_mw, base_q_mvar: load without EVs, shape (24, n_bus), by clock hour.
+    flows: the load flows of the hours that ended; n_feeders rows each.
+    """
+
+    model: V2GModel
+
+    def __init__(self, model: V2GModel, feeder: Feeder, solver: Solver) -> None:
+        super().__init__(model)
+        scenario = model.scenario
+        self.feeder, self.solver = feeder, solver
+        profile = scenario.inputs.profile
+        column = {name: i for i, name in enumerate(profile.classes)}
+        of_bus = np.array([column[name] for name in feeder.class_names], dtype=np.int64)
+        of_bus = of_bus[feeder.bus_class]
+        scale = scenario.load.scale
+        self.base_p_mw = base_load(feeder.p_mw, of_bus, profile.multiplier, scale)
+        self.base_q_mvar = base_load(feeder.q_mvar, of_bus, profile.multiplier, scale)
+        self.base_mw = self.base_p_mw.sum(axis=1)
+        self.price = scenario.inputs.tariff.price
+        self.sale_ratio = scenario.tariff.sale_ratio
+        self.limit_mw = np.full(model.fleet.n_feeders, scenario.grid.demand_limit_mw)
+        self.flows: list[PowerFlow] = []
+
+    def clock_hour(self, hour: int) -> int:
+        """Hour on the clock, 0-23, of an hour of the horizon."""
+        return (self.model.start_hour + hour) % 24
+
+    def on_the_hour(self) -> None:
+        """Close the hour that ended, if any, and broadcast for the one that begins, if any."""
+        hour = int(self.model.env.now) // 3600
+        if hour > 0:
+            self._close(hour - 1)
+        if not self.model.clock.finished:
+            self.model.broadcast = self.compose(hour)
+
+    def compose(self, hour: int) -> Broadcast:
+        """The broadcast at the beginning of an hour."""
+        model, clock_hour = self.model, self.clock_hour(hour)
+        demand = np.full(model.fleet.n_feeders, self.base_mw[clock_hour])
+        if self.flows:
+            last = self.flows[-1]
+            ev_mw = model.recorder.ev_mw[hour - 1]
+            loss_mw, min_vm_pu = last.loss_mw, last.vm_pu.min(axis=1)
+        else:
+            ev_mw = loss_mw = min_vm_pu = np.full(model.fleet.n_feeders, np.nan)
+        return Broadcast(
+            hour=hour,
+            clock_hour=clock_hour,
+            price=float(self.price[clock_hour]),
+            demand_mw=demand,
+            limit_mw=self.limit_mw,
+            headroom_mw=self.limit_mw - demand,
+            ev_mw=ev_mw,
+            loss_mw=loss_mw,
+            min_vm_pu=min_vm_pu,
+            feeder=model.fleet.feeder,
+        )
+
+    def _close(self, hour: int) -> None:
+        model, clock_hour = self.model, self.clock_hour(hour)
+        n_feeders, n_zones = model.fleet.n_feeders, model.fleet.n_zones
+        zone_mw = model.recorder.close_hour(hour).reshape(n_feeders, n_zones)
+        p_mw = np.repeat(self.base_p_mw[clock_hour][None, :], n_feeders, axis=0)
+        p_mw[:, self.feeder.zone_bus] += zone_mw
+        q_mvar = np.repeat(self.base_q_mvar[clock_hour][None, :], n_feeders, axis=0)
+        self.flows.append(self.solver.solve(p_mw, q_mvar))
+        model.fleet.book_hour(float(self.price[clock_hour]), self.sale_ratio)
+
+    def __str__(self) -> str:
+        broadcast = self.model.broadcast
+        return (
+            f"Feeder {self.feeder.name} at {broadcast.clock_hour}:00: base demand "
+            f"{broadcast.demand_mw[0]:.3f} MW, limit {broadcast.limit_mw[0]:.3f} MW, "
+            f"headroom {broadcast.headroom_mw[0]:+.3f} MW"
+        )

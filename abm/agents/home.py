@@ -1,0 +1,49 @@
+"""The home energy management agent: applies the switching rule every minute."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import mesa
+import numpy as np
+
+from abm.control import Rule
+from abm.fleet import ModeArray
+
+if TYPE_CHECKING:
+    from abm.agents.ev import EV
+    from abm.model import V2GModel
+
+
+class HomeEnergyManager(mesa.Agent):
+    """One agent for all homes: each step asks the rule, then the EVs with a will of their own.
+
+    rule: the scenario's switching rule. own_minds: EVs whose class overrides `decide`.
+    request: mode asked for by each EV in this step, what it cannot do taken out.
+    """
+
+    model: V2GModel
+
+    def __init__(self, model: V2GModel, rule: Rule) -> None:
+        super().__init__(model)
+        self.rule = rule
+        self.own_minds: list[EV] = []
+        self.request: ModeArray = np.zeros(model.fleet.n, dtype=np.int8)
+
+    def apply_rule(self) -> None:
+        """S_EVMS of this step, eq. (13), for every EV that is plugged in."""
+        fleet = self.model.fleet
+        fleet.assess()
+        asked = self.rule.decide(fleet, self.model.broadcast, self.model.minute)
+        self.request = fleet.possible(np.asarray(asked))
+        if self.own_minds:
+            self._ask_own_minds()
+
+    def _ask_own_minds(self) -> None:
+        fleet = self.model.fleet
+        asked = self.request.copy()
+        for ev in self.own_minds:
+            if fleet.plugged[ev.row]:
+                asked[ev.row] = int(ev.decide())
+        fleet.assess()  # a decision may have written to the EV's attributes
+        self.request = fleet.possible(asked)

@@ -1,0 +1,86 @@
+"""The residential parking zone as a Mesa agent: aggregates its EVs and admits their requests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import mesa
+from mesa.agent import AgentSet
+
+from abm.control import Admission
+
+if TYPE_CHECKING:
+    from abm.agents.ev import EV
+    from abm.model import V2GModel
+
+
+class ResidentialParkingZone(mesa.Agent):
+    """One RPZ: the aggregator of the EVs at one bus.
+
+    number: zone as in the paper, from 1. feeder: copy of the feeder, from 0. bus: paper's number of
+    the bus it is connected to.
+    """
+
+    model: V2GModel
+
+    def __init__(self, model: V2GModel, number: int, feeder: int, bus: int) -> None:
+        super().__init__(model)
+        self.number, self.feeder, self.bus = number, feeder, bus
+        self.cell = feeder * model.fleet.n_zones + number - 1
+        rows = (model.fleet.cell == self.cell).nonzero()[0]
+        self.rows = slice(int(rows[0]), int(rows[-1]) + 1) if len(rows) else slice(0, 0)
+
+    @classmethod
+    def admit(cls, model: V2GModel, admission: Admission) -> None:
+        """Admit the requests of all zones at once, each within its share of the headroom.
+
+        One call for all, since zone by zone each minute would be fifty times as slow.
+        """
+        fleet, request = model.fleet, model.home.request
+        model.granted = admission.admit(fleet, request, model.broadcast, model.minute)
+
+    @property
+    def evs(self) -> AgentSet[EV]:
+        """Its EVs."""
+        fleet = self.model.fleet
+        mine = [self.model.evs[int(i)] for i in fleet.source[self.rows]]
+        return AgentSet(mine, random=self.model.random)
+
+    @property
+    def plugged(self) -> int:
+        """Number of EVs plugged in."""
+        return int(self.model.fleet.plugged_count[self.cell])
+
+    @property
+    def waiting(self) -> int:
+        """Number of EVs that asked to charge in this step and were not admitted."""
+        request, mode = self.model.home.request[self.rows], self.model.fleet.mode[self.rows]
+        return int(((request > 0) & (mode <= 0)).sum())
+
+    @property
+    def p_kw(self) -> float:
+        """Power of this step, kW; positive = charging."""
+        return float(self.model.fleet.p_kw[self.rows].sum())
+
+    @property
+    def admitted_kw(self) -> float:
+        """Ratings of the chargers in use: what it takes of the feeder's headroom, kW."""
+        fleet = self.model.fleet
+        return float(fleet.p_max_kw[self.rows][fleet.mode[self.rows] > 0].sum())
+
+    @property
+    def charged_kwh(self) -> float:
+        """Energy its EVs have drawn so far, kWh."""
+        return float(self.model.fleet.charged_kwh[self.rows].sum())
+
+    @property
+    def discharged_kwh(self) -> float:
+        """Energy its EVs have supplied so far, kWh."""
+        return float(self.model.fleet.discharged_kwh[self.rows].sum())
+
+    def __str__(self) -> str:
+        where = f" of feeder {self.feeder}" if self.model.fleet.n_feeders > 1 else ""
+        return (
+            f"RPZ {self.number}{where} on bus N{self.bus}: {self.plugged} EVs plugged in, "
+            f"{self.p_kw:+.1f} kW, {self.waiting} waiting"
+        )

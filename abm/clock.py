@@ -1,0 +1,134 @@
+"""The clock: one SimPy environment and the order of things within one step.
+
+SimPy's heap orders events by (time, priority, creation). Its Timeout always has the same priority,
+so events of ours carry their phase as the priority: whatever order the processes were created in,
+a step goes DEPART -> ARRIVE -> GRID -> HEM -> RPZ -> CHARGE -> RECORD. A user's own process with
+plain timeouts acts before DEPART. SimPy's time is whole seconds from the start of the horizon, so
+that no rounding can change an order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+import simpy
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+class Phase(IntEnum):
+    """The order within a step. Above SimPy's URGENT (0) and NORMAL (1)."""
+
+    DEPART = 10
+    ARRIVE = 11
+    GRID = 12
+    HEM = 13
+    RPZ = 14
+    CHARGE = 15
+    RECORD = 16
+
+
+class PhaseEvent(simpy.Event):
+    """An event at a time and in a phase of it.
+
+    ValueError when the time lies in the past.
+    """
+
+    def __init__(self, env: simpy.Environment, at_s: int, phase: Phase) -> None:
+        super().__init__(env)
+        if at_s < env.now:
+            raise ValueError(f"{at_s} s is before now, {env.now} s")
+        self._ok = True
+        self._value = None
+        env.schedule(self, priority=phase, delay=at_s - env.now)  # type: ignore[arg-type]
+
+
+class Clock:
+    """Steps, hours and minutes of one horizon, and the processes that walk them.
+
+    step_s: length of a step, s. n_steps, n_hours: of the horizon.
+    """
+
+    def __init__(self, hours: int, step_s: int) -> None:
+        self.env = simpy.Environment()
+        self.step_s = step_s
+        self.steps_per_hour = 3600 // step_s
+        self.n_hours = hours
+        self.n_steps = hours * self.steps_per_hour
+        self.horizon_s = hours * 3600
+
+    @property
+    def minute(self) -> float:
+        """Minutes since the start of the horizon."""
+        return float(self.env.now) / 60.0
+
+    @property
+    def step(self) -> int:
+        """Index of the step that begins now."""
+        return int(self.env.now) // self.step_s
+
+    @property
+    def finished(self) -> bool:
+        """Whether the horizon has been walked through."""
+        return int(self.env.now) >= self.horizon_s
+
+    def every_step(self, phase: Phase, action: Callable[[], None]) -> None:
+        """Do `action` in `phase` of every step."""
+        self.env.process(self._repeat(self.step_s, self.horizon_s, phase, action))
+
+    def every_hour(self, phase: Phase, action: Callable[[], None]) -> None:
+        """Do `action` in `phase` on every hour, the end of the horizon included."""
+        self.env.process(self._repeat(3600, self.horizon_s + 1, phase, action))
+
+    def cohort(
+        self, phase: Phase, steps: FloatArray, rows: IntArray, action: Callable[[IntArray], None]
+    ) -> None:
+        """Do `action(rows)` in `phase` for all the rows whose step, a whole number, has come.
+
+        One process walks the sorted steps; steps beyond the horizon never come.
+        """
+        if len(rows):
+            self.env.process(self._walk(phase, steps.astype(np.int64), rows, action))
+
+    def once(self, phase: Phase, step: int, action: Callable[[], None]) -> None:
+        """Do `action` in `phase` of one step, of the present one at the earliest."""
+        at_s = max(step * self.step_s, int(self.env.now))
+        if at_s <= self.horizon_s:
+            self.env.process(self._repeat(1, at_s + 1, phase, action, first_s=at_s))
+
+    def advance(self) -> None:
+        """Walk through one step; the last one also closes the horizon."""
+        self.env.run(until=int(self.env.now) + self.step_s)
+        if self.finished:
+            # Departures and the last hour belong to the end of the horizon; an event in its last
+            # phase ends the run even where a user's process goes on for ever.
+            self.env.run(until=PhaseEvent(self.env, self.horizon_s, Phase.RECORD))
+
+    def _repeat(
+        self,
+        interval_s: int,
+        end_s: int,
+        phase: Phase,
+        action: Callable[[], None],
+        first_s: int = 0,
+    ) -> Generator[PhaseEvent, Any, None]:
+        for at_s in range(first_s, end_s, interval_s):
+            yield PhaseEvent(self.env, at_s, phase)
+            action()
+
+    def _walk(
+        self, phase: Phase, steps: IntArray, rows: IntArray, action: Callable[[IntArray], None]
+    ) -> Generator[PhaseEvent, Any, None]:
+        order = np.argsort(steps, kind="stable")
+        in_time, first = np.unique(steps[order], return_index=True)
+        for step, cohort in zip(in_time, np.split(rows[order], first[1:]), strict=True):
+            at_s = int(step) * self.step_s
+            if at_s > self.horizon_s:
+                return
+            yield PhaseEvent(self.env, at_s, phase)
+            action(cohort)

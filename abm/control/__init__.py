@@ -1,0 +1,27 @@
+"""Rules and admissions, and the registry that names them."""
+
+from abm.control.admission import (
+    Admission,
+    AllAtOnce,
+    BelowLimit,
+    FirstCome,
+    LeastLaxity,
+    split_by_largest_remainder,
+)
+from abm.control.registry import make_admission, make_rule, resolve_strategy
+from abm.control.rules import Eq13, G2VOnly, Rule
+
+__all__ = [
+    "Admission",
+    "AllAtOnce",
+    "BelowLimit",
+    "Eq13",
+    "FirstCome",
+    "G2VOnly",
+    "LeastLaxity",
+    "Rule",
+    "make_admission",
+    "make_rule",
+    "resolve_strategy",
+    "split_by_largest_remainder",
+]

@@ -1,0 +1,183 @@
+"""Admission: which of the EVs' requests an RPZ serves in this minute.
+
+An admission is any object with `admit`. Requests to discharge pass all of these, since the paper's
+rule asks for all that the EVs can give. Power is in kW at the grid side; an EV counts with its full
+rating, also in the minute in which it needs less.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from abm.fleet import Fleet, Mode, ModeArray
+from abm.fleet.equations import BoolArray, FloatArray
+from abm.fleet.stays import IntArray
+from abm.signals import Broadcast
+
+EPS_KW = 1e-6
+
+
+class Admission(Protocol):
+    """What the RPZs apply to the requests of their EVs."""
+
+    def admit(
+        self, fleet: Fleet, request: ModeArray, broadcast: Broadcast, minute: float
+    ) -> ModeArray:
+        """Mode granted to each EV, shape (n_evs,), given what each asks for and can do."""
+
+
+class AllAtOnce:
+    """Every request is served."""
+
+    def admit(
+        self, fleet: Fleet, request: ModeArray, broadcast: Broadcast, minute: float
+    ) -> ModeArray:
+        """The requests as they are."""
+        return request
+
+
+class BelowLimit:
+    """Charging is served while the broadcast demand is below the limit: each home for itself."""
+
+    def admit(
+        self, fleet: Fleet, request: ModeArray, broadcast: Broadcast, minute: float
+    ) -> ModeArray:
+        """The requests, without charging on feeders at or above their limit."""
+        closed = broadcast.at_or_above_limit
+        if not closed.any():
+            return request
+        held_back = np.logical_and(request > 0, broadcast.to_evs(closed))
+        return np.where(held_back, np.int8(Mode.IDLE), request)
+
+
+class FirstCome:
+    """Charging within the broadcast headroom, first come first served.
+
+    Who charges keeps charging as long as there is room. The room is split over the RPZs by their
+    waiting EVs, in whole chargers by largest remainder; what differing ratings leave over goes to
+    the next in line on the feeder.
+    """
+
+    def admit(
+        self, fleet: Fleet, request: ModeArray, broadcast: Broadcast, minute: float
+    ) -> ModeArray:
+        """Grant charging up to the headroom, and every discharge."""
+        wants = request > 0
+        if not wants.any():
+            return request
+        room_kw = np.maximum(broadcast.headroom_mw, 0.0) * 1e3
+        keeps = np.logical_and(wants, fleet.mode > 0)
+        used_kw = fleet.by_feeder(np.where(keeps, fleet.p_max_kw, 0.0))
+        served = keeps
+        if (used_kw > room_kw + EPS_KW).any():
+            served = fill(fleet, keeps, room_kw)
+            used_kw = fleet.by_feeder(np.where(served, fleet.p_max_kw, 0.0))
+        waits = np.logical_and(wants, ~keeps)
+        if waits.any():
+            served = np.logical_or(served, fill(fleet, waits, room_kw - used_kw))
+        return served.view(np.int8) - (request < 0).view(np.int8)
+
+
+class LeastLaxity:
+    """Charging within the broadcast headroom, the EV with least slack first.
+
+    With `guarantee`, an EV that could no longer reach its goal if it waited, or went on
+    discharging, for another step charges in any case, also beyond the headroom.
+    """
+
+    def __init__(self, guarantee: bool = False) -> None:
+        self.guarantee = guarantee
+
+    def admit(
+        self, fleet: Fleet, request: ModeArray, broadcast: Broadcast, minute: float
+    ) -> ModeArray:
+        """Grant charging up to the headroom by least laxity, and discharge where slack allows."""
+        room_kw = np.maximum(broadcast.headroom_mw, 0.0) * 1e3
+        laxity = fleet.laxity_min(minute)
+        if self.guarantee:
+            must = self._out_of_slack(fleet, request, laxity)
+            request = np.where(must, fleet.can_charge.view(np.int8), request)
+            must &= fleet.can_charge
+        rows = np.flatnonzero(request > 0)
+        if not len(rows):
+            return request
+        rows = rows[np.lexsort((rows, laxity[rows], fleet.feeder[rows]))]
+        served = np.zeros(fleet.n, dtype=np.bool_)
+        total_kw = _running_total(fleet.p_max_kw[rows], fleet.feeder[rows])
+        served[rows] = total_kw <= room_kw[fleet.feeder[rows]] + EPS_KW
+        if self.guarantee:
+            served |= must
+        return served.view(np.int8) - (request < 0).view(np.int8)
+
+    @staticmethod
+    def _out_of_slack(fleet: Fleet, request: ModeArray, laxity: FloatArray) -> BoolArray:
+        """EVs that charging from the next step on would no longer bring to their goal."""
+        step_min = fleet.step_h * 60.0
+        spent = np.full(fleet.n, step_min)
+        if not fleet.as_printed:
+            # What is discharged in this step has to be charged again, eqs. (1), (15).
+            back = fleet.p_discharge_kw / (fleet.efficiency**2 * fleet.p_max_kw)
+            spent += np.where(request < 0, step_min * back, 0.0)
+        waits_or_gives = np.logical_or(fleet.can_charge, request < 0)
+        return np.logical_and(waits_or_gives, laxity < spent - 1e-9)
+
+
+def fill(fleet: Fleet, candidates: BoolArray, room_kw: FloatArray) -> BoolArray:
+    """Which candidates fit into room_kw (n_feeders,), first come first served, fair over zones.
+
+    Each feeder's room, in whole chargers of its largest candidate rating, is split over its zones
+    by largest remainder of their candidates; each zone serves in order of arrival up to its share;
+    what is left of the room goes to the next by arrival on the whole feeder.
+    """
+    served = np.zeros(fleet.n, dtype=np.bool_)
+    rows = np.flatnonzero(candidates)
+    if not len(rows) or not (room_kw >= fleet.p_max_kw[rows].min() - EPS_KW).any():
+        return served
+    n_cells = fleet.n_feeders * fleet.n_zones
+    rows = rows[np.lexsort((fleet.arrival_min[rows], fleet.cell[rows]))]
+    rating, cell, feeder = fleet.p_max_kw[rows], fleet.cell[rows], fleet.feeder[rows]
+    unit_kw = np.zeros(fleet.n_feeders)
+    np.maximum.at(unit_kw, feeder, rating)
+    unit_kw[unit_kw == 0.0] = 1.0  # a feeder without candidates has nothing to divide
+    chargers = np.floor(np.maximum(room_kw, 0.0) / unit_kw + EPS_KW).astype(np.int64)
+    waiting = np.bincount(cell, minlength=n_cells).reshape(fleet.n_feeders, fleet.n_zones)
+    share = split_by_largest_remainder(chargers, waiting)
+    share_kw = (share * unit_kw[:, None]).reshape(n_cells)
+    fits = _running_total(rating, cell) <= share_kw[cell] + EPS_KW
+    served[rows[fits]] = True
+
+    rest = rows[~fits]
+    if len(rest):
+        left_kw = room_kw - fleet.by_feeder(np.where(served, fleet.p_max_kw, 0.0))
+        if (left_kw[fleet.feeder[rest]] >= fleet.p_max_kw[rest] - EPS_KW).any():
+            rest = rest[np.lexsort((rest, fleet.arrival_min[rest], fleet.feeder[rest]))]
+            total_kw = _running_total(fleet.p_max_kw[rest], fleet.feeder[rest])
+            served[rest[total_kw <= left_kw[fleet.feeder[rest]] + EPS_KW]] = True
+    return served
+
+
+def split_by_largest_remainder(chargers: IntArray, waiting: IntArray) -> IntArray:
+    """Split chargers (n_feeders,) over zones in proportion to waiting (n_feeders, n_zones).
+
+    Whole numbers that add up to min(chargers, all waiting); ties go to the lower zone. No zone gets
+    more than it has waiting.
+    """
+    total = waiting.sum(axis=1)
+    chargers = np.minimum(chargers, total)
+    quota = waiting * (chargers / np.maximum(total, 1))[:, None]
+    share = np.floor(quota + 1e-9).astype(np.int64)
+    missing = chargers - share.sum(axis=1)
+    by_remainder = np.argsort(-(quota - share), axis=1, kind="stable")
+    rank = np.argsort(by_remainder, axis=1, kind="stable")
+    extra: IntArray = (rank < missing[:, None]).astype(np.int64)
+    return np.asarray(share + extra, dtype=np.int64)
+
+
+def _running_total(values: FloatArray, group: IntArray) -> FloatArray:
+    """Running total of values within each group; rows are sorted by group."""
+    total = np.cumsum(values)
+    first = np.flatnonzero(np.concatenate(([True], group[1:] != group[:-1])))
+    before = np.concatenate(([0.0], total[first[1:] - 1]))
+    return np.asarray(total - np.repeat(before, np.diff(np.concatenate((first, [len(group)])))))

@@ -1,0 +1,91 @@
+"""From names in a scenario to the rule and the admission that run."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+from abm.control.admission import Admission, AllAtOnce, BelowLimit, FirstCome, LeastLaxity
+from abm.control.rules import Eq13, G2VOnly, Rule
+from abm.errors import InputError, Problem
+from abm.scenario import Scenario
+from abm.scenario.names import STRATEGIES, NamedStrategy
+
+RULE_CLASSES: Mapping[str, Callable[..., Rule]] = {"g2v_only": G2VOnly, "eq13": Eq13}
+ADMISSION_CLASSES: Mapping[str, Callable[..., Admission]] = {
+    "all_at_once": AllAtOnce,
+    "below_limit": BelowLimit,
+    "first_come": FirstCome,
+    "least_laxity": LeastLaxity,
+}
+
+
+def resolve_strategy(scenario: Scenario) -> NamedStrategy:
+    """The scenario's strategy as rule and admission with their options."""
+    strategy = scenario.strategy
+    if isinstance(strategy, str):
+        return STRATEGIES[strategy]
+    return NamedStrategy(
+        strategy.rule,
+        strategy.admission,
+        "given in the scenario",
+        rule_options=strategy.rule_options,
+        admission_options=strategy.admission_options,
+    )
+
+
+def make_rule(scenario: Scenario) -> Rule:
+    """The scenario's switching rule. Raises InputError when it cannot be made."""
+    strategy = resolve_strategy(scenario)
+    return cast(
+        Rule,
+        _make("rule", "decide", strategy.rule, RULE_CLASSES, strategy.rule_options, scenario),
+    )
+
+
+def make_admission(scenario: Scenario) -> Admission:
+    """The scenario's admission. Raises InputError when it cannot be made."""
+    strategy = resolve_strategy(scenario)
+    options = strategy.admission_options
+    return cast(
+        Admission,
+        _make("admission", "admit", strategy.admission, ADMISSION_CLASSES, options, scenario),
+    )
+
+
+def _make(
+    kind: str,
+    method: str,
+    name: str,
+    known: Mapping[str, Callable[..., object]],
+    options: Mapping[str, Any],
+    scenario: Scenario,
+) -> object:
+    section = getattr(scenario, name, None) if name in known else None
+    arguments = {**(section.model_dump() if section is not None else {}), **options}
+    factory = known[name] if name in known else _import(kind, name)
+    try:
+        made = factory(**arguments)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            [Problem(f"strategy.{kind}_options", repr(dict(options)), f"{name}: {error}")]
+        ) from error
+    if not callable(getattr(made, method, None)):
+        raise InputError(
+            [Problem(f"strategy.{kind}", name, f"a class with a method {method}(...)")]
+        )
+    return made
+
+
+def _import(kind: str, name: str) -> Callable[..., object]:
+    module_name, _, class_name = name.partition(":")
+    try:
+        found = getattr(importlib.import_module(module_name), class_name)
+    except (ImportError, AttributeError) as error:
+        raise InputError(
+            [Problem(f"strategy.{kind}", name, f"a class that can be imported: {error}")]
+        ) from error
+    if not callable(found):
+        raise InputError([Problem(f"strategy.{kind}", name, "a class")])
+    return cast(Callable[..., object], found)

@@ -1,0 +1,82 @@
+"""Switching rules: which mode each EV asks for, minute by minute.
+
+A rule is any object with `decide`; it sees the whole fleet and answers for all EVs at once. What an
+EV cannot do (not plugged in, nothing to charge, nothing to give) is taken out afterwards, so a rule
+need not look.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from abm.fleet import Fleet, Mode
+from abm.signals import Broadcast
+
+
+class Rule(Protocol):
+    """What the home energy manager applies."""
+
+    def decide(
+        self, fleet: Fleet, broadcast: Broadcast, minute: float
+    ) -> NDArray[np.signedinteger]:
+        """Mode asked for by each EV: an integer array that broadcasts to (n_evs,), see `Mode`.
+
+        minute: minutes from the start of the horizon at which the step begins.
+        """
+
+
+class G2VOnly:
+    """Charge whenever plugged in, never discharge: eqs. (1)-(8)."""
+
+    def decide(
+        self, fleet: Fleet, broadcast: Broadcast, minute: float
+    ) -> NDArray[np.signedinteger]:
+        """G2V for every EV."""
+        return np.array([Mode.G2V], dtype=np.int8)
+
+
+class Eq13:
+    """The paper's switching rule S_EVMS, eq. (13).
+
+    V2G while the broadcast demand is at or above the limit (`v2g_when`) and the SoC is above the
+    threshold; G2V at the threshold and, with `charge_above_threshold`, also above it whenever the
+    EV is not to discharge. With `one_discharge_per_stay` an EV that has begun to charge does not
+    discharge again, T = T_dg + T_cg of eq. (14).
+    """
+
+    def __init__(
+        self,
+        v2g_when: Literal["at_or_above_limit", "below_limit", "always"] = "at_or_above_limit",
+        one_discharge_per_stay: bool = True,
+        charge_above_threshold: bool = True,
+    ) -> None:
+        if v2g_when not in ("at_or_above_limit", "below_limit", "always"):
+            raise ValueError(f"v2g_when = {v2g_when!r}: at_or_above_limit, below_limit or always")
+        self.v2g_when = v2g_when
+        self.one_discharge_per_stay = one_discharge_per_stay
+        self.charge_above_threshold = charge_above_threshold
+
+    def decide(
+        self, fleet: Fleet, broadcast: Broadcast, minute: float
+    ) -> NDArray[np.signedinteger]:
+        """V2G, G2V or IDLE for every EV."""
+        if self.v2g_when == "always":
+            told_to_discharge = np.ones(1, dtype=np.bool_)
+        elif self.v2g_when == "below_limit":
+            told_to_discharge = ~broadcast.at_or_above_limit
+        else:
+            told_to_discharge = broadcast.at_or_above_limit
+        if not told_to_discharge.any() and self.charge_above_threshold:
+            return np.array([Mode.G2V], dtype=np.int8)
+        v2g = np.logical_and(broadcast.to_evs(told_to_discharge), fleet.can_discharge)
+        if self.one_discharge_per_stay:
+            v2g &= ~fleet.has_charged
+        if self.charge_above_threshold:
+            g2v = ~v2g
+        else:
+            g2v = ~v2g & (fleet.has_charged | ~fleet.can_discharge)
+        asked: NDArray[np.int8] = g2v.view(np.int8) - v2g.view(np.int8)
+        return asked

@@ -1,0 +1,252 @@
+"""The fleet as columns: one row per EV, one call per minute for all of them.
+
+Rows are sorted by feeder, zone and arrival (ties by the EV's own figures), so that a zone is one
+slice, first come is first row, and the order of a session file changes nothing but names.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from abm.fleet.economics import purchase_cost, sale_revenue
+from abm.fleet.equations import BoolArray, FloatArray, required_soc
+from abm.fleet.stays import IntArray, Stays
+from abm.scenario.schema import Requirement
+
+ModeArray = NDArray[np.int8]
+
+# Energies below this are rounding, not a wish to charge.
+EPS_KWH = 1e-9
+
+
+class Mode(IntEnum):
+    """What an EV asks for or does: V2G (-1), IDLE (0), G2V (1)."""
+
+    V2G = -1
+    IDLE = 0
+    G2V = 1
+
+
+class GroupSums:
+    """Sums over consecutive groups of rows; groups may be empty.
+
+    starts: first row of each of n_groups groups, rows being sorted by group.
+    """
+
+    def __init__(self, group: IntArray, n_groups: int) -> None:
+        counts = np.bincount(group, minlength=n_groups)
+        self.filled: BoolArray = counts > 0
+        self.all_filled = bool(self.filled.all())
+        self.starts: IntArray = np.concatenate(([0], np.cumsum(counts)[:-1]))[self.filled]
+        self.n_groups = n_groups
+
+    def __call__(self, values: FloatArray, out: FloatArray | None = None) -> FloatArray:
+        """Values (n,) -> sums (n_groups,)."""
+        if out is None:
+            out = np.zeros(self.n_groups)
+        if not len(self.starts):
+            out[:] = 0.0
+        elif self.all_filled:
+            np.add.reduceat(values, self.starts, out=out)
+        else:
+            out[:] = 0.0
+            out[self.filled] = np.add.reduceat(values, self.starts)
+        return out
+
+
+class Fleet:
+    """State of all EVs, arrays of shape (n,); see `Stays` for the columns that come from there.
+
+    cell: feeder x n_zones + zone. soc_min: V2G threshold. soc: now, NaN before arrival.
+    soc_goal: SoC that charging goes to. plugged: between arrival and departure. has_charged: has
+    begun to charge in this stay. mode: what it does in this minute (`Mode`). p_kw: mean power of
+    this minute at the grid side, positive = charging. window_h: hours of this step in which it is
+    plugged in. need_kwh, surplus_kwh: battery-side energy up to soc_goal, down to soc_min.
+    can_charge, can_discharge: plugged in with need, with surplus. charged_kwh, discharged_kwh: grid
+    side, so far. purchase_usd, sale_usd: so far. soc_departure: NaN until departure.
+    """
+
+    def __init__(
+        self,
+        stays: Stays,
+        n_zones: int,
+        n_feeders: int,
+        soc_min: float,
+        requirement: Requirement,
+        step_h: float,
+    ) -> None:
+        n = len(stays)
+        order = np.lexsort(
+            (
+                stays.efficiency,
+                stays.p_discharge_kw,
+                stays.p_max_kw,
+                stays.soc_target,
+                stays.capacity_kwh,
+                stays.soc_arrival,
+                stays.departure_min,
+                stays.arrival_min,
+                stays.zone,
+                stays.feeder,
+            )
+        )
+        self.n, self.n_zones, self.n_feeders = n, n_zones, n_feeders
+        self.step_h = step_h
+        # source[row]: index in the table of stays; row_of[index]: the way back.
+        self.source: IntArray = order
+        self.row_of: IntArray = np.argsort(order)
+        self.ev_id = tuple(stays.ev_id[i] for i in order)
+        self.feeder: IntArray = stays.feeder[order]
+        self.zone: IntArray = stays.zone[order]
+        self.cell: IntArray = self.feeder * n_zones + self.zone
+        self.arrival_min: FloatArray = stays.arrival_min[order].astype(np.float64)
+        self.departure_min: FloatArray = stays.departure_min[order].astype(np.float64)
+        self.capacity_kwh: FloatArray = stays.capacity_kwh[order]
+        self.soc_arrival: FloatArray = stays.soc_arrival[order]
+        self.soc_target: FloatArray = stays.soc_target[order]
+        self.p_max_kw: FloatArray = stays.p_max_kw[order]
+        self.p_discharge_kw: FloatArray = stays.p_discharge_kw[order]
+        self.efficiency: FloatArray = stays.efficiency[order]
+        self.soc_min: FloatArray = np.full(n, soc_min)
+        self.soc_required: FloatArray = required_soc(
+            self.soc_target, self.soc_arrival, requirement.factor
+        )
+        self.as_printed = requirement.kind == "as_printed"
+        self.factor = requirement.factor
+
+        self.soc: FloatArray = np.full(n, np.nan)
+        self.soc_goal: FloatArray = self.soc_target.copy()
+        self.soc_departure: FloatArray = np.full(n, np.nan)
+        self.plugged: BoolArray = np.zeros(n, dtype=np.bool_)
+        self.has_charged: BoolArray = np.zeros(n, dtype=np.bool_)
+        self.can_charge: BoolArray = np.zeros(n, dtype=np.bool_)
+        self.can_discharge: BoolArray = np.zeros(n, dtype=np.bool_)
+        self.mode: ModeArray = np.zeros(n, dtype=np.int8)
+        self.need_kwh: FloatArray = np.zeros(n)
+        self.surplus_kwh: FloatArray = np.zeros(n)
+        self.window_h: FloatArray = np.full(n, step_h)
+        self.p_kw: FloatArray = np.zeros(n)
+        self.charged_kwh: FloatArray = np.zeros(n)
+        self.discharged_kwh: FloatArray = np.zeros(n)
+        self.purchase_usd: FloatArray = np.zeros(n)
+        self.sale_usd: FloatArray = np.zeros(n)
+        self.plugged_count: IntArray = np.zeros(n_feeders * n_zones, dtype=np.int64)
+        self.n_plugged = 0
+        self.by_cell = GroupSums(self.cell, n_feeders * n_zones)
+        self.by_feeder = GroupSums(self.feeder, n_feeders)
+        self._booked_charged = np.zeros(n)
+        self._booked_discharged = np.zeros(n)
+
+    # --- plugging in and out -------------------------------------------------------------------
+
+    def plug_in(self, rows: IntArray, step_start_min: float) -> None:
+        """Start the stays of `rows` in the step that begins."""
+        self.soc[rows] = self.soc_arrival[rows]
+        self.plugged[rows] = True
+        self.has_charged[rows] = False
+        self.mode[rows] = Mode.IDLE
+        np.add.at(self.plugged_count, self.cell[rows], 1)
+        self.n_plugged += len(rows)
+        self.fit_window(rows, step_start_min)
+
+    def fit_window(self, rows: IntArray, step_start_min: float) -> None:
+        """How much of the step that begins `rows` are plugged in, arrival to departure."""
+        begin = np.maximum(self.arrival_min[rows], step_start_min)
+        end = np.minimum(self.departure_min[rows], step_start_min + self.step_h * 60.0)
+        self.window_h[rows] = np.clip((end - begin) / 60.0, 0.0, self.step_h)
+
+    def unplug(self, rows: IntArray) -> None:
+        """End the stays of `rows` and book the SoC they leave with."""
+        self.soc_departure[rows] = self.soc[rows]
+        self.plugged[rows] = False
+        self.can_charge[rows] = False
+        self.can_discharge[rows] = False
+        self.mode[rows] = Mode.IDLE
+        self.p_kw[rows] = 0.0
+        np.subtract.at(self.plugged_count, self.cell[rows], 1)
+        self.n_plugged -= len(rows)
+
+    def retarget(self, row: int) -> None:
+        """The SoC wanted by one EV has changed: what it has to charge follows, eq. (3)."""
+        self.soc_required[row] = required_soc(
+            self.soc_target[row], self.soc_arrival[row], self.factor
+        )
+        if not self.as_printed:
+            self.soc_goal[row] = self.soc_target[row]
+
+    # --- the minute ----------------------------------------------------------------------------
+
+    def assess(self) -> None:
+        """Energy each EV still needs and could give: need_kwh, surplus_kwh, can_*.
+
+        As printed, eqs. (3), (16), charging adds soc_required to the SoC it starts from; that is
+        the SoC of now for an EV that has not begun.
+        """
+        if self.as_printed:
+            start = np.add(self.soc, self.soc_required)
+            np.copyto(self.soc_goal, start, where=~self.has_charged)
+        need, surplus = self.need_kwh, self.surplus_kwh
+        np.subtract(self.soc_goal, self.soc, out=need)
+        np.multiply(need, self.capacity_kwh, out=need)
+        np.greater(need, EPS_KWH, out=self.can_charge)
+        np.logical_and(self.can_charge, self.plugged, out=self.can_charge)
+        np.subtract(self.soc, self.soc_min, out=surplus)
+        np.multiply(surplus, self.capacity_kwh, out=surplus)
+        np.greater(surplus, EPS_KWH, out=self.can_discharge)
+        np.logical_and(self.can_discharge, self.plugged, out=self.can_discharge)
+
+    def possible(self, asked: ModeArray) -> ModeArray:
+        """`asked` where the EV can do it, IDLE elsewhere."""
+        charge = np.logical_and(asked > 0, self.can_charge)
+        discharge = np.logical_and(asked < 0, self.can_discharge)
+        return charge.view(np.int8) - discharge.view(np.int8)
+
+    def charging_minutes_left(self) -> FloatArray:
+        """Minutes of charging at full rating that the need would take, eq. (1); not below 0."""
+        minutes = 60.0 * self.need_kwh / (self.p_max_kw * self.efficiency)
+        return np.maximum(minutes, 0.0)
+
+    def laxity_min(self, minute: float) -> FloatArray:
+        """Slack: minutes until departure less the minutes of charging still needed."""
+        now = np.maximum(self.arrival_min, minute)
+        return self.departure_min - now - self.charging_minutes_left()
+
+    def exchange(self, mode: ModeArray) -> tuple[FloatArray, FloatArray]:
+        """Move the energy of one step; returns grid-side kWh charged and discharged, both >= 0.
+
+        The battery gains e x efficiency and loses e / efficiency. The rating limits the grid side;
+        in the step that reaches a bound the energy is what just reaches it.
+        """
+        charging, discharging = mode > 0, mode < 0
+        e_in = np.minimum(self.need_kwh / self.efficiency, self.p_max_kw * self.window_h)
+        e_in = np.where(charging, e_in, 0.0)
+        e_out = np.minimum(self.surplus_kwh * self.efficiency, self.p_discharge_kw * self.window_h)
+        e_out = np.where(discharging, e_out, 0.0)
+        gain = e_in * self.efficiency
+        gain -= e_out / self.efficiency
+        gain /= self.capacity_kwh
+        self.soc += gain
+        # The last digit must not push the SoC across the bound that was just reached.
+        np.minimum(self.soc, self.soc_goal, out=self.soc, where=charging)
+        np.maximum(self.soc, self.soc_min, out=self.soc, where=discharging)
+        np.logical_or(self.has_charged, charging, out=self.has_charged)
+        self.charged_kwh += e_in
+        self.discharged_kwh += e_out
+        np.subtract(e_in, e_out, out=self.p_kw)
+        self.p_kw /= self.step_h
+        self.mode = mode
+        return e_in, e_out
+
+    def book_hour(self, price: float, sale_ratio: float) -> None:
+        """Put the energy since the last call on the owners' bills, eqs. (19)-(21).
+
+        price: alpha(h), $/kWh. sale_ratio: 0.6 in eq. (21).
+        """
+        self.purchase_usd += purchase_cost(price, self.charged_kwh - self._booked_charged)
+        sold = self.discharged_kwh - self._booked_discharged
+        self.sale_usd += sale_revenue(price, sold, sale_ratio)
+        np.copyto(self._booked_charged, self.charged_kwh)
+        np.copyto(self._booked_discharged, self.discharged_kwh)

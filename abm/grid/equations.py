@@ -1,0 +1,64 @@
+"""Load-flow equations (10) and (11) as plain array functions. v is complex p.u., B rows at a time.
+
+None of them knows a solver, so what they say about a solution is a second opinion.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+ComplexArray = NDArray[np.complex128]
+
+
+def node_currents(v: ComplexArray, y_bus: Any) -> ComplexArray:
+    """Currents Y v that the nodes feed into the network, p.u. v [B, N], y_bus [M, N] -> [B, M]."""
+    currents: ComplexArray = (y_bus @ v.T).T
+    return currents
+
+
+def injected_power(v: ComplexArray, y_bus: Any, base_mva: float) -> ComplexArray:
+    """Power that each node feeds into the network, right-hand sides of eqs. (10), (11), MVA.
+
+    S_i = V_i conj(sum_j Y_ij V_j), whose real part is eq. (10) and whose imaginary part is
+    eq. (11). v [B, N] p.u., y_bus sparse or dense [N, N] p.u. -> [B, N], P + jQ.
+    """
+    return v * node_currents(v, y_bus).conj() * base_mva
+
+
+def largest_residual(
+    injected: ComplexArray, s_load: ComplexArray, slack: int | NDArray[np.int64]
+) -> FloatArray:
+    """Largest |S_spec - S_calc| over the nodes that are not slack, MVA. [B, N] twice -> [B]."""
+    residual: FloatArray = np.abs(injected + s_load)
+    residual[:, slack] = 0.0
+    largest: FloatArray = residual.max(axis=1)
+    return largest
+
+
+def power_mismatch(
+    v: ComplexArray,
+    y_bus: Any,
+    s_load: ComplexArray,
+    slack: int | NDArray[np.int64],
+    base_mva: float,
+) -> FloatArray:
+    """How far voltages are from solving eqs. (10), (11): largest |S_spec - S_calc|, MVA.
+
+    v: node voltages, complex [B, N] p.u.; y_bus: admittances [N, N] p.u.; s_load: P + jQ taken
+    from each node, [B, N] MVA (S_spec = -s_load); slack: node or nodes whose power is free.
+    Returns float64[B]; NaN where v is NaN.
+    """
+    return largest_residual(injected_power(v, y_bus, base_mva), s_load, slack)
+
+
+def loading_percent(i_a: FloatArray, ampacity_a: FloatArray) -> FloatArray:
+    """Line loading, per cent of the ampacity. i_a [..., L] A, ampacity_a [L] A -> [..., L].
+
+    NaN where the ampacity is not known or the load flow did not converge.
+    """
+    loading: FloatArray = 100.0 * i_a / ampacity_a
+    return loading

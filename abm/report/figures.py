@@ -1,0 +1,222 @@
+"""Figures, sized for one column of a page and safe for colour-blind readers.
+
+Figures are made without pyplot, so that nothing global is kept and no screen is needed. Colours are
+Okabe and Ito's; what differs in colour differs in line style or marker too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator
+
+from abm.results import Results
+from abm.results.store import strategy_label
+
+BLACK, BLUE, ORANGE, GREEN = "#000000", "#0072B2", "#D55E00", "#009E73"
+PURPLE, SKY, YELLOW, GREY = "#CC79A7", "#56B4E9", "#E69F00", "#7A7A7A"
+# For sets of curves without a colour of their own.
+CYCLE = (
+    (BLUE, "-"),
+    (ORANGE, "--"),
+    (GREEN, "-."),
+    (PURPLE, (0, (4, 1, 1, 1, 1, 1))),
+    (YELLOW, (0, (6, 2))),
+    (SKY, (0, (1, 1))),
+    (BLACK, (0, (3, 1))),
+)
+WIDTH_IN, HEIGHT_IN, DPI = 3.5, 2.6, 200
+STYLE: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 7.5,
+    "axes.titlesize": 8,
+    "axes.labelsize": 7.5,
+    "legend.fontsize": 6.5,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "axes.linewidth": 0.6,
+    "lines.linewidth": 1.2,
+    "axes.grid": True,
+    "grid.linewidth": 0.3,
+    "grid.color": "#CFCFCF",
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "legend.handlelength": 2.4,
+}
+
+
+def figure(title: str, height_in: float = HEIGHT_IN) -> tuple[Figure, Axes]:
+    """An empty figure of one column's width with one set of axes."""
+    with mpl.rc_context(STYLE):
+        fig = Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
+        FigureCanvasAgg(fig)
+        axes = fig.add_subplot()
+        axes.set_title(title)
+    return fig, axes
+
+
+def save(fig: Figure, path: Path) -> None:
+    """Write a PNG that is the same bytes for the same figure."""
+    with mpl.rc_context(STYLE):
+        fig.savefig(path, dpi=DPI, metadata={"Software": None})
+
+
+def legend_below(fig: Figure, axes: Axes, columns: int = 2) -> None:
+    """A legend under the axes, where it hides no curve."""
+    with mpl.rc_context(STYLE):
+        handles, labels = axes.get_legend_handles_labels()
+        fig.legend(handles, labels, loc="outside lower center", ncols=columns)
+
+
+def clock_axis(
+    axes: Axes, clock_hours: Sequence[int] | np.ndarray[Any, Any], most_ticks: int = 9
+) -> None:
+    """Clock times on the x axis of hours counted from the start of the horizon."""
+    n = len(clock_hours)
+    every = next((h for h in (1, 2, 3, 6, 12, 24) if n / h < most_ticks), 24 * (1 + n // 200))
+    ticks = list(range(0, n + 1, every))
+    start = int(clock_hours[0])
+    axes.xaxis.set_major_locator(FixedLocator(ticks))
+    axes.set_xticklabels([f"{(start + tick) % 24}:00" for tick in ticks])
+    axes.set_xlim(0, n)
+    axes.set_xlabel("Time of day (h:min)")
+
+
+def hour_steps(axes: Axes, values: np.ndarray[Any, Any], **style: Any) -> None:
+    """Hourly means as steps: each holds for its hour."""
+    axes.stairs(values, np.arange(len(values) + 1), baseline=None, **style)
+
+
+def limit_line(axes: Axes, limit_mw: float) -> None:
+    """The demand limit P_D^max."""
+    axes.axhline(limit_mw, color=GREY, ls=":", lw=1.0, label=f"limit {limit_mw:g} MW")
+
+
+def zone_map(
+    title: str,
+    values: np.ndarray[Any, Any],
+    clock_hours: np.ndarray[Any, Any],
+    unit: str,
+    diverging: bool = False,
+) -> Figure:
+    """Zone by hour as a map of colours. values: (n_zones, n_hours)."""
+    fig, axes = figure(title)
+    n_zones, n_hours = values.shape
+    top = float(np.nanmax(np.abs(values), initial=0.0)) or 1.0
+    with mpl.rc_context(STYLE):
+        image = axes.imshow(
+            values,
+            aspect="auto",
+            origin="lower",
+            interpolation="nearest",
+            cmap="PuOr_r" if diverging else "cividis",
+            extent=(0, n_hours, 0.5, n_zones + 0.5),
+            vmin=-top if diverging else 0.0,
+            vmax=top,
+        )
+        axes.grid(False)
+        clock_axis(axes, clock_hours, most_ticks=7)
+        every = 1 if n_zones <= 15 else max(1, n_zones // 10)
+        axes.set_yticks(range(1, n_zones + 1, 2 * every))
+        axes.set_ylabel("Residential parking zone")
+        fig.colorbar(image, ax=axes, label=unit, pad=0.02)
+    return fig
+
+
+def run_figures(results: Results, folder: Path) -> None:
+    """The figures of one run: demand, EV power by zone, voltages."""
+    folder.mkdir(exist_ok=True)
+    scenario = results.record.scenario
+    title = f"{scenario.name}, {strategy_label(scenario.strategy)}"
+    save(demand_figure(f"Demand: {title}", results), folder / "demand.png")
+    zone_mw = results.record.recorder.zone_mw[:, results.cells]
+    by_zone = zone_map(
+        "EV power by zone (negative: V2G)", 1e3 * zone_mw.T, results.clock_hours, "kW", True
+    )
+    save(by_zone, folder / "zones.png")
+    peak = int(np.argmax(results.total_mw))
+    voltage = voltage_figure(
+        "Voltage along the feeder at the demand peak",
+        {f"{results.clock_hours[peak]}:00": (results, peak, BLUE, "-", "o")},
+    )
+    save(voltage, folder / "voltage.png")
+
+
+def demand_figure(title: str, results: Results) -> Figure:
+    """Base, EV and system demand of one run."""
+    fig, axes = figure(title)
+    hour_steps(axes, results.base_mw, color=BLACK, ls="--", lw=1.2, label="without EVs")
+    hour_steps(axes, results.total_mw, color=BLUE, lw=1.5, label="system")
+    hour_steps(axes, results.ev_mw, color=ORANGE, lw=1.2, ls="-.", label="EVs, net")
+    limit_line(axes, results.record.scenario.grid.demand_limit_mw)
+    axes.set_ylabel("Mean power of the hour (MW)")
+    clock_axis(axes, results.clock_hours)
+    legend_below(fig, axes, 2)
+    return fig
+
+
+def demand_curves(title: str, runs: Mapping[str, Results], ylabel: str) -> Figure:
+    """System demand of several strategies, with base demand and limit."""
+    fig, axes = figure(title, height_in=3.0)
+    first = next(iter(runs.values()))
+    axes.fill_between(
+        np.arange(len(first.base_mw) + 1),
+        np.append(first.base_mw, first.base_mw[-1]),
+        step="post",
+        color="#E4E4E4",
+        lw=0,
+        label="without EVs",
+    )
+    for (name, results), (color, style) in zip(runs.items(), _styles(len(runs)), strict=True):
+        hour_steps(axes, results.total_mw, color=color, ls=style, lw=1.3, label=name)
+    limit_line(axes, first.record.scenario.grid.demand_limit_mw)
+    axes.set_ylabel(ylabel)
+    clock_axis(axes, first.clock_hours)
+    legend_below(fig, axes, 3)
+    return fig
+
+
+def _styles(n: int) -> list[tuple[str, Any]]:
+    return [CYCLE[i % len(CYCLE)] for i in range(n)]
+
+
+def voltage_figure(
+    title: str, profiles: Mapping[str, tuple[Results, int, str, Any, str]]
+) -> Figure:
+    """Voltage at every bus; profiles: label -> (results, hour index, colour, line style, marker).
+
+    An hour without a converged load flow has no curve, and the legend says so.
+    """
+    fig, axes = figure(title)
+    first = next(iter(profiles.values()))[0]
+    feeder = first.record.feeder
+    numbers = feeder.bus_index + 1
+    joined = {tuple(sorted(ends)) for ends in zip(feeder.line_from, feeder.line_to, strict=True)}
+    # A lateral does not begin where the bus before it in number ends: no stroke between them.
+    breaks = [i for i in range(1, feeder.n_bus) if (i - 1, i) not in joined]
+    for label, (results, hour, color, style, marker) in profiles.items():
+        solved = bool(results.flows.converged[hour])
+        axes.plot(
+            np.insert(numbers.astype(np.float64), breaks, np.nan),
+            np.insert(results.flows.vm_pu[hour], breaks, np.nan),
+            color=color,
+            ls=style,
+            marker=marker,
+            ms=2.2,
+            lw=1.0,
+            label=label if solved else f"{label}: not converged",
+        )
+    low = first.record.scenario.grid.vm_min_pu
+    axes.axhline(low, color=GREY, ls=":", lw=1.0, label=f"lower limit {low:g} p.u.")
+    axes.set_xlabel("Bus (N1 is the substation)" if numbers[0] == 1 else "Bus")
+    axes.set_ylabel("Voltage (p.u.)")
+    axes.set_xlim(numbers[0] - 0.5, numbers[-1] + 0.5)
+    legend_below(fig, axes, 2)
+    return fig

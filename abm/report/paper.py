@@ -1,0 +1,71 @@
+"""The folders that `reproduce` and `compare` leave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from abm.report.figures import demand_curves, run_figures, save
+from abm.report.paper_figures import paper_figures
+from abm.results.store import MANIFEST, new_folder, versions, write_json, write_run
+from abm.scenario import Scenario
+from abm.study import Reproduction, Run
+from abm.study.reproduce import run_names
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def write_reproduction(
+    study: Reproduction,
+    table2: pd.DataFrame,
+    table3: pd.DataFrame,
+    out: Path,
+    force: bool,
+    on_part: Callable[[], None],
+) -> None:
+    """Write a run folder for each run, both tables and the paper's figures; six parts."""
+    with new_folder(out, force) as folder:
+        for key, name in run_names().items():
+            run = study.runs[key]
+            (folder / name).mkdir()
+            write_run(folder / name, run.results, run.wall_s)
+            run_figures(run.results, folder / name / "figures")
+            on_part()
+        table2.to_csv(folder / "table2.csv", index=False)
+        table3.to_csv(folder / "table3.csv", index=False)
+        paper_figures(study, folder / "figures")
+        seed = study.results("base", "as_printed").record.seeds[0]
+        runs = list(run_names().values())
+        write_json(
+            folder / MANIFEST,
+            {"study": "reproduce", "seed": seed, "runs": runs, "versions": versions()},
+        )
+        on_part()
+
+
+def write_comparison(
+    scenario: Scenario, runs: Mapping[str, Run], table: pd.DataFrame, out: Path, force: bool
+) -> None:
+    """Write a run folder for each strategy, comparison.csv and the figure of the curves."""
+    with new_folder(out, force) as folder:
+        for name, run in runs.items():
+            (folder / name).mkdir()
+            write_run(folder / name, run.results, run.wall_s)
+        table.to_csv(folder / "comparison.csv", index=False)
+        (folder / "figures").mkdir()
+        results = {name: run.results for name, run in runs.items()}
+        title = f"System demand by strategy: {scenario.name}"
+        curves = demand_curves(title, results, "Mean power of the hour (MW)")
+        save(curves, folder / "figures" / "demand.png")
+        write_json(
+            folder / MANIFEST,
+            {
+                "study": "compare",
+                "scenario": scenario.name,
+                "seed": scenario.seed,
+                "strategies": list(runs),
+                "versions": versions(),
+            },
+        )

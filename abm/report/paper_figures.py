@@ -1,0 +1,136 @@
+"""Figures 1-8 of the paper, drawn from the runs of `reproduce`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from abm.report.figures import (
+    BLACK,
+    BLUE,
+    GREEN,
+    ORANGE,
+    clock_axis,
+    figure,
+    hour_steps,
+    legend_below,
+    limit_line,
+    save,
+    voltage_figure,
+    zone_map,
+)
+from abm.results import Results
+from abm.study import Reproduction
+
+DEMAND = "Mean power of the hour (MW)"
+
+
+def paper_figures(study: Reproduction, folder: Path) -> None:
+    """Write fig1 to fig8 as PNG into a folder, made if it is not there."""
+    folder.mkdir(exist_ok=True)
+    g2v, evms = (study.results(case, "as_printed") for case in ("g2v", "evms"))
+    figures = {
+        "fig1_arrivals": _arrivals(g2v),
+        "fig2_price": _price(g2v),
+        "fig3_g2v_by_zone": zone_map(
+            "Fig. 3  EV charging by zone, G2V only", _zone_kw(g2v), g2v.clock_hours, "kW"
+        ),
+        "fig4_evms_by_zone": zone_map(
+            "Fig. 4  EV charging (+), V2G (-) by zone, EVMS",
+            _zone_kw(evms),
+            evms.clock_hours,
+            "kW",
+            diverging=True,
+        ),
+        "fig5_ev_demand": _ev_demand(study),
+        "fig6_system_g2v": _system(study, "g2v", "Fig. 6  System demand, G2V only", ORANGE),
+        "fig7_system_evms": _system(study, "evms", "Fig. 7  System demand, EVMS (V2G+G2V)", BLUE),
+        "fig8_voltage": _voltage(study),
+    }
+    for name, fig in figures.items():
+        save(fig, folder / f"{name}.png")
+
+
+def _zone_kw(results: Results) -> np.ndarray[Any, Any]:
+    return 1e3 * results.record.recorder.zone_mw[:, results.cells].T
+
+
+def _arrivals(results: Results) -> Figure:
+    fleet, n_hours = results.record.fleet, results.n_hours
+    counts = np.zeros((fleet.n_zones, n_hours))
+    hour = (fleet.arrival_min[results.rows] // 60).astype(np.int64)
+    inside = hour < n_hours
+    np.add.at(counts, (fleet.zone[results.rows][inside], hour[inside]), 1.0)
+    # The arrivals fill a third of the day; show that part, one hour on either side.
+    seen = np.flatnonzero(counts.sum(axis=0))
+    first, last = max(seen[0] - 1, 0), min(seen[-1] + 2, n_hours)
+    return zone_map(
+        "Fig. 1  Arrivals of EVs by zone",
+        counts[:, first:last],
+        results.clock_hours[first:last],
+        "EVs per hour",
+    )
+
+
+def _price(results: Results) -> Figure:
+    fig, axes = figure("Fig. 2  Dynamic electricity price")
+    price = results.record.price[results.clock_hours]
+    ratio = results.record.scenario.tariff.sale_ratio
+    hour_steps(axes, price, color=BLUE, lw=1.5, label="purchase")
+    hour_steps(axes, ratio * price, color=ORANGE, ls="--", label=f"sale ({ratio:g} x purchase)")
+    axes.set_ylabel("Price ($/kWh)")
+    axes.set_ylim(0.0, None)
+    clock_axis(axes, results.clock_hours)
+    legend_below(fig, axes)
+    return fig
+
+
+def _ev_demand(study: Reproduction) -> Figure:
+    fig, axes = figure("Fig. 5  EV demand, G2V only and EVMS", height_in=2.8)
+    for case, name, color in (("g2v", "G2V", ORANGE), ("evms", "EVMS", BLUE)):
+        for reading, label, style in (
+            ("as_printed", "as printed", "-"),
+            ("energy_balanced", "energy-balanced", "--"),
+        ):
+            results = study.results(case, reading)
+            hour_steps(axes, results.ev_mw, color=color, ls=style, label=f"{name}, {label}")
+    axes.axhline(0.0, color=BLACK, lw=0.6)
+    axes.set_ylabel(DEMAND)
+    clock_axis(axes, results.clock_hours)
+    legend_below(fig, axes)
+    return fig
+
+
+def _system(study: Reproduction, case: str, title: str, color: str) -> Figure:
+    fig, axes = figure(title, height_in=2.8)
+    printed, balanced = (study.results(case, r) for r in ("as_printed", "energy_balanced"))
+    hour_steps(axes, printed.base_mw, color=BLACK, ls="-.", lw=1.0, label="base")
+    hour_steps(axes, printed.total_mw, color=color, lw=1.5, label="as printed")
+    hour_steps(axes, balanced.total_mw, color=color, ls="--", label="energy-balanced")
+    limit_line(axes, printed.record.scenario.grid.demand_limit_mw)
+    axes.set_ylabel(DEMAND)
+    axes.set_ylim(0.0, None)
+    clock_axis(axes, printed.clock_hours)
+    legend_below(fig, axes)
+    return fig
+
+
+def _voltage(study: Reproduction) -> Figure:
+    profiles = {}
+    for case, name, color, style, marker in (
+        ("base", "base", BLACK, "-.", "s"),
+        ("g2v", "G2V", ORANGE, "-", "^"),
+        ("evms", "EVMS", BLUE, "--", "o"),
+    ):
+        results = study.results(case, "as_printed")
+        hour = int(np.argmax(results.total_mw))
+        label = f"{name}, peak at {results.clock_hours[hour]}:00"
+        profiles[label] = (results, hour, color, style, marker)
+    evms = study.results("evms", "as_printed")
+    evening = int(np.argmax(evms.base_mw))
+    label = f"EVMS at {evms.clock_hours[evening]}:00"
+    profiles[label] = (evms, evening, GREEN, ":", "x")
+    return voltage_figure("Fig. 8  Node voltages at the peak (as printed)", profiles)

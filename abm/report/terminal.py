@@ -1,0 +1,233 @@
+"""What a person reads in the terminal: tables, sentences, progress."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Wider than a narrow or missing terminal: a table that is cut tells nobody anything.
+MIN_WIDTH = 100
+
+UNITS = {
+    "system_peak": "System peak",
+    "peak_hour": "Hour of the peak",
+    "daily_feeder_demand": "Daily feeder demand",
+    "max_active_loss": "Largest active loss",
+    "min_node_voltage": "Lowest node voltage",
+}
+CASE_NAMES = {"base": "base", "g2v": "G2V", "evms": "EVMS"}
+DASH = "-"
+READINGS = ("as_printed", "energy_balanced")
+DIGITS = {"MW": 3, "h": 0, "MWh": 2, "p.u.": 4, "USD": 2}
+
+
+def console() -> Console:
+    """The console on standard output."""
+    out = Console(highlight=False)
+    return out if out.width >= MIN_WIDTH else Console(highlight=False, width=MIN_WIDTH)
+
+
+def number(value: Any, digits: int) -> str:
+    """A number with fixed digits; a dash for what is not there."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return DASH
+    return f"{value:.{digits}f}" if isinstance(value, int | float) else str(value)
+
+
+@contextmanager
+def progress(title: str, total: int) -> Iterator[Callable[[], None]]:
+    """A bar on standard error; the block calls what it gets once per unit of work."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(title, total=total)
+        yield lambda: bar.advance(task)
+
+
+def print_table2(table: pd.DataFrame) -> None:
+    """Table II beside the paper's figures."""
+    out = Table(title="Table II  Impacts on the system", box=SIMPLE_HEAD, title_justify="left")
+    out.add_column("Quantity")
+    out.add_column("Case")
+    for name in ("paper", "as printed", "diff %", "energy-balanced", "diff %"):
+        out.add_column(name, justify="right")
+    for row in table.to_dict("records"):
+        digits, first = DIGITS[row["unit"]], row["case"] == "base"
+        cells = [number(row["paper"], digits)]
+        for reading in ("as_printed", "energy_balanced"):
+            cells.append(number(row[reading], digits))
+            cells.append(_difference(row[f"{reading}_difference"], row["unit"]))
+        quantity = f"{UNITS[row['quantity']]} ({row['unit']})" if first else ""
+        out.add_row(quantity, CASE_NAMES[row["case"]], *cells, end_section=row["case"] == "evms")
+    console().print(out)
+
+
+def _difference(value: float, unit: str) -> str:
+    if math.isnan(value):
+        return DASH
+    return f"{value:+.0f} h" if unit == "h" else f"{value:+.1f}"
+
+
+def print_table3(table: pd.DataFrame) -> None:
+    """Table III beside the paper's figures, and the differences of the totals."""
+    out = Table(
+        title="Table III  Cost and benefit of the owners ($)",
+        box=SIMPLE_HEAD,
+        title_justify="left",
+        padding=(0, 1, 0, 0),
+    )
+    out.add_column("Zone")
+    quantities = {"g2v_cost": "G2V", "evms_net_cost": "EVMS", "benefit": "benefit"}
+    for name in quantities.values():
+        for reading in ("paper", "printed", "balanced"):
+            out.add_column(f"{name}\n{reading}", justify="right", no_wrap=True)
+    for zone, group in table.groupby("zone", sort=False):
+        rows = {row["quantity"]: row for row in group.to_dict("records")}
+        cells = []
+        for quantity in quantities:
+            row = rows[quantity]
+            cells += [number(row[name], 2) for name in ("paper", "as_printed", "energy_balanced")]
+        if zone == "total":
+            out.add_section()
+        out.add_row(str(zone), *cells)
+        if zone == "total":
+            cells = []
+            for quantity in quantities:
+                row = rows[quantity]
+                cells += ["", *(_percent(row[f"{r}_difference"]) for r in READINGS)]
+            out.add_row("diff %", *cells)
+    console().print(out)
+
+
+def _percent(value: float) -> str:
+    return DASH if math.isnan(value) else f"{value:+.1f}"
+
+
+def print_lines(lines: Sequence[str]) -> None:
+    """Plain sentences, wrapped."""
+    out = console()
+    for line in lines:
+        out.print(line, soft_wrap=False)
+
+
+KPI_LINES: tuple[tuple[str, tuple[tuple[str, int, str], ...]], ...] = (
+    ("System peak", (("system_peak_mw", 3, "MW"), ("system_peak_hour", 0, ":00"))),
+    ("Peak while plugged in", (("plugged_peak_mw", 3, "MW"),)),
+    ("Rebound / limit", (("rebound_ratio", 3, ""),)),
+    ("Feeder energy", (("feeder_energy_mwh", 2, "MWh"),)),
+    ("EVs charged / supplied", (("ev_charged_mwh", 2, "MWh"), ("ev_discharged_mwh", 2, "MWh"))),
+    ("Losses", (("loss_energy_mwh", 3, "MWh"),)),
+    ("Largest loss", (("max_loss_mw", 4, "MW"), ("max_loss_hour", 0, ":00"))),
+    (
+        "Lowest voltage",
+        (("min_vm_pu", 4, "p.u."), ("min_vm_bus", 0, "bus"), ("min_vm_hour", 0, ":00")),
+    ),
+    (
+        "Highest line loading",
+        (("max_line_loading_percent", 1, "%"), ("max_line_loading_line", 0, "")),
+    ),
+    ("Bought / sold", (("purchase_usd", 2, "$"), ("sale_usd", 2, "$"))),
+    ("Net cost", (("net_cost_usd", 2, "$"),)),
+    ("EVs", (("evs", 0, ""),)),
+    ("EVs short", (("evs_short", 0, ""), ("energy_short_kwh", 1, "kWh missing"))),
+)
+
+
+def print_kpis(title: str, kpis: Mapping[str, Any]) -> None:
+    """The main indicators of a run, and a line for each kind of limit that was broken."""
+    out = Table(title=title, box=SIMPLE_HEAD, title_justify="left", show_header=False)
+    out.add_column()
+    out.add_column()
+    for label, parts in KPI_LINES:
+        cells = (_with_unit(kpis[name], digits, unit) for name, digits, unit in parts)
+        out.add_row(label, ", ".join(cells))
+    console().print(out)
+    print_lines(warnings_of(kpis))
+
+
+def _with_unit(value: Any, digits: int, unit: str) -> str:
+    text = number(value, digits)
+    if value is None:
+        return text
+    if unit == ":00":
+        return f"at {text}:00"
+    if unit == "bus":
+        return f"at N{text}"
+    return f"{text} {unit}".rstrip()
+
+
+def warnings_of(kpis: Mapping[str, Any]) -> list[str]:
+    """A sentence for each kind of limit that was broken, and for load flows that failed."""
+    lines = []
+    if kpis["nonconverged_hours"]:
+        hours = ", ".join(f"{hour}:00" for hour in kpis["nonconverged_clock_hours"])
+        lines.append(
+            f"The load flow did not converge in {kpis['nonconverged_hours']} hours ({hours}): no "
+            "voltages and losses there, and none enter the figures above."
+        )
+    broken = (
+        ("vm_below_bus_hours", "bus-hours below the lower voltage limit, eq. (9)"),
+        ("vm_above_bus_hours", "bus-hours above the upper voltage limit, eq. (9)"),
+        ("line_over_line_hours", "line-hours above the line's rating, eq. (12)"),
+        ("soc_below_ev_minutes", "EV-minutes below soc_lower, eq. (5)"),
+        ("soc_above_ev_minutes", "EV-minutes above soc_upper, eq. (6)"),
+        ("evs_still_plugged", "EVs still plugged in at the end of the horizon"),
+    )
+    lines += [f"{kpis[name]:,.0f} {text}." for name, text in broken if kpis[name]]
+    return lines
+
+
+def print_comparison(table: pd.DataFrame, evs: int) -> None:
+    """One row per strategy."""
+    out = Table(
+        title=f"Strategies on the same {evs} EVs",
+        box=SIMPLE_HEAD,
+        title_justify="left",
+        padding=(0, 1, 0, 0),
+    )
+    out.add_column("Strategy", no_wrap=True)
+    columns = (
+        ("peak\nMW", "system_peak_mw", 3),
+        ("hour", "system_peak_hour", 0),
+        ("plugged\nMW", "plugged_peak_mw", 3),
+        ("energy\nMWh", "feeder_energy_mwh", 2),
+        ("losses\nMWh", "loss_energy_mwh", 3),
+        ("lowest\np.u.", "min_vm_pu", 4),
+        ("net cost\n$", "net_cost_usd", 0),
+        ("EVs\nshort", "evs_short", 0),
+        ("missing\nkWh", "energy_short_kwh", 0),
+        ("rebound\n/ limit", "rebound_ratio", 3),
+    )
+    for header, _, _ in columns:
+        out.add_column(header, justify="right")
+    for row in table.to_dict("records"):
+        out.add_row(row["strategy"], *(number(row[name], digits) for _, name, digits in columns))
+    console().print(out)
+    failed = table[table["nonconverged_hours"] > 0]
+    print_lines(
+        [
+            f"{row['strategy']}: the load flow did not converge in {row['nonconverged_hours']} "
+            "hours; its voltages and losses leave them out."
+            for row in failed.to_dict("records")
+        ]
+    )
+
+
+def complain(text: str) -> None:
+    """One error on standard error."""
+    print(text, file=sys.stderr)

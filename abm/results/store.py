@@ -1,0 +1,112 @@
+"""The folder of a run: written under a temporary name and renamed, so no half of it is left."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from abm.errors import OutputExistsError, Problem
+from abm.results.results import Results
+
+TABLES = ("hourly", "zone_minute", "ev", "bus_hour", "line_hour", "zones")
+MANIFEST = "manifest.json"
+PACKAGES = ("evenfall", "mesa", "simpy", "numpy", "scipy", "pandas", "pyarrow", "pandapower",
+            "power-grid-model")  # fmt: skip
+
+
+def check_free(path: Path, force: bool) -> None:
+    """Raise OutputExistsError when `path` may not be written.
+
+    A path that is there is only replaced with `force`, and only when it is an empty folder or one
+    that Evenfall wrote (it has a manifest.json).
+    """
+    if not os.path.lexists(path):
+        return
+    ours = path.is_dir() and ((path / MANIFEST).is_file() or not any(path.iterdir()))
+    if not ours:
+        allowed = "a new folder; this one exists and was not written by Evenfall, so it is left be"
+    elif not force:
+        allowed = "a new folder, or --force to replace the one that is there"
+    else:
+        return
+    raise OutputExistsError([Problem("--out", str(path), allowed)])
+
+
+@contextmanager
+def new_folder(path: Path, force: bool = False) -> Iterator[Path]:
+    """A temporary folder beside `path` that takes its name when the block ends without an error.
+
+    Raises OutputExistsError as `check_free` does. What was at `path` goes only after the new folder
+    is complete.
+    """
+    check_free(path, force)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        yield temporary
+        check_free(path, force)
+        old = path.parent / f".{path.name}.{os.getpid()}.old"
+        if os.path.lexists(path):
+            path.rename(old)
+        temporary.rename(path)
+        shutil.rmtree(old, ignore_errors=True)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def write_run(folder: Path, results: Results, wall_s: float | None = None) -> None:
+    """Write manifest, scenario, KPIs and all tables of a run into an existing folder."""
+    scenario_text = results.record.scenario.to_yaml()
+    (folder / "scenario.yaml").write_text(scenario_text, encoding="utf-8")
+    write_json(folder / "kpis.json", results.kpis)
+    for name in TABLES:
+        getattr(results, name).to_parquet(folder / f"{name}.parquet", index=False)
+    write_json(folder / MANIFEST, manifest(results, scenario_text, wall_s))
+
+
+def manifest(results: Results, scenario_text: str, wall_s: float | None) -> dict[str, Any]:
+    """What produced the folder: scenario hash, seed, solver, versions, wall time."""
+    record = results.record
+    return {
+        "scenario": record.scenario.name,
+        "scenario_sha256": hashlib.sha256(scenario_text.encode("utf-8")).hexdigest(),
+        "strategy": strategy_label(record.scenario.strategy),
+        "seed": record.seeds[results.index],
+        "solver": record.solver,
+        "wall_s": wall_s,
+        "python": platform.python_version(),
+        "versions": versions(),
+    }
+
+
+def strategy_label(strategy: Any) -> str:
+    """Name of a strategy, or "rule+admission" of one without a name."""
+    return strategy if isinstance(strategy, str) else f"{strategy.rule}+{strategy.admission}"
+
+
+def versions() -> dict[str, str]:
+    """Installed versions of the packages that a number can depend on."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a dict as indented JSON; NaN and infinity are refused, as JSON does not know them."""
+    text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")

@@ -1,0 +1,39 @@
+"""What is studied: scenarios, their files, and what is wrong with them."""
+
+from abm.scenario.checks import stay_windows, window_minutes
+from abm.scenario.feeder import FeederTable
+from abm.scenario.inputs import Inputs
+from abm.scenario.load import parse_setting
+from abm.scenario.scenario import Scenario, load_scenario
+from abm.scenario.schema import ScenarioFields, StrategySpec, TimeOfDay, clock_minutes
+from abm.scenario.sessions import SessionTable
+from abm.scenario.shipped import (
+    shipped_dir,
+    shipped_feeders,
+    shipped_profiles,
+    shipped_scenarios,
+    shipped_tariffs,
+)
+from abm.scenario.tables import LoadProfile, Tariff
+
+__all__ = [
+    "FeederTable",
+    "Inputs",
+    "LoadProfile",
+    "Scenario",
+    "ScenarioFields",
+    "SessionTable",
+    "StrategySpec",
+    "Tariff",
+    "TimeOfDay",
+    "clock_minutes",
+    "load_scenario",
+    "parse_setting",
+    "shipped_dir",
+    "shipped_feeders",
+    "shipped_profiles",
+    "shipped_scenarios",
+    "shipped_tariffs",
+    "stay_windows",
+    "window_minutes",
+]

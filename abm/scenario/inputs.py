@@ -1,0 +1,131 @@
+"""The files that a scenario names, found and read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path as FilePath
+from typing import TypeVar
+
+from abm.errors import InputError, Problem
+from abm.scenario.checks import value_at
+from abm.scenario.feeder import FeederTable, read_feeder
+from abm.scenario.schema import ScenarioFields
+from abm.scenario.sessions import SessionRules, SessionTable, read_sessions
+from abm.scenario.shipped import (
+    display,
+    feeder_folders,
+    name_hint,
+    profile_files,
+    tariff_files,
+)
+from abm.scenario.source import Source
+from abm.scenario.tables import LoadProfile, Tariff, read_profile, read_tariff
+from abm.scenario.words import Path, dotted, show
+
+_T = TypeVar("_T")
+
+FEEDER: Path = ("grid", "feeder")
+PROFILE: Path = ("load", "profile")
+TARIFF: Path = ("tariff", "prices")
+SESSIONS: Path = ("fleet", "sessions")
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """What a scenario's files say. sessions is None when the fleet is sampled."""
+
+    feeder: FeederTable
+    profile: LoadProfile
+    tariff: Tariff
+    sessions: SessionTable | None = None
+
+
+def shipped_names(path: Path) -> dict[str, FilePath]:
+    """Names that the field at `path` knows, and their files; {} for the sessions."""
+    listings: Mapping[Path, Callable[[], dict[str, FilePath]]] = {
+        FEEDER: feeder_folders,
+        PROFILE: profile_files,
+        TARIFF: tariff_files,
+    }
+    return listings[path]() if path in listings else {}
+
+
+def locate(reference: str, path: Path, source: Source) -> FilePath:
+    """File or folder behind the value of a reference field: a shipped name, else a path.
+
+    A relative path starts from the folder of the file in which it was written, else from the
+    working folder.
+    """
+    known = shipped_names(path)
+    return (
+        known[reference]
+        if reference in known
+        else (source.origin(path).base or FilePath.cwd()) / reference
+    )
+
+
+def resolved_reference(reference: str, path: Path, source: Source) -> str:
+    """The reference as it can be written anywhere: the shipped name, else the absolute path."""
+    if reference in shipped_names(path):
+        return reference
+    return str(locate(reference, path, source).resolve())
+
+
+def read_inputs(
+    fields: ScenarioFields, source: Source, bad: Collection[Path]
+) -> tuple[Inputs | None, list[Problem]]:
+    """Read what the scenario names. bad: paths of fields that were refused already.
+
+    Returns None and the problems of all files when any of them cannot be used.
+    """
+    problems: list[Problem] = []
+
+    def read(path: Path, wanted: str, reader: Callable[[FilePath], _T]) -> _T | None:
+        if any(path[: len(refused)] == refused for refused in bad):
+            return None
+        reference = value_at(fields, path)
+        target = locate(reference, path, source) if "\0" not in reference else FilePath("/\\0")
+        there = target.is_dir() if path == FEEDER else target.is_file()
+        if not reference.strip() or not there:
+            known = shipped_names(path)
+            said = f"{wanted} not found" if not target.exists() else f"{wanted}, this is not one"
+            hint = name_hint(reference, known) if known else ""
+            missing = Problem(dotted(path), show(reference), said, hint=hint)
+            problems.append(source.locate(missing, path))
+            return None
+        try:
+            return reader(target)
+        except InputError as error:
+            problems.extend(error.problems)
+            return None
+
+    profile = read(PROFILE, "a load profile (CSV file)", lambda p: read_profile(p, display(p)))
+    tariff = read(TARIFF, "a tariff (CSV file)", lambda p: read_tariff(p, display(p)))
+    classes = profile.classes if profile is not None else None
+    feeder = read(FEEDER, "a feeder (folder)", lambda p: read_feeder(p, classes))
+    sessions: SessionTable | None = None
+    if fields.fleet.sessions is not None:
+        rules = SessionRules(
+            horizon_min=fields.clock.hours * 60,
+            n_zones=feeder.n_zones if feeder is not None else None,
+            charger_kw=fields.ev.charger_kw,
+            discharger_kw=fields.ev.discharger_kw,
+            efficiency=fields.ev.efficiency,
+        )
+        sessions = read(
+            SESSIONS, "a file of sessions (CSV)", lambda p: read_sessions(p, display(p), rules)
+        )
+    elif feeder is not None and feeder.n_zones == 0 and fields.fleet.evs_per_zone > 0:
+        none = Problem(
+            dotted(FEEDER), show(fields.grid.feeder), "a feeder with zones; this has none"
+        )
+        problems.append(source.locate(none, FEEDER))
+    if problems or profile is None or tariff is None or feeder is None:
+        return None, problems
+    return Inputs(replace(feeder, name=_feeder_name(fields, feeder)), profile, tariff, sessions), []
+
+
+def _feeder_name(fields: ScenarioFields, feeder: FeederTable) -> str:
+    known = shipped_names(FEEDER)
+    return fields.grid.feeder if fields.grid.feeder in known else feeder.name

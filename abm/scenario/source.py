@@ -1,0 +1,157 @@
+"""A scenario as it was written: plain data, and where each value came from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from pathlib import Path as FilePath
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel
+
+from abm.errors import Problem, nearest
+from abm.scenario.schema import ScenarioFields
+from abm.scenario.words import Path, dotted, is_free, is_section, section_at, show
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a value was written.
+
+    file: name for problems, "" for a scenario made in code. line: from 1, or None.
+    base: folder that a relative path in the value starts from. rank: later writings are higher.
+    """
+
+    file: str = ""
+    line: int | None = None
+    base: FilePath | None = None
+    rank: int = 0
+
+
+@dataclass
+class Source:
+    """Plain nested data of a scenario and the origin of every key in it. Copy before changing."""
+
+    data: dict[str, Any] = field(default_factory=dict)
+    origins: dict[Path, Origin] = field(default_factory=dict)
+    default: Origin = field(default_factory=Origin)
+    rank: int = 0
+
+    def copy(self) -> Source:
+        """An independent copy."""
+        return Source(deepcopy(self.data), dict(self.origins), self.default, self.rank)
+
+    def origin(self, path: Path) -> Origin:
+        """Where the value at `path`, or the nearest mapping around it, was written."""
+        for end in range(len(path), 0, -1):
+            if path[:end] in self.origins:
+                return self.origins[path[:end]]
+        return self.default
+
+    def locate(self, problem: Problem, path: Path) -> Problem:
+        """The problem with file and line of the value at `path`."""
+        origin = self.origin(path)
+        return replace(problem, file=origin.file, line=origin.line)
+
+    def blame(self, *paths: Path) -> Path:
+        """Of fields that contradict each other, the one that was written last; first if none."""
+        return max(paths, key=lambda path: self.origins.get(path, Origin(rank=-1)).rank)
+
+    def merge(self, value: Any, lines: Mapping[Path, int], origin: Origin, path: Path = ()) -> None:
+        """Lay one file's data over this: mappings key by key, anything else as a whole."""
+        here = replace(origin, line=lines.get(path, origin.line))
+        if isinstance(value, Mapping) and (path == () or is_section(path)):
+            if path and not isinstance(_get(self.data, path), dict):
+                self._put(path, {}, here)
+            self.origins[path] = here
+            for key, item in value.items():
+                self.merge(item, lines, here, (*path, key))
+            return
+        self._put(path, deepcopy(value), here)
+        for inner, line in lines.items():
+            if inner[: len(path)] == path and len(inner) > len(path):
+                self.origins[inner] = replace(origin, line=line)
+
+    def change(self, path: Path, value: Any, origin: Origin) -> list[Problem]:
+        """Set one value, or the keys of a mapping one by one; problems of a path that is not there.
+
+        What the change goes into and was not written takes its defaults first.
+        """
+        wrong = _wrong_step(self.data, path)
+        if wrong is not None:
+            return [replace(wrong, file=origin.file)]
+        if isinstance(value, Mapping) and is_section(path):
+            return [
+                problem
+                for key, item in value.items()
+                for problem in self.change((*path, str(key)), item, origin)
+            ]
+        defaults: Any = _defaults()
+        for end in range(1, len(path)):
+            defaults = defaults.get(path[end - 1]) if isinstance(defaults, dict) else None
+            if not isinstance(_get(self.data, path[:end]), dict):
+                below = defaults if isinstance(defaults, dict) else {}
+                self._put(path[:end], deepcopy(below), None)
+        self._put(path, plain(value), origin)
+        return []
+
+    def _put(self, path: Path, value: Any, origin: Origin | None) -> None:
+        parent = _get(self.data, path[:-1])
+        parent[path[-1]] = value
+        self.origins = {k: v for k, v in self.origins.items() if k[: len(path)] != path}
+        if origin is not None:
+            self.origins[path] = origin
+
+
+def plain(value: Any) -> Any:
+    """Models as mappings, numpy scalars as Python's, paths as text, tuples as lists."""
+    if isinstance(value, BaseModel):
+        return value.model_dump()
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+def _defaults() -> dict[str, Any]:
+    return ScenarioFields().model_dump()
+
+
+def _get(data: Any, path: Path) -> Any:
+    for key in path:
+        if not isinstance(data, dict) or key not in data:
+            return None
+        data = data[key]
+    return data
+
+
+def _wrong_step(data: dict[str, Any], path: Path) -> Problem | None:
+    """The problem of a path that leads nowhere, None when it can be set."""
+    for end in range(1, len(path) + 1):
+        step = path[:end]
+        if is_free(step) and end > 2:
+            return None
+        model = section_at(step[:-1])
+        if model is None:
+            return Problem(
+                dotted(path), "", f"{dotted(step[:-1])} is a value, nothing lies below it"
+            )
+        if step[-1] not in model.model_fields:
+            near = nearest(step[-1], list(model.model_fields))
+            if near:
+                right = near.split("'")[1]
+                near = f"did you mean '{dotted((*step[:-1], right, *path[end:]))}'?"
+            hint = near or "known: " + ", ".join(model.model_fields)
+            return Problem(dotted(path), "", "unknown field", hint=hint)
+        if step == ("strategy",) and end < len(path):
+            now = data.get("strategy", "evms")
+            if not isinstance(now, dict):
+                said = f"strategy is the name {show(now)}: set strategy itself to a mapping"
+                return Problem(dotted(path), "", said)
+    return None

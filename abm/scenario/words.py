@@ -1,0 +1,185 @@
+"""The scenario's fields in plain words: what each allows, and what was wrong with a value.
+
+Both the problems a user reads and `docs/scenario.md` take their wording from here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from abm.errors import Problem, nearest
+from abm.scenario.schema import ScenarioFields, StrategySpec, Words
+
+Path: TypeAlias = tuple[str, ...]
+
+_FREE = {("strategy", "rule_options"), ("strategy", "admission_options")}
+
+
+def dotted(path: Sequence[str]) -> str:
+    """Path of a field as the user writes it: ("ev", "efficiency") -> "ev.efficiency"."""
+    return ".".join(path)
+
+
+def show(value: Any, limit: int = 60) -> str:
+    """A value as it would be written in YAML, text in quotes, cut at `limit` characters."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, default=str)
+    except (TypeError, ValueError):
+        text = repr(value)
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def section_at(path: Path) -> type[BaseModel] | None:
+    """The section whose fields lie below `path`; None where there is none."""
+    model: type[BaseModel] = ScenarioFields
+    for index, key in enumerate(path):
+        field = model.model_fields.get(key)
+        if field is None:
+            return None
+        inner = StrategySpec if path[: index + 1] == ("strategy",) else field.annotation
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return None
+        model = inner
+    return model
+
+
+def field_at(path: Path) -> FieldInfo | None:
+    """The declaration of the field at `path`; None where there is none."""
+    model = section_at(path[:-1]) if path else None
+    return model.model_fields.get(path[-1]) if model else None
+
+
+def is_free(path: Path) -> bool:
+    """Whether any key may stand below `path` (options that a rule or admission defines)."""
+    return path[:2] in _FREE
+
+
+def is_section(path: Path) -> bool:
+    """Whether a mapping at `path` is merged key by key; a `strategy` is replaced as a whole."""
+    return path[:1] != ("strategy",) and section_at(path) is not None
+
+
+def allowed(field: FieldInfo) -> str:
+    """What the field allows, in words: "a number above 0 and at most 1"."""
+    return _words(field.annotation, field.metadata)
+
+
+def known_names(field: FieldInfo) -> tuple[str, ...]:
+    """The names that the field knows, () for a field that is not a choice."""
+    return _known(field.annotation, field.metadata)
+
+
+def _flat(metadata: Iterable[Any]) -> list[Any]:
+    flat: list[Any] = []
+    for item in metadata:
+        flat += _flat(item.metadata) if isinstance(item, FieldInfo) else [item]
+    return flat
+
+
+def _parts(annotation: Any) -> list[Any]:
+    """The members of a union, or the annotation alone."""
+    return (
+        list(get_args(annotation)) if get_origin(annotation) in (Union, UnionType) else [annotation]
+    )
+
+
+def _known(annotation: Any, metadata: Iterable[Any]) -> tuple[str, ...]:
+    for item in _flat(metadata):
+        if isinstance(item, Words) and item.known:
+            return item.known
+    if get_origin(annotation) is Annotated:
+        inner, *more = get_args(annotation)
+        return _known(inner, more)
+    if get_origin(annotation) is Literal:
+        return get_args(annotation)
+    parts = _parts(annotation)
+    return next((k for part in parts if len(parts) > 1 and (k := _known(part, ()))), ())
+
+
+def _words(annotation: Any, metadata: Iterable[Any]) -> str:
+    flat = _flat(metadata)
+    said = [item.text for item in flat if isinstance(item, Words)]
+    if said:
+        return said[-1]
+    if get_origin(annotation) is Annotated:
+        inner, *more = get_args(annotation)
+        return _words(inner, [*more, *flat])
+    if get_origin(annotation) is Literal:
+        return "one of: " + ", ".join(get_args(annotation))
+    parts = _parts(annotation)
+    if len(parts) > 1:
+        if NoneType not in parts:  # strategy: its name says it all
+            return _words(parts[0], flat)
+        return _words(next(part for part in parts if part is not NoneType), flat) + ", or null"
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "a mapping with the keys " + ", ".join(annotation.model_fields)
+    if annotation is bool:
+        return "true or false"
+    if annotation is str:
+        return "text"
+    kind = "a whole number" if annotation is int else "a number"
+    return kind + _bounds(flat, "without decimal point" if annotation is int else "")
+
+
+def _bounds(metadata: Iterable[Any], note: str) -> str:
+    said = []
+    for item in metadata:
+        if isinstance(item, Gt):
+            said.append(f"above {_number(item.gt)}")
+        elif isinstance(item, Ge):
+            said.append(f"at least {_number(item.ge)}")
+        elif isinstance(item, Lt):
+            said.append(f"below {_number(item.lt)}")
+        elif isinstance(item, Le):
+            said.append(f"at most {_number(item.le)}")
+    text = (" " + " and ".join(said)) if said else ""
+    return text + (f", {note}" if note else "")
+
+
+def _number(bound: Any) -> str:
+    if isinstance(bound, int) and bound >= 2**53:
+        return f"2^{bound.bit_length() - 1}"
+    return f"{bound:g}" if isinstance(bound, float) else str(bound)
+
+
+def clean_path(location: Sequence[int | str]) -> Path:
+    """The user's path of a pydantic error location (the tag of the `strategy` union left out)."""
+    path = tuple(str(part) for part in location)
+    return path[:1] + path[2:] if path[:1] == ("strategy",) else path
+
+
+def unknown_field(path: Path, value: Any) -> Problem:
+    """The problem of a key that does not exist, with the nearest right name."""
+    model = section_at(path[:-1])
+    keys = list(model.model_fields) if model else []
+    near = nearest(path[-1], keys)
+    shown = "" if isinstance(value, Mapping) else show(value)
+    return Problem(dotted(path), shown, "unknown field", hint=near or "known: " + ", ".join(keys))
+
+
+def problem_of(kind: str, path: Path, value: Any) -> Problem:
+    """The problem of one pydantic error, without file and line. kind: pydantic's error type."""
+    if kind == "extra_forbidden":
+        return unknown_field(path, value)
+    field = field_at(path)
+    if field is None:
+        free = field_at(path[:2]) if is_free(path) else None
+        return Problem(dotted(path), show(value), allowed(free) if free else "not usable here")
+    words = allowed(field)
+    if kind == "missing":
+        return Problem(dotted(path), "", f"missing; {words}")
+    hint = ""
+    if isinstance(value, str):
+        hint = nearest(value, known_names(field))
+        if kind in ("float_type", "int_type", "bool_type"):
+            hint = "this is text: write it without quotes"
+    elif kind == "string_type" and words == "text":
+        hint = "write it in quotes"
+    return Problem(dotted(path), show(value), words, hint=hint)

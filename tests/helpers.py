@@ -1,0 +1,79 @@
+"""What several test files share: small scenarios and a way to run them."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from abm import EV, Scenario, V2GModel
+from abm.scenario.names import STRATEGIES
+from abm.scenario.sessions import OPTIONAL, REQUIRED
+
+CONNECTED = tuple(name for name, strategy in STRATEGIES.items() if strategy.connected)
+KINDS = ("as_printed", "energy_balanced")
+DAY = 1440
+
+
+def ev(ev_id="a", zone=1, arrival=480, departure=1200, capacity=40.0, soc=0.3, target=0.8, **more):
+    """One row of a session file."""
+    values = (ev_id, zone, arrival, departure, capacity, soc, target)
+    return dict(zip(REQUIRED, values, strict=True)) | more
+
+
+def write_sessions(path: Path, rows) -> Path:
+    """The rows as a CSV; floats keep all their digits."""
+    columns = (*REQUIRED, *OPTIONAL)
+    lines = [",".join(str(row.get(column, "")) for column in columns) for row in rows]
+    path.write_text("\n".join([",".join(columns), *lines, ""]), encoding="utf-8")
+    return path
+
+
+def scenario(*rows, folder=None, **fields) -> Scenario:
+    """The paper's scenario with these EVs; `folder` keeps the file where it is read again."""
+    with tempfile.TemporaryDirectory() as temporary:
+        path = write_sessions(Path(folder or temporary) / "sessions.csv", rows)
+        return Scenario(fleet={"sessions": str(path)}, **fields)
+
+
+def small_paper(**fields) -> Scenario:
+    """The paper's scenario with 30 of its 600 EVs, and a limit that they feel (see `tight`)."""
+    return Scenario(**{"fleet": {"evs_per_zone": 2}, **tight(), **fields})
+
+
+def tight(mw: float = 3.10) -> dict:
+    """A limit close enough to the base demand for a few EVs to have to wait."""
+    return {"grid": {"demand_limit_mw": mw}}
+
+
+def run(scenario: Scenario, seed=None, ev_class=EV) -> V2GModel:
+    return V2GModel(scenario, seed=seed, ev_class=ev_class).run()
+
+
+def stepped(model: V2GModel):
+    """Step to the end; yields the model after every step."""
+    while not model.clock.finished:
+        model.step()
+        yield model
+
+
+def same(a, b) -> bool:
+    """Whether two arrays agree to the last bit, NaN and all."""
+    a, b = np.ascontiguousarray(a), np.ascontiguousarray(b)
+    return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+
+
+STATE = ("soc", "soc_departure", "charged_kwh", "discharged_kwh", "purchase_usd", "sale_usd")
+
+
+def arrays(model: V2GModel) -> dict[str, np.ndarray]:
+    """All that a run writes down, for `same`."""
+    recorder = model.recorder
+    return {
+        **{name: getattr(model.fleet, name) for name in STATE},
+        "charge": recorder.charge_kw,
+        "discharge": recorder.discharge_kw,
+        "plugged": recorder.plugged,
+        "ev_mw": recorder.ev_mw,
+        "vm_pu": np.array([flow.vm_pu for flow in model.grid.flows]),
+        "loss_mw": np.array([flow.loss_mw for flow in model.grid.flows]),
+    }

@@ -1,0 +1,310 @@
+"""Load flows against published numbers, against a second program, and against hand work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandapower as pp
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from abm.errors import InputError
+from abm.grid import (
+    Feeder,
+    LoadFlowWarning,
+    PandapowerSolver,
+    PowerFlow,
+    PowerGridModelSolver,
+    UnsupportedFeederError,
+    build_feeder,
+    fast,
+    make_solver,
+    power_mismatch,
+    solve,
+)
+
+VALUES = ("vm_pu", "va_rad", "i_a", "line_loss_mw", "loss_mw", "slack_p_mw", "slack_q_mvar")
+
+
+@dataclass(frozen=True)
+class Table:
+    """The feeder as the net has it: one class, no zones, the net's own ampacities."""
+
+    net: str
+    buses: NDArray[np.int64]
+    name: str = "test feeder"
+    line_from: Any = field(default_factory=lambda: np.array([], dtype=np.int64))
+    line_to: Any = field(default_factory=lambda: np.array([], dtype=np.int64))
+    ampacity_a: Any = field(default_factory=lambda: np.array([]))
+
+    @property
+    def customer_class(self) -> tuple[str, ...]:
+        return ("residential",) * len(self.buses)
+
+    @property
+    def zone(self) -> NDArray[np.int64]:
+        return np.zeros(len(self.buses), dtype=np.int64)
+
+
+def feeder_of(net: pp.pandapowerNet, folder: Path) -> Feeder:
+    path = folder / "net.json"
+    pp.to_json(net, str(path))
+    return build_feeder(Table(str(path), net.bus.index.to_numpy() + 1))
+
+
+@pytest.fixture(scope="module")
+def feeder() -> Feeder:
+    return build_feeder(Table("pandapower.networks:case33bw", np.arange(1, 34)))
+
+
+@pytest.fixture(scope="module")
+def reference(feeder: Feeder) -> PandapowerSolver:
+    return PandapowerSolver(feeder)
+
+
+@pytest.fixture(scope="module")
+def quick(feeder: Feeder) -> PowerGridModelSolver:
+    return PowerGridModelSolver(feeder)
+
+
+@pytest.fixture(params=["pandapower", "power-grid-model"])
+def solver(request: pytest.FixtureRequest, feeder: Feeder) -> solve.Solver:
+    made = make_solver(request.param, feeder)
+    assert made.name == request.param
+    return made
+
+
+@pytest.fixture
+def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget which solvers were checked, for the length of a test."""
+    monkeypatch.setattr(solve, "_CHECKED", {})
+
+
+def loads(feeder: Feeder, *factors: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    factor = np.array(factors)[:, np.newaxis]
+    return factor * feeder.p_mw, factor * feeder.q_mvar
+
+
+def assert_same(one: PowerFlow, other: PowerFlow, tolerance: float) -> None:
+    for name in VALUES:
+        np.testing.assert_allclose(
+            getattr(one, name), getattr(other, name), rtol=tolerance, atol=tolerance, err_msg=name
+        )
+    np.testing.assert_array_equal(one.converged, other.converged)
+
+
+def test_published_base_case(feeder: Feeder, solver: solve.Solver) -> None:
+    """202.68 kW and 0.9131 p.u. at N18, as the literature on this feeder since 1989 has it."""
+    flow = solver.solve(*loads(feeder, 1.0))
+    assert flow.converged.all()
+    assert feeder.p_mw.sum() == pytest.approx(3.715)
+    assert feeder.q_mvar.sum() == pytest.approx(2.3)
+    assert flow.loss_mw[0] * 1e3 == pytest.approx(202.68, abs=0.005)
+    assert flow.vm_pu.argmin() == 17
+    assert flow.vm_pu.min() == pytest.approx(0.91309, abs=5e-6)
+    assert flow.slack_p_mw[0] == pytest.approx(3.715 + 0.20268, abs=5e-6)
+    assert flow.line_loss_mw.sum() == pytest.approx(flow.loss_mw[0], abs=1e-9)
+    assert flow.i_a[0, 0] == pytest.approx(210.4, abs=0.05)
+    assert flow.mismatch_mva[0] < 1e-6
+
+
+def test_no_load(feeder: Feeder, solver: solve.Solver) -> None:
+    flow = solver.solve(*loads(feeder, 0.0))
+    np.testing.assert_allclose(flow.vm_pu, 1.0, atol=1e-9)
+    np.testing.assert_allclose(flow.loss_mw, 0.0, atol=1e-9)
+
+
+def test_empty_batch_and_wrong_shape(feeder: Feeder, solver: solve.Solver) -> None:
+    assert solver.solve(np.empty((0, 33)), np.empty((0, 33))).vm_pu.shape == (0, 33)
+    with pytest.raises(ValueError, match=r"\[B, 33\]"):
+        solver.solve(feeder.p_mw, feeder.q_mvar)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), low=st.sampled_from([-2.0, 0.0]))
+def test_agrees_with_pandapower(
+    feeder: Feeder,
+    reference: PandapowerSolver,
+    quick: PowerGridModelSolver,
+    seed: int,
+    low: float,
+) -> None:
+    """Random loads at every bus, down to twice the nominal load fed in."""
+    rng = np.random.default_rng(seed)
+    p = feeder.p_mw * rng.uniform(low, 2.0, (4, 33))
+    q = feeder.q_mvar * rng.uniform(-1.0, 2.0, (4, 33))
+    wanted, found = reference.solve(p, q), quick.solve(p, q)
+    assert wanted.converged.all()
+    assert_same(found, wanted, 1e-6)
+    assert max(wanted.mismatch_mva.max(), found.mismatch_mva.max()) < 1e-6
+
+
+@pytest.mark.parametrize("solver_type", [PandapowerSolver, PowerGridModelSolver])
+def test_mismatch_is_large_for_a_wrong_voltage(feeder: Feeder, solver_type: type) -> None:
+    p, q = loads(feeder, 1.0, 0.3)
+    flow = solver_type(feeder).solve(p, q)
+    v = flow.vm_pu * np.exp(1j * flow.va_rad)
+    network = feeder.network
+
+    def mismatch(v: NDArray[np.complex128]) -> NDArray[np.float64]:
+        return power_mismatch(v, feeder.y_bus, p + 1j * q, network.slack_nodes, feeder.base_mva)
+
+    assert (mismatch(v) < 1e-6).all()
+    v[1, 17] *= 1.001
+    assert mismatch(v)[0] < 1e-6
+    assert mismatch(v)[1] > 1e-3
+
+
+def test_mismatch_by_hand() -> None:
+    """Two buses, z = 0.1j p.u., V2 = 0.9 - 0.1j p.u., base 10 MVA.
+
+    I = (1 - V2) / 0.1j = (0.1 + 0.1j) / 0.1j = 1 - 1j; S = V2 conj(I) = (0.9 - 0.1j)(1 + 1j)
+    = 1.0 + 0.8j p.u. = 10 MW + 8 Mvar taken at bus 2.
+    """
+    y_bus = np.array([[-10j, 10j], [10j, -10j]])
+    v = np.array([[1.0, 0.9 - 0.1j]] * 3)
+    s_load = np.array([[5.0, 10 + 8j], [0.0, 7 + 4j], [0.0, 10 + 8.5j]])
+    found = power_mismatch(v, y_bus, s_load, 0, 10.0)
+    np.testing.assert_allclose(found, [0.0, 5.0, 0.5], atol=1e-12)
+
+
+def test_rows_do_not_depend_on_their_neighbours(
+    feeder: Feeder, quick: PowerGridModelSolver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(7)
+    p = feeder.p_mw * rng.uniform(-2.0, 2.0, (20, 33))
+    q = feeder.q_mvar * rng.uniform(0.0, 2.0, (20, 33))
+    p[[3, 11]] *= 50.0
+    whole = quick.solve(p, q)
+    assert np.flatnonzero(~whole.converged).tolist() == [3, 11]
+    monkeypatch.setattr(quick, "_chunk", 3)
+    chunked = quick.solve(p, q)
+    monkeypatch.undo()
+    assert_same(chunked, whole, 1e-12)
+    for row in range(20):
+        single = quick.solve(p[row : row + 1], q[row : row + 1])
+        for name in VALUES:
+            np.testing.assert_allclose(
+                getattr(single, name)[0], getattr(whole, name)[row], rtol=1e-12, atol=1e-12
+            )
+
+
+def test_no_convergence_is_flagged_and_passes(feeder: Feeder, solver: solve.Solver) -> None:
+    p, q = loads(feeder, 1.0, 10.0, 1.0, 1.0, 1.0, 1.0, 0.5)
+    p[2, 4], p[3, 4], q[4, 4], p[5, 4] = np.nan, np.inf, -np.inf, 1e300
+    flow = solver.solve(p, q)
+    assert flow.converged.tolist() == [True, False, False, False, False, False, True]
+    bad = ~flow.converged
+    for name in (*VALUES, "mismatch_mva"):
+        assert np.isnan(getattr(flow, name)[bad]).all(), name
+        assert np.isfinite(getattr(flow, name)[~bad]).all(), name
+    assert not solver.solve(*loads(feeder, 10.0)).converged.any()
+    good = solver.solve(*loads(feeder, 1.0, 0.5))
+    for name in VALUES:
+        np.testing.assert_allclose(getattr(flow, name)[~bad], getattr(good, name), atol=1e-12)
+
+
+def transformers() -> pp.pandapowerNet:
+    """110/20/0.4 kV with taps, a phase shift, cable capacitance, a shunt, a closed bus coupler and
+    a cable open at its far end; the 110 kV side is held at 1.03 p.u."""
+    net = pp.create_empty_network(sn_mva=5.0)
+    buses = [pp.create_bus(net, vn_kv=kv) for kv in (110.0, 20.0, 20.0, 20.0, 0.4, 20.0)]
+    pp.create_ext_grid(net, buses[0], vm_pu=1.03)
+    pp.create_transformer(net, buses[0], buses[1], "25 MVA 110/20 kV", tap_pos=2)
+    pp.create_switch(net, buses[1], buses[2], et="b")
+    cable = "NA2XS2Y 1x185 RM/25 12/20 kV"
+    pp.create_line(net, buses[2], buses[3], 6.0, cable, parallel=2)
+    line = pp.create_line(net, buses[3], buses[5], 4.0, cable)
+    open_end = pp.create_line(net, buses[2], buses[5], 9.0, cable)
+    pp.create_switch(net, buses[5], open_end, et="l", closed=False)
+    assert line == 1
+    pp.create_transformer(net, buses[3], buses[4], "0.4 MVA 20/0.4 kV", tap_pos=1)
+    pp.create_shunt(net, buses[5], q_mvar=-0.3, p_mw=0.01)
+    pp.create_load(net, buses[4], p_mw=0.2, q_mvar=0.05)
+    pp.create_load(net, buses[2], p_mw=6.0, q_mvar=1.5)
+    pp.create_sgen(net, buses[5], p_mw=3.0)
+    return net
+
+
+def test_transformers_switches_and_shunts(tmp_path: Path) -> None:
+    feeder = feeder_of(transformers(), tmp_path)
+    assert feeder.is_radial
+    assert feeder.n_line == 3
+    quick = make_solver("power-grid-model", feeder)
+    assert quick.name == "power-grid-model"
+    load = loads(feeder, 1.0, 0.0, -1.0)
+    wanted = PandapowerSolver(feeder).solve(*load)
+    assert wanted.converged.all()
+    assert_same(quick.solve(*load), wanted, 1e-6)
+    assert wanted.loss_mw[1] > 0.01  # iron and shunt
+    own = transformers()
+    pp.runpp(own, numba=False, tolerance_mva=1e-10)
+    np.testing.assert_allclose(wanted.vm_pu[0], own.res_bus["vm_pu"], atol=1e-9)
+    np.testing.assert_allclose(wanted.i_a[0], 1e3 * own.res_line["i_ka"], atol=1e-6)
+
+
+def test_two_external_grids(tmp_path: Path) -> None:
+    net = transformers()
+    pp.create_ext_grid(net, 3, vm_pu=1.01, va_degree=-150.0)
+    feeder = feeder_of(net, tmp_path)
+    assert feeder.slack_buses.tolist() == [0, 3]
+    quick = make_solver("power-grid-model", feeder)
+    assert quick.name == "power-grid-model"
+    load = loads(feeder, 1.0, -1.0)
+    assert_same(quick.solve(*load), PandapowerSolver(feeder).solve(*load), 1e-6)
+
+
+def lopsided() -> pp.pandapowerNet:
+    """An impedance that differs by direction, which power-grid-model has no component for."""
+    net = pp.create_empty_network()
+    one, two = (pp.create_bus(net, vn_kv=20.0) for _ in range(2))
+    pp.create_ext_grid(net, one)
+    pp.create_impedance(net, one, two, 0.01, 0.02, sn_mva=10.0, rtf_pu=0.02, xtf_pu=0.03)
+    pp.create_load(net, two, p_mw=1.0)
+    return net
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_an_unsupported_feeder_falls_back(tmp_path: Path) -> None:
+    feeder = feeder_of(lopsided(), tmp_path)
+    with pytest.raises(UnsupportedFeederError, match="two ends differ"):
+        PowerGridModelSolver(feeder)
+    for _ in range(2):  # said again to whoever asks again
+        with pytest.warns(LoadFlowWarning, match="'test feeder'.*pandapower is used instead"):
+            assert make_solver("power-grid-model", feeder).name == "pandapower"
+    flow = make_solver("pandapower", feeder).solve(*loads(feeder, 1.0))
+    assert flow.converged.all()
+    assert flow.mismatch_mva[0] < 1e-6
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_a_wrong_conversion_is_not_used(feeder: Feeder, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = fast._grid
+
+    def wrong(*args: Any) -> dict[Any, Any]:
+        grid = right(*args)
+        grid["generic_branch"]["r1"][3] *= 1.01
+        return grid
+
+    monkeypatch.setattr(fast, "_grid", wrong)
+    with pytest.warns(LoadFlowWarning, match="does not converge where pandapower does"):
+        assert make_solver("power-grid-model", feeder).name == "pandapower"
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_a_weak_source_is_noticed(feeder: Feeder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """power-grid-model's default source is an impedance that moves every voltage by 4e-4 p.u."""
+    monkeypatch.setattr(fast, "_SOURCE_VA", 1e10)
+    with pytest.warns(LoadFlowWarning, match=r"differs from pandapower by 0\.000\d+ p\.u\."):
+        assert make_solver("power-grid-model", feeder).name == "pandapower"
+
+
+def test_solvers_are_made_once(feeder: Feeder) -> None:
+    assert make_solver("power-grid-model", feeder) is make_solver("power-grid-model", feeder)
+    with pytest.raises(InputError, match="did you mean 'pandapower'"):
+        make_solver("pandapwer", feeder)
