@@ -251,9 +251,9 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _load_file(reference: str, settings: Sequence[str] = ()) -> Scenario:
-    from abm.scenario import load_scenario
+    from abm.scenario import Scenario
 
-    return load_scenario(reference, settings=settings)
+    return Scenario.load(reference, settings=settings)
 
 
 def _load(reference: str, options: argparse.Namespace, **changes: str) -> Scenario:

@@ -19,11 +19,11 @@ from abm.agents import EV, GridAgent, HomeEnergyManager, ResidentialParkingZone
 from abm.clock import Clock, Phase
 from abm.control import make_admission, make_rule, resolve_strategy
 from abm.errors import InputError, Problem
-from abm.fleet import Fleet, ModeArray, build_stays, no_stays
+from abm.fleet import Fleet, ModeArray, build_stays, feeder_seeds, no_stays
 from abm.fleet.equations import FloatArray
 from abm.fleet.stays import IntArray
 from abm.grid import build_feeder, make_solver
-from abm.results import Record, Recorder, Results
+from abm.results import Record, Recorder, Results, make_record
 from abm.scenario import Scenario, clock_minutes
 from abm.signals import Broadcast
 
@@ -34,8 +34,8 @@ class V2GModel(mesa.Model):
     """EVs, RPZs, home energy manager and feeder of one scenario, and the clock that drives them.
 
     scenario: what is studied. seed: takes the place of the scenario's seed; a sequence of seeds
-    makes that many copies of the feeder in one model, each with its own fleet (the batch dimension
-    of Monte Carlo and of cities). ev_class: a subclass of EV for all, or {index in `evs` or ev_id:
+    puts one feeder for each (`feeder.copies` of them for each) into one model, each with its own
+    fleet: the batch dimension of Monte Carlo and of cities. ev_class: a subclass of EV for all, or {index in `evs` or ev_id:
     subclass} for some.
 
     Raises InputError when a rule, an admission or an EV named in ev_class is not there.
@@ -50,8 +50,10 @@ class V2GModel(mesa.Model):
         *,
         ev_class: EvClass = EV,
     ) -> None:
-        seeds = scenario.seed if seed is None else seed
-        self.seeds = (int(seeds),) if isinstance(seeds, int | np.integer) else tuple(seeds)
+        given = scenario.seed if seed is None else seed
+        given = (int(given),) if isinstance(given, int | np.integer) else tuple(given)
+        copies = scenario.feeder.copies
+        self.seeds = tuple(own for one in given for own in feeder_seeds(one, copies))
         self._scenario_studied = scenario
         super().__init__(rng=self.seeds[0])
 
@@ -70,11 +72,17 @@ class V2GModel(mesa.Model):
             scenario.requirement,
             self.clock.step_s / 3600.0,
         )
+        minutes = scenario.record.zone_minute
         self.recorder = Recorder(
-            self.clock, self.fleet, scenario.ev.soc_lower, scenario.ev.soc_upper
+            self.clock,
+            self.fleet,
+            scenario.ev.soc_lower,
+            scenario.ev.soc_upper,
+            minutes=len(self.seeds) == 1 if minutes is None else minutes,
         )
         self.admission = make_admission(scenario)
         self.granted: ModeArray = np.zeros(self.fleet.n, dtype=np.int8)
+        self._results: Results | None = None
         self._exchanged: tuple[FloatArray, FloatArray] | None = None
 
         self.grid = GridAgent(self, feeder, make_solver(scenario.grid.solver, feeder))
@@ -185,27 +193,32 @@ class V2GModel(mesa.Model):
     # --- results -------------------------------------------------------------------------------
 
     @property
-    def results(self) -> Results:
-        """Tables and KPIs of the run; of the first feeder where there are several."""
-        return self.results_of(0)
-
-    def results_of(self, feeder: int) -> Results:
-        """Tables and KPIs of one copy of the feeder. RuntimeError before the end of the run."""
+    def record(self) -> Record:
+        """What the run leaves behind. RuntimeError before the end of the run."""
         if not self.clock.finished:
             raise RuntimeError("results are there after run(), or after stepping to the end")
-        record = Record(
-            scenario=self.scenario,
-            seeds=self.seeds,
-            start_hour=self.start_hour,
-            fleet=self.fleet,
-            feeder=self.grid.feeder,
-            recorder=self.recorder,
-            base_p_mw=self.grid.base_p_mw,
-            price=self.grid.price,
-            flows=tuple(self.grid.flows),
-            solver=self.grid.solver.name,
+        return make_record(
+            self.scenario,
+            self.seeds,
+            self.start_hour,
+            self.grid.solver.name,
+            self.grid.base_p_mw,
+            self.grid.price,
+            self.fleet,
+            self.recorder,
+            self.grid.flows,
         )
-        return Results(record, feeder)
+
+    @property
+    def results(self) -> Results:
+        """Tables and KPIs of the run. RuntimeError before its end."""
+        if self._results is None:
+            self._results = Results(self.record)
+        return self._results
+
+    def results_of(self, feeder: int) -> Results:
+        """Tables and KPIs of one copy of the feeder, counted from 0."""
+        return self.results.of(feeder)
 
     # --- people at a prompt --------------------------------------------------------------------
 
@@ -234,7 +247,7 @@ class V2GModel(mesa.Model):
     def _create_evs(self, ev_class: EvClass) -> list[EV]:
         classes: list[type[EV]] = [EV] * self.fleet.n
         if isinstance(ev_class, Mapping):
-            index_of = {self.fleet.ev_id[row]: i for i, row in enumerate(self.fleet.row_of)}
+            index_of = {self.fleet.ev_id(int(row)): i for i, row in enumerate(self.fleet.row_of)}
             problems = []
             for key, cls in ev_class.items():
                 index = index_of.get(key, -1) if isinstance(key, str) else key

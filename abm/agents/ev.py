@@ -95,7 +95,7 @@ class EV(mesa.Agent):
     @property
     def ev_id(self) -> str:
         """Name in the session file, or number in the sample."""
-        return str(self.model.fleet.ev_id[self.row])
+        return self.model.fleet.ev_id(self.row)
 
     @property
     def zone(self) -> int:

@@ -35,7 +35,7 @@ class GridAgent(mesa.Agent):
         column = {name: i for i, name in enumerate(profile.classes)}
         of_bus = np.array([column[name] for name in feeder.class_names], dtype=np.int64)
         of_bus = of_bus[feeder.bus_class]
-        scale = scenario.load.scale
+        scale = scenario.base_load.scale
         self.base_p_mw = base_load(feeder.p_mw, of_bus, profile.multiplier, scale)
         self.base_q_mvar = base_load(feeder.q_mvar, of_bus, profile.multiplier, scale)
         self.base_mw = self.base_p_mw.sum(axis=1)
@@ -81,8 +81,8 @@ class GridAgent(mesa.Agent):
 
     def _close(self, hour: int) -> None:
         model, clock_hour = self.model, self.clock_hour(hour)
-        n_feeders, n_zones = model.fleet.n_feeders, model.fleet.n_zones
-        zone_mw = model.recorder.close_hour(hour).reshape(n_feeders, n_zones)
+        n_feeders = model.fleet.n_feeders
+        zone_mw = model.recorder.close_hour(hour)
         p_mw = np.repeat(self.base_p_mw[clock_hour][None, :], n_feeders, axis=0)
         p_mw[:, self.feeder.zone_bus] += zone_mw
         q_mvar = np.repeat(self.base_q_mvar[clock_hour][None, :], n_feeders, axis=0)

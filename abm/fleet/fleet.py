@@ -31,30 +31,42 @@ class Mode(IntEnum):
 
 
 class GroupSums:
-    """Sums over consecutive groups of rows; groups may be empty.
+    """Sums of values by group; group: (n,) of 0 to n_groups - 1, groups may be empty.
 
-    starts: first row of each of n_groups groups, rows being sorted by group.
+    Added up row by row in the rows' order, so that a group's sum depends on nothing but its rows.
     """
 
     def __init__(self, group: IntArray, n_groups: int) -> None:
-        counts = np.bincount(group, minlength=n_groups)
-        self.filled: BoolArray = counts > 0
-        self.all_filled = bool(self.filled.all())
-        self.starts: IntArray = np.concatenate(([0], np.cumsum(counts)[:-1]))[self.filled]
-        self.n_groups = n_groups
+        self.group, self.n_groups = group, n_groups
 
-    def __call__(self, values: FloatArray, out: FloatArray | None = None) -> FloatArray:
-        """Values (n,) -> sums (n_groups,)."""
-        if out is None:
-            out = np.zeros(self.n_groups)
-        if not len(self.starts):
-            out[:] = 0.0
-        elif self.all_filled:
-            np.add.reduceat(values, self.starts, out=out)
-        else:
-            out[:] = 0.0
-            out[self.filled] = np.add.reduceat(values, self.starts)
-        return out
+    def __call__(self, values: FloatArray) -> FloatArray:
+        """values (n,) -> sums (n_groups,)."""
+        sums = np.bincount(self.group, weights=values, minlength=self.n_groups)
+        return sums.astype(np.float64, copy=False)
+
+
+def canonical_order(stays: Stays, cell: IntArray) -> IntArray:
+    """Order of rows by cell and arrival; ties by the EV's own figures, not by its place."""
+    order = np.lexsort((stays.arrival_min, cell))
+    arrival, in_cell = stays.arrival_min[order], cell[order]
+    same = (arrival[1:] == arrival[:-1]) & (in_cell[1:] == in_cell[:-1])
+    if same.any():
+        tied = np.append(same, False) | np.insert(same, 0, False)
+        rows = order[tied]
+        # Last key first: the EVs' figures decide only within one cell and arrival.
+        keys = (
+            stays.efficiency,
+            stays.p_discharge_kw,
+            stays.p_max_kw,
+            stays.soc_target,
+            stays.capacity_kwh,
+            stays.soc_arrival,
+            stays.departure_min,
+            stays.arrival_min,
+            cell,
+        )
+        order[tied] = rows[np.lexsort([key[rows] for key in keys])]
+    return order
 
 
 class Fleet:
@@ -79,29 +91,20 @@ class Fleet:
         step_h: float,
     ) -> None:
         n = len(stays)
-        order = np.lexsort(
-            (
-                stays.efficiency,
-                stays.p_discharge_kw,
-                stays.p_max_kw,
-                stays.soc_target,
-                stays.capacity_kwh,
-                stays.soc_arrival,
-                stays.departure_min,
-                stays.arrival_min,
-                stays.zone,
-                stays.feeder,
-            )
-        )
+        cell = stays.feeder * n_zones + stays.zone
+        order = canonical_order(stays, cell)
         self.n, self.n_zones, self.n_feeders = n, n_zones, n_feeders
         self.step_h = step_h
+        self.names = stays.names
         # source[row]: index in the table of stays; row_of[index]: the way back.
         self.source: IntArray = order
-        self.row_of: IntArray = np.argsort(order)
-        self.ev_id = tuple(stays.ev_id[i] for i in order)
+        self.row_of: IntArray = np.empty(n, dtype=np.int64)
+        self.row_of[order] = np.arange(n)
         self.feeder: IntArray = stays.feeder[order]
         self.zone: IntArray = stays.zone[order]
-        self.cell: IntArray = self.feeder * n_zones + self.zone
+        self.cell: IntArray = cell[order]
+        # rows of feeder k: first_row[k] to first_row[k + 1]; the same bounds hold for `source`.
+        self.first_row: IntArray = np.searchsorted(self.feeder, np.arange(n_feeders + 1))
         self.arrival_min: FloatArray = stays.arrival_min[order].astype(np.float64)
         self.departure_min: FloatArray = stays.departure_min[order].astype(np.float64)
         self.capacity_kwh: FloatArray = stays.capacity_kwh[order]
@@ -139,6 +142,13 @@ class Fleet:
         self.by_feeder = GroupSums(self.feeder, n_feeders)
         self._booked_charged = np.zeros(n)
         self._booked_discharged = np.zeros(n)
+
+    def ev_id(self, row: int) -> str:
+        """Name of an EV: as in the session file, else its number on its feeder, from 1."""
+        source = int(self.source[row])
+        if self.names is not None:
+            return self.names[source]
+        return str(source - int(self.first_row[self.feeder[row]]) + 1)
 
     # --- plugging in and out -------------------------------------------------------------------
 

@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from abm.fleet.equations import FloatArray, battery_capacity
-from abm.scenario import Scenario, SessionTable, window_minutes
+from abm.scenario import Scenario, SessionTable, TimeOfDay, stay_windows
+from abm.scenario.schema import Range
 
 IntArray = NDArray[np.int64]
 
 # One random stream per cause, so that a change to one distribution leaves the others' draws alone.
 # The numbers are part of the format of a seed: append, never renumber.
 STREAMS = {"arrival": 0, "departure": 1, "soc_arrival": 2, "soc_target": 3, "capacity": 4}
+COPIES = 1_000_000
 
 
 def stream(seed: int, name: str) -> np.random.Generator:
@@ -28,16 +30,26 @@ def stream(seed: int, name: str) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(STREAMS[name],)))
 
 
+def feeder_seeds(seed: int, copies: int) -> tuple[int, ...]:
+    """A seed for each copy of the feeder: the first keeps the seed, the others are spawned."""
+    spawned = [
+        int(np.random.SeedSequence(seed, spawn_key=(COPIES, k)).generate_state(1, np.uint64)[0])
+        for k in range(1, copies)
+    ]
+    return (seed, *(value >> 1 for value in spawned))
+
+
 @dataclass(frozen=True)
 class Stays:
-    """One row per stay, arrays of shape (n,).
+    """One row per stay, arrays of shape (n,), feeder by feeder.
 
-    ev_id: name of the EV. feeder: copy of the feeder, from 0. zone: RPZ on its feeder, from 0.
-    arrival_min, departure_min: minutes from the start of the horizon. soc_*: fractions.
-    p_max_kw, p_discharge_kw: ratings at the grid side. efficiency: one way, fraction.
+    names: name of each EV, or None where they are numbered on their feeder. feeder: copy of the
+    feeder, from 0. zone: RPZ on its feeder, from 0. arrival_min, departure_min: minutes from the
+    start of the horizon. soc_*: fractions. p_max_kw, p_discharge_kw: ratings at the grid side.
+    efficiency: one way, fraction.
     """
 
-    ev_id: tuple[str, ...]
+    names: tuple[str, ...] | None
     feeder: IntArray
     zone: IntArray
     arrival_min: FloatArray
@@ -50,89 +62,75 @@ class Stays:
     efficiency: FloatArray
 
     def __len__(self) -> int:
-        return len(self.ev_id)
+        return len(self.feeder)
 
 
 def truncated_normal(
-    rng: np.random.Generator, n: int, low: float, high: float, mean: float, sd: float
+    u: FloatArray, low: float, high: float, mean: float, sd: float
 ) -> FloatArray:
-    """N draws of a normal (mean, sd) truncated to [low, high], by inversion: one uniform each."""
-    u = rng.random(n)
+    """Draws of a normal (mean, sd) truncated to [low, high], by inversion of uniforms u."""
     if high == low:
-        return np.full(n, low)
+        return np.full(u.shape, low)
     p_low, p_high = ndtr((low - mean) / sd), ndtr((high - mean) / sd)
     return np.clip(mean + sd * ndtri(p_low + u * (p_high - p_low)), low, high)
 
 
-def sample_stays(scenario: Scenario, n_zones: int, seed: int, feeder: int = 0) -> Stays:
-    """One stay per EV as in Table I, evs_per_zone EVs in each of n_zones zones.
+def sample_stays(scenario: Scenario, n_zones: int, seeds: Sequence[int]) -> Stays:
+    """One stay per EV as in Table I, evs_per_zone EVs in each of n_zones zones of each feeder.
 
-    Times are whole minutes whatever the time step, so that the fleet does not depend on it.
+    seeds: one per feeder; a feeder's fleet depends on its own alone. Times are whole minutes
+    whatever the time step, so that the fleet does not depend on it.
     """
     spec, ev = scenario.fleet, scenario.ev
-    n = n_zones * spec.evs_per_zone
+    per_feeder = n_zones * spec.evs_per_zone
+    n = per_feeder * len(seeds)
 
-    def minutes(name: str) -> FloatArray:
-        times = getattr(spec, name)
-        low, high, mean = window_minutes(times, scenario.clock.start)
-        if name == "departure":
-            # The window is one of clock times; it lies after the arrivals, the next day if need be.
-            latest = window_minutes(spec.arrival, scenario.clock.start)[1]
-            later = 1440.0 if low < latest else 0.0
-            low, high, mean = low + later, high + later, mean + later
-        draws = truncated_normal(stream(seed, name), n, low, high, mean, times.sd_h * 60.0)
-        return np.round(draws)
+    def uniform(name: str) -> FloatArray:
+        parts = [stream(seed, name).random(per_feeder) for seed in seeds]
+        return np.concatenate(parts) if parts else np.zeros(0)
 
-    def soc(name: str) -> FloatArray:
-        spread = getattr(spec, name)
+    def minutes(name: str, spread: TimeOfDay, window: tuple[float, float, float]) -> FloatArray:
+        low, high, mean = window
+        sd = (high - low) / 4 if spread.sd_h is None else spread.sd_h * 60.0
+        return np.round(truncated_normal(uniform(name), low, high, mean, sd))
+
+    def soc(name: str, spread: Range) -> FloatArray:
         mean = (spread.low + spread.high) / 2 if spread.mean is None else spread.mean
         sd = (spread.high - spread.low) / 5 if spread.sd is None else spread.sd
-        return truncated_normal(stream(seed, name), n, spread.low, spread.high, mean, sd)
+        return truncated_normal(uniform(name), spread.low, spread.high, mean, sd)
 
+    arrival, departure = stay_windows(scenario)
     # random() instead of integers(): its bits have been the same in every numpy since 1.17.
-    u = stream(seed, "capacity").random(n)
     span = spec.capacity.high - spec.capacity.low + 1
-    integers = spec.capacity.low + np.minimum((u * span).astype(np.int64), span - 1)
+    integers = np.minimum((uniform("capacity") * span).astype(np.int64), span - 1)
     return Stays(
-        ev_id=tuple(str(i + 1) for i in range(n)),
-        feeder=np.full(n, feeder, dtype=np.int64),
-        zone=np.repeat(np.arange(n_zones), spec.evs_per_zone),
-        arrival_min=minutes("arrival"),
-        departure_min=minutes("departure"),
-        capacity_kwh=battery_capacity(spec.capacity.unit_kwh, integers),
-        soc_arrival=soc("soc_arrival"),
-        soc_target=soc("soc_target"),
+        names=None,
+        feeder=np.repeat(np.arange(len(seeds)), per_feeder),
+        zone=np.tile(np.repeat(np.arange(n_zones), spec.evs_per_zone), len(seeds)),
+        arrival_min=minutes("arrival", spec.arrival, arrival),
+        departure_min=minutes("departure", spec.departure, departure),
+        capacity_kwh=battery_capacity(spec.capacity.unit_kwh, spec.capacity.low + integers),
+        soc_arrival=soc("soc_arrival", spec.soc_arrival),
+        soc_target=soc("soc_target", spec.soc_target),
         p_max_kw=np.full(n, ev.charger_kw),
         p_discharge_kw=np.full(n, ev.discharger_kw),
         efficiency=np.full(n, ev.efficiency),
     )
 
 
-def stays_from_sessions(table: SessionTable, feeder: int = 0) -> Stays:
-    """The stays of a session file, in the file's order."""
-    return Stays(
-        ev_id=table.ev_id,
-        feeder=np.full(len(table.ev_id), feeder, dtype=np.int64),
-        zone=table.zone - 1,
-        arrival_min=table.arrival_min,
-        departure_min=table.departure_min,
-        capacity_kwh=table.capacity_kwh,
-        soc_arrival=table.soc_arrival,
-        soc_target=table.soc_target,
-        p_max_kw=table.p_max_kw,
-        p_discharge_kw=table.p_discharge_kw,
-        efficiency=table.efficiency,
-    )
-
-
-def concatenate(parts: Sequence[Stays]) -> Stays:
-    """The stays of several feeders as one table, in the order given."""
+def stays_from_sessions(table: SessionTable, n_feeders: int = 1) -> Stays:
+    """The stays of a session file in the file's order, the same on every feeder."""
     columns = {
-        f.name: np.concatenate([getattr(part, f.name) for part in parts])
+        f.name: np.tile(getattr(table, f.name), n_feeders)
         for f in fields(Stays)
-        if f.name != "ev_id"
+        if f.name not in ("names", "feeder", "zone")
     }
-    return Stays(ev_id=tuple(name for part in parts for name in part.ev_id), **columns)
+    return Stays(
+        names=tuple(table.ev_id) * n_feeders,
+        feeder=np.repeat(np.arange(n_feeders), len(table)),
+        zone=np.tile(table.zone - 1, n_feeders),
+        **columns,
+    )
 
 
 def no_stays() -> Stays:
@@ -145,5 +143,5 @@ def build_stays(scenario: Scenario, n_zones: int, seeds: Sequence[int]) -> Stays
     """One feeder's stays for each seed; a session file is the same on every feeder."""
     sessions = scenario.inputs.sessions
     if sessions is not None:
-        return concatenate([stays_from_sessions(sessions, k) for k in range(len(seeds))])
-    return concatenate([sample_stays(scenario, n_zones, seed, k) for k, seed in enumerate(seeds)])
+        return stays_from_sessions(sessions, len(seeds))
+    return sample_stays(scenario, n_zones, seeds)

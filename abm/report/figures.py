@@ -136,9 +136,8 @@ def run_figures(results: Results, folder: Path) -> None:
     scenario = results.record.scenario
     title = f"{scenario.name}, {strategy_label(scenario.strategy)}"
     save(demand_figure(f"Demand: {title}", results), folder / "demand.png")
-    zone_mw = results.record.recorder.zone_mw[:, results.cells]
     by_zone = zone_map(
-        "EV power by zone (negative: V2G)", 1e3 * zone_mw.T, results.clock_hours, "kW", True
+        "EV power by zone (negative: V2G)", results.zone_kw.T, results.clock_hours, "kW", True
     )
     save(by_zone, folder / "zones.png")
     peak = int(np.argmax(results.total_mw))

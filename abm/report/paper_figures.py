@@ -55,15 +55,15 @@ def paper_figures(study: Reproduction, folder: Path) -> None:
 
 
 def _zone_kw(results: Results) -> np.ndarray[Any, Any]:
-    return 1e3 * results.record.recorder.zone_mw[:, results.cells].T
+    return results.zone_kw.T
 
 
 def _arrivals(results: Results) -> Figure:
-    fleet, n_hours = results.record.fleet, results.n_hours
-    counts = np.zeros((fleet.n_zones, n_hours))
-    hour = (fleet.arrival_min[results.rows] // 60).astype(np.int64)
+    ev, n_hours = results.record.ev, results.n_hours
+    counts = np.zeros((results.zone_kw.shape[1], n_hours))
+    hour = (ev["arrival_min"] // 60).astype(np.int64)
     inside = hour < n_hours
-    np.add.at(counts, (fleet.zone[results.rows][inside], hour[inside]), 1.0)
+    np.add.at(counts, (ev["zone"][inside], hour[inside]), 1.0)
     # The arrivals fill a third of the day; show that part, one hour on either side.
     seen = np.flatnonzero(counts.sum(axis=0))
     first, last = max(seen[0] - 1, 0), min(seen[-1] + 2, n_hours)

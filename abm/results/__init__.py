@@ -1,6 +1,7 @@
 """Recorded arrays -> tables -> KPIs -> a folder on disk."""
 
-from abm.results.recorder import Record, Recorder
+from abm.results.record import Record, join_records, make_record
+from abm.results.recorder import Recorder
 from abm.results.results import Results
 
-__all__ = ["Record", "Recorder", "Results"]
+__all__ = ["Record", "Recorder", "Results", "join_records", "make_record"]

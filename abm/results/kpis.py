@@ -1,11 +1,13 @@
-"""Indicators of a run: one flat dict, units in the names, None where something is undefined."""
+"""Indicators of a run, for all its feeders at once; units in the names, None where undefined."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from abm.results.recorder import FloatArray, IntArray
 
@@ -13,41 +15,45 @@ if TYPE_CHECKING:
     from abm.results.results import Results
 
 
-def compute_kpis(results: Results) -> dict[str, Any]:
-    """All indicators of one feeder's run."""
-    kpis = {
+def kpi_columns(results: Results) -> dict[str, NDArray[Any]]:
+    """Every indicator as one array over the feeders, (K,); NaN or None where it is undefined."""
+    return {
         **_demand(results),
         **_load_flow(results),
         **_energy_and_money(results),
         **_constraints(results),
     }
-    return {name: _plain(value) for name, value in kpis.items()}
 
 
-def _plain(value: Any) -> Any:
+def kpi_dict(columns: Mapping[str, NDArray[Any]], k: int) -> dict[str, Any]:
+    """The indicators of one feeder as plain Python values, None where undefined."""
+    return {name: plain(column[k]) for name, column in columns.items()}
+
+
+def plain(value: Any) -> Any:
+    """A numpy scalar as a Python value; None for NaN and infinity, which JSON does not know."""
     value = value.item() if isinstance(value, np.generic) else value
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _demand(results: Results) -> dict[str, Any]:
-    total, ev = results.total_mw, results.ev_mw
-    peak = int(np.argmax(total))
-    recorder, feeder = results.record.recorder, results.index
-    plugged = recorder.plugged_peak[:, feeder] > 0
-    limit = results.record.scenario.grid.demand_limit_mw
-    after = hours_after_evening_peak(results.base_mw, limit)
-    ev_peak = int(np.argmax(ev))
+def _demand(results: Results) -> dict[str, NDArray[Any]]:
+    record = results.record
+    total, ev, limit = record.total_mw, record.ev_mw, record.scenario.grid.demand_limit_mw
+    plugged = record.plugged_peak > 0
+    after = hours_after_evening_peak(record.base_mw, limit)
+    rebound = total[after].max(axis=0) / limit if len(after) else _unknown(record.n_feeders)
+    when_plugged = np.where(plugged, total, -np.inf).max(axis=0)
     return {
-        "system_peak_mw": total[peak],
-        "system_peak_hour": results.clock_hours[peak],
-        "plugged_peak_mw": total[plugged].max() if plugged.any() else None,
-        "feeder_energy_mwh": total.sum(),
-        "base_energy_mwh": results.base_mw.sum(),
-        "ev_peak_mw": ev[ev_peak],
-        "ev_peak_hour": results.clock_hours[ev_peak],
-        "demand_limit_mw": limit,
-        "hours_above_limit": int((total > limit + 1e-9).sum()),
-        "rebound_ratio": total[after].max() / limit if len(after) else None,
+        "system_peak_mw": total.max(axis=0),
+        "system_peak_hour": record.clock_hours[total.argmax(axis=0)],
+        "plugged_peak_mw": np.where(plugged.any(axis=0), when_plugged, np.nan),
+        "feeder_energy_mwh": total.sum(axis=0),
+        "base_energy_mwh": np.full(record.n_feeders, record.base_mw.sum()),
+        "ev_peak_mw": ev.max(axis=0),
+        "ev_peak_hour": record.clock_hours[ev.argmax(axis=0)],
+        "demand_limit_mw": np.full(record.n_feeders, limit),
+        "hours_above_limit": (total > limit + 1e-9).sum(axis=0),
+        "rebound_ratio": rebound,
     }
 
 
@@ -63,84 +69,104 @@ def hours_after_evening_peak(base_mw: FloatArray, limit_mw: float) -> IntArray:
     return np.arange(hour, len(base_mw))
 
 
-def _load_flow(results: Results) -> dict[str, Any]:
-    flows, hours = results.flows, results.clock_hours
-    nonconverged = int((~flows.converged).sum())
-    out: dict[str, Any] = {
-        "max_loss_mw": None,
-        "max_loss_hour": None,
-        "loss_energy_mwh": None,
-        "min_vm_pu": None,
-        "min_vm_bus": None,
-        "min_vm_hour": None,
-        "max_vm_pu": None,
-        "nonconverged_hours": nonconverged,
-        "nonconverged_clock_hours": [int(h) for h in hours[~flows.converged]],
-    }
-    if flows.converged.any():
-        loss_hour = int(np.nanargmax(flows.loss_mw))
-        vm_hour, vm_bus = np.unravel_index(int(np.nanargmin(flows.vm_pu)), flows.vm_pu.shape)
-        out |= {
-            "max_loss_mw": flows.loss_mw[loss_hour],
-            "max_loss_hour": hours[loss_hour],
-            "min_vm_pu": flows.vm_pu[vm_hour, vm_bus],
-            "min_vm_bus": results.record.feeder.bus_index[vm_bus] + 1,
-            "min_vm_hour": hours[vm_hour],
-            "max_vm_pu": np.nanmax(flows.vm_pu),
-        }
-    if nonconverged == 0:
-        # The energy of a day with an unknown hour is unknown, not smaller.
-        out["loss_energy_mwh"] = flows.loss_mw.sum()
-    return out
-
-
-def _energy_and_money(results: Results) -> dict[str, Any]:
-    fleet, rows = results.record.fleet, results.rows
-    charged, discharged = fleet.charged_kwh[rows], fleet.discharged_kwh[rows]
-    purchase, sale = fleet.purchase_usd[rows].sum(), fleet.sale_usd[rows].sum()
-    gained = charged * fleet.efficiency[rows] - discharged / fleet.efficiency[rows]
-    stored = (results.soc_departure - fleet.soc_arrival[rows]) * fleet.capacity_kwh[rows]
-    error = np.abs(np.where(np.isnan(stored), 0.0, stored - gained))
+def _load_flow(results: Results) -> dict[str, NDArray[Any]]:
+    record = results.record
+    flows, hours, feeders = record.flows, record.clock_hours, np.arange(record.n_feeders)
+    solved = flows.converged.any(axis=0)
+    loss = np.where(flows.converged, flows.loss_mw, -np.inf)
+    loss_hour = loss.argmax(axis=0)
+    lowest = np.where(flows.converged, flows.vm_pu.min(axis=2), np.inf)
+    vm_hour = lowest.argmin(axis=0)
+    vm_bus = np.nan_to_num(flows.vm_pu[vm_hour, feeders], nan=np.inf).argmin(axis=1)
+    highest = np.where(flows.converged, flows.vm_pu.max(axis=2), -np.inf)
+    failed = [[int(h) for h in hours[~flows.converged[:, k]]] for k in feeders]
     return {
-        "ev_charged_mwh": charged.sum() / 1e3,
-        "ev_discharged_mwh": discharged.sum() / 1e3,
+        "max_loss_mw": loss.max(axis=0),
+        "max_loss_hour": _where(solved, hours[loss_hour]),
+        # The energy of a day with an unknown hour is unknown, not smaller.
+        "loss_energy_mwh": flows.loss_mw.sum(axis=0),
+        "min_vm_pu": lowest.min(axis=0),
+        "min_vm_bus": _where(solved, record.feeder.bus_index[vm_bus] + 1),
+        "min_vm_hour": _where(solved, hours[vm_hour]),
+        "max_vm_pu": highest.max(axis=0),
+        "nonconverged_hours": (~flows.converged).sum(axis=0),
+        "nonconverged_clock_hours": _objects(failed),
+    }
+
+
+def _energy_and_money(results: Results) -> dict[str, NDArray[Any]]:
+    record, ev = results.record, results.record.ev
+
+    def total(values: NDArray[Any]) -> FloatArray:
+        sums = np.bincount(ev["feeder"], weights=values, minlength=record.n_feeders)
+        return sums.astype(np.float64, copy=False)
+
+    def count(values: NDArray[Any]) -> IntArray:
+        return np.bincount(ev["feeder"][values], minlength=record.n_feeders)
+
+    purchase, sale = total(ev["purchase_usd"]), total(ev["sale_usd"])
+    gained = ev["charged_kwh"] * ev["efficiency"] - ev["discharged_kwh"] / ev["efficiency"]
+    stored = (results.soc_departure - ev["soc_arrival"]) * ev["capacity_kwh"]
+    error = np.abs(np.where(np.isnan(stored), 0.0, stored - gained))
+    worst = np.zeros(record.n_feeders)
+    np.maximum.at(worst, ev["feeder"], error)
+    return {
+        "ev_charged_mwh": total(ev["charged_kwh"]) / 1e3,
+        "ev_discharged_mwh": total(ev["discharged_kwh"]) / 1e3,
         "purchase_usd": purchase,
         "sale_usd": sale,
         "net_cost_usd": purchase - sale,
-        "evs": len(rows),
-        "evs_short": int(results.short.sum()),
-        "energy_short_kwh": results.shortfall_kwh.sum(),
-        "evs_still_plugged": int(fleet.plugged[rows].sum()),
-        "energy_balance_error_kwh": error.max(initial=0.0),
+        "evs": np.diff(record.first_row),
+        "evs_short": count(results.short),
+        "energy_short_kwh": total(results.shortfall_kwh),
+        "evs_still_plugged": count(ev["plugged"]),
+        "energy_balance_error_kwh": worst,
     }
 
 
-def _constraints(results: Results) -> dict[str, Any]:
-    grid, recorder, k = results.record.scenario.grid, results.record.recorder, results.index
-    vm_pu, loading, feeder = results.flows.vm_pu, results.loading_percent, results.record.feeder
-    out: dict[str, Any] = {
-        "soc_below_ev_minutes": recorder.below_min[k],
-        "soc_above_ev_minutes": recorder.above_min[k],
-        "soc_lowest": recorder.soc_lowest[k],
-        "soc_highest": recorder.soc_highest[k],
-        "vm_below_bus_hours": int((vm_pu < grid.vm_min_pu).sum()),
-        "vm_above_bus_hours": int((vm_pu > grid.vm_max_pu).sum()),
-        "line_over_line_hours": int((loading > 100.0).sum()),
-        "max_line_loading_percent": None,
-        "max_line_loading_line": None,
-        "max_line_loading_hour": None,
-        "max_mismatch_mva": None,
+def _constraints(results: Results) -> dict[str, NDArray[Any]]:
+    record = results.record
+    grid, feeder, hours = record.scenario.grid, record.feeder, record.clock_hours
+    vm_pu, loading = record.flows.vm_pu, results.loading_percent
+    n_lines = loading.shape[2]
+    known = np.where(np.isnan(loading), -np.inf, loading)
+    by_line = known.transpose(1, 0, 2).reshape(record.n_feeders, -1)
+    at = by_line.argmax(axis=1) if by_line.shape[1] else np.zeros(record.n_feeders, dtype=np.int64)
+    worst = by_line.max(axis=1, initial=-np.inf)
+    found = np.isfinite(worst)
+    line = at % max(n_lines, 1)
+    ends = [
+        f"N{feeder.bus_index[feeder.line_from[i]] + 1}-N{feeder.bus_index[feeder.line_to[i]] + 1}"
+        for i in range(n_lines)
+    ]
+    mismatch = np.where(record.flows.converged, record.flows.mismatch_mva, -np.inf)
+    return {
+        "soc_below_ev_minutes": record.below_min,
+        "soc_above_ev_minutes": record.above_min,
+        "soc_lowest": record.soc_lowest,
+        "soc_highest": record.soc_highest,
+        "vm_below_bus_hours": (vm_pu < grid.vm_min_pu).sum(axis=(0, 2)),
+        "vm_above_bus_hours": (vm_pu > grid.vm_max_pu).sum(axis=(0, 2)),
+        "line_over_line_hours": (loading > 100.0).sum(axis=(0, 2)),
+        "max_line_loading_percent": worst,
+        "max_line_loading_line": _objects(
+            [ends[i] if ok else None for i, ok in zip(line, found, strict=True)]
+        ),
+        "max_line_loading_hour": _where(found, hours[at // max(n_lines, 1)]),
+        "max_mismatch_mva": mismatch.max(axis=0),
     }
-    if np.isfinite(loading).any():
-        hour, line = np.unravel_index(int(np.nanargmax(loading)), loading.shape)
-        from_bus, to_bus = feeder.line_from[line], feeder.line_to[line]
-        out |= {
-            "max_line_loading_percent": loading[hour, line],
-            "max_line_loading_line": (
-                f"N{feeder.bus_index[from_bus] + 1}-N{feeder.bus_index[to_bus] + 1}"
-            ),
-            "max_line_loading_hour": results.clock_hours[hour],
-        }
-    if results.flows.converged.any():
-        out["max_mismatch_mva"] = np.nanmax(results.flows.mismatch_mva)
-    return out
+
+
+def _unknown(n: int) -> FloatArray:
+    return np.full(n, np.nan)
+
+
+def _objects(values: list[Any]) -> NDArray[np.object_]:
+    column = np.empty(len(values), dtype=object)
+    column[:] = values
+    return column
+
+
+def _where(known: NDArray[np.bool_], values: NDArray[np.int64]) -> NDArray[Any]:
+    """Whole numbers, None where they are not known."""
+    return _objects([int(v) if ok else None for v, ok in zip(values, known, strict=True)])

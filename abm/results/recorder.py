@@ -2,70 +2,82 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from abm.clock import Clock
 from abm.fleet import Fleet
 from abm.fleet.equations import above_upper_bound, below_lower_bound, hourly_demand
-from abm.grid import Feeder, PowerFlow
-from abm.scenario import Scenario
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 
 class Recorder:
-    """Arrays by step (n_steps, n_cells), by hour (n_hours, n_cells or n_feeders).
+    """Arrays by hour and, if `minutes`, by step; n_cells = n_feeders x n_zones.
 
-    charge_kw, discharge_kw: mean power of a step, both >= 0. plugged: EVs plugged in.
-    zone_mw: mean net power of an hour. ev_mw: the same per feeder, eq. (8).
-    plugged_peak: most EVs plugged in at any step of the hour, per feeder.
+    zone_charge_mw, zone_discharge_mw: mean power of an hour, both >= 0, (n_hours, n_cells).
+    zone_plugged: most EVs plugged in at any step of the hour, (n_hours, n_cells).
+    plugged_peak: the same per feeder, (n_hours, n_feeders). ev_mw: eq. (8), (n_hours, n_feeders).
+    charge_kw, discharge_kw, plugged: by step, (n_steps, n_cells); without rows if not `minutes`.
     below_min, above_min: EV-minutes outside eqs. (5), (6) per feeder; soc_lowest, soc_highest: the
     extreme SoC seen while plugged in, NaN where nobody ever was.
     """
 
-    def __init__(self, clock: Clock, fleet: Fleet, soc_lower: float, soc_upper: float) -> None:
-        cells, feeders = fleet.n_feeders * fleet.n_zones, fleet.n_feeders
-        self.clock, self.fleet = clock, fleet
+    def __init__(
+        self, clock: Clock, fleet: Fleet, soc_lower: float, soc_upper: float, minutes: bool
+    ) -> None:
+        cells, feeders, hours = fleet.n_feeders * fleet.n_zones, fleet.n_feeders, clock.n_hours
+        self.clock, self.fleet, self.minutes = clock, fleet, minutes
         self.soc_lower, self.soc_upper = soc_lower, soc_upper
-        self.charge_kw: FloatArray = np.zeros((clock.n_steps, cells))
-        self.discharge_kw: FloatArray = np.zeros((clock.n_steps, cells))
-        self.plugged: NDArray[np.int32] = np.zeros((clock.n_steps, cells), dtype=np.int32)
-        self.zone_mw: FloatArray = np.full((clock.n_hours, cells), np.nan)
-        self.ev_mw: FloatArray = np.full((clock.n_hours, feeders), np.nan)
-        self.plugged_peak: IntArray = np.zeros((clock.n_hours, feeders), dtype=np.int64)
+        self.zone_charge_mw: FloatArray = np.full((hours, cells), np.nan)
+        self.zone_discharge_mw: FloatArray = np.full((hours, cells), np.nan)
+        self.zone_plugged: IntArray = np.zeros((hours, cells), dtype=np.int64)
+        self.plugged_peak: IntArray = np.zeros((hours, feeders), dtype=np.int64)
+        self.ev_mw: FloatArray = np.full((hours, feeders), np.nan)
+        steps = clock.n_steps if minutes else 0
+        self.charge_kw: FloatArray = np.zeros((steps, cells))
+        self.discharge_kw: FloatArray = np.zeros((steps, cells))
+        self.plugged: NDArray[np.int32] = np.zeros((steps, cells), dtype=np.int32)
         self.below_min: FloatArray = np.zeros(feeders)
         self.above_min: FloatArray = np.zeros(feeders)
         self.soc_lowest: FloatArray = np.full(feeders, np.nan)
         self.soc_highest: FloatArray = np.full(feeders, np.nan)
+        # Sums over the steps of the hour that runs, kW.
+        self.hour_charge: FloatArray = np.zeros(cells)
+        self.hour_discharge: FloatArray = np.zeros(cells)
 
     def record(self, step: int, exchanged: tuple[FloatArray, FloatArray] | None) -> None:
         """Write down one step; exchanged: kWh charged and discharged per EV, None for nothing."""
         fleet = self.fleet
-        self.plugged[step] = fleet.plugged_count
+        if self.minutes:
+            self.plugged[step] = fleet.plugged_count
+        if not fleet.n_plugged:
+            return
+        hour = step // self.clock.steps_per_hour
+        np.maximum(self.zone_plugged[hour], fleet.plugged_count, out=self.zone_plugged[hour])
+        by_feeder = fleet.plugged_count.reshape(fleet.n_feeders, fleet.n_zones).sum(axis=1)
+        np.maximum(self.plugged_peak[hour], by_feeder, out=self.plugged_peak[hour])
         if exchanged is not None:
-            charged, discharged = exchanged
-            fleet.by_cell(charged, out=self.charge_kw[step])
-            fleet.by_cell(discharged, out=self.discharge_kw[step])
-            self.charge_kw[step] /= fleet.step_h
-            self.discharge_kw[step] /= fleet.step_h
-        if fleet.n_plugged:
-            self._watch_soc()
+            charge, discharge = (fleet.by_cell(kwh) / fleet.step_h for kwh in exchanged)
+            self.hour_charge += charge
+            self.hour_discharge += discharge
+            if self.minutes:
+                self.charge_kw[step] = charge
+                self.discharge_kw[step] = discharge
+        self._watch_soc()
 
     def _watch_soc(self) -> None:
         # Eqs. (5), (6). NaN before arrival and a frozen SoC after departure leave the extremes
         # alone; only when one of them is outside is it worth counting who.
         fleet = self.fleet
-        low = np.fmin.reduce(fleet.soc)
-        high = np.fmax.reduce(fleet.soc)
+        low, high = np.fmin.reduce(fleet.soc), np.fmax.reduce(fleet.soc)
         if fleet.n_feeders == 1:
             self.soc_lowest[0] = np.fmin(self.soc_lowest[0], low)
             self.soc_highest[0] = np.fmax(self.soc_highest[0], high)
         else:
-            filled, starts = fleet.by_feeder.filled, fleet.by_feeder.starts
+            filled = np.diff(fleet.first_row) > 0
+            starts = fleet.first_row[:-1][filled]
             lows = np.fmin.reduceat(fleet.soc, starts)
             highs = np.fmax.reduceat(fleet.soc, starts)
             self.soc_lowest[filled] = np.fmin(self.soc_lowest[filled], lows)
@@ -79,34 +91,14 @@ class Recorder:
             self.above_min += step_min * fleet.by_feeder(outside.astype(np.float64))
 
     def close_hour(self, hour: int) -> FloatArray:
-        """Mean net power of each zone over an hour that ended, (n_cells,) [MW]."""
-        steps = slice(hour * self.clock.steps_per_hour, (hour + 1) * self.clock.steps_per_hour)
-        charged, discharged = self.charge_kw[steps], self.discharge_kw[steps]
-        zone_mw = (charged.mean(axis=0) - discharged.mean(axis=0)) / 1e3
-        shape = (self.fleet.n_feeders, self.fleet.n_zones)
-        self.zone_mw[hour] = zone_mw
+        """Mean net power of each zone over an hour that ended, (n_feeders, n_zones) [MW]."""
+        per_mw = self.clock.steps_per_hour * 1e3
+        np.divide(self.hour_charge, per_mw, out=self.zone_charge_mw[hour])
+        np.divide(self.hour_discharge, per_mw, out=self.zone_discharge_mw[hour])
+        self.hour_charge[:] = 0.0
+        self.hour_discharge[:] = 0.0
+        zone_mw = self.zone_charge_mw[hour] - self.zone_discharge_mw[hour]
+        zone_mw = zone_mw.reshape(self.fleet.n_feeders, self.fleet.n_zones)
         # One hour of mean power in MW is the energy in MWh that eq. (8) divides by the hour.
-        self.ev_mw[hour] = hourly_demand(zone_mw.reshape(shape))
-        self.plugged_peak[hour] = (
-            self.plugged[steps].reshape(-1, *shape).sum(axis=2).max(axis=0, initial=0)
-        )
+        self.ev_mw[hour] = hourly_demand(zone_mw)
         return np.asarray(zone_mw)
-
-
-@dataclass(frozen=True)
-class Record:
-    """All that a finished run leaves behind; results are made from nothing else.
-
-    base_p_mw: (24, n_bus) by clock hour. price: (24,). flows: one per hour, n_feeders rows each.
-    """
-
-    scenario: Scenario
-    seeds: tuple[int, ...]
-    start_hour: int
-    fleet: Fleet
-    feeder: Feeder
-    recorder: Recorder
-    base_p_mw: FloatArray
-    price: FloatArray
-    flows: tuple[PowerFlow, ...]
-    solver: str

@@ -1,4 +1,4 @@
-"""Tables and KPIs of one feeder's run, made when they are asked for."""
+"""Tables and KPIs of a run, made when they are asked for."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from abm.grid import PowerFlow, loading_percent
-from abm.results.kpis import compute_kpis
-from abm.results.recorder import FloatArray, IntArray, Record
+from abm.results.kpis import kpi_columns, kpi_dict
+from abm.results.record import Record
+from abm.results.recorder import FloatArray, IntArray
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,87 +21,90 @@ SHORT_SOC = 0.01
 
 
 class Results:
-    """What happened on one feeder.
+    """What happened on a feeder, or on K copies of it.
 
-    `kpis` is a flat dict; the tables are pandas DataFrames: `hourly`, `zone_minute`, `ev`,
-    `bus_hour`, `line_hour`, `zones`. Hours are clock hours 0-23 (`hour`) with a running index
-    (`hour_index`) beside them; buses, lines and zones are numbered from 1 as in the paper.
+    `kpis` is a flat dict (of the first feeder), `kpi_columns` the same for all feeders as arrays;
+    the tables are pandas DataFrames: `hourly`, `zone_minute`, `zone_hour`, `ev`, `bus_hour`,
+    `line_hour`, `zones`, with a column `feeder`, from 1, in front where there are several. Hours
+    are clock hours 0-23 (`hour`) with a running index (`hour_index`) beside them; buses, lines and
+    zones are numbered from 1 as in the paper.
     """
 
-    def __init__(self, record: Record, feeder: int = 0) -> None:
-        self.record, self.index = record, feeder
-        fleet = record.fleet
-        self.cells = slice(feeder * fleet.n_zones, (feeder + 1) * fleet.n_zones)
-        # Sums run over rows in the fleet's order, so that the order of a session file cannot change
-        # their last digit; only the table of EVs is in the order of the file.
-        self.rows: IntArray = np.flatnonzero(fleet.feeder == feeder)
-        self.n_hours = record.recorder.clock.n_hours
-        self.hours: IntArray = np.arange(self.n_hours)
-        self.clock_hours: IntArray = (self.hours + record.start_hour) % 24
+    def __init__(self, record: Record) -> None:
+        self.record = record
+        self.n_hours, self.n_feeders = record.n_hours, record.n_feeders
+        self.hours: IntArray = np.arange(record.n_hours)
+        self.clock_hours = record.clock_hours
 
-    # --- arrays --------------------------------------------------------------------------------
+    def of(self, feeder: int) -> Results:
+        """Results of one copy of the feeder, counted from 0."""
+        return Results(self.record.only(feeder))
 
-    @cached_property
+    # --- arrays of the first feeder ------------------------------------------------------------
+
+    @property
     def base_mw(self) -> FloatArray:
         """Demand without EVs, (n_hours,) [MW]."""
-        return np.asarray(self.record.base_p_mw.sum(axis=1)[self.clock_hours])
+        return self.record.base_mw
 
-    @cached_property
+    @property
     def ev_mw(self) -> FloatArray:
         """Net demand of the EVs, (n_hours,) [MW]."""
-        return self.record.recorder.ev_mw[:, self.index]
+        return self.record.ev_mw[:, 0]
 
-    @cached_property
+    @property
     def total_mw(self) -> FloatArray:
         """System demand without losses, (n_hours,) [MW]."""
-        return self.base_mw + self.ev_mw
+        return self.record.total_mw[:, 0]
 
-    @cached_property
-    def bus_p_mw(self) -> FloatArray:
-        """Net load of every bus, (n_hours, n_bus) [MW]."""
-        p_mw = self.record.base_p_mw[self.clock_hours].copy()
-        p_mw[:, self.record.feeder.zone_bus] += self.record.recorder.zone_mw[:, self.cells]
-        return p_mw
-
-    def flow(self, name: str) -> Any:
-        """One array of the load flows, hours first; see `abm.grid.PowerFlow`."""
-        return np.array([getattr(flow, name)[self.index] for flow in self.record.flows])
+    @property
+    def zone_kw(self) -> FloatArray:
+        """Net power of every zone, (n_hours, n_zones) [kW]."""
+        return 1e3 * self.record.zone_mw[:, 0]
 
     @cached_property
     def flows(self) -> PowerFlow:
-        """The load flows of this feeder, one row per hour."""
-        return PowerFlow(**{name: self.flow(name) for name in PowerFlow.__dataclass_fields__})
+        """The load flows, one row per hour."""
+        every = self.record.flows
+        return PowerFlow(
+            **{name: getattr(every, name)[:, 0] for name in PowerFlow.__dataclass_fields__}
+        )
+
+    # --- arrays of all feeders -----------------------------------------------------------------
 
     @cached_property
     def loading_percent(self) -> FloatArray:
-        """Loading of every line, (n_hours, n_line) [%]; NaN without a rating."""
-        return loading_percent(self.flows.i_a, self.record.feeder.ampacity_a)
+        """Loading of every line, (n_hours, K, n_line) [%]; NaN without a rating."""
+        return loading_percent(self.record.flows.i_a, self.record.feeder.ampacity_a)
 
     @cached_property
     def soc_departure(self) -> FloatArray:
         """SoC each EV left with, (n_evs,); of the horizon's end where it is still plugged in."""
-        fleet = self.record.fleet
-        left = fleet.soc_departure[self.rows]
-        return np.where(np.isnan(left), fleet.soc[self.rows], left)
+        ev = self.record.ev
+        return np.where(np.isnan(ev["soc_departure"]), ev["soc"], ev["soc_departure"])
 
     @cached_property
     def shortfall_kwh(self) -> FloatArray:
         """Energy missing below soc_target on departure, (n_evs,) [kWh]; 0 while plugged in."""
-        fleet = self.record.fleet
-        missing = (fleet.soc_target[self.rows] - self.soc_departure) * fleet.capacity_kwh[self.rows]
-        return np.where(fleet.plugged[self.rows], 0.0, np.maximum(missing, 0.0))
+        ev = self.record.ev
+        missing = (ev["soc_target"] - ev["soc_departure"]) * ev["capacity_kwh"]
+        return np.where(np.isnan(missing), 0.0, np.maximum(missing, 0.0))
 
     @cached_property
-    def short(self) -> Any:
-        """Which EVs left more than SHORT_SOC below soc_target, (n_evs,) bool."""
-        fleet = self.record.fleet
-        below = fleet.soc_target[self.rows] - self.soc_departure > SHORT_SOC + 1e-9
-        return below & ~fleet.plugged[self.rows]
+    def short(self) -> NDArray[np.bool_]:
+        """Which EVs left more than SHORT_SOC below soc_target, (n_evs,)."""
+        ev = self.record.ev
+        return np.asarray(ev["soc_target"] - ev["soc_departure"] > SHORT_SOC + 1e-9)
+
+    @cached_property
+    def kpi_columns(self) -> dict[str, NDArray[Any]]:
+        """All indicators by name, one value per feeder."""
+        return kpi_columns(self)
 
     @cached_property
     def kpis(self) -> dict[str, Any]:
-        """All indicators of the run by name; units stand in the names. None where undefined."""
-        return compute_kpis(self)
+        """All indicators of the first feeder; units stand in the names, None where undefined."""
+        return kpi_dict(self.kpi_columns, 0)
 
     # --- tables --------------------------------------------------------------------------------
 
@@ -108,54 +113,81 @@ class Results:
         """One row per hour: demand, losses, voltages, price, headroom."""
         import pandas as pd
 
-        flows, recorder = self.flows, self.record.recorder
-        lowest = lowest_bus(flows.vm_pu, self.record.feeder.bus_index)
-        per_hour = (self.n_hours, recorder.clock.steps_per_hour, -1)
-        limit = self.record.scenario.grid.demand_limit_mw
-        return pd.DataFrame(
-            {
-                "hour_index": self.hours,
-                "hour": self.clock_hours,
-                "base_mw": self.base_mw,
-                "ev_mw": self.ev_mw,
-                "total_mw": self.total_mw,
-                "charge_mw": _hour_mean(recorder.charge_kw[:, self.cells], per_hour),
-                "discharge_mw": _hour_mean(recorder.discharge_kw[:, self.cells], per_hour),
-                "evs_plugged": recorder.plugged_peak[:, self.index],
-                "loss_mw": flows.loss_mw,
-                "slack_p_mw": flows.slack_p_mw,
-                "slack_q_mvar": flows.slack_q_mvar,
-                "min_vm_pu": flows.vm_pu.min(axis=1),
-                "min_vm_bus": pd.array(lowest, dtype="Int64"),
-                "max_line_loading_percent": _row_max(self.loading_percent),
-                "converged": flows.converged,
-                "mismatch_mva": flows.mismatch_mva,
-                "price": self.record.price[self.clock_hours],
-                "headroom_mw": limit - self.base_mw,
-            }
-        )
+        record = self.record
+        flows, shape = record.flows, (self.n_hours, self.n_feeders)
+        lowest = flows.vm_pu.min(axis=2)
+        at = np.nan_to_num(flows.vm_pu, nan=np.inf).argmin(axis=2)
+        bus = pd.array((record.feeder.bus_index[at] + 1).T.ravel(), dtype="Int64")
+        bus[np.isnan(lowest).T.ravel()] = pd.NA
+
+        def all_feeders(per_hour: NDArray[Any]) -> NDArray[Any]:
+            return np.broadcast_to(per_hour[:, None], shape)
+
+        limit = record.scenario.grid.demand_limit_mw
+        columns = {
+            "base_mw": all_feeders(record.base_mw),
+            "ev_mw": record.ev_mw,
+            "total_mw": record.total_mw,
+            "charge_mw": record.zone_charge_mw.sum(axis=2),
+            "discharge_mw": record.zone_discharge_mw.sum(axis=2),
+            "evs_plugged": record.plugged_peak,
+            "loss_mw": flows.loss_mw,
+            "slack_p_mw": flows.slack_p_mw,
+            "slack_q_mvar": flows.slack_q_mvar,
+            "min_vm_pu": lowest,
+            "min_vm_bus": bus,
+            "max_line_loading_percent": _last_max(self.loading_percent),
+            "converged": flows.converged,
+            "mismatch_mva": flows.mismatch_mva,
+            "price": all_feeders(record.price[self.clock_hours]),
+            "headroom_mw": all_feeders(limit - record.base_mw),
+        }
+        return self._frame(self._hours(1), {n: _by_feeder(c) for n, c in columns.items()})
+
+    @property
+    def has_minutes(self) -> bool:
+        """Whether power by minute and zone was recorded."""
+        return self.record.minute_charge_kw is not None
 
     @cached_property
     def zone_minute(self) -> pd.DataFrame:
-        """One row per step and zone: net, charging and discharging power, EVs plugged in."""
-        import pandas as pd
+        """One row per step and zone: net, charging and discharging power, EVs plugged in.
 
-        recorder, n_zones = self.record.recorder, self.record.fleet.n_zones
-        steps = recorder.clock.n_steps
-        minute = np.arange(steps) * (recorder.clock.step_s / 60.0)
-        if recorder.clock.step_s % 60 == 0:
+        RuntimeError where minutes were not recorded (`record.zone_minute` in the scenario).
+        """
+        record = self.record
+        charge, discharge = record.minute_charge_kw, record.minute_discharge_kw
+        plugged = record.minute_plugged
+        if charge is None or discharge is None or plugged is None:
+            raise RuntimeError("minutes were not recorded: set record.zone_minute in the scenario")
+        steps, _, n_zones = charge.shape
+        step_s = record.scenario.clock.step_s
+        minute = np.arange(steps) * (step_s / 60.0)
+        if step_s % 60 == 0:
             minute = minute.astype(np.int64)
-        charge = recorder.charge_kw[:, self.cells].ravel()
-        discharge = recorder.discharge_kw[:, self.cells].ravel()
-        return pd.DataFrame(
+        return self._frame(
+            {"minute": np.tile(np.repeat(minute, n_zones), self.n_feeders), **self._zones(steps)},
             {
-                "minute": np.repeat(minute, n_zones),
-                "zone": np.tile(np.arange(1, n_zones + 1), steps),
-                "p_kw": charge - discharge,
-                "charge_kw": charge,
-                "discharge_kw": discharge,
-                "evs_plugged": recorder.plugged[:, self.cells].ravel(),
-            }
+                "p_kw": _by_feeder(charge - discharge),
+                "charge_kw": _by_feeder(charge),
+                "discharge_kw": _by_feeder(discharge),
+                "evs_plugged": _by_feeder(plugged),
+            },
+        )
+
+    @cached_property
+    def zone_hour(self) -> pd.DataFrame:
+        """One row per hour and zone: mean net, charging, discharging power, EVs plugged in."""
+        record = self.record
+        n_zones = record.zone_mw.shape[2]
+        return self._frame(
+            {**self._hours(n_zones), **self._zones(self.n_hours)},
+            {
+                "p_kw": 1e3 * _by_feeder(record.zone_mw),
+                "charge_kw": 1e3 * _by_feeder(record.zone_charge_mw),
+                "discharge_kw": 1e3 * _by_feeder(record.zone_discharge_mw),
+                "evs_plugged": _by_feeder(record.zone_plugged),
+            },
         )
 
     @cached_property
@@ -163,112 +195,122 @@ class Results:
         """One row per EV, in the order of the session file or the sample."""
         import pandas as pd
 
-        fleet = self.record.fleet
-        order = np.argsort(fleet.source[self.rows])
-        rows = self.rows[order]
-        return pd.DataFrame(
-            {
-                "ev_id": pd.Series([fleet.ev_id[row] for row in rows], dtype="object"),
-                "zone": fleet.zone[rows] + 1,
-                "arrival_min": fleet.arrival_min[rows],
-                "departure_min": fleet.departure_min[rows],
-                "capacity_kwh": fleet.capacity_kwh[rows],
-                "efficiency": fleet.efficiency[rows],
-                "p_max_kw": fleet.p_max_kw[rows],
-                "p_discharge_kw": fleet.p_discharge_kw[rows],
-                "soc_arrival": fleet.soc_arrival[rows],
-                "soc_target": fleet.soc_target[rows],
-                "soc_departure": self.soc_departure[order],
-                "charged_kwh": fleet.charged_kwh[rows],
-                "discharged_kwh": fleet.discharged_kwh[rows],
-                "purchase_usd": fleet.purchase_usd[rows],
-                "sale_usd": fleet.sale_usd[rows],
-                "net_cost_usd": fleet.purchase_usd[rows] - fleet.sale_usd[rows],
-                "shortfall_kwh": self.shortfall_kwh[order],
-                "short": self.short[order],
-            }
-        )
+        ev, names = self.record.ev, self.record.names
+        order = np.lexsort((ev["number"], ev["feeder"]))
+        if names is None:
+            ids = (ev["number"][order] + 1).astype(str).astype(object)
+        else:
+            ids = np.array(names, dtype=object)[order]
+        columns = {name: ev[name][order] for name in (
+            "zone", "arrival_min", "departure_min", "capacity_kwh", "efficiency", "p_max_kw",
+            "p_discharge_kw", "soc_arrival", "soc_target",
+        )}  # fmt: skip
+        columns["zone"] = columns["zone"] + 1
+        columns["soc_departure"] = self.soc_departure[order]
+        for name in ("charged_kwh", "discharged_kwh", "purchase_usd", "sale_usd"):
+            columns[name] = ev[name][order]
+        columns["net_cost_usd"] = columns["purchase_usd"] - columns["sale_usd"]
+        columns["shortfall_kwh"] = self.shortfall_kwh[order]
+        columns["short"] = self.short[order]
+        lead = {} if self.n_feeders == 1 else {"feeder": ev["feeder"][order] + 1}
+        return pd.DataFrame({**lead, "ev_id": pd.Series(ids, dtype="object"), **columns})
 
     @cached_property
     def bus_hour(self) -> pd.DataFrame:
         """One row per hour and bus: voltage and load."""
-        import pandas as pd
-
-        feeder, flows = self.record.feeder, self.flows
-        return pd.DataFrame(
+        record = self.record
+        feeder, flows = record.feeder, record.flows
+        p_mw = np.repeat(record.base_p_mw[self.clock_hours][:, None, :], self.n_feeders, axis=1)
+        p_mw[:, :, feeder.zone_bus] += record.zone_mw
+        return self._frame(
+            {**self._hours(feeder.n_bus), "bus": self._repeated(feeder.bus_index + 1)},
             {
-                **self._hours_by(feeder.n_bus),
-                "bus": np.tile(feeder.bus_index + 1, self.n_hours),
-                "vm_pu": flows.vm_pu.ravel(),
-                "va_degree": np.degrees(flows.va_rad).ravel(),
-                "p_mw": self.bus_p_mw.ravel(),
-            }
+                "vm_pu": _by_feeder(flows.vm_pu),
+                "va_degree": np.degrees(_by_feeder(flows.va_rad)),
+                "p_mw": _by_feeder(p_mw),
+            },
         )
 
     @cached_property
     def line_hour(self) -> pd.DataFrame:
         """One row per hour and line: current, loading, loss."""
-        import pandas as pd
-
-        feeder, flows = self.record.feeder, self.flows
-        return pd.DataFrame(
+        feeder, flows = self.record.feeder, self.record.flows
+        return self._frame(
             {
-                **self._hours_by(feeder.n_line),
-                "line": np.tile(np.arange(1, feeder.n_line + 1), self.n_hours),
-                "from_bus": np.tile(feeder.bus_index[feeder.line_from] + 1, self.n_hours),
-                "to_bus": np.tile(feeder.bus_index[feeder.line_to] + 1, self.n_hours),
-                "i_a": flows.i_a.ravel(),
-                "loading_percent": self.loading_percent.ravel(),
-                "loss_mw": flows.line_loss_mw.ravel(),
-            }
+                **self._hours(feeder.n_line),
+                "line": self._repeated(np.arange(1, feeder.n_line + 1)),
+                "from_bus": self._repeated(feeder.bus_index[feeder.line_from] + 1),
+                "to_bus": self._repeated(feeder.bus_index[feeder.line_to] + 1),
+            },
+            {
+                "i_a": _by_feeder(flows.i_a),
+                "loading_percent": _by_feeder(self.loading_percent),
+                "loss_mw": _by_feeder(flows.line_loss_mw),
+            },
         )
 
     @cached_property
     def zones(self) -> pd.DataFrame:
         """One row per RPZ: energy, cost, EVs short, peak."""
-        import pandas as pd
+        record, ev = self.record, self.record.ev
+        feeder, n_zones = record.feeder, record.zone_mw.shape[2]
+        cell, cells = ev["feeder"] * n_zones + ev["zone"], self.n_feeders * n_zones
 
-        fleet, feeder, n_zones = self.record.fleet, self.record.feeder, self.record.fleet.n_zones
-        zone = fleet.zone[self.rows]
+        def total(values: NDArray[Any]) -> FloatArray:
+            sums = np.bincount(cell, weights=values, minlength=cells)
+            return sums.astype(np.float64, copy=False)
 
-        def total(values: Any) -> FloatArray:
-            return np.bincount(zone, weights=values, minlength=n_zones).astype(np.float64)
-
-        purchase, sale = total(fleet.purchase_usd[self.rows]), total(fleet.sale_usd[self.rows])
-        return pd.DataFrame(
+        purchase, sale = total(ev["purchase_usd"]), total(ev["sale_usd"])
+        return self._frame(
+            self._zones(1),
             {
-                "zone": np.arange(1, n_zones + 1),
-                "bus": feeder.bus_index[feeder.zone_bus] + 1,
-                "evs": np.bincount(zone, minlength=n_zones),
-                "charged_kwh": total(fleet.charged_kwh[self.rows]),
-                "discharged_kwh": total(fleet.discharged_kwh[self.rows]),
+                "bus": np.tile(feeder.bus_index[feeder.zone_bus] + 1, self.n_feeders),
+                "evs": np.bincount(cell, minlength=cells),
+                "charged_kwh": total(ev["charged_kwh"]),
+                "discharged_kwh": total(ev["discharged_kwh"]),
                 "purchase_usd": purchase,
                 "sale_usd": sale,
                 "net_cost_usd": purchase - sale,
-                "peak_kw": 1e3 * self.record.recorder.zone_mw[:, self.cells].max(axis=0),
+                "peak_kw": 1e3 * record.zone_mw.max(axis=0).ravel(),
                 "evs_short": total(self.short).astype(np.int64),
                 "energy_short_kwh": total(self.shortfall_kwh),
-            }
+            },
         )
 
-    def _hours_by(self, n: int) -> dict[str, IntArray]:
+    # --- index columns; rows go feeder by feeder, then time, then zone, bus or line -------------
+
+    def _frame(self, index: dict[str, NDArray[Any]], columns: dict[str, Any]) -> pd.DataFrame:
+        import pandas as pd
+
+        lead: dict[str, NDArray[Any]] = {}
+        if self.n_feeders > 1:
+            rows = len(next(iter(columns.values()))) // self.n_feeders
+            lead["feeder"] = np.repeat(np.arange(1, self.n_feeders + 1), rows)
+        return pd.DataFrame({**lead, **index, **columns}, copy=False)
+
+    def _hours(self, n: int) -> dict[str, NDArray[Any]]:
         return {
-            "hour_index": np.repeat(self.hours, n),
-            "hour": np.repeat(self.clock_hours, n),
+            "hour_index": np.tile(np.repeat(self.hours, n), self.n_feeders),
+            "hour": np.tile(np.repeat(self.clock_hours, n), self.n_feeders),
         }
 
+    def _zones(self, times: int) -> dict[str, NDArray[Any]]:
+        n_zones = self.record.zone_mw.shape[2]
+        return {"zone": np.tile(np.arange(1, n_zones + 1), times * self.n_feeders)}
 
-def lowest_bus(vm_pu: FloatArray, bus_index: IntArray) -> list[int | None]:
-    """Paper's number of the bus with the lowest voltage of each row; None where it is NaN."""
-    at = np.argmin(vm_pu, axis=1)
-    found = zip(at, vm_pu.min(axis=1), strict=True)
-    return [None if np.isnan(lowest) else int(bus_index[i]) + 1 for i, lowest in found]
-
-
-def _hour_mean(kw: FloatArray, shape: tuple[int, int, int]) -> FloatArray:
-    return np.asarray(kw.reshape(shape).sum(axis=2).mean(axis=1) / 1e3)
+    def _repeated(self, values: NDArray[Any]) -> NDArray[Any]:
+        return np.tile(values, self.n_hours * self.n_feeders)
 
 
-def _row_max(values: FloatArray) -> FloatArray:
-    none = np.full(len(values), np.nan)
-    return none if values.shape[1] == 0 else np.asarray(np.fmax.reduce(values, axis=1))
+def _by_feeder(values: Any) -> Any:
+    """(times, K, ...) -> flat, feeder by feeder; what is flat already stays."""
+    if values.ndim == 1:
+        return values
+    return np.ascontiguousarray(np.swapaxes(values, 0, 1)).reshape(-1)
+
+
+def _last_max(values: FloatArray) -> FloatArray:
+    """Largest along the last axis, NaN where there is nothing."""
+    if values.shape[-1] == 0:
+        return np.full(values.shape[:-1], np.nan)
+    return np.asarray(np.fmax.reduce(values, axis=-1))

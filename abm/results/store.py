@@ -16,7 +16,7 @@ from typing import Any
 from abm.errors import OutputExistsError, Problem
 from abm.results.results import Results
 
-TABLES = ("hourly", "zone_minute", "ev", "bus_hour", "line_hour", "zones")
+TABLES = ("hourly", "ev", "bus_hour", "line_hour", "zones")
 MANIFEST = "manifest.json"
 PACKAGES = ("evenfall", "mesa", "simpy", "numpy", "scipy", "pandas", "pyarrow", "pandapower",
             "power-grid-model")  # fmt: skip
@@ -70,7 +70,7 @@ def write_run(folder: Path, results: Results, wall_s: float | None = None) -> No
     scenario_text = results.record.scenario.to_yaml()
     (folder / "scenario.yaml").write_text(scenario_text, encoding="utf-8")
     write_json(folder / "kpis.json", results.kpis)
-    for name in TABLES:
+    for name in (*TABLES, "zone_minute" if results.has_minutes else "zone_hour"):
         getattr(results, name).to_parquet(folder / f"{name}.parquet", index=False)
     write_json(folder / MANIFEST, manifest(results, scenario_text, wall_s))
 
@@ -82,7 +82,7 @@ def manifest(results: Results, scenario_text: str, wall_s: float | None) -> dict
         "scenario": record.scenario.name,
         "scenario_sha256": hashlib.sha256(scenario_text.encode("utf-8")).hexdigest(),
         "strategy": strategy_label(record.scenario.strategy),
-        "seed": record.seeds[results.index],
+        "seed": record.seeds[0],
         "solver": record.solver,
         "wall_s": wall_s,
         "python": platform.python_version(),

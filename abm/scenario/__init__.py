@@ -3,9 +3,10 @@
 from abm.scenario.checks import stay_windows, window_minutes
 from abm.scenario.feeder import FeederTable
 from abm.scenario.inputs import Inputs
+from abm.scenario.kinds import clock_minutes
 from abm.scenario.load import parse_setting
-from abm.scenario.scenario import Scenario, load_scenario
-from abm.scenario.schema import ScenarioFields, StrategySpec, TimeOfDay, clock_minutes
+from abm.scenario.scenario import Scenario
+from abm.scenario.schema import ScenarioFields, StrategySpec, TimeOfDay
 from abm.scenario.sessions import SessionTable
 from abm.scenario.shipped import (
     shipped_dir,
@@ -27,7 +28,6 @@ __all__ = [
     "Tariff",
     "TimeOfDay",
     "clock_minutes",
-    "load_scenario",
     "parse_setting",
     "shipped_dir",
     "shipped_feeders",

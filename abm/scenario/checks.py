@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from abm.errors import Problem
-from abm.scenario.schema import ScenarioFields, TimeOfDay, clock_minutes
+from abm.scenario.kinds import clock_minutes
+from abm.scenario.schema import ScenarioFields, TimeOfDay
 from abm.scenario.source import Source
 from abm.scenario.words import Path, dotted, show
 

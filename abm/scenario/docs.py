@@ -43,7 +43,7 @@ Chains are allowed, circles are refused.
 `--set fleet.sessions=null`. The value is read as YAML. In Python:
 `scenario.override({"ev.efficiency": 0.9}, strategy="evms")`.
 
-**Files.** `grid.feeder`, `load.profile` and `tariff.prices` take a shipped name or a path,
+**Files.** `grid.feeder`, `base_load.profile` and `tariff.prices` take a shipped name or a path,
 `fleet.sessions` takes a path. A relative path starts from the folder of the file in which it is
 written; from the working folder when it is set on the command line or in code.
 
@@ -65,7 +65,7 @@ UTF-8, comma separated, first row with the column names; lines that begin with `
   empty optional cell takes the scenario's value. Minutes count from the start of the horizon; an
   arrival lies inside it, a departure may lie beyond its end (the stay is cut there). Each `ev_id`
   once; zones count from 1.
-- **Load profile** (`load.profile`): `hour` (0 to 23, each once) and one column for each customer
+- **Load profile** (`base_load.profile`): `hour` (0 to 23, each once) and one column for each customer
   class: multiplier of the nominal load of its buses, at least 0.
 - **Tariff** (`tariff.prices`): `hour` and `price`; negative prices are allowed. A comment `#
   unit: ...` names the unit, $/kWh if there is none.

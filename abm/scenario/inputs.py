@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
@@ -26,7 +27,7 @@ from abm.scenario.words import Path, dotted, show
 _T = TypeVar("_T")
 
 FEEDER: Path = ("grid", "feeder")
-PROFILE: Path = ("load", "profile")
+PROFILE: Path = ("base_load", "profile")
 TARIFF: Path = ("tariff", "prices")
 SESSIONS: Path = ("fleet", "sessions")
 
@@ -85,11 +86,16 @@ def read_inputs(
         if any(path[: len(refused)] == refused for refused in bad):
             return None
         reference = value_at(fields, path)
-        target = locate(reference, path, source) if "\0" not in reference else FilePath("/\\0")
-        there = target.is_dir() if path == FEEDER else target.is_file()
+        target = locate(reference, path, source)
+        # os.path says False, where pathlib raises, to a name that no file can have.
+        there = os.path.isdir(target) if path == FEEDER else os.path.isfile(target)
         if not reference.strip() or not there:
             known = shipped_names(path)
-            said = f"{wanted} not found" if not target.exists() else f"{wanted}, this is not one"
+            said = (
+                f"{wanted} not found"
+                if not os.path.exists(target)
+                else f"{wanted}, this is not one"
+            )
             hint = name_hint(reference, known) if known else ""
             missing = Problem(dotted(path), show(reference), said, hint=hint)
             problems.append(source.locate(missing, path))

@@ -32,10 +32,10 @@ def find_scenario(path_or_name: str | os.PathLike[str], base: Path | None = None
         raise InputError(
             [Problem("scenario", show(text), "a name or a file", hint=name_hint("", known))]
         )
-    if path.is_dir():
+    if os.path.isdir(path):
         said = "a name or a file, this is a folder"
         raise InputError([Problem("scenario", show(text), said, hint=name_hint(text, known))])
-    if not path.exists():
+    if not os.path.exists(path):
         is_path = path.suffix in _SUFFIXES or len(Path(text).parts) > 1
         said = "file not found" if is_path else "neither a shipped scenario nor a file"
         raise InputError([Problem("scenario", show(text), said, hint=_hint(text, known))])

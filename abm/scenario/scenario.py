@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, Self
 
 from pydantic import PrivateAttr, ValidationError
 
@@ -22,7 +22,7 @@ from abm.scenario.inputs import (
     resolved_reference,
 )
 from abm.scenario.load import parse_setting, read_source
-from abm.scenario.schema import LoadSection, ScenarioFields
+from abm.scenario.schema import ScenarioFields
 from abm.scenario.source import Origin, Source, plain
 from abm.scenario.words import Path, clean_path, problem_of
 from abm.scenario.yamlio import yaml_text
@@ -50,10 +50,20 @@ class Scenario(ScenarioFields):
         self._source = source
         self._inputs = inputs
 
-    if TYPE_CHECKING:
-        load: _Load
+    @classmethod
+    def load(
+        cls, path_or_name: str | os.PathLike[str], *, settings: Sequence[str] = ()
+    ) -> Self:
+        """Read a scenario from a YAML file or by the name of a shipped one.
 
-    def override(self, changes: Mapping[str, Any] | None = None, /, **fields: Any) -> Scenario:
+        settings: `--set` arguments such as "ev.efficiency=0.9", laid over the file before anything
+        is judged. Raises InputError with every problem found.
+        """
+        source, problems = read_source(path_or_name)
+        problems += _apply(source, settings)
+        return cls._checked(source, problems)
+
+    def override(self, changes: Mapping[str, Any] | None = None, /, **fields: Any) -> Self:
         """A new scenario with some values changed.
 
         changes: dotted keys, {"ev.efficiency": 0.9}. fields: top-level keys, strategy="evms"; a
@@ -67,13 +77,13 @@ class Scenario(ScenarioFields):
             problems += source.change(tuple(str(key).split(".")), plain(value), origin)
         return self._checked(source, problems)
 
-    def with_settings(self, settings: Sequence[str]) -> Scenario:
+    def with_settings(self, settings: Sequence[str]) -> Self:
         """`override` for `--set` arguments: ["ev.efficiency=0.9"]. Raises InputError."""
         source = self._source.copy()
         return self._checked(source, _apply(source, settings))
 
     @classmethod
-    def _checked(cls, source: Source, problems: list[Problem]) -> Scenario:
+    def _checked(cls, source: Source, problems: list[Problem]) -> Self:
         if problems:
             raise InputError(_in_reading_order(problems + _judge(source)[1]))
         return cls(source)
@@ -101,44 +111,6 @@ class Scenario(ScenarioFields):
 
     def __hash__(self) -> int:
         return hash(self.to_yaml())
-
-
-class _Load:
-    """`Scenario.load(...)` reads a file, `scenario.load` is the section `load`.
-
-    The section is stored on the instance, which Python looks at before a descriptor that cannot be
-    set; only the class gets here.
-    """
-
-    @overload
-    def __get__(self, scenario: None, owner: type[Scenario]) -> Callable[..., Scenario]: ...
-
-    @overload
-    def __get__(self, scenario: Scenario, owner: type[Scenario]) -> LoadSection: ...
-
-    def __get__(
-        self, scenario: Scenario | None, owner: type[Scenario]
-    ) -> Callable[..., Scenario] | LoadSection:
-        if scenario is None:
-            return load_scenario
-        raise AttributeError("load")
-
-
-def load_scenario(
-    path_or_name: str | os.PathLike[str], *, settings: Sequence[str] = ()
-) -> Scenario:
-    """Read a scenario from a YAML file or by the name of a shipped one; also `Scenario.load`.
-
-    settings: `--set` arguments such as "ev.efficiency=0.9", laid over the file before anything is
-    judged. Raises InputError with every problem found.
-    """
-    source, problems = read_source(path_or_name)
-    problems += _apply(source, settings)
-    return Scenario._checked(source, problems)
-
-
-# After the class is made: in its body pydantic would take the loader for the default of the field.
-type.__setattr__(Scenario, "load", _Load())
 
 
 def _source_in_code(fields: Mapping[str, Any]) -> Source:
@@ -184,7 +156,9 @@ def _fields(source: Source) -> tuple[ScenarioFields, list[Problem], list[Path]]:
                 if path not in bad:  # else it is missing because it was taken out below
                     problems.append(source.locate(problem_of(kind, path, item["input"]), path))
                     bad.append(path)
-                _drop(data, path[:-1] if kind == "missing" else path)
+                before = path[:-1] if kind == "missing" else path
+                # What lies inside a strategy may have keys of any kind; it goes as a whole.
+                _drop(data, ("strategy",) if path[0] == "strategy" else before)
 
 
 def _drop(data: dict[str, Any], path: Path) -> None:

@@ -7,139 +7,23 @@ that cannot be right on its own is refused here, a combination that cannot be ri
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    WithJsonSchema,
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+
+from abm.scenario.kinds import (
+    AdmissionName,
+    ClockHour,
+    ClockTime,
+    Fraction,
+    Options,
+    RuleName,
+    ShortName,
+    SolverName,
+    StepSeconds,
+    StrategyName,
 )
-
-from abm.scenario.names import ADMISSIONS, RULES, SOLVERS, STRATEGIES
-
-_CLOCK = re.compile(r"([01]?[0-9]|2[0-4]):([0-5][0-9])")
-_MODULE_CLASS = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
-
-
-@dataclass(frozen=True)
-class Words:
-    """What a field allows, in words, and the names that it knows (for "did you mean")."""
-
-    text: str
-    known: tuple[str, ...] = ()
-
-
-def clock_minutes(text: str) -> int:
-    """Minutes after midnight of a clock time "HH:MM" (24:00 is 1440). ValueError otherwise."""
-    match = _CLOCK.fullmatch(text)
-    minutes = int(match[1]) * 60 + int(match[2]) if match else -1
-    if not 0 <= minutes <= 1440:
-        raise ValueError(_CLOCK_WORDS)
-    return minutes
-
-
-def _clock_time(value: str) -> str:
-    clock_minutes(value)
-    return value
-
-
-def _hour(value: str) -> str:
-    if clock_minutes(value) % 60 or clock_minutes(value) == 1440:
-        raise ValueError(_HOUR_WORDS)
-    return value
-
-
-def _divides_hour(value: int) -> int:
-    if 3600 % value:
-        raise ValueError(_STEP_WORDS)
-    return value
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, Mapping):
-        return all(isinstance(key, str) and _is_plain(item) for key, item in value.items())
-    if isinstance(value, list):
-        return all(_is_plain(item) for item in value)
-    return value is None or isinstance(value, (bool, int, float, str))
-
-
-def _plain_options(value: dict[str, Any]) -> dict[str, Any]:
-    if not _is_plain(value):
-        raise ValueError(_OPTIONS_WORDS)
-    return value
-
-
-def _name_or_class(known: Mapping[str, Any]) -> AfterValidator:
-    def check(value: str) -> str:
-        if value not in known and not _MODULE_CLASS.fullmatch(value):
-            raise ValueError("unknown name")
-        return value
-
-    return AfterValidator(check)
-
-
-def _name(known: Mapping[str, Any]) -> AfterValidator:
-    def check(value: str) -> str:
-        if value not in known:
-            raise ValueError("unknown name")
-        return value
-
-    return AfterValidator(check)
-
-
-def _one_of(known: Mapping[str, Any], more: str = "") -> Words:
-    return Words("one of: " + ", ".join(known) + more, tuple(known))
-
-
-def _enum(known: Mapping[str, Any]) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", "enum": list(known)})
-
-
-def _enum_or_class(known: Mapping[str, Any]) -> WithJsonSchema:
-    module_class = {"type": "string", "pattern": f"^{_MODULE_CLASS.pattern}$"}
-    return WithJsonSchema({"anyOf": [{"type": "string", "enum": list(known)}, module_class]})
-
-
-_CLOCK_WORDS = 'a clock time "HH:MM" from "0:00" to "24:00", in quotes'
-_HOUR_WORDS = 'a clock time on the hour from "0:00" to "23:00", in quotes'
-_STEP_WORDS = "a whole number from 1 to 3600 that divides 3600, e.g. 30, 60 or 300"
-_OPTIONS_WORDS = "a mapping with text as keys and text, numbers, lists or mappings as values"
-_NAME_WORDS = 'letters, digits, "_", "." and "-", beginning with a letter or digit'
-_CLOCK_SCHEMA = {"type": "string", "pattern": f"^({_CLOCK.pattern})$"}
-
-ClockTime = Annotated[
-    str, AfterValidator(_clock_time), Words(_CLOCK_WORDS), WithJsonSchema(_CLOCK_SCHEMA)
-]
-ClockHour = Annotated[str, AfterValidator(_hour), Words(_HOUR_WORDS), WithJsonSchema(_CLOCK_SCHEMA)]
-RuleName = Annotated[
-    str, _name_or_class(RULES), _one_of(RULES, ", or module:Class"), _enum_or_class(RULES)
-]
-AdmissionName = Annotated[
-    str,
-    _name_or_class(ADMISSIONS),
-    _one_of(ADMISSIONS, ", or module:Class"),
-    _enum_or_class(ADMISSIONS),
-]
-StrategyName = Annotated[
-    str,
-    _name(STRATEGIES),
-    _one_of(STRATEGIES, ", or a mapping of rule and admission"),
-    _enum(STRATEGIES),
-]
-SolverName = Annotated[str, _name(SOLVERS), _one_of(SOLVERS), _enum(SOLVERS)]
-StepSeconds = Annotated[
-    int, Field(ge=1, le=3600), AfterValidator(_divides_hour), Words(_STEP_WORDS)
-]
-ShortName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"), Words(_NAME_WORDS)]
-Options = Annotated[dict[str, Any], AfterValidator(_plain_options), Words(_OPTIONS_WORDS)]
-Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class Section(BaseModel):
@@ -174,8 +58,12 @@ class TimeOfDay(Section):
         None,
         description="Mean of the untruncated normal, clock time; middle of the range if left out.",
     )
-    sd_h: float = Field(
-        gt=0.0, le=24.0, description="Standard deviation of the untruncated normal, h."
+    sd_h: float | None = Field(
+        None,
+        gt=0.0,
+        le=24.0,
+        description="Standard deviation of the untruncated normal, h; a quarter of the range if "
+        "left out.",
     )
 
 
@@ -348,7 +236,7 @@ class GridSection(Section):
     )
 
 
-class LoadSection(Section):
+class BaseLoadSection(Section):
     """The demand of the feeder without EVs."""
 
     profile: str = Field(
@@ -372,6 +260,23 @@ class TariffSection(Section):
     )
 
 
+class FeederSection(Section):
+    """How many copies of the feeder there are, each with its own fleet."""
+
+    copies: int = Field(
+        1, ge=1, le=100_000, description="Copies of the feeder: a city. Each has its own EVs."
+    )
+
+
+class RecordSection(Section):
+    """What is written down during a run."""
+
+    zone_minute: bool | None = Field(
+        None,
+        description="Power of every zone by step; left out: yes for one feeder, by hour for more.",
+    )
+
+
 class ScenarioFields(Section):
     """All that defines a run. Left-out keys take the defaults of the paper's study."""
 
@@ -390,5 +295,7 @@ class ScenarioFields(Section):
         LeastLaxity(), description="Options of the admission least_laxity."
     )
     grid: GridSection = Field(GridSection(), description="Feeder, limits, solver.")
-    load: LoadSection = Field(LoadSection(), description="Base load.")
+    feeder: FeederSection = Field(FeederSection(), description="Copies of the feeder.")
+    base_load: BaseLoadSection = Field(BaseLoadSection(), description="Base load.")
     tariff: TariffSection = Field(TariffSection(), description="Prices.")
+    record: RecordSection = Field(RecordSection(), description="What is written down.")

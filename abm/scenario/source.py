@@ -68,7 +68,7 @@ class Source:
                 self._put(path, {}, here)
             self.origins[path] = here
             for key, item in value.items():
-                self.merge(item, lines, here, (*path, key))
+                self.merge(item, lines, here, (*path, str(key)))
             return
         self._put(path, deepcopy(value), here)
         for inner, line in lines.items():

@@ -15,7 +15,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from abm.errors import Problem, nearest
-from abm.scenario.schema import ScenarioFields, StrategySpec, Words
+from abm.scenario.kinds import Words
+from abm.scenario.schema import ScenarioFields, StrategySpec
 
 Path: TypeAlias = tuple[str, ...]
 

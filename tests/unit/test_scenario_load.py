@@ -75,7 +75,7 @@ def test_every_shipped_thing_loads_and_is_described():
         assert Scenario.load(name).name == name
     for kind, listing in (
         ("tariff.prices", shipped_tariffs()),
-        ("load.profile", shipped_profiles()),
+        ("base_load.profile", shipped_profiles()),
         ("grid.feeder", shipped_feeders()),
     ):
         assert listing
@@ -84,8 +84,12 @@ def test_every_shipped_thing_loads_and_is_described():
             assert Scenario().override({kind: name})
 
 
-def test_load_and_field_share_a_name():
-    assert Scenario.load("paper").load.profile == "bdew_fit"
+def test_a_subclass_loads_as_itself():
+    class Mine(Scenario):
+        pass
+
+    assert type(Mine.load("paper")) is Mine
+    assert type(Mine().override(seed=2)) is Mine
 
 
 @pytest.mark.parametrize(
@@ -208,7 +212,7 @@ def test_path_from_the_working_folder(tmp_path, monkeypatch):
         ("grid: {solver: pgm}", "grid.solver", "power-grid-model"),
         ("grid: {feeder: case33}", "grid.feeder", "not found"),
         ("grid: {feeder: ''}", "grid.feeder", "a feeder"),
-        ("load: {profile: 3}", "load.profile", "text"),
+        ("base_load: {profile: 3}", "base_load.profile", "text"),
         ("tariff: {prices: .}", "tariff.prices", "not one"),
         ("fleet: {sessions: none.csv}", "fleet.sessions", "not found"),
         ('fleet: {arrival: {low: "16:00", sd_h: 1}}', "fleet.arrival.high", "missing"),
@@ -426,6 +430,20 @@ def test_departure_follows_the_last_arrival():
     assert Scenario(fleet={"arrival": late, "evs_per_zone": 0})
 
 
+@pytest.mark.parametrize("word", ["a\0b", "y" * 300, " "])
+def test_names_that_no_file_can_have(word):
+    keys = ("grid.feeder", "base_load.profile", "tariff.prices", "fleet.sessions")
+    found = problems(Scenario().override, dict.fromkeys(keys, word))
+    assert sorted(p.field for p in found) == sorted(keys)
+    only(Scenario.load, word)
+
+
+def test_keys_that_are_not_text_do_not_hang():
+    assert only(Scenario, ev={1: 2}).field == "ev.1"
+    options = {"rule": "eq13", "rule_options": {1: 2}}
+    assert all(p.field.startswith("strategy") for p in problems(Scenario, strategy=options))
+
+
 def test_mean_has_to_lie_in_its_window():
     problem = only(Scenario.load, "paper", settings=["fleet.arrival.low=21:00"])
     assert problem.field == "fleet.arrival.mean"
@@ -500,8 +518,8 @@ def test_bad_feeder(tmp_path, file, text, where):
         ),
         ("tariff.prices", "hour,price\n0,1\n", [(None, "hour")]),
         ("tariff.prices", "hour;price\n0;1\n", [(1, "columns")]),
-        ("load.profile", "hour\n0\n", [(1, "columns")]),
-        ("load.profile", "hour,residential\n0,-1\n1\n", [(2, "residential"), (3, "row")]),
+        ("base_load.profile", "hour\n0\n", [(1, "columns")]),
+        ("base_load.profile", "hour,residential\n0,-1\n1\n", [(2, "residential"), (3, "row")]),
     ],
 )
 def test_bad_hourly_table(tmp_path, key, text, where):
@@ -512,7 +530,7 @@ def test_bad_hourly_table(tmp_path, key, text, where):
 def test_classes_of_buses_have_to_be_in_the_profile(tmp_path):
     rows = "".join(f"{hour},1\n" for hour in range(24))
     path = put(tmp_path, "hour,residential\n" + rows, "p.csv")
-    found = problems(Scenario, load={"profile": str(path)})
+    found = problems(Scenario, base_load={"profile": str(path)})
     assert [(p.field, p.value) for p in found] == [
         ("customer_class", "commercial"),
         ("customer_class", "industrial"),

@@ -1,0 +1,303 @@
+"""Replications: their seeds, what one worker does with a batch of them, and the table they make.
+
+Replication k of a study has one seed, whatever the workers, and every case of the study (every
+strategy, every point of a sweep) meets it with the same seed: differences between cases are paired.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from abm.errors import InputError
+from abm.scenario import Scenario
+from abm.study.statistics import MEASURES, FloatArray
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+# Replications are simulated, and `--until` is asked, in blocks of this many; a larger batch is
+# hardly faster, a smaller one says more often how far things are.
+BLOCK = 25
+# A batch of very large fleets is cut so that it holds about this many EVs.
+BATCH_EVS = 50_000
+HOURLY = ("ev_mw", "total_mw", "loss_mw", "min_vm_pu")
+ZONAL = ("zone_purchase_usd", "zone_sale_usd")
+KEYS = ("case", "replication", "seed", "error")
+
+
+def replication_seed(seed: int, replication: int) -> int:
+    """Seed of one replication, 63 bits; `run --seed` with it gives that replication alone."""
+    state = np.random.SeedSequence(seed, spawn_key=(replication,)).generate_state(1, np.uint64)
+    return int(state[0] >> np.uint64(1))
+
+
+@dataclass(frozen=True)
+class Case:
+    """One scenario of a study. labels: its columns in the tables, such as {"strategy": "evms"}."""
+
+    labels: Mapping[str, Any]
+    scenario: Scenario
+
+    def __str__(self) -> str:
+        return ", ".join(
+            str(value) if name == "strategy" else f"{name}={value}"
+            for name, value in self.labels.items()
+        )
+
+
+@dataclass(frozen=True)
+class Span:
+    """Replications first, first + 1, ..., last - 1 of one case."""
+
+    case: int
+    first: int
+    last: int
+
+    def __len__(self) -> int:
+        return self.last - self.first
+
+
+Chunk = tuple[Span, ...]
+
+
+def chunks_of(
+    cases: Sequence[Case], replications: int, done: frozenset[tuple[int, int]] = frozenset()
+) -> Iterator[Chunk]:
+    """What is left to do, in the order in which it is begun; never dependent on the workers.
+
+    Block by block of replications, case by case within a block; `done` are (case, replication).
+    """
+    for start in range(0, replications, BLOCK):
+        stop = min(start + BLOCK, replications)
+        spans: list[Span] = []
+        for case in range(len(cases)):
+            left = [k for k in range(start, stop) if (case, k) not in done]
+            for span in _cut(case, left, _most(cases[case].scenario)):
+                if spans and sum(map(len, spans)) + len(span) > BLOCK:
+                    yield tuple(spans)
+                    spans = []
+                spans.append(span)
+        if spans:
+            yield tuple(spans)
+
+
+def _most(scenario: Scenario) -> int:
+    table = scenario.inputs.sessions
+    zones = scenario.inputs.feeder.n_zones
+    evs = zones * scenario.fleet.evs_per_zone if table is None else len(table.ev_id)
+    return max(1, min(BLOCK, BATCH_EVS // max(evs, 1)))
+
+
+def _cut(case: int, replications: Sequence[int], most: int) -> Iterator[Span]:
+    first = last = None
+    for k in replications:
+        if first is None or last != k or k - first >= most:
+            if first is not None and last is not None:
+                yield Span(case, first, last)
+            first = k
+        last = k + 1
+    if first is not None and last is not None:
+        yield Span(case, first, last)
+
+
+# --- in the worker -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Job:
+    """A span as a worker gets it: the scenario, and number and seed of each replication."""
+
+    case: int
+    scenario: Scenario
+    replications: tuple[int, ...]
+    seeds: tuple[int, ...]
+
+
+def jobs_of(chunk: Chunk, cases: Sequence[Case], seed: int) -> tuple[Job, ...]:
+    """What to send to a worker for a chunk."""
+    jobs = []
+    for span in chunk:
+        numbers = tuple(range(span.first, span.last))
+        seeds = tuple(replication_seed(seed, k) for k in numbers)
+        jobs.append(Job(span.case, cases[span.case].scenario, numbers, seeds))
+    return tuple(jobs)
+
+
+@dataclass(frozen=True)
+class BatchResult:
+    """What is kept of a batch. kpis: one dict per seed. arrays: name -> (n_seeds, any length)."""
+
+    kpis: list[dict[str, Any]]
+    arrays: dict[str, FloatArray]
+
+
+def simulate_batch(scenario: Scenario, seeds: Sequence[int], zones: bool = False) -> BatchResult:
+    """Run seeds as copies of the feeder in one model; zones: keep the money of every RPZ too."""
+    from abm.model import V2GModel
+
+    model = V2GModel(scenario, seed=list(seeds)).run()
+    found = [model.results_of(k) for k in range(len(seeds))]
+    arrays = {
+        "ev_mw": np.array([results.ev_mw for results in found]),
+        "total_mw": np.array([results.total_mw for results in found]),
+        "loss_mw": np.array([results.flows.loss_mw for results in found]),
+        "min_vm_pu": np.array([results.flows.vm_pu.min(axis=1) for results in found]),
+    }
+    if zones:
+        for name in ZONAL:
+            column = name.removeprefix("zone_")
+            arrays[name] = np.array([results.zones[column].to_numpy() for results in found])
+    return BatchResult([results.kpis for results in found], arrays)
+
+
+# A scheduler may give one process several threads; a model has the process to itself.
+_ONE_AT_A_TIME = threading.Lock()
+
+
+def run_chunk(jobs: Sequence[Job], zones: bool = False) -> tuple[bytes, int]:
+    """Simulate a chunk: its part file as bytes, and how many of its replications failed.
+
+    A replication that raises has its error in the table. Raises InputError, which is no
+    replication's fault.
+    """
+    with _ONE_AT_A_TIME:
+        rows = [row for job in jobs for row in _rows(job, zones)]
+    return part_bytes(rows), sum(row["error"] is not None for row in rows)
+
+
+def _rows(job: Job, zones: bool) -> list[dict[str, Any]]:
+    try:
+        result = simulate_batch(job.scenario, job.seeds, zones)
+    except InputError:
+        raise
+    except Exception as error:
+        if len(job.seeds) > 1:
+            # One of them spoils the batch: each on its own tells which.
+            alone = zip(job.replications, job.seeds, strict=True)
+            each = (Job(job.case, job.scenario, (k,), (seed,)) for k, seed in alone)
+            return [row for one in each for row in _rows(one, zones)]
+        return [failed_row(job.case, job.replications[0], job.seeds[0], describe_error(error))]
+    return [
+        {
+            **_keys(job.case, k, seed, None),
+            **{f"[{name}]": values[i] for name, values in result.arrays.items()},
+            **result.kpis[i],
+        }
+        for i, (k, seed) in enumerate(zip(job.replications, job.seeds, strict=True))
+    ]
+
+
+def describe_error(error: BaseException) -> str:
+    """An error as one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:500]
+
+
+def failed_row(case: int, replication: int, seed: int, error: str) -> dict[str, Any]:
+    """The row of a replication without results."""
+    return _keys(case, replication, seed, error)
+
+
+def _keys(case: int, replication: int, seed: int, error: str | None) -> dict[str, Any]:
+    return dict(zip(KEYS, (case, replication, seed, error), strict=True))
+
+
+def part_bytes(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    """Rows as the bytes of a parquet file; arrays are lists in columns named `[name]`."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    kinds = {"case": pa.int64(), "replication": pa.int64(), "seed": pa.int64()}
+    kinds["error"] = pa.string()
+    columns = [pa.array([row.get(name) for row in rows], kinds.get(name)) for name in names]
+    out = io.BytesIO()
+    pq.write_table(pa.table(columns, names=names), out)
+    return out.getvalue()
+
+
+# --- the whole ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """All replications of all cases, complete: n x n_cases rows in that order.
+
+    table: `case`, `replication`, `seed`, `error`, the arrays in brackets, and the KPIs.
+    stopped: how many replications `until` took, None where it was not asked or not reached.
+    """
+
+    cases: tuple[Case, ...]
+    n: int
+    table: pa.Table
+    stopped: int | None = None
+
+    @cached_property
+    def kpi_names(self) -> list[str]:
+        """All KPIs, as the model calls them."""
+        return [
+            name
+            for name in self.table.column_names
+            if name not in KEYS and not name.startswith("[")
+        ]
+
+    @cached_property
+    def measures(self) -> list[str]:
+        """The KPIs that have a mean."""
+        return [name for name in self.kpi_names if name in MEASURES]
+
+    @property
+    def seeds(self) -> list[int]:
+        """Seed of each replication, (n,)."""
+        return list(self.table["seed"].to_pylist()[:: len(self.cases)])
+
+    def values(self, kpi: str) -> FloatArray:
+        """One KPI, (n_cases, n); NaN where there is none."""
+        column = self.table[kpi].to_pylist()
+        flat = np.array([np.nan if value is None else value for value in column], dtype=np.float64)
+        return np.ascontiguousarray(flat.reshape(self.n, len(self.cases)).T)
+
+    def array(self, name: str) -> FloatArray:
+        """One of the arrays, (n_cases, n, length); NaN where a replication failed."""
+        column = f"[{name}]"
+        if column not in self.table.column_names:
+            return np.full((len(self.cases), self.n, 0), np.nan)
+        rows = self.table[column].to_pylist()
+        length = max((len(row) for row in rows if row is not None), default=0)
+        none = [np.nan] * length
+        # A missing value within a list comes back as None, which becomes NaN here.
+        flat = np.array([none if row is None else row for row in rows], dtype=np.float64)
+        return flat.reshape(self.n, len(self.cases), length).swapaxes(0, 1)
+
+    @cached_property
+    def failures(self) -> list[tuple[int, int, Case, str]]:
+        """Replication, seed, case and error of everything that failed."""
+        columns = (self.table[name].to_pylist() for name in KEYS)
+        return [
+            (k, seed, self.cases[case], error)
+            for case, k, seed, error in zip(*columns, strict=True)
+            if error is not None
+        ]
+
+
+def ensemble_of(
+    cases: Sequence[Case], n: int, parts: Iterable[bytes], stopped: int | None = None
+) -> Ensemble:
+    """The first n replications of all parts as one table, the same whatever the parts were."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    tables = [pq.read_table(pa.BufferReader(part)) for part in parts]
+    table = pa.concat_tables(tables, promote_options="permissive")
+    table = table.filter(pc.less(table["replication"], n))
+    table = table.sort_by([("replication", "ascending"), ("case", "ascending")]).combine_chunks()
+    if table.num_rows != n * len(cases):
+        raise AssertionError(f"{table.num_rows} rows for {n} replications of {len(cases)} cases")
+    return Ensemble(tuple(cases), n, table, stopped)

@@ -1,0 +1,196 @@
+"""How sure a number is: means, intervals, quantiles, paired differences, and when to stop.
+
+Values come as arrays with one row per quantity and one column per replication; NaN stands for a
+replication that has no value there, is left out, and `n` says how many were left.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtrit
+
+from abm.errors import InputError, Problem, nearest
+
+FloatArray = NDArray[np.float64]
+
+QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
+LEVEL = 0.95
+
+# KPIs that have a mean. Hours of the day and numbers of buses and lines have none.
+MEASURES = (
+    "system_peak_mw",
+    "plugged_peak_mw",
+    "feeder_energy_mwh",
+    "base_energy_mwh",
+    "ev_peak_mw",
+    "demand_limit_mw",
+    "hours_above_limit",
+    "rebound_ratio",
+    "max_loss_mw",
+    "loss_energy_mwh",
+    "min_vm_pu",
+    "max_vm_pu",
+    "nonconverged_hours",
+    "ev_charged_mwh",
+    "ev_discharged_mwh",
+    "purchase_usd",
+    "sale_usd",
+    "net_cost_usd",
+    "evs",
+    "evs_short",
+    "energy_short_kwh",
+    "evs_still_plugged",
+    "energy_balance_error_kwh",
+    "soc_below_ev_minutes",
+    "soc_above_ev_minutes",
+    "soc_lowest",
+    "soc_highest",
+    "vm_below_bus_hours",
+    "vm_above_bus_hours",
+    "line_over_line_hours",
+    "max_line_loading_percent",
+    "max_mismatch_mva",
+)
+ALIASES = {
+    "peak": "system_peak_mw",
+    "voltage": "min_vm_pu",
+    "cost": "net_cost_usd",
+    "loss": "loss_energy_mwh",
+    "energy": "feeder_energy_mwh",
+}
+
+
+def describe(values: FloatArray) -> dict[str, FloatArray]:
+    """n, mean, sd, 95 % interval of the mean (Student) and quantiles of each row, (n_rows,).
+
+    values: (n_rows, n_replications). The sd has n - 1 below it; it and the interval are NaN for
+    fewer than two values, everything but n is NaN for none.
+    """
+    there = np.isfinite(values)
+    if there.all() and values.shape[1]:
+        return _describe(values)
+    out = {name: np.full(len(values), np.nan) for name in _NAMES}
+    for i, row in enumerate(values):
+        known = row[there[i]]
+        out["n"][i] = len(known)
+        if len(known):
+            for name, value in _describe(known[None, :]).items():
+                out[name][i] = value[0]
+    return out
+
+
+_NAMES = ("n", "mean", "sd", "ci95_low", "ci95_high", *QUANTILES)
+
+
+def _describe(values: FloatArray) -> dict[str, FloatArray]:
+    rows, n = values.shape
+    mean, sd = _moments(values)
+    half = half_width(sd, np.full(rows, float(n)))
+    quantiles = np.quantile(values, list(QUANTILES.values()), axis=1)
+    return {
+        "n": np.full(rows, float(n)),
+        "mean": mean,
+        "sd": sd,
+        "ci95_low": mean - half,
+        "ci95_high": mean + half,
+        **dict(zip(QUANTILES, quantiles, strict=True)),
+    }
+
+
+def _moments(values: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Mean and sd of each row; what is the same in every replication has exactly no spread."""
+    rows, n = values.shape
+    mean = values.mean(axis=1)
+    sd = values.std(axis=1, ddof=1) if n > 1 else np.full(rows, np.nan)
+    same = (values == values[:, :1]).all(axis=1)
+    mean = np.where(same, values[:, 0], mean)
+    return mean, np.where(same & (n > 1), 0.0, sd)
+
+
+def half_width(sd: FloatArray, n: FloatArray) -> FloatArray:
+    """Half-width of the 95 % interval of the mean, t x sd / sqrt(n); NaN below two values."""
+    return student(n) * sd / np.sqrt(np.maximum(n, 1.0))
+
+
+def prediction_half_width(sd: FloatArray, n: FloatArray) -> FloatArray:
+    """Half-width of the 95 % interval in which one more run falls, t x sd x sqrt(1 + 1/n)."""
+    return student(n) * sd * np.sqrt(1.0 + 1.0 / np.maximum(n, 1.0))
+
+
+def student(n: FloatArray) -> FloatArray:
+    """Quantile of Student's t for a two-sided 95 % interval of n values; NaN below two."""
+    degrees = np.where(n > 1, n - 1.0, 1.0)
+    return np.where(n > 1, stdtrit(degrees, 0.5 + LEVEL / 2.0), np.nan)
+
+
+def excludes_zero(low: FloatArray, high: FloatArray) -> NDArray[np.bool_]:
+    """Whether an interval lies wholly on one side of zero; one that is not there does not."""
+    return (low > 0.0) | (high < 0.0)
+
+
+def running_half_width(values: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Half-width of the interval and mean of the first 1, 2, ... values of one row, (n,) each."""
+    there = np.isfinite(values)
+    n = np.cumsum(there).astype(np.float64)
+    # Deviations from one of the values: sums of squares stay small beside what they measure.
+    centre = values[there][0] if there.any() else 0.0
+    shifted = np.where(there, values - centre, 0.0)
+    total, squares = np.cumsum(shifted), np.cumsum(shifted**2)
+    count = np.maximum(n, 1.0)
+    variance = np.maximum(squares - total**2 / count, 0.0) / np.maximum(n - 1.0, 1.0)
+    return half_width(np.sqrt(variance), n), np.where(n > 0, centre + total / count, np.nan)
+
+
+# --- when to stop ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Until:
+    """Stop when the interval's half-width is below `relative` of the mean, in every case."""
+
+    kpi: str
+    relative: float
+
+    def reached(self, values: FloatArray) -> bool:
+        """Whether the replications so far are enough. values: (n_cases, n_replications)."""
+        found = describe(values)
+        half = (found["ci95_high"] - found["ci95_low"]) / 2.0
+        # No value at all, or a single one, is never enough: NaN compares as False.
+        return bool((half <= self.relative * np.abs(found["mean"])).all())
+
+    def __str__(self) -> str:
+        return f"{self.kpi}:{100.0 * self.relative:g}%"
+
+
+def parse_until(text: str) -> Until:
+    """`peak:0.5%` -> Until("system_peak_mw", 0.005). Raises InputError."""
+    name, _, size = text.partition(":")
+    match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+(?:[eE][-+]?\d+)?)\s*%\s*", size)
+    problems = kpi_problems([name], "--until")
+    if match is None or not 0.0 < float(match[1]) < 100.0:
+        allowed = "KPI:SIZE% with a size above 0 and below 100, such as peak:0.5%"
+        problems.append(Problem("--until", text, allowed))
+    if match is None or problems:
+        raise InputError(problems)
+    return Until(kpi_name(name), float(match[1]) / 100.0)
+
+
+def kpi_name(name: str) -> str:
+    """Name of a KPI from a name or one of ALIASES."""
+    return ALIASES.get(name.strip(), name.strip())
+
+
+def kpi_problems(names: Sequence[str], option: str) -> list[Problem]:
+    """A problem for every name that is no KPI with a mean."""
+    known = (*ALIASES, *MEASURES)
+    allowed = "one of: " + ", ".join(known)
+    return [
+        Problem(option, name, allowed, hint=nearest(name, known))
+        for name in names
+        if kpi_name(name) not in MEASURES
+    ]
