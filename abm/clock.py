@@ -9,6 +9,7 @@ that no rounding can change an order.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator
 from enum import IntEnum
 from typing import Any
@@ -17,7 +18,6 @@ import numpy as np
 import simpy
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 
@@ -86,14 +86,14 @@ class Clock:
         self.env.process(self._repeat(3600, self.horizon_s + 1, phase, action))
 
     def cohort(
-        self, phase: Phase, steps: FloatArray, rows: IntArray, action: Callable[[IntArray], None]
+        self, phase: Phase, steps: IntArray, rows: IntArray, action: Callable[[IntArray], None]
     ) -> None:
         """Do `action(rows)` in `phase` for all the rows whose step, a whole number, has come.
 
         One process walks the sorted steps; steps beyond the horizon never come.
         """
         if len(rows):
-            self.env.process(self._walk(phase, steps.astype(np.int64), rows, action))
+            self.env.process(self._walk(phase, steps, rows, action))
 
     def once(self, phase: Phase, step: int, action: Callable[[], None]) -> None:
         """Do `action` in `phase` of one step, of the present one at the earliest."""
@@ -101,9 +101,16 @@ class Clock:
         if at_s <= self.horizon_s:
             self.env.process(self._repeat(1, at_s + 1, phase, action, first_s=at_s))
 
-    def advance(self) -> None:
-        """Walk through one step; the last one also closes the horizon."""
-        self.env.run(until=int(self.env.now) + self.step_s)
+    def stretches(self, phase: Phase, action: Callable[[int], None]) -> None:
+        """Do `action(n_steps)` in `phase`, each time as far as nothing else is due.
+
+        A stretch ends with the hour, with the next event of anybody else, or where `advance` stops.
+        """
+        self.env.process(self._stretch(phase, action))
+
+    def advance(self, n_steps: int = 1) -> None:
+        """Walk through some steps; the last one of the horizon also closes it."""
+        self.env.run(until=min(int(self.env.now) + n_steps * self.step_s, self.horizon_s))
         if self.finished:
             # Departures and the last hour belong to the end of the horizon; an event in its last
             # phase ends the run even where a user's process goes on for ever.
@@ -120,6 +127,18 @@ class Clock:
         for at_s in range(first_s, end_s, interval_s):
             yield PhaseEvent(self.env, at_s, phase)
             action()
+
+    def _stretch(
+        self, phase: Phase, action: Callable[[int], None]
+    ) -> Generator[PhaseEvent, Any, None]:
+        at_s = 0
+        while at_s < self.horizon_s:
+            yield PhaseEvent(self.env, at_s, phase)
+            end_of_hour = (at_s // 3600 + 1) * 3600
+            free_s = min(float(self.env.peek()), end_of_hour) - at_s
+            n_steps = max(math.ceil(free_s / self.step_s), 1)
+            action(n_steps)
+            at_s += n_steps * self.step_s
 
     def _walk(
         self, phase: Phase, steps: IntArray, rows: IntArray, action: Callable[[IntArray], None]

@@ -8,6 +8,7 @@ admit, the batteries exchange energy, and the recorder writes it down.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,17 +16,22 @@ import mesa
 import numpy as np
 import simpy
 
-from abm.agents import EV, GridAgent, HomeEnergyManager, ResidentialParkingZone
+from abm.agents import EV, GridAgent, HomeEnergyManager, OnDemand, ResidentialParkingZone
 from abm.clock import Clock, Phase
 from abm.control import make_admission, make_rule, resolve_strategy
 from abm.errors import InputError, Problem
-from abm.fleet import Fleet, ModeArray, build_stays, feeder_seeds, no_stays
-from abm.fleet.equations import FloatArray
+from abm.fleet import Exchange, Fleet, ModeArray, build_stays, feeder_seeds, no_stays
 from abm.fleet.stays import IntArray
 from abm.grid import build_feeder, make_solver
+from abm.kernel import CompiledHour
 from abm.results import Record, Recorder, Results, make_record
 from abm.scenario import Scenario, clock_minutes
 from abm.signals import Broadcast
+
+# EV-steps from which loading the compiled engine pays: some twenty days of the paper's fleet.
+WORTH_COMPILING = 20_000_000
+# Above this, EV objects are only made one by one, as model.evs[i].
+MOST_AGENTS = 100_000
 
 EvClass = type[EV] | Mapping[int | str, type[EV]]
 
@@ -35,8 +41,8 @@ class V2GModel(mesa.Model):
 
     scenario: what is studied. seed: takes the place of the scenario's seed; a sequence of seeds
     puts one feeder for each (`feeder.copies` of them for each) into one model, each with its own
-    fleet: the batch dimension of Monte Carlo and of cities. ev_class: a subclass of EV for all, or {index in `evs` or ev_id:
-    subclass} for some.
+    fleet: the batch dimension of Monte Carlo and of cities. ev_class: a subclass of EV for all, or
+    {index in `evs` or ev_id: subclass} for some.
 
     Raises InputError when a rule, an admission or an EV named in ev_class is not there.
     """
@@ -83,55 +89,72 @@ class V2GModel(mesa.Model):
         self.admission = make_admission(scenario)
         self.granted: ModeArray = np.zeros(self.fleet.n, dtype=np.int8)
         self._results: Results | None = None
-        self._exchanged: tuple[FloatArray, FloatArray] | None = None
+        self._exchanged: Exchange | None = None
 
         self.grid = GridAgent(self, feeder, make_solver(scenario.grid.solver, feeder))
         self.home = HomeEnergyManager(self, make_rule(scenario))
-        self.zones = [
-            ResidentialParkingZone(
-                self, zone + 1, k, int(feeder.bus_index[feeder.zone_bus[zone]]) + 1
-            )
-            for k in range(len(self.seeds))
-            for zone in range(n_zones)
-        ]
-        self.evs = self._create_evs(ev_class)
+        self.zones = OnDemand(len(self.seeds) * n_zones, self._make_zone)
+        self._ev_class = self._check_ev_class(ev_class)
+        self.evs = OnDemand(self.fleet.n, self._make_ev)
+        self.home.own_minds = self._own_minds()
         self.broadcast = self.grid.compose(0)
+        self.compiled = (
+            CompiledHour.of(self.fleet, self.recorder, self.home.rule, self.admission)
+            if not self.home.own_minds and self._compile(scenario.clock.engine)
+            else None
+        )
         self._wire()
+
+    def _compile(self, engine: str) -> bool:
+        # Both engines give the same bytes, so `auto` may choose by what is sooner done: a single
+        # day of a small fleet is over before numba has been imported.
+        if engine == "auto":
+            return "abm.kernel.hour" in sys.modules or (
+                self.fleet.n * self.clock.n_steps >= WORTH_COMPILING
+            )
+        return engine == "compiled"
 
     # --- one minute, in the order of the phases ------------------------------------------------
 
     def _wire(self) -> None:
         """Who acts in which phase; the clock keeps the order."""
-        clock = self.clock
-        arrival = self._in_steps(self.fleet.arrival_min)
-        departure = self._in_steps(self.fleet.departure_min)
-        everyone = np.arange(self.fleet.n)
-        clock.cohort(Phase.DEPART, np.ceil(departure), everyone, self._depart)
-        clock.cohort(Phase.ARRIVE, np.floor(arrival), everyone, self._arrive)
-        # Who comes or goes within a step is plugged in for a part of it only.
-        midway = everyone[arrival % 1.0 > 0.0]
-        clock.cohort(Phase.ARRIVE, np.floor(arrival[midway]) + 1, midway, self._fit_window)
-        midway = everyone[departure % 1.0 > 0.0]
-        clock.cohort(Phase.ARRIVE, np.floor(departure[midway]), midway, self._fit_window)
+        clock, fleet = self.clock, self.fleet
         clock.every_hour(Phase.GRID, self.grid.on_the_hour)
+        if self.compiled is not None:
+            clock.stretches(Phase.HEM, self._walk_compiled)
+            clock.once(Phase.DEPART, clock.n_steps, lambda: self._depart(np.arange(fleet.n)))
+            return
+        everyone = np.arange(fleet.n)
+        clock.cohort(Phase.DEPART, fleet.departure_step, everyone, self._depart)
+        clock.cohort(Phase.ARRIVE, fleet.arrival_step, everyone, self._arrive)
+        # Who comes or goes within a step is plugged in for a part of it only.
+        midway = everyone[fleet.in_steps(fleet.arrival_min) % 1.0 > 0.0]
+        clock.cohort(Phase.ARRIVE, fleet.arrival_step[midway] + 1, midway, self._fit_window)
+        midway = everyone[fleet.in_steps(fleet.departure_min) % 1.0 > 0.0]
+        clock.cohort(Phase.ARRIVE, fleet.departure_step[midway] - 1, midway, self._fit_window)
         clock.every_step(Phase.HEM, self._switch)
         clock.every_step(Phase.RPZ, self._admit)
         clock.every_step(Phase.CHARGE, self._exchange)
         clock.every_step(Phase.RECORD, self._record)
 
+    def _walk_compiled(self, n_steps: int) -> None:
+        if self.compiled is not None:
+            self.compiled.advance(self.broadcast, self.clock.step, n_steps)
+
     def _depart(self, rows: IntArray) -> None:
-        due = np.ceil(self._in_steps(self.fleet.departure_min[rows])) <= self.clock.step
-        rows = rows[due & self.fleet.plugged[rows]]
+        fleet = self.fleet
+        rows = rows[(fleet.departure_step[rows] <= self.clock.step) & fleet.plugged[rows]]
         if len(rows):
-            self.fleet.unplug(rows)
+            fleet.unplug(rows)
 
     def _arrive(self, rows: IntArray) -> None:
         fleet = self.fleet
-        due = np.floor(self._in_steps(fleet.arrival_min[rows])) <= self.clock.step
+        due = fleet.arrival_step[rows] <= self.clock.step
         due &= fleet.departure_min[rows] > np.maximum(fleet.arrival_min[rows], self.minute)
         rows = rows[due & np.isnan(fleet.soc[rows])]
         if len(rows) and not self.clock.finished:
             fleet.plug_in(rows, self.minute)
+            self.recorder.note_arrivals(rows)
 
     def _fit_window(self, rows: IntArray) -> None:
         self.fleet.fit_window(rows, self.minute)
@@ -156,19 +179,34 @@ class V2GModel(mesa.Model):
 
     def step(self) -> None:
         """One step of the clock, a minute by default; the last one closes the last hour."""
-        if self.clock.finished:
-            return
-        self.clock.advance()
-        if self.clock.finished:
-            self.running = False
+        self._advance(1)
 
     def run(self, on_hour: Callable[[], None] | None = None) -> V2GModel:
-        """Step to the end of the horizon; on_hour is called after every hour."""
-        while not self.clock.finished:
-            self.step()
-            if on_hour is not None and self.clock.step % self.clock.steps_per_hour == 0:
+        """Walk to the end of the horizon, hour by hour; on_hour is called after every hour.
+
+        The arrays are those of stepping to the end. A `step` overridden in a subclass is called for
+        every step.
+        """
+        clock = self.clock
+        own_step = type(self).step is not V2GModel.step
+        while not clock.finished:
+            left_in_hour = clock.steps_per_hour - clock.step % clock.steps_per_hour
+            if own_step:
+                for _ in range(left_in_hour):
+                    self.step()
+            else:
+                self._advance(left_in_hour)
+                self.steps += left_in_hour
+            if on_hour is not None:
                 on_hour()
         return self
+
+    def _advance(self, n_steps: int) -> None:
+        if not self.clock.finished:
+            # Between two calls anybody may have written to a column.
+            self.fleet.stale = True
+            self.clock.advance(n_steps)
+            self.running = not self.clock.finished
 
     @property
     def env(self) -> simpy.Environment:
@@ -228,41 +266,76 @@ class V2GModel(mesa.Model):
         return f"{of_day // 60:02d}:{of_day % 60:02d}"
 
     def reschedule(self, row: int) -> None:
-        """Arrival or departure of one EV has been changed: put the new times on the clock."""
-        fleet, rows = self.fleet, np.array([row])
-        leaves = self._in_steps(fleet.departure_min[rows])[0]
-        arrives = self._in_steps(fleet.arrival_min[rows])[0]
+        """Arrival or departure of one EV has been written: put the new times on the clock."""
+        fleet, clock, rows = self.fleet, self.clock, np.array([row])
+        fleet.reschedule(row)
+        if self.compiled is not None:
+            return  # looks at the columns itself
+        arrives, leaves = int(fleet.arrival_step[row]), int(fleet.departure_step[row])
         if math.isnan(fleet.soc[row]):
-            self.clock.once(Phase.ARRIVE, math.floor(arrives), lambda: self._arrive(rows))
-            self.clock.once(Phase.ARRIVE, math.floor(arrives) + 1, lambda: self._fit_window(rows))
-        self.clock.once(Phase.ARRIVE, math.floor(leaves), lambda: self._fit_window(rows))
-        self.clock.once(Phase.DEPART, math.ceil(leaves), lambda: self._depart(rows))
+            clock.once(Phase.ARRIVE, arrives, lambda: self._arrive(rows))
+            clock.once(Phase.ARRIVE, arrives + 1, lambda: self._fit_window(rows))
+        clock.once(Phase.ARRIVE, leaves - 1, lambda: self._fit_window(rows))
+        clock.once(Phase.DEPART, leaves, lambda: self._depart(rows))
 
-    def _in_steps(self, minutes: FloatArray) -> FloatArray:
-        # A time within a millionth of a step's edge is on it.
-        steps = minutes * (60.0 / self.clock.step_s)
-        nearest = np.round(steps)
-        return np.where(np.abs(steps - nearest) < 1e-6, nearest, steps)
+    def _make_zone(self, cell: int) -> ResidentialParkingZone:
+        feeder, zone = divmod(cell, self.fleet.n_zones)
+        bus = self.grid.feeder.bus_index[self.grid.feeder.zone_bus[zone]]
+        return ResidentialParkingZone(self, zone + 1, feeder, int(bus) + 1)
 
-    def _create_evs(self, ev_class: EvClass) -> list[EV]:
-        classes: list[type[EV]] = [EV] * self.fleet.n
-        if isinstance(ev_class, Mapping):
-            index_of = {self.fleet.ev_id(int(row)): i for i, row in enumerate(self.fleet.row_of)}
-            problems = []
-            for key, cls in ev_class.items():
-                index = index_of.get(key, -1) if isinstance(key, str) else key
-                if 0 <= index < self.fleet.n:
-                    classes[index] = cls
-                else:
-                    allowed = f"an index below {self.fleet.n} or an ev_id of the fleet"
-                    problems.append(Problem("ev_class", repr(key), allowed))
-            if problems:
-                raise InputError(problems)
+    def _make_ev(self, index: int) -> EV:
+        every = self._ev_class
+        cls = every.get(index, EV) if isinstance(every, Mapping) else every
+        return cls(self, int(self.fleet.row_of[index]))
+
+    def _check_ev_class(self, ev_class: EvClass) -> type[EV] | Mapping[int, type[EV]]:
+        """The classes by index in `evs`. Raises InputError for EVs that are not there."""
+        if not isinstance(ev_class, Mapping):
+            return ev_class
+        named = any(isinstance(key, str) for key in ev_class)
+        rows = enumerate(self.fleet.row_of) if named else ()
+        index_of = {self.fleet.ev_id(int(row)): i for i, row in rows}
+        classes, problems = {}, []
+        for key, cls in ev_class.items():
+            index = index_of.get(key, -1) if isinstance(key, str) else key
+            if 0 <= index < self.fleet.n:
+                classes[index] = cls
+            else:
+                allowed = f"an index below {self.fleet.n} or an ev_id of the fleet"
+                problems.append(Problem("ev_class", repr(key), allowed))
+        if problems:
+            raise InputError(problems)
+        return classes
+
+    def _own_minds(self) -> list[EV]:
+        """The EVs whose class overrides `decide`: they are asked every step."""
+        every = self._ev_class
+        if isinstance(every, Mapping):
+            with_mind = [i for i, cls in every.items() if cls.decide is not EV.decide]
         else:
-            classes = [ev_class] * self.fleet.n
-        evs = [cls(self, int(row)) for cls, row in zip(classes, self.fleet.row_of, strict=True)]
-        self.home.own_minds = [ev for ev in evs if type(ev).decide is not EV.decide]
-        return evs
+            with_mind = list(range(self.fleet.n)) if every.decide is not EV.decide else []
+        return [self.evs[i] for i in sorted(with_mind)]
+
+    def _make_agents(self) -> None:
+        if self.fleet.n <= MOST_AGENTS:
+            for agents in (self.zones, self.evs):
+                if not agents.complete:
+                    list(agents)
+
+    @property
+    def agents(self) -> Any:
+        """All Mesa agents; EVs and RPZs that nobody has asked for yet are made now.
+
+        In a model of more than `MOST_AGENTS` EVs only those that were asked for are there.
+        """
+        self._make_agents()
+        return super().agents
+
+    @property
+    def agents_by_type(self) -> Any:
+        """Mesa agents by class, as `agents`."""
+        self._make_agents()
+        return super().agents_by_type
 
     def __str__(self) -> str:
         return (

@@ -4,5 +4,6 @@ from abm.agents.ev import EV
 from abm.agents.grid import GridAgent
 from abm.agents.home import HomeEnergyManager
 from abm.agents.rpz import ResidentialParkingZone
+from abm.agents.views import OnDemand
 
-__all__ = ["EV", "GridAgent", "HomeEnergyManager", "ResidentialParkingZone"]
+__all__ = ["EV", "GridAgent", "HomeEnergyManager", "OnDemand", "ResidentialParkingZone"]

@@ -48,6 +48,7 @@ class Column:
         if not self.low <= value <= self.high:
             raise ValueError(f"EV.{self.name} = {value}: from {self.low:g} to {self.high:g}")
         getattr(ev.model.fleet, self.column)[ev.row] = value
+        ev.model.fleet.stale = True
         if self.on_write:
             getattr(ev, self.on_write)()
 

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 import mesa
 import numpy as np
 
-from abm.control import Rule
+from abm.control import Eq13, G2VOnly, Rule
 from abm.fleet import ModeArray
 
 if TYPE_CHECKING:
     from abm.agents.ev import EV
     from abm.model import V2GModel
+
+
+BUILT_IN = (G2VOnly, Eq13)
 
 
 class HomeEnergyManager(mesa.Agent):
@@ -33,6 +36,8 @@ class HomeEnergyManager(mesa.Agent):
     def apply_rule(self) -> None:
         """S_EVMS of this step, eq. (13), for every EV that is plugged in."""
         fleet = self.model.fleet
+        if self.own_minds or type(self.rule) not in BUILT_IN:
+            fleet.stale = True  # somebody else's code may write to any column, at any time
         fleet.assess()
         asked = self.rule.decide(fleet, self.model.broadcast, self.model.minute)
         self.request = fleet.possible(np.asarray(asked))
@@ -45,5 +50,6 @@ class HomeEnergyManager(mesa.Agent):
         for ev in self.own_minds:
             if fleet.plugged[ev.row]:
                 asked[ev.row] = int(ev.decide())
-        fleet.assess()  # a decision may have written to the EV's attributes
+        fleet.stale = True  # a decision may have written to the EV's attributes
+        fleet.assess()
         self.request = fleet.possible(asked)

@@ -27,8 +27,9 @@ class ResidentialParkingZone(mesa.Agent):
         super().__init__(model)
         self.number, self.feeder, self.bus = number, feeder, bus
         self.cell = feeder * model.fleet.n_zones + number - 1
-        rows = (model.fleet.cell == self.cell).nonzero()[0]
-        self.rows = slice(int(rows[0]), int(rows[-1]) + 1) if len(rows) else slice(0, 0)
+        first, last = model.fleet.first_row[feeder], model.fleet.first_row[feeder + 1]
+        own = model.fleet.zone[first:last].searchsorted([number - 1, number]) + first
+        self.rows = slice(int(own[0]), int(own[1]))
 
     @classmethod
     def admit(cls, model: V2GModel, admission: Admission) -> None:

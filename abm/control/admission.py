@@ -65,18 +65,14 @@ class FirstCome:
     ) -> ModeArray:
         """Grant charging up to the headroom, and every discharge."""
         wants = request > 0
-        if not wants.any():
-            return request
         room_kw = np.maximum(broadcast.headroom_mw, 0.0) * 1e3
-        keeps = np.logical_and(wants, fleet.mode > 0)
-        used_kw = fleet.by_feeder(np.where(keeps, fleet.p_max_kw, 0.0))
-        served = keeps
+        served = np.logical_and(wants, fleet.mode > 0)
+        used_kw = fleet.rated_kw(np.flatnonzero(served))
+        waits = np.logical_and(wants, fleet.mode <= 0)
         if (used_kw > room_kw + EPS_KW).any():
-            served = fill(fleet, keeps, room_kw)
-            used_kw = fleet.by_feeder(np.where(served, fleet.p_max_kw, 0.0))
-        waits = np.logical_and(wants, ~keeps)
-        if waits.any():
-            served = np.logical_or(served, fill(fleet, waits, room_kw - used_kw))
+            served = fill(fleet, served, room_kw)
+            used_kw = fleet.rated_kw(np.flatnonzero(served))
+        served |= fill(fleet, waits, room_kw - used_kw)
         return served.view(np.int8) - (request < 0).view(np.int8)
 
 
@@ -132,11 +128,18 @@ def fill(fleet: Fleet, candidates: BoolArray, room_kw: FloatArray) -> BoolArray:
     what is left of the room goes to the next by arrival on the whole feeder.
     """
     served = np.zeros(fleet.n, dtype=np.bool_)
+    # Feeders without room for anyone are most of them, most of the time.
+    open_feeders = room_kw >= fleet.smallest_kw - EPS_KW
+    if not open_feeders.any():
+        return served
+    if not open_feeders.all():
+        candidates = np.logical_and(candidates, open_feeders[fleet.feeder])
     rows = np.flatnonzero(candidates)
-    if not len(rows) or not (room_kw >= fleet.p_max_kw[rows].min() - EPS_KW).any():
+    if not len(rows):
         return served
     n_cells = fleet.n_feeders * fleet.n_zones
-    rows = rows[np.lexsort((fleet.arrival_min[rows], fleet.cell[rows]))]
+    if fleet.out_of_order:
+        rows = rows[np.lexsort((fleet.arrival_min[rows], fleet.cell[rows]))]
     rating, cell, feeder = fleet.p_max_kw[rows], fleet.cell[rows], fleet.feeder[rows]
     unit_kw = np.zeros(fleet.n_feeders)
     np.maximum.at(unit_kw, feeder, rating)
@@ -150,7 +153,7 @@ def fill(fleet: Fleet, candidates: BoolArray, room_kw: FloatArray) -> BoolArray:
 
     rest = rows[~fits]
     if len(rest):
-        left_kw = room_kw - fleet.by_feeder(np.where(served, fleet.p_max_kw, 0.0))
+        left_kw = room_kw - fleet.rated_kw(rows[fits])
         if (left_kw[fleet.feeder[rest]] >= fleet.p_max_kw[rest] - EPS_KW).any():
             rest = rest[np.lexsort((rest, fleet.arrival_min[rest], fleet.feeder[rest]))]
             total_kw = _running_total(fleet.p_max_kw[rest], fleet.feeder[rest])

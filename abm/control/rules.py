@@ -59,19 +59,21 @@ class Eq13:
         self.one_discharge_per_stay = one_discharge_per_stay
         self.charge_above_threshold = charge_above_threshold
 
+    def told_to_discharge(self, broadcast: Broadcast) -> NDArray[np.bool_]:
+        """Whether EVs above the threshold are to discharge in this hour, per feeder."""
+        above = broadcast.at_or_above_limit
+        if self.v2g_when == "always":
+            return np.ones_like(above)
+        return ~above if self.v2g_when == "below_limit" else above
+
     def decide(
         self, fleet: Fleet, broadcast: Broadcast, minute: float
     ) -> NDArray[np.signedinteger]:
         """V2G, G2V or IDLE for every EV."""
-        if self.v2g_when == "always":
-            told_to_discharge = np.ones(1, dtype=np.bool_)
-        elif self.v2g_when == "below_limit":
-            told_to_discharge = ~broadcast.at_or_above_limit
-        else:
-            told_to_discharge = broadcast.at_or_above_limit
-        if not told_to_discharge.any() and self.charge_above_threshold:
+        told = self.told_to_discharge(broadcast)
+        if not told.any() and self.charge_above_threshold:
             return np.array([Mode.G2V], dtype=np.int8)
-        v2g = np.logical_and(broadcast.to_evs(told_to_discharge), fleet.can_discharge)
+        v2g = np.logical_and(broadcast.to_evs(told), fleet.can_discharge)
         if self.one_discharge_per_stay:
             v2g &= ~fleet.has_charged
         if self.charge_above_threshold:

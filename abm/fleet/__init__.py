@@ -1,17 +1,25 @@
 """The EVs as columns: sampling, sessions, battery and charger equations."""
 
-from abm.fleet.fleet import EPS_KWH, Fleet, GroupSums, Mode, ModeArray
-from abm.fleet.stays import Stays, build_stays, feeder_seeds, no_stays, sample_stays, stays_from_sessions
+from abm.fleet.fleet import EPS_KWH, Exchange, Fleet, Mode, ModeArray, group_sums
+from abm.fleet.stays import (
+    Stays,
+    build_stays,
+    feeder_seeds,
+    no_stays,
+    sample_stays,
+    stays_from_sessions,
+)
 
 __all__ = [
     "EPS_KWH",
+    "Exchange",
     "Fleet",
-    "GroupSums",
     "Mode",
     "ModeArray",
     "Stays",
     "build_stays",
     "feeder_seeds",
+    "group_sums",
     "no_stays",
     "sample_stays",
     "stays_from_sessions",

@@ -6,6 +6,7 @@ slice, first come is first row, and the order of a session file changes nothing 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
@@ -30,19 +31,22 @@ class Mode(IntEnum):
     G2V = 1
 
 
-class GroupSums:
-    """Sums of values by group; group: (n,) of 0 to n_groups - 1, groups may be empty.
+@dataclass(frozen=True)
+class Exchange:
+    """Who moved energy in a step, as rows, and how much at the grid side, kWh, >= 0."""
 
-    Added up row by row in the rows' order, so that a group's sum depends on nothing but its rows.
+    charging: IntArray
+    charged_kwh: FloatArray
+    discharging: IntArray
+    discharged_kwh: FloatArray
+
+
+def group_sums(values: FloatArray, group: IntArray, n_groups: int) -> FloatArray:
+    """Sums of values (n,) by group (n,), 0 to n_groups - 1, -> (n_groups,).
+
+    Added up in the order given, so that a group's sum depends on nothing but its own values.
     """
-
-    def __init__(self, group: IntArray, n_groups: int) -> None:
-        self.group, self.n_groups = group, n_groups
-
-    def __call__(self, values: FloatArray) -> FloatArray:
-        """values (n,) -> sums (n_groups,)."""
-        sums = np.bincount(self.group, weights=values, minlength=self.n_groups)
-        return sums.astype(np.float64, copy=False)
+    return np.bincount(group, weights=values, minlength=n_groups).astype(np.float64, copy=False)
 
 
 def canonical_order(stays: Stays, cell: IntArray) -> IntArray:
@@ -72,7 +76,8 @@ def canonical_order(stays: Stays, cell: IntArray) -> IntArray:
 class Fleet:
     """State of all EVs, arrays of shape (n,); see `Stays` for the columns that come from there.
 
-    cell: feeder x n_zones + zone. soc_min: V2G threshold. soc: now, NaN before arrival.
+    cell: feeder x n_zones + zone. arrival_step, departure_step: step in which a stay begins, step
+    before which it has ended. soc_min: V2G threshold. soc: now, NaN before arrival.
     soc_goal: SoC that charging goes to. plugged: between arrival and departure. has_charged: has
     begun to charge in this stay. mode: what it does in this minute (`Mode`). p_kw: mean power of
     this minute at the grid side, positive = charging. window_h: hours of this step in which it is
@@ -107,6 +112,8 @@ class Fleet:
         self.first_row: IntArray = np.searchsorted(self.feeder, np.arange(n_feeders + 1))
         self.arrival_min: FloatArray = stays.arrival_min[order].astype(np.float64)
         self.departure_min: FloatArray = stays.departure_min[order].astype(np.float64)
+        self.arrival_step: IntArray = np.floor(self.in_steps(self.arrival_min)).astype(np.int64)
+        self.departure_step: IntArray = np.ceil(self.in_steps(self.departure_min)).astype(np.int64)
         self.capacity_kwh: FloatArray = stays.capacity_kwh[order]
         self.soc_arrival: FloatArray = stays.soc_arrival[order]
         self.soc_target: FloatArray = stays.soc_target[order]
@@ -138,8 +145,12 @@ class Fleet:
         self.sale_usd: FloatArray = np.zeros(n)
         self.plugged_count: IntArray = np.zeros(n_feeders * n_zones, dtype=np.int64)
         self.n_plugged = 0
-        self.by_cell = GroupSums(self.cell, n_feeders * n_zones)
-        self.by_feeder = GroupSums(self.feeder, n_feeders)
+        # stale: need and surplus of any EV may be out of date; _changed: of these rows they are.
+        self.stale = True
+        self.smallest_kw = float(self.p_max_kw.min(initial=np.inf))
+        # Whether an arrival was written, so that rows are no longer in order of arrival.
+        self.out_of_order = False
+        self._changed: list[IntArray] = []
         self._booked_charged = np.zeros(n)
         self._booked_discharged = np.zeros(n)
 
@@ -149,6 +160,19 @@ class Fleet:
         if self.names is not None:
             return self.names[source]
         return str(source - int(self.first_row[self.feeder[row]]) + 1)
+
+    def in_steps(self, minutes: FloatArray) -> FloatArray:
+        """Minutes as steps; within a millionth of a step's edge they are on it."""
+        steps = minutes / (60.0 * self.step_h)
+        nearest = np.round(steps)
+        return np.where(np.abs(steps - nearest) < 1e-6, nearest, steps)
+
+    def reschedule(self, row: int) -> None:
+        """Arrival or departure of one EV has been written: its steps follow."""
+        rows = slice(row, row + 1)
+        self.out_of_order = True
+        self.arrival_step[rows] = np.floor(self.in_steps(self.arrival_min[rows]))
+        self.departure_step[rows] = np.ceil(self.in_steps(self.departure_min[rows]))
 
     # --- plugging in and out -------------------------------------------------------------------
 
@@ -160,6 +184,7 @@ class Fleet:
         self.mode[rows] = Mode.IDLE
         np.add.at(self.plugged_count, self.cell[rows], 1)
         self.n_plugged += len(rows)
+        self._changed.append(rows)
         self.fit_window(rows, step_start_min)
 
     def fit_window(self, rows: IntArray, step_start_min: float) -> None:
@@ -192,27 +217,41 @@ class Fleet:
     def assess(self) -> None:
         """Energy each EV still needs and could give: need_kwh, surplus_kwh, can_*.
 
-        As printed, eqs. (3), (16), charging adds soc_required to the SoC it starts from; that is
-        the SoC of now for an EV that has not begun.
+        Both follow from the SoC, so within an hour only those that came or moved energy since the
+        last call are looked at, unless `stale` says that anything may have been written.
         """
+        if self.stale:
+            self._assess(slice(None))
+            self.smallest_kw = float(self.p_max_kw.min(initial=np.inf))
+        else:
+            for rows in self._changed:
+                self._assess(rows)
+        self._changed.clear()
+        self.stale = False
+
+    def _assess(self, rows: IntArray | slice) -> None:
+        soc, capacity, plugged = self.soc[rows], self.capacity_kwh[rows], self.plugged[rows]
         if self.as_printed:
-            start = np.add(self.soc, self.soc_required)
-            np.copyto(self.soc_goal, start, where=~self.has_charged)
-        need, surplus = self.need_kwh, self.surplus_kwh
-        np.subtract(self.soc_goal, self.soc, out=need)
-        np.multiply(need, self.capacity_kwh, out=need)
-        np.greater(need, EPS_KWH, out=self.can_charge)
-        np.logical_and(self.can_charge, self.plugged, out=self.can_charge)
-        np.subtract(self.soc, self.soc_min, out=surplus)
-        np.multiply(surplus, self.capacity_kwh, out=surplus)
-        np.greater(surplus, EPS_KWH, out=self.can_discharge)
-        np.logical_and(self.can_discharge, self.plugged, out=self.can_discharge)
+            # Eqs. (3), (16): charging adds soc_required to the SoC it starts from; that is the SoC
+            # of now for an EV that has not begun.
+            start = soc + self.soc_required[rows]
+            self.soc_goal[rows] = np.where(self.has_charged[rows], self.soc_goal[rows], start)
+        need = (self.soc_goal[rows] - soc) * capacity
+        surplus = (soc - self.soc_min[rows]) * capacity
+        self.need_kwh[rows] = need
+        self.surplus_kwh[rows] = surplus
+        self.can_charge[rows] = np.logical_and(need > EPS_KWH, plugged)
+        self.can_discharge[rows] = np.logical_and(surplus > EPS_KWH, plugged)
 
     def possible(self, asked: ModeArray) -> ModeArray:
         """`asked` where the EV can do it, IDLE elsewhere."""
         charge = np.logical_and(asked > 0, self.can_charge)
         discharge = np.logical_and(asked < 0, self.can_discharge)
         return charge.view(np.int8) - discharge.view(np.int8)
+
+    def rated_kw(self, rows: IntArray) -> FloatArray:
+        """Sum of the charger ratings of some EVs, per feeder, (n_feeders,) [kW]."""
+        return group_sums(self.p_max_kw[rows], self.feeder[rows], self.n_feeders)
 
     def charging_minutes_left(self) -> FloatArray:
         """Minutes of charging at full rating that the need would take, eq. (1); not below 0."""
@@ -224,31 +263,42 @@ class Fleet:
         now = np.maximum(self.arrival_min, minute)
         return self.departure_min - now - self.charging_minutes_left()
 
-    def exchange(self, mode: ModeArray) -> tuple[FloatArray, FloatArray]:
-        """Move the energy of one step; returns grid-side kWh charged and discharged, both >= 0.
+    def exchange(self, mode: ModeArray) -> Exchange:
+        """Move the energy of one step.
 
         The battery gains e x efficiency and loses e / efficiency. The rating limits the grid side;
         in the step that reaches a bound the energy is what just reaches it.
         """
-        charging, discharging = mode > 0, mode < 0
-        e_in = np.minimum(self.need_kwh / self.efficiency, self.p_max_kw * self.window_h)
-        e_in = np.where(charging, e_in, 0.0)
-        e_out = np.minimum(self.surplus_kwh * self.efficiency, self.p_discharge_kw * self.window_h)
-        e_out = np.where(discharging, e_out, 0.0)
-        gain = e_in * self.efficiency
-        gain -= e_out / self.efficiency
-        gain /= self.capacity_kwh
-        self.soc += gain
-        # The last digit must not push the SoC across the bound that was just reached.
-        np.minimum(self.soc, self.soc_goal, out=self.soc, where=charging)
-        np.maximum(self.soc, self.soc_min, out=self.soc, where=discharging)
-        np.logical_or(self.has_charged, charging, out=self.has_charged)
-        self.charged_kwh += e_in
-        self.discharged_kwh += e_out
-        np.subtract(e_in, e_out, out=self.p_kw)
-        self.p_kw /= self.step_h
         self.mode = mode
-        return e_in, e_out
+        self.p_kw[:] = 0.0
+        charging, discharging = np.flatnonzero(mode > 0), np.flatnonzero(mode < 0)
+        moved = Exchange(
+            charging, self._charge(charging), discharging, self._discharge(discharging)
+        )
+        self._changed += [rows for rows in (charging, discharging) if len(rows)]
+        return moved
+
+    def _charge(self, rows: IntArray) -> FloatArray:
+        efficiency = self.efficiency[rows]
+        e = np.minimum(self.need_kwh[rows] / efficiency, self.p_max_kw[rows] * self.window_h[rows])
+        soc = self.soc[rows] + e * efficiency / self.capacity_kwh[rows]
+        # The last digit must not push the SoC across the bound that was just reached.
+        self.soc[rows] = np.minimum(soc, self.soc_goal[rows])
+        self.has_charged[rows] = True
+        self.charged_kwh[rows] += e
+        self.p_kw[rows] = e / self.step_h
+        return e
+
+    def _discharge(self, rows: IntArray) -> FloatArray:
+        efficiency = self.efficiency[rows]
+        e = np.minimum(
+            self.surplus_kwh[rows] * efficiency, self.p_discharge_kw[rows] * self.window_h[rows]
+        )
+        soc = self.soc[rows] - e / efficiency / self.capacity_kwh[rows]
+        self.soc[rows] = np.maximum(soc, self.soc_min[rows])
+        self.discharged_kwh[rows] += e
+        self.p_kw[rows] = -e / self.step_h
+        return e
 
     def book_hour(self, price: float, sale_ratio: float) -> None:
         """Put the energy since the last call on the owners' bills, eqs. (19)-(21).

@@ -65,9 +65,7 @@ class Stays:
         return len(self.feeder)
 
 
-def truncated_normal(
-    u: FloatArray, low: float, high: float, mean: float, sd: float
-) -> FloatArray:
+def truncated_normal(u: FloatArray, low: float, high: float, mean: float, sd: float) -> FloatArray:
     """Draws of a normal (mean, sd) truncated to [low, high], by inversion of uniforms u."""
     if high == low:
         return np.full(u.shape, low)

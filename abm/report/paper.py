@@ -24,8 +24,12 @@ def write_reproduction(
     out: Path,
     force: bool,
     on_part: Callable[[], None],
+    more: Mapping[str, pd.DataFrame] | None = None,
 ) -> None:
-    """Write a run folder for each run, both tables and the paper's figures; six parts."""
+    """Write a run folder for each run, the tables and the paper's figures; six parts.
+
+    more: tables besides Tables II and III, by name of the CSV.
+    """
     with new_folder(out, force) as folder:
         for key, name in run_names().items():
             run = study.runs[key]
@@ -33,8 +37,8 @@ def write_reproduction(
             write_run(folder / name, run.results, run.wall_s)
             run_figures(run.results, folder / name / "figures")
             on_part()
-        table2.to_csv(folder / "table2.csv", index=False)
-        table3.to_csv(folder / "table3.csv", index=False)
+        for name, table in {"table2": table2, "table3": table3, **(more or {})}.items():
+            table.to_csv(folder / f"{name}.csv", index=False)
         paper_figures(study, folder / "figures")
         seed = study.results("base", "as_printed").record.seeds[0]
         runs = list(run_names().values())

@@ -148,12 +148,27 @@ KPI_LINES: tuple[tuple[str, tuple[tuple[str, int, str], ...]], ...] = (
 )
 
 
+CITY_LINES: tuple[tuple[str, tuple[tuple[str, int, str], ...]], ...] = (
+    ("Feeders", (("feeders", 0, ""), ("feeders_above_limit", 0, "above their limit"))),
+    ("Coincidence of feeders", (("coincidence_factor", 4, ""),)),
+    (
+        "Peak of a feeder, 5-50-95 %",
+        tuple((f"feeder_system_peak_mw_{q}", 3, "MW") for q in ("q05", "q50", "q95")),
+    ),
+    (
+        "Lowest voltage, 5-50-95 %",
+        tuple((f"feeder_min_vm_pu_{q}", 4, "p.u.") for q in ("q05", "q50", "q95")),
+    ),
+    ("Feeder with the lowest", (("min_vm_feeder", 0, ""),)),
+)
+
+
 def print_kpis(title: str, kpis: Mapping[str, Any]) -> None:
     """The main indicators of a run, and a line for each kind of limit that was broken."""
     out = Table(title=title, box=SIMPLE_HEAD, title_justify="left", show_header=False)
     out.add_column()
     out.add_column()
-    for label, parts in KPI_LINES:
+    for label, parts in (*KPI_LINES, *(CITY_LINES if "feeders" in kpis else ())):
         cells = (_with_unit(kpis[name], digits, unit) for name, digits, unit in parts)
         out.add_row(label, ", ".join(cells))
     console().print(out)

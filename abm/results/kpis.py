@@ -167,6 +167,6 @@ def _objects(values: list[Any]) -> NDArray[np.object_]:
     return column
 
 
-def _where(known: NDArray[np.bool_], values: NDArray[np.int64]) -> NDArray[Any]:
+def _where(known: Any, values: NDArray[np.int64]) -> NDArray[Any]:
     """Whole numbers, None where they are not known."""
     return _objects([int(v) if ok else None for v, ok in zip(values, known, strict=True)])

@@ -122,9 +122,11 @@ class Record:
         rows = slice(int(self.first_row[k]), int(self.first_row[k + 1]))
         ev = {name: column[rows] for name, column in self.ev.items()}
         ev["feeder"] = np.zeros_like(ev["feeder"])
-        second = {name: getattr(self, name)[:, k : k + 1] for name in _BY_FEEDER_SECOND}
-        first = {name: getattr(self, name)[k : k + 1] for name in _BY_FEEDER_FIRST}
-        minutes = {
+        second: dict[str, Any] = {
+            name: getattr(self, name)[:, k : k + 1] for name in _BY_FEEDER_SECOND
+        }
+        first: dict[str, Any] = {name: getattr(self, name)[k : k + 1] for name in _BY_FEEDER_FIRST}
+        minutes: dict[str, Any] = {
             name: None if (values := getattr(self, name)) is None else values[:, k : k + 1]
             for name in _BY_MINUTE
         }

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abm.clock import Clock
-from abm.fleet import Fleet
+from abm.fleet import Exchange, Fleet, group_sums
 from abm.fleet.equations import above_upper_bound, below_lower_bound, hourly_demand
 
 FloatArray = NDArray[np.float64]
@@ -47,48 +47,52 @@ class Recorder:
         self.hour_charge: FloatArray = np.zeros(cells)
         self.hour_discharge: FloatArray = np.zeros(cells)
 
-    def record(self, step: int, exchanged: tuple[FloatArray, FloatArray] | None) -> None:
-        """Write down one step; exchanged: kWh charged and discharged per EV, None for nothing."""
+    def note_arrivals(self, rows: IntArray) -> None:
+        """Take note of the SoC that EVs arrive with."""
+        self._note_soc(rows)
+
+    def record(self, step: int, exchange: Exchange | None) -> None:
+        """Write down one step; exchange: who moved energy, None where nobody is plugged in."""
         fleet = self.fleet
         if self.minutes:
             self.plugged[step] = fleet.plugged_count
-        if not fleet.n_plugged:
+        if exchange is None:
             return
         hour = step // self.clock.steps_per_hour
         np.maximum(self.zone_plugged[hour], fleet.plugged_count, out=self.zone_plugged[hour])
         by_feeder = fleet.plugged_count.reshape(fleet.n_feeders, fleet.n_zones).sum(axis=1)
         np.maximum(self.plugged_peak[hour], by_feeder, out=self.plugged_peak[hour])
-        if exchanged is not None:
-            charge, discharge = (fleet.by_cell(kwh) / fleet.step_h for kwh in exchanged)
-            self.hour_charge += charge
-            self.hour_discharge += discharge
-            if self.minutes:
-                self.charge_kw[step] = charge
-                self.discharge_kw[step] = discharge
-        self._watch_soc()
+        for rows, kwh, hour_kw, minute_kw in (
+            (exchange.charging, exchange.charged_kwh, self.hour_charge, self.charge_kw),
+            (exchange.discharging, exchange.discharged_kwh, self.hour_discharge, self.discharge_kw),
+        ):
+            if len(rows):
+                kw = group_sums(kwh, fleet.cell[rows], len(hour_kw)) / fleet.step_h
+                hour_kw += kw
+                if self.minutes:
+                    minute_kw[step] = kw
+                self._note_soc(rows)
+        self._count_outside()
 
-    def _watch_soc(self) -> None:
-        # Eqs. (5), (6). NaN before arrival and a frozen SoC after departure leave the extremes
-        # alone; only when one of them is outside is it worth counting who.
-        fleet = self.fleet
-        low, high = np.fmin.reduce(fleet.soc), np.fmax.reduce(fleet.soc)
-        if fleet.n_feeders == 1:
-            self.soc_lowest[0] = np.fmin(self.soc_lowest[0], low)
-            self.soc_highest[0] = np.fmax(self.soc_highest[0], high)
+    def _note_soc(self, rows: IntArray) -> None:
+        # The extremes can only move with an EV that arrives or moves energy.
+        soc, feeder = self.fleet.soc[rows], self.fleet.feeder[rows]
+        if self.fleet.n_feeders == 1:
+            self.soc_lowest[0] = np.fmin(self.soc_lowest[0], soc.min())
+            self.soc_highest[0] = np.fmax(self.soc_highest[0], soc.max())
         else:
-            filled = np.diff(fleet.first_row) > 0
-            starts = fleet.first_row[:-1][filled]
-            lows = np.fmin.reduceat(fleet.soc, starts)
-            highs = np.fmax.reduceat(fleet.soc, starts)
-            self.soc_lowest[filled] = np.fmin(self.soc_lowest[filled], lows)
-            self.soc_highest[filled] = np.fmax(self.soc_highest[filled], highs)
-        step_min = fleet.step_h * 60.0
-        if below_lower_bound(low, self.soc_lower):
-            outside = fleet.plugged & below_lower_bound(fleet.soc, self.soc_lower)
-            self.below_min += step_min * fleet.by_feeder(outside.astype(np.float64))
-        if above_upper_bound(high, self.soc_upper):
-            outside = fleet.plugged & above_upper_bound(fleet.soc, self.soc_upper)
-            self.above_min += step_min * fleet.by_feeder(outside.astype(np.float64))
+            np.fmin.at(self.soc_lowest, feeder, soc)
+            np.fmax.at(self.soc_highest, feeder, soc)
+
+    def _count_outside(self) -> None:
+        # Eqs. (5), (6). Only where a bound was ever crossed is it worth counting who is outside.
+        fleet, step_min = self.fleet, self.fleet.step_h * 60.0
+        if below_lower_bound(self.soc_lowest, self.soc_lower).any():
+            rows = np.flatnonzero(fleet.plugged & below_lower_bound(fleet.soc, self.soc_lower))
+            self.below_min += step_min * np.bincount(fleet.feeder[rows], minlength=fleet.n_feeders)
+        if above_upper_bound(self.soc_highest, self.soc_upper).any():
+            rows = np.flatnonzero(fleet.plugged & above_upper_bound(fleet.soc, self.soc_upper))
+            self.above_min += step_min * np.bincount(fleet.feeder[rows], minlength=fleet.n_feeders)
 
     def close_hour(self, hour: int) -> FloatArray:
         """Mean net power of each zone over an hour that ended, (n_feeders, n_zones) [MW]."""

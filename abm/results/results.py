@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abm.grid import PowerFlow, loading_percent
+from abm.results.city import city_kpis, feeder_table
 from abm.results.kpis import kpi_columns, kpi_dict
 from abm.results.record import Record
 from abm.results.recorder import FloatArray, IntArray
@@ -23,8 +24,8 @@ SHORT_SOC = 0.01
 class Results:
     """What happened on a feeder, or on K copies of it.
 
-    `kpis` is a flat dict (of the first feeder), `kpi_columns` the same for all feeders as arrays;
-    the tables are pandas DataFrames: `hourly`, `zone_minute`, `zone_hour`, `ev`, `bus_hour`,
+    `kpis` is a flat dict (of all feeders together), `kpi_columns` has arrays over the feeders; the
+    tables are pandas DataFrames: `hourly`, `zone_minute`, `zone_hour`, `ev`, `bus_hour`,
     `line_hour`, `zones`, with a column `feeder`, from 1, in front where there are several. Hours
     are clock hours 0-23 (`hour`) with a running index (`hour_index`) beside them; buses, lines and
     zones are numbered from 1 as in the paper.
@@ -103,8 +104,8 @@ class Results:
 
     @cached_property
     def kpis(self) -> dict[str, Any]:
-        """All indicators of the first feeder; units stand in the names, None where undefined."""
-        return kpi_dict(self.kpi_columns, 0)
+        """All indicators, of all feeders together; units in the names, None where undefined."""
+        return kpi_dict(self.kpi_columns, 0) if self.n_feeders == 1 else city_kpis(self)
 
     # --- tables --------------------------------------------------------------------------------
 
@@ -276,6 +277,11 @@ class Results:
                 "energy_short_kwh": total(self.shortfall_kwh),
             },
         )
+
+    @cached_property
+    def feeders(self) -> pd.DataFrame:
+        """One row per feeder with all its KPIs."""
+        return feeder_table(self)
 
     # --- index columns; rows go feeder by feeder, then time, then zone, bus or line -------------
 

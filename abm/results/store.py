@@ -70,7 +70,10 @@ def write_run(folder: Path, results: Results, wall_s: float | None = None) -> No
     scenario_text = results.record.scenario.to_yaml()
     (folder / "scenario.yaml").write_text(scenario_text, encoding="utf-8")
     write_json(folder / "kpis.json", results.kpis)
-    for name in (*TABLES, "zone_minute" if results.has_minutes else "zone_hour"):
+    names = [*TABLES, "zone_minute" if results.has_minutes else "zone_hour"]
+    if results.n_feeders > 1:
+        names.append("feeders")
+    for name in names:
         getattr(results, name).to_parquet(folder / f"{name}.parquet", index=False)
     write_json(folder / MANIFEST, manifest(results, scenario_text, wall_s))
 

@@ -65,8 +65,8 @@ UTF-8, comma separated, first row with the column names; lines that begin with `
   empty optional cell takes the scenario's value. Minutes count from the start of the horizon; an
   arrival lies inside it, a departure may lie beyond its end (the stay is cut there). Each `ev_id`
   once; zones count from 1.
-- **Load profile** (`base_load.profile`): `hour` (0 to 23, each once) and one column for each customer
-  class: multiplier of the nominal load of its buses, at least 0.
+- **Load profile** (`base_load.profile`): `hour` (0 to 23, each once) and one column for each
+  customer class: multiplier of the nominal load of its buses, at least 0.
 - **Tariff** (`tariff.prices`): `hour` and `price`; negative prices are allowed. A comment `#
   unit: ...` names the unit, $/kWh if there is none.
 - **Feeder** (`grid.feeder`), a folder: `feeder.yaml` with `net` (a function `module:function`

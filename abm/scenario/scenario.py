@@ -51,9 +51,7 @@ class Scenario(ScenarioFields):
         self._inputs = inputs
 
     @classmethod
-    def load(
-        cls, path_or_name: str | os.PathLike[str], *, settings: Sequence[str] = ()
-    ) -> Self:
+    def load(cls, path_or_name: str | os.PathLike[str], *, settings: Sequence[str] = ()) -> Self:
         """Read a scenario from a YAML file or by the name of a shipped one.
 
         settings: `--set` arguments such as "ev.efficiency=0.9", laid over the file before anything

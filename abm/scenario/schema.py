@@ -45,6 +45,12 @@ class Clock(Section):
     step_s: StepSeconds = Field(
         60, description="Time step, s; has to divide an hour. The paper's rule acts every minute."
     )
+    engine: Literal["auto", "numpy", "compiled"] = Field(
+        "auto",
+        description="How the steps are computed; the results are the same. compiled: by numba, "
+        "where it is installed and rule and admission are built in, else as numpy; auto: compiled "
+        "where that is quicker.",
+    )
 
 
 class TimeOfDay(Section):

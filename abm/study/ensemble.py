@@ -91,7 +91,7 @@ def chunks_of(
 def _most(scenario: Scenario) -> int:
     table = scenario.inputs.sessions
     zones = scenario.inputs.feeder.n_zones
-    evs = zones * scenario.fleet.evs_per_zone if table is None else len(table.ev_id)
+    evs = zones * scenario.fleet.evs_per_zone if table is None else len(table)
     return max(1, min(BLOCK, BATCH_EVS // max(evs, 1)))
 
 
@@ -138,43 +138,46 @@ class BatchResult:
     arrays: dict[str, FloatArray]
 
 
-def simulate_batch(scenario: Scenario, seeds: Sequence[int], zones: bool = False) -> BatchResult:
-    """Run seeds as copies of the feeder in one model; zones: keep the money of every RPZ too."""
+def simulate_batch(scenario: Scenario, seeds: Sequence[int]) -> BatchResult:
+    """Run seeds as copies of the feeder in one model; each has the numbers it has alone."""
     from abm.model import V2GModel
+    from abm.results.kpis import kpi_dict
 
-    model = V2GModel(scenario, seed=list(seeds)).run()
-    found = [model.results_of(k) for k in range(len(seeds))]
+    results = V2GModel(scenario, seed=list(seeds)).run().results
+    record, columns = results.record, results.kpi_columns
     arrays = {
-        "ev_mw": np.array([results.ev_mw for results in found]),
-        "total_mw": np.array([results.total_mw for results in found]),
-        "loss_mw": np.array([results.flows.loss_mw for results in found]),
-        "min_vm_pu": np.array([results.flows.vm_pu.min(axis=1) for results in found]),
+        "ev_mw": record.ev_mw.T,
+        "total_mw": record.total_mw.T,
+        "loss_mw": record.flows.loss_mw.T,
+        "min_vm_pu": record.flows.vm_pu.min(axis=2).T,
     }
-    if zones:
-        for name in ZONAL:
-            column = name.removeprefix("zone_")
-            arrays[name] = np.array([results.zones[column].to_numpy() for results in found])
-    return BatchResult([results.kpis for results in found], arrays)
+    n_zones = record.zone_charge_mw.shape[2]
+    cell = record.ev["feeder"] * n_zones + record.ev["zone"]
+    for name in ZONAL:
+        money = record.ev[name.removeprefix("zone_")]
+        totals = np.bincount(cell, weights=money, minlength=len(seeds) * n_zones)
+        arrays[name] = totals.astype(np.float64).reshape(len(seeds), n_zones)
+    return BatchResult([kpi_dict(columns, k) for k in range(len(seeds))], arrays)
 
 
 # A scheduler may give one process several threads; a model has the process to itself.
 _ONE_AT_A_TIME = threading.Lock()
 
 
-def run_chunk(jobs: Sequence[Job], zones: bool = False) -> tuple[bytes, int]:
+def run_chunk(jobs: Sequence[Job]) -> tuple[bytes, int]:
     """Simulate a chunk: its part file as bytes, and how many of its replications failed.
 
     A replication that raises has its error in the table. Raises InputError, which is no
     replication's fault.
     """
     with _ONE_AT_A_TIME:
-        rows = [row for job in jobs for row in _rows(job, zones)]
+        rows = [row for job in jobs for row in _rows(job)]
     return part_bytes(rows), sum(row["error"] is not None for row in rows)
 
 
-def _rows(job: Job, zones: bool) -> list[dict[str, Any]]:
+def _rows(job: Job) -> list[dict[str, Any]]:
     try:
-        result = simulate_batch(job.scenario, job.seeds, zones)
+        result = simulate_batch(job.scenario, job.seeds)
     except InputError:
         raise
     except Exception as error:
@@ -182,7 +185,7 @@ def _rows(job: Job, zones: bool) -> list[dict[str, Any]]:
             # One of them spoils the batch: each on its own tells which.
             alone = zip(job.replications, job.seeds, strict=True)
             each = (Job(job.case, job.scenario, (k,), (seed,)) for k, seed in alone)
-            return [row for one in each for row in _rows(one, zones)]
+            return [row for one in each for row in _rows(one)]
         return [failed_row(job.case, job.replications[0], job.seeds[0], describe_error(error))]
     return [
         {
@@ -231,12 +234,14 @@ class Ensemble:
 
     table: `case`, `replication`, `seed`, `error`, the arrays in brackets, and the KPIs.
     stopped: how many replications `until` took, None where it was not asked or not reached.
+    lost: chunks that were given up, as their workers died each time.
     """
 
     cases: tuple[Case, ...]
     n: int
     table: pa.Table
     stopped: int | None = None
+    lost: int = 0
 
     @cached_property
     def kpi_names(self) -> list[str]:
@@ -287,7 +292,7 @@ class Ensemble:
 
 
 def ensemble_of(
-    cases: Sequence[Case], n: int, parts: Iterable[bytes], stopped: int | None = None
+    cases: Sequence[Case], n: int, parts: Iterable[bytes], stopped: int | None = None, lost: int = 0
 ) -> Ensemble:
     """The first n replications of all parts as one table, the same whatever the parts were."""
     import pyarrow as pa
@@ -300,4 +305,4 @@ def ensemble_of(
     table = table.sort_by([("replication", "ascending"), ("case", "ascending")]).combine_chunks()
     if table.num_rows != n * len(cases):
         raise AssertionError(f"{table.num_rows} rows for {n} replications of {len(cases)} cases")
-    return Ensemble(tuple(cases), n, table, stopped)
+    return Ensemble(tuple(cases), n, table, stopped, lost)

@@ -1,0 +1,86 @@
+"""What the verbs share: options, loading a scenario, printing."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from abm.scenario import Scenario
+
+OUTPUTS = Path("outputs")
+
+
+def add_scenario(verb: argparse.ArgumentParser) -> None:
+    """SCENARIO, --set and --seed."""
+    verb.add_argument("scenario", metavar="SCENARIO", help="a file, or a name from `list`")
+    verb.add_argument(
+        "--set",
+        metavar="A.B=C",
+        action="append",
+        default=[],
+        dest="settings",
+        help="change one field, e.g. --set ev.efficiency=0.9; may be repeated",
+    )
+    add_seed(verb)
+
+
+def add_seed(verb: argparse.ArgumentParser) -> None:
+    """--seed."""
+    verb.add_argument("--seed", metavar="N", help="takes the place of the scenario's own")
+
+
+def add_output(verb: argparse.ArgumentParser, default: Path | str) -> None:
+    """--out and --force."""
+    verb.add_argument("--out", metavar="DIR", type=Path, help=f"folder (default {default})")
+    verb.add_argument("--force", action="store_true", help="replace the folder if it is there")
+
+
+def add_replications(verb: argparse.ArgumentParser, text: str, default: int | None) -> None:
+    """--replications."""
+    verb.add_argument("--replications", metavar="N", type=int, default=default, help=text)
+
+
+def add_workers(verb: argparse.ArgumentParser) -> None:
+    """--workers and --cluster."""
+    verb.add_argument(
+        "--workers", metavar="N", type=int, help="local processes (default: one per core)"
+    )
+    verb.add_argument(
+        "--cluster", metavar="ADDRESS", help="a Dask scheduler, e.g. tcp://host:8786, instead"
+    )
+
+
+def load_file(reference: str, settings: Sequence[str] = ()) -> Scenario:
+    """A scenario from a file or a name."""
+    from abm.scenario import Scenario
+
+    return Scenario.load(reference, settings=settings)
+
+
+def load(reference: str, options: argparse.Namespace, **changes: str) -> Scenario:
+    """The scenario with --set, --strategy and --seed applied, all problems at once."""
+    settings = list(getattr(options, "settings", []))
+    settings += [f"{key}={value}" for key, value in changes.items()]
+    if options.seed is not None:
+        settings.append(f"seed={options.seed}")
+    return load_file(reference, settings)
+
+
+def print_json(content: dict[str, Any]) -> None:
+    """Plain data on standard output."""
+    print(json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False))
+
+
+def complain(text: str) -> None:
+    """A line on standard error."""
+    print(text, file=sys.stderr)
+
+
+def show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    """A warning as one line: where in our code it was raised tells a user nothing."""
+    complain(f"warning: {message}")

@@ -1,0 +1,78 @@
+"""The verbs about files and names: validate, schema, list."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from abm.cli.common import (
+    load_file,
+    print_json,
+)
+from abm.errors import InputError, Problem
+
+if TYPE_CHECKING:
+    Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+def add_verbs(verbs: Verbs) -> None:
+    """`validate`, `schema` and `list` with their options."""
+    verb = verbs.add_parser("validate", help="all problems of scenario files at once")
+    verb.add_argument("files", metavar="FILE", nargs="+", help="scenario file or name")
+    verb.set_defaults(verb=_validate)
+
+    verb = verbs.add_parser("schema", help="the JSON schema of a scenario file")
+    verb.set_defaults(verb=_schema)
+
+    verb = verbs.add_parser("list", help="what there is: scenarios, rules, strategies, feeders ...")
+    verb.add_argument("--json", action="store_true", help="as JSON")
+    verb.set_defaults(verb=_list)
+
+
+def _validate(options: argparse.Namespace) -> int:
+    problems: list[Problem] = []
+    for file in options.files:
+        try:
+            scenario = load_file(file)
+        except InputError as error:
+            problems += error.problems
+        else:
+            print(f"{file}: valid ({scenario.name})")
+    if problems:
+        raise InputError(problems)
+    return 0
+
+
+def _schema(options: argparse.Namespace) -> int:
+    from abm.scenario.docs import scenario_schema
+
+    print_json(scenario_schema())
+    return 0
+
+
+def _list(options: argparse.Namespace) -> int:
+    from abm.scenario import shipped
+    from abm.scenario.names import ADMISSIONS, RULES, SOLVERS, STRATEGIES
+
+    strategies = {
+        name: f"{s.description} ({s.rule} + {s.admission})" if s.connected else s.description
+        for name, s in STRATEGIES.items()
+    }
+    found = {
+        "scenarios": shipped.shipped_scenarios(),
+        "strategies": strategies,
+        "rules": dict(RULES),
+        "admissions": dict(ADMISSIONS),
+        "feeders": shipped.shipped_feeders(),
+        "tariffs": shipped.shipped_tariffs(),
+        "profiles": shipped.shipped_profiles(),
+        "solvers": dict(SOLVERS),
+    }
+    if options.json:
+        print_json(found)
+        return 0
+    for title, entries in found.items():
+        print(f"{title}:")
+        for name, description in entries.items():
+            print(f"  {name:<24} {description}")
+    return 0

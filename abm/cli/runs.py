@@ -1,0 +1,143 @@
+"""The verbs that run models once: reproduce, run, compare."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from abm.cli import studies
+from abm.cli.common import (
+    OUTPUTS,
+    add_output,
+    add_replications,
+    add_scenario,
+    add_seed,
+    add_workers,
+    load,
+    print_json,
+)
+
+if TYPE_CHECKING:
+    Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+def add_verbs(verbs: Verbs) -> None:
+    """`reproduce`, `run` and `compare` with their options."""
+    verb = verbs.add_parser("reproduce", help="the paper's study beside its own tables")
+    add_seed(verb)
+    add_replications(verb, "also put mean and interval of N seeds beside the paper", None)
+    add_workers(verb)
+    add_output(verb, OUTPUTS / "paper")
+    verb.set_defaults(verb=_reproduce)
+
+    verb = verbs.add_parser("run", help="one scenario, one folder of results")
+    add_scenario(verb)
+    verb.add_argument("--strategy", metavar="NAME", help="takes the place of the scenario's own")
+    add_output(verb, "outputs/SCENARIO-STRATEGY-seedN")
+    verb.add_argument("--json", action="store_true", help="print the KPIs alone, as JSON")
+    verb.add_argument("--no-figures", action="store_true", help="leave out the pictures")
+    verb.add_argument(
+        "--workers", metavar="N", type=int, default=1, help="processes for the feeders of a city"
+    )
+    verb.add_argument("--cluster", metavar="ADDRESS", help="a Dask scheduler, instead")
+    verb.set_defaults(verb=_run)
+
+    verb = verbs.add_parser("compare", help="several strategies on the same EVs")
+    add_scenario(verb)
+    verb.add_argument(
+        "--strategies", metavar="A,B,...", help="names, comma between (default: all of `list`)"
+    )
+    add_output(verb, "outputs/SCENARIO-compare-seedN")
+    verb.add_argument("--json", action="store_true", help="print the KPIs alone, as JSON")
+    verb.set_defaults(verb=_compare)
+
+
+def _reproduce(options: argparse.Namespace) -> int:
+    from abm.results.store import check_free
+
+    studies.check_counts(options)
+    out = options.out or OUTPUTS / "paper"
+    check_free(out, options.force)
+    seed = None if options.seed is None else load("paper", options).seed
+
+    from abm.report.paper import write_reproduction
+    from abm.report.terminal import print_lines, print_table2, print_table3, progress
+    from abm.study import findings, reproduce, table2, table3
+
+    with progress("Six days of 24 hours", 6 * 24) as on_hour:
+        study = reproduce(seed, on_hour)
+    tables = table2(study), table3(study)
+    print_table2(tables[0])
+    print_table3(tables[1])
+    print_lines(findings(study))
+    code, more = 0, None
+    if options.replications is not None:
+        code, more = studies.paper_replications(options, seed)
+    with progress("Tables and figures", 6) as on_part:
+        write_reproduction(study, *tables, out, options.force, on_part, more)
+    print_lines([f"\nWritten to {out}"])
+    return code
+
+
+def _run(options: argparse.Namespace) -> int:
+    from abm.results.store import check_free, new_folder, strategy_label, write_run
+
+    changes = {} if options.strategy is None else {"strategy": options.strategy}
+    scenario = load(options.scenario, options, **changes)
+    label = strategy_label(scenario.strategy).replace(":", ".")
+    out = options.out or OUTPUTS / f"{scenario.name}-{label}-seed{scenario.seed}"
+    check_free(out, options.force)
+
+    from abm.report.terminal import print_kpis, print_lines, progress
+    from abm.study import run_once
+    from abm.study.city import run_city
+
+    several = options.workers != 1 or options.cluster is not None
+    with progress(f"{scenario.name}, {label}", scenario.clock.hours) as on_hour:
+        if several:
+            run = run_city(scenario, options.workers, options.cluster, on_hour)
+        else:
+            run = run_once(scenario, on_hour)
+    with new_folder(out, options.force) as folder:
+        write_run(folder, run.results, run.wall_s)
+        if not options.no_figures:
+            from abm.report.city_figures import city_figures
+            from abm.report.figures import run_figures
+
+            draw = run_figures if run.results.n_feeders == 1 else city_figures
+            draw(run.results, folder / "figures")
+    if options.json:
+        print_json(run.results.kpis)
+    else:
+        print_kpis(f"{scenario.name}, {label}, seed {scenario.seed}", run.results.kpis)
+        print_lines([f"Written to {out}"])
+    return 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from abm.results.store import check_free
+    from abm.scenario.names import STRATEGIES
+
+    names = options.strategies.split(",") if options.strategies is not None else list(STRATEGIES)
+    names = [name.strip() for name in names]
+    from abm.study.compare import check_strategies
+
+    check_strategies(names)
+    scenario = load(options.scenario, options)
+    out = options.out or OUTPUTS / f"{scenario.name}-compare-seed{scenario.seed}"
+    check_free(out, options.force)
+
+    from abm.report.paper import write_comparison
+    from abm.report.terminal import print_comparison, print_lines, progress
+    from abm.study import compare, comparison_table
+
+    with progress("Strategies", len(names) * scenario.clock.hours) as on_hour:
+        runs = compare(scenario, names, on_hour)
+    table = comparison_table(runs)
+    write_comparison(scenario, runs, table, out, options.force)
+    if options.json:
+        print_json({name: run.results.kpis for name, run in runs.items()})
+    else:
+        print_comparison(table, max(run.results.kpis["evs"] for run in runs.values()))
+        print_lines([f"Written to {out}"])
+    return 0

@@ -1,0 +1,255 @@
+"""The verbs that run a model many times: montecarlo and sweep."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from abm.cli.common import (
+    OUTPUTS,
+    add_output,
+    add_replications,
+    add_scenario,
+    add_workers,
+    complain,
+    load,
+    print_json,
+)
+from abm.errors import InputError, Problem
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from abm.scenario import Scenario
+    from abm.study.ensemble import Case, Ensemble
+    from abm.study.parts import StudyFolder
+    from abm.study.statistics import Until
+
+    Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
+
+FAILED = 1
+
+
+def add_verbs(verbs: Verbs) -> None:
+    """`montecarlo` and `sweep` with their options."""
+    verb = verbs.add_parser("montecarlo", help="many replications: how sure is that number?")
+    _add_study(verb, "outputs/SCENARIO-montecarlo-seedN")
+    add_replications(verb, "how many (default 100); with --until at most", 100)
+    verb.add_argument(
+        "--until",
+        metavar="KPI:SIZE%",
+        help="stop when the half-width of the KPI's 95 %% interval is below this part of its mean "
+        "under every strategy, e.g. peak:0.5%%",
+    )
+    verb.set_defaults(verb=_montecarlo)
+
+    verb = verbs.add_parser("sweep", help="vary fields: every combination, or a Sobol' design")
+    _add_study(verb, "outputs/SCENARIO-sweep-seedN")
+    add_replications(verb, "at each point (default 20; 1 with --design)", None)
+    verb.add_argument(
+        "--vary",
+        metavar="A.B=...",
+        action="append",
+        default=[],
+        help="values, e.g. fleet.evs_per_zone=20,40,80, or with --design a range, e.g. "
+        "ev.efficiency=0.85..0.98; may be repeated",
+    )
+    verb.add_argument("--design", metavar="sobol:N", help="N x (ranges + 2) points, N = 2, 4, 8")
+    verb.add_argument("--kpi", metavar="A,B,...", help="KPIs for figures and the terminal")
+    verb.set_defaults(verb=_sweep)
+
+
+def _add_study(verb: argparse.ArgumentParser, out: str) -> None:
+    add_scenario(verb)
+    verb.add_argument(
+        "--strategies", metavar="A,B,...", help="names, comma between (default: the scenario's own)"
+    )
+    add_workers(verb)
+    add_output(verb, out)
+    verb.add_argument("--resume", action="store_true", help="go on with what is in the folder")
+    verb.add_argument("--json", action="store_true", help="print the summary alone, as JSON")
+
+
+# --- verbs -------------------------------------------------------------------------------------
+
+
+def _montecarlo(options: argparse.Namespace) -> int:
+    from abm.study.montecarlo import strategy_cases
+    from abm.study.parts import StudyFolder, question
+    from abm.study.statistics import parse_until
+
+    check_counts(options)
+    until = None if options.until is None else parse_until(options.until)
+    scenario = load(options.scenario, options)
+    cases = strategy_cases(scenario, _names(options.strategies))
+    names = [str(case) for case in cases]
+    out = options.out or OUTPUTS / f"{scenario.name}-montecarlo-seed{scenario.seed}"
+    stop = None if until is None else str(until)
+    asked = question("montecarlo", scenario, names, options.replications, until=stop)
+    folder = StudyFolder(out, asked, options.resume, options.force)
+    if folder.finished:
+        return _nothing_to_do(folder)
+
+    from abm.report.ensemble import print_ensemble, write_montecarlo
+    from abm.report.terminal import print_lines
+    from abm.study.tables import summary_dict
+
+    began = time.perf_counter()
+    ensemble = _run(cases, options.replications, scenario, folder, options, until)
+    write_montecarlo(ensemble, scenario, folder, began)
+    if options.json:
+        print_json(summary_dict(ensemble))
+    else:
+        print_ensemble(ensemble, scenario)
+        if until is not None:
+            print_lines([until_line(ensemble, until)])
+        print_lines([f"Written to {out}"])
+    return _verdict(ensemble)
+
+
+def until_line(ensemble: Ensemble, until: Until) -> str:
+    """How many replications the interval took."""
+    if ensemble.stopped is None:
+        return f"{until} was not reached in {ensemble.n} replications."
+    return f"{until} was reached after {ensemble.n} replications."
+
+
+def _sweep(options: argparse.Namespace) -> int:
+    from abm.study import sweep
+    from abm.study.parts import StudyFolder, question
+    from abm.study.statistics import kpi_name, kpi_problems
+
+    replications = options.replications
+    if replications is None:
+        replications = 20 if options.design is None else 1
+    check_counts(options)
+    kpis = [] if options.kpi is None else [kpi_name(name) for name in options.kpi.split(",")]
+    problems = kpi_problems(kpis, "--kpi")
+    if problems:
+        raise InputError(problems)
+    scenario, strategies = load(options.scenario, options), _names(options.strategies)
+    ranges: list[sweep.Range] = []
+    if options.design is None:
+        factors = sweep.parse_grid(options.vary)
+        cases = sweep.grid_cases(scenario, factors, strategies)
+        design: dict[str, Any] = {"design": "grid", "vary": factors}
+    else:
+        size, ranges = sweep.parse_design(options.design), sweep.parse_ranges(options.vary)
+        cases = sweep.sobol_cases(scenario, ranges, size, strategies)
+        vary = {r.field: f"{r.low:g}..{r.high:g}" for r in ranges}
+        design = {"design": f"sobol:{size}", "vary": vary}
+    names = list(dict.fromkeys(case.labels["strategy"] for case in cases))
+    out = options.out or OUTPUTS / f"{scenario.name}-sweep-seed{scenario.seed}"
+    asked = question("sweep", scenario, names, replications, **design)
+    folder = StudyFolder(out, asked, options.resume, options.force)
+    if folder.finished:
+        return _nothing_to_do(folder)
+
+    from abm.report.sweep import print_sweep, sweep_summary, write_sweep
+    from abm.report.terminal import print_lines
+
+    began = time.perf_counter()
+    ensemble = _run(cases, replications, scenario, folder, options, None)
+    written = write_sweep(ensemble, scenario, ranges, kpis, folder, began)
+    if options.json:
+        print_json(sweep_summary(written, ensemble))
+    else:
+        print_sweep(ensemble, written, ranges, kpis)
+        print_lines([f"Written to {out}"])
+    return _verdict(ensemble)
+
+
+def paper_replications(
+    options: argparse.Namespace, seed: int | None
+) -> tuple[int, dict[str, pd.DataFrame]]:
+    """Replications of the paper's study for `reproduce`: exit code, and tables by name."""
+    from abm.report.ensemble import replications_bar
+    from abm.report.paper_replications import print_paper_replications
+    from abm.study.executor import default_workers
+    from abm.study.paper_replications import (
+        RUNS,
+        reproduce_replications,
+        table2_replications,
+        table3_replications,
+    )
+
+    with replications_bar("Replications", len(RUNS) * options.replications) as on_done:
+        ensemble = reproduce_replications(
+            options.replications,
+            seed,
+            workers=options.workers or default_workers(),
+            cluster=options.cluster,
+            on_done=on_done,
+        )
+    tables = table2_replications(ensemble), table3_replications(ensemble)
+    print_paper_replications(*tables)
+    return _verdict(ensemble), dict(
+        zip(("table2_replications", "table3_replications"), tables, strict=True)
+    )
+
+
+# --- helpers -----------------------------------------------------------------------------------
+
+
+def check_counts(options: argparse.Namespace) -> None:
+    """Raise InputError when --replications, --workers and their like cannot be meant."""
+    problems = [
+        Problem(f"--{name}", str(value), "a whole number from 1")
+        for name in ("replications", "workers")
+        if (value := getattr(options, name)) is not None and value < 1
+    ]
+    if getattr(options, "resume", False) and options.force:
+        problems.append(Problem("--resume", "", "either --resume or --force"))
+    if problems:
+        raise InputError(problems)
+
+
+def _names(listed: str | None) -> list[str] | None:
+    return None if listed is None else [name.strip() for name in listed.split(",")]
+
+
+def _run(
+    cases: Sequence[Case],
+    replications: int,
+    scenario: Scenario,
+    folder: StudyFolder,
+    options: argparse.Namespace,
+    until: Until | None,
+) -> Ensemble:
+    from abm.report.ensemble import replications_bar
+    from abm.study.executor import default_workers
+    from abm.study.montecarlo import run_study
+
+    try:
+        with replications_bar("Replications", replications * len(cases)) as on_done:
+            return run_study(
+                cases,
+                replications,
+                scenario.seed,
+                folder,
+                workers=options.workers or default_workers(),
+                cluster=options.cluster,
+                until=until,
+                on_done=on_done,
+            )
+    except KeyboardInterrupt:
+        complain(f"finished chunks are kept in {folder.path}; --resume goes on from there")
+        raise
+
+
+def _nothing_to_do(folder: StudyFolder) -> int:
+    failed = int((folder.manifest() or {}).get("failed", 0))
+    said = f"; {failed} of its replications failed" if failed else ""
+    complain(f"{folder.path}: this study is finished, there is nothing to do{said}")
+    return FAILED if failed else 0
+
+
+def _verdict(ensemble: Ensemble) -> int:
+    """Say what failed; the exit code."""
+    from abm.study.tables import failure_lines
+
+    for line in failure_lines(ensemble):
+        complain(line)
+    return FAILED if ensemble.failures else 0

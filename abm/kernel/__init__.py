@@ -1,0 +1,112 @@
+"""The compiled way through an hour, for built-in rules and admissions when numba is installed.
+
+`CompiledHour.of(...)` is None where it does not apply (no numba, a rule or an admission of the
+user's own); the model then steps minute by minute in numpy, with the same result.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from abm.control import (
+    Admission,
+    AllAtOnce,
+    BelowLimit,
+    Eq13,
+    FirstCome,
+    G2VOnly,
+    LeastLaxity,
+    Rule,
+)
+from abm.fleet import Fleet
+from abm.results.recorder import Recorder
+from abm.signals import Broadcast
+
+ADMISSION_CODES: dict[type, int] = {AllAtOnce: 0, BelowLimit: 1, FirstCome: 2, LeastLaxity: 3}
+# Below this a thread costs more than it brings.
+FEEDERS_PER_THREAD = 16
+
+
+def numba_there() -> bool:
+    """Whether numba can be imported."""
+    try:
+        import numba  # noqa: F401 - only asked whether it is there
+    except ImportError:
+        return False
+    return True
+
+
+@dataclass(frozen=True)
+class CompiledHour:
+    """Rule, admission, battery and record of a fleet as one compiled call."""
+
+    fleet: Fleet
+    recorder: Recorder
+    rule: Rule
+    admission: Admission
+
+    @classmethod
+    def of(
+        cls, fleet: Fleet, recorder: Recorder, rule: Rule, admission: Admission
+    ) -> CompiledHour | None:
+        """The compiled call, or None where there is none for this rule and admission."""
+        # Exact types: a subclass may do anything.
+        known = type(rule) in (G2VOnly, Eq13) and type(admission) in ADMISSION_CODES
+        return cls(fleet, recorder, rule, admission) if known and numba_there() else None
+
+    def advance(self, broadcast: Broadcast, first_step: int, n_steps: int) -> None:
+        """Walk all feeders through n_steps steps that lie within one hour of the clock."""
+        from abm.kernel.hour import advance
+
+        fleet, recorder, rule = self.fleet, self.recorder, self.rule
+        closed = broadcast.at_or_above_limit
+        eq13: dict[str, Any] = {"with_v2g": False, "one_discharge": True, "charge_above": True}
+        told = np.zeros(fleet.n_feeders, dtype=np.bool_)
+        if isinstance(rule, Eq13):
+            told = np.broadcast_to(rule.told_to_discharge(broadcast), told.shape).copy()
+            eq13 = {
+                "with_v2g": True,
+                "one_discharge": rule.one_discharge_per_stay,
+                "charge_above": rule.charge_above_threshold,
+            }
+        arguments = (
+            first_step, n_steps, broadcast.hour, fleet.step_h * 60.0, fleet.step_h, fleet.n_zones,
+            fleet.first_row, fleet.zone, fleet.arrival_min, fleet.departure_min,
+            fleet.arrival_step, fleet.departure_step,
+            fleet.capacity_kwh, fleet.efficiency, fleet.p_max_kw, fleet.p_discharge_kw,
+            fleet.soc_min, fleet.soc_arrival, fleet.soc_required, fleet.soc_goal,
+            fleet.soc, fleet.soc_departure, fleet.plugged, fleet.has_charged,
+            fleet.can_charge, fleet.can_discharge, fleet.mode, fleet.need_kwh, fleet.surplus_kwh,
+            fleet.p_kw, fleet.charged_kwh, fleet.discharged_kwh, fleet.plugged_count,
+            fleet.as_printed, told, closed, broadcast.headroom_mw * 1e3,
+            eq13["with_v2g"], eq13["one_discharge"], eq13["charge_above"],
+            ADMISSION_CODES[type(self.admission)], getattr(self.admission, "guarantee", False),
+            recorder.minutes, recorder.charge_kw, recorder.discharge_kw, recorder.plugged,
+            recorder.hour_charge, recorder.hour_discharge,
+            recorder.zone_plugged, recorder.plugged_peak, recorder.soc_lowest, recorder.soc_highest,
+            recorder.below_min, recorder.above_min, recorder.soc_lower, recorder.soc_upper,
+        )  # fmt: skip
+        edges = np.linspace(0, fleet.n_feeders, self.threads() + 1).astype(np.int64)
+        spans = list(pairwise(edges))
+        if len(spans) == 1:
+            changes = [advance(*spans[0], *arguments)]
+        else:
+            # The compiled code lets go of the interpreter, and no two feeders share a number.
+            with ThreadPoolExecutor(len(spans)) as pool:
+                changes = list(pool.map(lambda span: advance(*span, *arguments), spans))
+        fleet.n_plugged += sum(changes)
+
+    def threads(self) -> int:
+        """Threads for one hour: one per core for a city, fewer if NUMBA_NUM_THREADS says so."""
+        if self.fleet.n_feeders < FEEDERS_PER_THREAD:
+            return 1
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        wanted = os.environ.get("NUMBA_NUM_THREADS", "")
+        limit = int(wanted) if wanted.isdigit() and int(wanted) > 0 else cores or 1
+        return max(1, min(cores or 1, limit, self.fleet.n_feeders // FEEDERS_PER_THREAD))

@@ -1,0 +1,65 @@
+"""A city in shards: groups of feeders that run side by side and are put together again.
+
+Nothing passes between feeders, so a shard's numbers are those it has in the whole.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from abm.errors import EvenfallError
+from abm.fleet import feeder_seeds
+from abm.model import V2GModel
+from abm.results import Record, Results, join_records
+from abm.scenario import Scenario
+from abm.study.executor import hand_out, open_backend
+from abm.study.runs import Run
+
+Shard = tuple[int, int]
+
+
+def shards_of(copies: int, workers: int) -> list[Shard]:
+    """Feeders first, ..., last - 1 of each shard; a few for each worker, none below 25 feeders."""
+    n = max(1, min(4 * workers, copies // 25))
+    edges = [copies * i // n for i in range(n + 1)]
+    return [(edges[i], edges[i + 1]) for i in range(n)]
+
+
+def run_shard(scenario: Scenario, shard: Shard) -> Record:
+    """The record of the feeders of one shard of a city."""
+    seeds = feeder_seeds(scenario.seed, scenario.feeder.copies)[shard[0] : shard[1]]
+    minutes = bool(scenario.record.zone_minute)
+    one = scenario.override({"feeder.copies": 1, "record.zone_minute": minutes})
+    return V2GModel(one, seed=seeds).run().record
+
+
+def run_city(
+    scenario: Scenario,
+    workers: int = 1,
+    cluster: str | None = None,
+    on_hour: Callable[[], None] | None = None,
+) -> Run:
+    """Run all copies of a scenario's feeder on several workers; the same bytes as one model.
+
+    on_hour is called once per hour of the horizon, spread over the shards as they are ready. Raises
+    EvenfallError for a shard that cannot be run, InputError for a cluster that is not there.
+    """
+    began = time.perf_counter()
+    shards = shards_of(scenario.feeder.copies, workers)
+    parts: dict[Shard, Record] = {}
+    told = 0
+    with open_backend(workers, cluster) as backend:
+        for shard, record, error in hand_out(
+            backend, shards, lambda s: (run_shard, (scenario, s)), lambda s: ()
+        ):
+            if error is not None:
+                raise EvenfallError(f"feeders {shard[0] + 1} to {shard[1]}: {error}") from error
+            parts[shard] = record
+            due = scenario.clock.hours * len(parts) // len(shards)
+            for _ in range(due - told if on_hour is not None else 0):
+                on_hour()  # type: ignore[misc]
+            told = due
+    record = replace(join_records([parts[shard] for shard in shards]), scenario=scenario)
+    return Run(Results(record), time.perf_counter() - began)

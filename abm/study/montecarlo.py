@@ -1,0 +1,216 @@
+"""Replications of a study: run what is missing, stop when it is enough, make one table of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from abm.control import make_admission, make_rule
+from abm.errors import InputError, Problem
+from abm.results.store import strategy_label
+from abm.scenario import Scenario
+from abm.study.compare import check_strategies
+from abm.study.ensemble import (
+    BLOCK,
+    Case,
+    Chunk,
+    Ensemble,
+    Span,
+    chunks_of,
+    describe_error,
+    ensemble_of,
+    failed_row,
+    jobs_of,
+    part_bytes,
+    replication_seed,
+    run_chunk,
+)
+from abm.study.executor import hand_out, open_backend
+from abm.study.parts import MemoryFolder
+from abm.study.statistics import Until
+
+OnDone = Callable[[int], None]
+
+
+class Parts(Protocol):
+    """Where finished chunks are kept: a StudyFolder or a MemoryFolder."""
+
+    def parts(self) -> Iterable[bytes]:
+        """The finished chunks."""
+
+    def begin(self) -> None:
+        """Make ready for more; called once, when nothing stands in the way."""
+
+    def add(self, name: str, content: bytes) -> None:
+        """Keep a finished chunk."""
+
+
+def strategy_cases(scenario: Scenario, strategies: Sequence[str] | None = None) -> list[Case]:
+    """A case for each strategy, the scenario's own when None. Raises InputError."""
+    if strategies is None:
+        cases = [Case({"strategy": strategy_label(scenario.strategy)}, scenario)]
+    else:
+        check_strategies(strategies)
+        cases = [Case({"strategy": name}, scenario.override(strategy=name)) for name in strategies]
+    if scenario.feeder.copies > 1:
+        allowed = "1 for replications; the copies of a city are replications of a feeder already"
+        raise InputError([Problem("feeder.copies", str(scenario.feeder.copies), allowed)])
+    for case in cases:
+        # A rule that cannot be found is the user's mistake, not a replication's.
+        make_rule(case.scenario)
+        make_admission(case.scenario)
+    return cases
+
+
+def montecarlo(
+    scenario: Scenario,
+    replications: int = 100,
+    strategies: Sequence[str] | None = None,
+    *,
+    workers: int = 1,
+    cluster: str | None = None,
+    until: Until | None = None,
+    on_done: OnDone | None = None,
+) -> Ensemble:
+    """Replications of a scenario under each strategy, in memory.
+
+    scenario.seed is the seed that every replication's own is spawned from. workers: local
+    processes; a script that asks for more than one needs `if __name__ == "__main__":`. until: stop
+    early, see `parse_until`. on_done is called with the number of replications that have come in.
+    Raises InputError.
+    """
+    cases = strategy_cases(scenario, strategies)
+    return run_study(
+        cases,
+        replications,
+        scenario.seed,
+        workers=workers,
+        cluster=cluster,
+        until=until,
+        on_done=on_done,
+    )
+
+
+def run_study(
+    cases: Sequence[Case],
+    replications: int,
+    seed: int,
+    parts: Parts | None = None,
+    *,
+    workers: int = 1,
+    cluster: str | None = None,
+    until: Until | None = None,
+    on_done: OnDone | None = None,
+) -> Ensemble:
+    """Replications of all cases: those that `parts` has, and the rest run and added to it.
+
+    The result is the same to the last bit whatever the workers are, in whatever order they finish,
+    and however often the study was interrupted.
+    """
+    if replications < 1:
+        raise InputError([Problem("--replications", str(replications), "a whole number from 1")])
+    parts = MemoryFolder() if parts is None else parts
+    progress = _Progress(len(cases), replications, until)
+    for part in parts.parts():
+        progress.note(part)
+    lost: list[bytes] = []
+    tell = on_done or (lambda _: None)
+    tell(int(progress.done.sum()))
+    if progress.stopped is not None or progress.done.all():
+        parts.begin()
+    else:
+        chunks = list(chunks_of(cases, replications, progress.pairs()))
+        with open_backend(workers, cluster) as backend:
+            parts.begin()
+            results = hand_out(
+                backend,
+                chunks,
+                lambda chunk: (run_chunk, (jobs_of(chunk, cases, seed),)),
+                split_chunk,
+            )
+            try:
+                for chunk, result, error in results:
+                    if error is None:
+                        part = result[0]
+                        parts.add(part_name(chunk), part)
+                    else:
+                        # Not kept in the folder: `--resume` tries again.
+                        part = _given_up(chunk, seed, error)
+                        lost.append(part)
+                    progress.note(part)
+                    tell(sum(map(len, chunk)))
+                    if progress.stopped is not None:
+                        break
+            finally:
+                results.close()
+    n = replications if progress.stopped is None else progress.stopped
+    return ensemble_of(cases, n, [*parts.parts(), *lost], progress.stopped, len(lost))
+
+
+def part_name(chunk: Chunk) -> str:
+    """Name of a chunk's part, by its first replication and case; no two have the same."""
+    return f"{chunk[0].first:07d}-{chunk[0].case:06d}"
+
+
+def split_chunk(chunk: Chunk) -> list[Chunk]:
+    """Its replications one by one; none when it is a single one."""
+    single: list[Chunk] = [
+        (Span(span.case, k, k + 1),) for span in chunk for k in range(span.first, span.last)
+    ]
+    return single if len(single) > 1 else []
+
+
+def _given_up(chunk: Chunk, seed: int, error: BaseException) -> bytes:
+    said = f"the worker died each time: {describe_error(error)}"
+    rows = [
+        failed_row(span.case, k, replication_seed(seed, k), said)
+        for span in chunk
+        for k in range(span.first, span.last)
+    ]
+    return part_bytes(rows)
+
+
+class _Progress:
+    """Which replications are there, and whether they are enough."""
+
+    def __init__(self, n_cases: int, replications: int, until: Until | None) -> None:
+        self.until = until
+        self.done = np.zeros((n_cases, replications), dtype=bool)
+        self.values = np.full((n_cases, replications), np.nan)
+        self.stopped: int | None = None
+        self._asked = 0
+
+    def pairs(self) -> frozenset[tuple[int, int]]:
+        """(case, replication) of all that are there."""
+        return frozenset((int(case), int(k)) for case, k in np.argwhere(self.done))
+
+    def note(self, part: bytes) -> None:
+        """Take in a finished part."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        table: Any = pq.read_table(pa.BufferReader(part))
+        case, k = (table[name].to_numpy() for name in ("case", "replication"))
+        inside = k < self.done.shape[1]
+        case, k = case[inside], k[inside]
+        self.done[case, k] = True
+        if self.until is None:
+            return
+        if self.until.kpi in table.column_names:
+            found = table[self.until.kpi].to_pylist()
+            values = np.array([np.nan if x is None else x for x in found], dtype=np.float64)
+            self.values[case, k] = values[inside]
+        self._ask(self.until)
+
+    def _ask(self, until: Until) -> None:
+        # After whole blocks only, in their order: the answer does not depend on who was faster.
+        n_all = self.done.shape[1]
+        while self.stopped is None and self._asked < n_all:
+            n = min(self._asked + BLOCK, n_all)
+            if not self.done[:, self._asked : n].all():
+                return
+            self._asked = n
+            if until.reached(self.values[:, :n]):
+                self.stopped = n

@@ -1,0 +1,214 @@
+"""The folder of a study while it runs: what is studied, written first, and finished chunks.
+
+    study.json            what was asked; written first
+    parts/*.parquet       finished chunks, each written under a temporary name and renamed
+    (tables, figures)     made from the parts when all are there
+    manifest.json         written last: the study is finished
+
+Killed at any moment, a study loses the chunks in flight and nothing else. The parts stay, so that a
+finished study can grow.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from abm.errors import InputError, OutputExistsError, Problem
+from abm.results.store import MANIFEST, check_free, versions
+from abm.scenario import Scenario
+from abm.scenario.checks import value_at
+from abm.scenario.inputs import FEEDER, PROFILE, SESSIONS, TARIFF, shipped_names
+from abm.scenario.words import dotted, show
+
+STUDY = "study.json"
+PARTS = "parts"
+# What may differ when a study goes on; replications may not become fewer.
+MAY_GROW = ("replications", "until")
+
+
+class StudyFolder:
+    """A folder that takes the parts of one study as they come.
+
+    question: what is studied, plain data as from `question`. resume: go on with what is there.
+    force: replace what is there. Raises OutputExistsError when the folder may not be used, and
+    InputError when another study was begun in it, naming every difference.
+    """
+
+    def __init__(
+        self, path: Path, question: Mapping[str, Any], resume: bool = False, force: bool = False
+    ) -> None:
+        self.path = path
+        self.question = json.loads(json.dumps(question))
+        self.finished = False
+        self._replace = not (resume and (path / STUDY).is_file())
+        if self._replace:
+            claim(path, force)
+            return
+        before = json.loads((path / STUDY).read_text(encoding="utf-8"))
+        problems = list(differences(before, self.question, str(path / STUDY)))
+        if problems:
+            raise InputError(problems)
+        self.finished = before == self.question and self._complete()
+
+    def begin(self) -> None:
+        """Make the folder ready for parts: what is to be replaced goes, study.json is written."""
+        if self._replace and self.path.exists():
+            shutil.rmtree(self.path)
+        (self.path / MANIFEST).unlink(missing_ok=True)
+        (self.path / PARTS).mkdir(parents=True, exist_ok=True)
+        for left_over in self.path.glob("**/.*.tmp.*"):
+            left_over.unlink()
+        self.write(STUDY, _json_bytes(self.question))
+        self._replace = False
+
+    def _complete(self) -> bool:
+        manifest = self.manifest()
+        return manifest is not None and not manifest.get("lost")
+
+    def manifest(self) -> dict[str, Any] | None:
+        """The manifest of a finished study, None while there is none."""
+        try:
+            found = json.loads((self.path / MANIFEST).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        return found if isinstance(found, dict) else None
+
+    def parts(self) -> Iterator[bytes]:
+        """The finished chunks; one that cannot be read is taken away and so run again."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        if self._replace:
+            return
+        for path in sorted((self.path / PARTS).glob("*.parquet")):
+            if path.name.startswith("."):
+                continue
+            content = path.read_bytes()
+            try:
+                pq.read_schema(pa.BufferReader(content))
+            except pa.ArrowInvalid:
+                path.unlink()
+                continue
+            yield content
+
+    def add(self, name: str, content: bytes) -> None:
+        """Keep a finished chunk."""
+        self.write(f"{PARTS}/{name}.parquet", content)
+
+    def write(self, name: str, content: bytes | Callable[[Path], Any]) -> None:
+        """Write one file whole: under a temporary name, then renamed.
+
+        content: bytes, or a function that writes to the path that it gets.
+        """
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{os.getpid()}.tmp.{path.name}")
+        if callable(content):
+            content(temporary)
+        else:
+            temporary.write_bytes(content)
+        temporary.replace(path)
+
+    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write plain data as JSON."""
+        self.write(name, _json_bytes(content))
+
+
+def claim(path: Path, force: bool) -> None:
+    """Raise OutputExistsError when a new study may not be begun at `path`."""
+    interrupted = (path / STUDY).is_file() and not (path / MANIFEST).is_file()
+    if not interrupted:
+        check_free(path, force)
+    elif not force:
+        allowed = "an unfinished study: --resume to go on with it, or --force to begin anew"
+        raise OutputExistsError([Problem("--out", str(path), allowed)])
+
+
+def question(
+    study: str, scenario: Scenario, strategies: list[str], replications: int, **more: Any
+) -> dict[str, Any]:
+    """All that the numbers of a study depend on, as plain data."""
+    return {
+        "study": study,
+        "scenario": scenario.resolved(),
+        "scenario_sha256": hashlib.sha256(scenario.to_yaml().encode()).hexdigest(),
+        "files": file_hashes(scenario),
+        "strategies": strategies,
+        "replications": replications,
+        "seed": scenario.seed,
+        **more,
+        "versions": versions(),
+    }
+
+
+def file_hashes(scenario: Scenario) -> dict[str, str]:
+    """SHA-256 of each file, or of all files of a folder, that the scenario names."""
+    hashes = {}
+    data = scenario.resolved()
+    for field in (FEEDER, PROFILE, TARIFF, SESSIONS):
+        if value_at(scenario, field) is None:
+            continue
+        reference = data[field[0]][field[1]]
+        path = shipped_names(field).get(reference, Path(reference))
+        files = sorted(path.iterdir()) if path.is_dir() else [path]
+        digest = hashlib.sha256()
+        for file in files:
+            if file.is_file():
+                digest.update(file.name.encode() + b"\0" + file.read_bytes())
+        hashes[dotted(field)] = digest.hexdigest()
+    return hashes
+
+
+def differences(
+    before: Mapping[str, Any], now: Mapping[str, Any], file: str, path: tuple[str, ...] = ()
+) -> Iterator[Problem]:
+    """A problem for everything in which the study to go on with is another one."""
+    for key in dict.fromkeys([*before, *now]):
+        old, new, here = before.get(key), now.get(key), (*path, key)
+        if old == new or here == ("scenario_sha256",):
+            continue
+        if isinstance(old, dict) and isinstance(new, dict):
+            yield from differences(old, new, file, here)
+        elif here == ("replications",) and isinstance(old, int) and isinstance(new, int):
+            if new < old:
+                yield Problem(key, show(new), f"at least the {old} that the study has", file)
+        elif here[0] not in MAY_GROW:
+            yield _difference(here, old, new, file)
+
+
+def _difference(path: tuple[str, ...], old: Any, new: Any, file: str) -> Problem:
+    if path[0] == "files":
+        said = "the file has changed since the study was begun"
+        return Problem(path[1], "", said, file)
+    field = dotted(path[1:] if path[0] == "scenario" else path)
+    hint = "--resume goes on with the same study only; --force begins anew"
+    return Problem(field, show(new), f"the study was begun with {show(old)}", file, hint=hint)
+
+
+def _json_bytes(content: Mapping[str, Any]) -> bytes:
+    text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False)
+    return (text + "\n").encode("utf-8")
+
+
+class MemoryFolder:
+    """Parts that are kept in memory, for a study without a folder."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+
+    def begin(self) -> None:
+        """Nothing has to be made ready."""
+
+    def parts(self) -> Iterator[bytes]:
+        """The finished chunks."""
+        yield from self._parts
+
+    def add(self, name: str, content: bytes) -> None:
+        """Keep a finished chunk."""
+        self._parts.append(content)
