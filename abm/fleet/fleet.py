@@ -162,10 +162,10 @@ class Fleet:
         return str(source - int(self.first_row[self.feeder[row]]) + 1)
 
     def in_steps(self, minutes: FloatArray) -> FloatArray:
-        """Minutes as steps; within a millionth of a step's edge they are on it."""
+        """Minutes as steps; within a billionth of a step's edge they are on it."""
         steps = minutes / (60.0 * self.step_h)
         nearest = np.round(steps)
-        return np.where(np.abs(steps - nearest) < 1e-6, nearest, steps)
+        return np.where(np.abs(steps - nearest) < 1e-9, nearest, steps)
 
     def reschedule(self, row: int) -> None:
         """Arrival or departure of one EV has been written: its steps follow."""
@@ -191,7 +191,9 @@ class Fleet:
         """How much of the step that begins `rows` are plugged in, arrival to departure."""
         begin = np.maximum(self.arrival_min[rows], step_start_min)
         end = np.minimum(self.departure_min[rows], step_start_min + self.step_h * 60.0)
-        self.window_h[rows] = np.clip((end - begin) / 60.0, 0.0, self.step_h)
+        window_h = np.maximum((end - begin) / 60.0, 0.0)
+        # A billionth of a step is no matter, and not worth keeping for the rest of the stay.
+        self.window_h[rows] = np.where(window_h > self.step_h * (1.0 - 1e-9), self.step_h, window_h)
 
     def unplug(self, rows: IntArray) -> None:
         """End the stays of `rows` and book the SoC they leave with."""

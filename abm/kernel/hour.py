@@ -244,7 +244,10 @@ def advance(
                     surplus[row] = (soc[row] - soc_min[row]) * capacity[row]
                     can_charge[row] = need[row] > EPS_KWH
                     can_discharge[row] = surplus[row] > EPS_KWH
-                    if not (can_charge[row] if mode[row] > 0 else can_discharge[row]):
+                    v2g = v2g_now and can_discharge[row]
+                    if v2g and one_discharge and has_charged[row]:
+                        v2g = False
+                    if v2g != (mode[row] < 0) or not (v2g or can_charge[row]):
                         steady = False
             if not steady:
                 # The home energy manager: Fleet.assess, the rule, Fleet.possible.
@@ -319,7 +322,9 @@ def advance(
                 window = step_h
                 if arrival_min[row] > t0 or departure_min[row] < t1:
                     begin, end = max(arrival_min[row], t0), min(departure_min[row], t1)
-                    window = min(max((end - begin) / 60.0, 0.0), step_h)
+                    window = max((end - begin) / 60.0, 0.0)
+                    if window > step_h * (1.0 - 1e-9):
+                        window = step_h
                 if mode[row] > 0:
                     e = min(need[row] / efficiency[row], p_max[row] * window)
                     soc[row] = min(soc[row] + e * efficiency[row] / capacity[row], soc_goal[row])

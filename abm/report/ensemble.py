@@ -150,7 +150,7 @@ def print_ensemble(ensemble: Ensemble, scenario: Scenario) -> None:
                 _interval(row, digits),
                 end_section=i == len(ensemble.cases) - 1,
             )
-    console().print(table)
+    show(table)
     if len(ensemble.cases) > 1:
         print_differences(differences_table(ensemble))
 
@@ -175,14 +175,22 @@ def print_differences(differences: pd.DataFrame) -> None:
                     _interval(row, digits),
                     "yes" if row["excludes_zero"] else "no",
                 )
-        console().print(table)
+        show(table)
     if len(shown) < len(pairs):
         print_lines([f"{len(pairs) - len(shown)} more pairs in differences.csv"])
 
 
+def show(table: Table) -> None:
+    """Print a table whole: as wide as it is, even where the terminal is not."""
+    out = console()
+    wide = Console(highlight=False, width=10_000)
+    out.width = max(out.width, wide.measure(table).maximum)
+    out.print(table)
+
+
 def new_table(title: str, words: Iterable[str], numbers: Iterable[str]) -> Table:
     """A table with columns of words, then columns of numbers."""
-    table = Table(title=title, box=SIMPLE_HEAD, title_justify="left")
+    table = Table(title=title, box=SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0))
     for name in words:
         table.add_column(name, no_wrap=True)
     for name in numbers:

@@ -84,6 +84,9 @@ def fan_chart(ensemble: Ensemble, bands: pd.DataFrame) -> Figure:
         fig.suptitle(title, fontsize=8)
         for i, (ax, case) in enumerate(zip(axes, cases, strict=False)):
             band = found[found["strategy"] == case.labels["strategy"]]
+            if not len(band):
+                ax.text(0.5, 0.5, "no values", transform=ax.transAxes, ha="center")
+                continue
             _fan(ax, band)
             limit = case.scenario.grid.demand_limit_mw
             ax.axhline(limit, color=GREY, ls=":", lw=1.0, label=f"limit {limit:g} MW")

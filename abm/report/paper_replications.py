@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from abm.report.ensemble import new_table
-from abm.report.terminal import CASE_NAMES, DIGITS, READINGS, UNITS, console, number, print_lines
+from abm.report.ensemble import new_table, show
+from abm.report.terminal import CASE_NAMES, DIGITS, READINGS, UNITS, number, print_lines
 from abm.study.paper_replications import RUNS
 
 if TYPE_CHECKING:
@@ -56,4 +56,4 @@ def _print(title: str, rows: list[tuple[str, str, Any]]) -> None:
             end_section=i + 1 < len(rows) and rows[i + 1][0] != quantity,
         )
         last = (quantity, case)
-    console().print(table)
+    show(table)

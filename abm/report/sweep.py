@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from abm.report.ensemble import MAIN, csv_bytes, new_table, parquet_writer, write_manifest
-from abm.report.terminal import console, number, print_lines
+from abm.report.ensemble import MAIN, csv_bytes, new_table, parquet_writer, show, write_manifest
+from abm.report.terminal import number, print_lines
 from abm.scenario import Scenario
 from abm.study.ensemble import Ensemble
 from abm.study.parts import StudyFolder
@@ -119,7 +119,7 @@ def print_sweep(
             half = (row["ci95_high"] - row["ci95_low"]) / 2.0
             cells.append(f"{number(row['mean'], digits)} ± {number(half, digits)}")
         table.add_row(*(str(case.labels[label]) for label in labels), *cells)
-    console().print(table)
+    show(table)
     lines = []
     if len(ensemble.cases) > MOST_ROWS:
         lines.append(f"and {len(ensemble.cases) - MOST_ROWS} more points in summary.csv")
@@ -146,6 +146,6 @@ def _print_indices(sobol: pd.DataFrame, shown: Sequence[str], points: int) -> No
                 *(f"{number(row[s], 3)} ± {number(row[f'{s}_conf'], 3)}" for s in ("S1", "ST")),
                 end_section=i == len(rows) - 1,
             )
-    console().print(table)
+    show(table)
     constant = [kpi for kpi in shown if kpi not in set(sobol["kpi"])]
     print_lines([f"{kpi} does not vary and has no indices." for kpi in constant])

@@ -1,0 +1,96 @@
+"""The compiled engine and the numpy engine leave the same bytes, and so do run() and step()."""
+
+from tempfile import TemporaryDirectory
+
+import pytest
+from helpers import CONNECTED, KINDS, arrays, same, scenario, small_paper
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_physics import STEPS, fields_of, limits, sessions
+
+from abm import V2GModel
+
+pytest.importorskip("numba", reason="without numba there is one engine")
+
+WRITTEN = ("zone_charge_mw", "zone_discharge_mw", "zone_plugged", "plugged_peak", "soc_lowest")
+WRITTEN += ("soc_highest", "below_min", "above_min")
+rule_options = st.fixed_dictionaries(
+    {
+        "v2g_when": st.sampled_from(["at_or_above_limit", "below_limit", "always"]),
+        "one_discharge_per_stay": st.booleans(),
+        "charge_above_threshold": st.booleans(),
+    }
+)
+
+
+def everything(model):
+    written = {name: getattr(model.recorder, name) for name in WRITTEN}
+    return {**arrays(model), **written, "mode": model.fleet.mode, "p_kw": model.fleet.p_kw}
+
+
+def with_engine(base, engine):
+    model = V2GModel(base.override({"clock.engine": engine}))
+    assert (model.compiled is not None) == (engine == "compiled")
+    return model
+
+
+def assert_same(one, other):
+    one, other = everything(one), everything(other)
+    assert [name for name in one if not same(one[name], other[name])] == []
+
+
+@pytest.mark.parametrize("strategy", CONNECTED)
+@pytest.mark.parametrize("kind", KINDS)
+@given(rows=sessions(), step_s=st.sampled_from(STEPS), limit=limits, eq13=rule_options)
+@settings(max_examples=15)
+def test_both_engines_leave_the_same_bytes(strategy, kind, rows, step_s, limit, eq13):
+    bounds = {"soc_lower": 0.15, "soc_upper": 0.9}
+    fields = fields_of(strategy, kind, step_s, limit) | {"eq13": eq13, "ev": bounds}
+    with TemporaryDirectory() as folder:
+        base = scenario(*rows, folder=folder, **fields)
+        assert_same(with_engine(base, "numpy").run(), with_engine(base, "compiled").run())
+
+
+@pytest.mark.parametrize("strategy", CONNECTED)
+@pytest.mark.parametrize("engine", ["numpy", "compiled"])
+def test_stepping_and_running_leave_the_same_bytes(strategy, engine):
+    base = small_paper(strategy=strategy)
+    stepped = with_engine(base, engine)
+    for _ in range(stepped.clock.n_steps):
+        stepped.step()
+    assert stepped.clock.finished
+    assert_same(stepped, with_engine(base, engine).run())
+
+
+@pytest.mark.parametrize("engine", ["numpy", "compiled"])
+def test_plans_written_during_the_run_count_in_both_engines(engine):
+    model = with_engine(small_paper(strategy="evms"), engine)
+    for _ in range(9 * 60):
+        model.step()
+    ev = next(ev for ev in model.evs if ev.plugged)
+    ev.departure_min, ev.soc_target = 600.0, 1.0
+    late = next(ev for ev in model.evs if ev.soc != ev.soc)
+    late.arrival_min = 900.0
+    model.run()
+    table = model.results.ev.set_index("ev_id")
+    assert table.loc[ev.ev_id, "departure_min"] == 600.0
+    assert table.loc[ev.ev_id, "charged_kwh"] >= 0.0
+    begin = model.results.zone_minute.set_index(["zone", "minute"])["evs_plugged"]
+    assert begin[late.zone, 900] - begin[late.zone, 899] == 1
+    assert begin[ev.zone, 599] - begin[ev.zone, 600] == 1
+
+
+def test_a_process_of_the_users_own_cuts_the_compiled_hour():
+    seen = {}
+
+    def watch(model):
+        for _ in range(3):
+            yield model.env.timeout(11 * 60 * 60 // 3 + 7)
+            seen.setdefault(model.env.now, []).append(model.fleet.soc.copy())
+
+    for engine in ("numpy", "compiled"):
+        model = with_engine(small_paper(strategy="evms_immediate"), engine)
+        model.env.process(watch(model))
+        model.run()
+    assert len(seen) == 3
+    assert all(same(*states) for states in seen.values())
