@@ -6,8 +6,11 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from abm.errors import InputError
 
 if TYPE_CHECKING:
     from abm.scenario import Scenario
@@ -64,11 +67,18 @@ def load_file(reference: str, settings: Sequence[str] = ()) -> Scenario:
 
 def load(reference: str, options: argparse.Namespace, **changes: str) -> Scenario:
     """The scenario with --set, --strategy and --seed applied, all problems at once."""
+    if options.seed is not None:
+        changes["seed"] = options.seed
     settings = list(getattr(options, "settings", []))
     settings += [f"{key}={value}" for key, value in changes.items()]
-    if options.seed is not None:
-        settings.append(f"seed={options.seed}")
-    return load_file(reference, settings)
+    try:
+        return load_file(reference, settings)
+    except InputError as error:
+        typed = {f"--set {key}": f"--{key}" for key in changes}
+        raise InputError(
+            replace(problem, file=typed.get(problem.file, problem.file))
+            for problem in error.problems
+        ) from None
 
 
 def print_json(content: dict[str, Any]) -> None:

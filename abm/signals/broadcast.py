@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,9 +20,11 @@ class Broadcast:
     price: alpha(h) of the hour that begins, $/kWh.
     demand_mw: demand of the hour that begins, P_D(h) in eq. (13); the base demand.
     limit_mw: P_D^max. headroom_mw: limit less demand, negative above the limit.
-    ev_mw, loss_mw, min_vm_pu: EV demand, losses and lowest voltage of the hour that ended; NaN
-    before the first hour has ended and where the load flow did not converge.
+    ev_mw: EV demand of the hour that ended; NaN before the first has.
     feeder: feeder of each EV, shape (n_evs,).
+    ended: gives losses and lowest voltage of the hour that ended, (n_feeders,) each; None before
+    the first has. It is only called when somebody asks, so that load flows which nobody waits for
+    can be solved in one batch.
     """
 
     hour: int
@@ -31,9 +34,18 @@ class Broadcast:
     limit_mw: FloatArray
     headroom_mw: FloatArray
     ev_mw: FloatArray
-    loss_mw: FloatArray
-    min_vm_pu: FloatArray
     feeder: IntArray
+    ended: Callable[[], tuple[FloatArray, FloatArray]] | None = None
+
+    @property
+    def loss_mw(self) -> FloatArray:
+        """Losses of the hour that ended; NaN before, and where the load flow did not converge."""
+        return self.ended()[0] if self.ended is not None else np.full_like(self.demand_mw, np.nan)
+
+    @property
+    def min_vm_pu(self) -> FloatArray:
+        """Lowest voltage of the hour that ended; NaN as for `loss_mw`."""
+        return self.ended()[1] if self.ended is not None else np.full_like(self.demand_mw, np.nan)
 
     @property
     def at_or_above_limit(self) -> NDArray[np.bool_]:

@@ -131,7 +131,7 @@ def _die_with(sentinel: int) -> None:
 @contextmanager
 def _environment() -> Iterator[None]:
     """What processes started in the block inherit: one thread each, and where this package is."""
-    package = str(Path(__file__).resolve().parents[2])
+    package = str(Path(__file__).absolute().parents[2])
     paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
     changes = dict.fromkeys(ONE_THREAD, "1") | {"PYTHONPATH": os.pathsep.join(paths)}
     before = {name: os.environ.get(name) for name in changes}
