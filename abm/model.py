@@ -60,6 +60,9 @@ class V2GModel(mesa.Model):
         given = (int(given),) if isinstance(given, int | np.integer) else tuple(given)
         copies = scenario.feeder.copies
         self.seeds = tuple(own for one in given for own in feeder_seeds(one, copies))
+        if seed is not None and len(given) == 1:
+            # So that the scenario in the results gives this very run again.
+            scenario = scenario.model_copy(update={"seed": given[0]})
         self._scenario_studied = scenario
         super().__init__(rng=self.seeds[0])
 
@@ -151,7 +154,7 @@ class V2GModel(mesa.Model):
         fleet = self.fleet
         due = fleet.arrival_step[rows] <= self.clock.step
         due &= fleet.departure_min[rows] > np.maximum(fleet.arrival_min[rows], self.minute)
-        rows = rows[due & np.isnan(fleet.soc[rows])]
+        rows = rows[due & ~fleet.arrived[rows]]
         if len(rows) and not self.clock.finished:
             fleet.plug_in(rows, self.minute)
             self.recorder.note_arrivals(rows)
@@ -272,7 +275,7 @@ class V2GModel(mesa.Model):
         if self.compiled is not None:
             return  # looks at the columns itself
         arrives, leaves = int(fleet.arrival_step[row]), int(fleet.departure_step[row])
-        if math.isnan(fleet.soc[row]):
+        if not fleet.arrived[row]:
             clock.once(Phase.ARRIVE, arrives, lambda: self._arrive(rows))
             clock.once(Phase.ARRIVE, arrives + 1, lambda: self._fit_window(rows))
         clock.once(Phase.ARRIVE, leaves - 1, lambda: self._fit_window(rows))
@@ -294,12 +297,16 @@ class V2GModel(mesa.Model):
             return ev_class
         named = any(isinstance(key, str) for key in ev_class)
         rows = enumerate(self.fleet.row_of) if named else ()
-        index_of = {self.fleet.ev_id(int(row)): i for i, row in rows}
-        classes, problems = {}, []
+        index_of: dict[str, list[int]] = {}
+        for i, row in rows:
+            index_of.setdefault(self.fleet.ev_id(int(row)), []).append(i)
+        classes: dict[int, type[EV]] = {}
+        problems = []
         for key, cls in ev_class.items():
-            index = index_of.get(key, -1) if isinstance(key, str) else key
-            if 0 <= index < self.fleet.n:
-                classes[index] = cls
+            # A name stands on every copy of the feeder.
+            indices = index_of.get(key, [-1]) if isinstance(key, str) else [key]
+            if all(0 <= index < self.fleet.n for index in indices):
+                classes |= dict.fromkeys(indices, cls)
             else:
                 allowed = f"an index below {self.fleet.n} or an ev_id of the fleet"
                 problems.append(Problem("ev_class", repr(key), allowed))

@@ -1,6 +1,10 @@
-"""Hypothesis without deadlines and with the same examples on every machine."""
+"""Hypothesis without deadlines and with the same examples on every machine.
 
-from hypothesis import HealthCheck, settings
+A failing example is a whole simulated day, and finding the smallest one takes minutes: ask for it
+with `pytest --hypothesis-profile=smallest`.
+"""
+
+from hypothesis import HealthCheck, Phase, settings
 
 settings.register_profile(
     "evenfall",
@@ -9,5 +13,9 @@ settings.register_profile(
     database=None,
     max_examples=25,
     suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile("smallest", settings.get_profile("evenfall"))
+settings.register_profile(
+    "evenfall", settings.get_profile("evenfall"), phases=[Phase.explicit, Phase.generate]
 )
 settings.load_profile("evenfall")

@@ -70,7 +70,7 @@ class EV(mesa.Agent):
         "departure_min", "Departure, min from the start.", 0.0, on_write="_reschedule"
     )
     soc = Column("soc", "State of charge now, fraction; NaN before arrival.", 0.0, 1.0)
-    soc_arrival = Column("soc_arrival", "SoC on arrival, soc_i.", 0.0, 1.0)
+    soc_arrival = Column("soc_arrival", "SoC on arrival, soc_i.", 0.0, 1.0, on_write="_new_target")
     soc_target = Column(
         "soc_target", "SoC wanted on departure, soc_f.", 0.0, 1.0, on_write="_new_target"
     )
@@ -116,7 +116,7 @@ class EV(mesa.Agent):
     @property
     def requested(self) -> Mode:
         """What it asked for in this step; within `decide`, what the scenario's rule asks for."""
-        return Mode(int(self.model.home.request[self.row]))
+        return Mode(int(self.model.fleet.request[self.row]))
 
     def decide(self) -> Mode | int:
         """Mode to ask for in this step, called every step while plugged in; the rule's by default.

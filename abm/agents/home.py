@@ -22,7 +22,6 @@ class HomeEnergyManager(mesa.Agent):
     """One agent for all homes: each step asks the rule, then the EVs with a will of their own.
 
     rule: the scenario's switching rule. own_minds: EVs whose class overrides `decide`.
-    request: mode asked for by each EV in this step, what it cannot do taken out.
     """
 
     model: V2GModel
@@ -31,7 +30,11 @@ class HomeEnergyManager(mesa.Agent):
         super().__init__(model)
         self.rule = rule
         self.own_minds: list[EV] = []
-        self.request: ModeArray = np.zeros(model.fleet.n, dtype=np.int8)
+
+    @property
+    def request(self) -> ModeArray:
+        """Mode asked for by each EV in this step, what it cannot do taken out."""
+        return self.model.fleet.request
 
     def apply_rule(self) -> None:
         """S_EVMS of this step, eq. (13), for every EV that is plugged in."""
@@ -40,16 +43,16 @@ class HomeEnergyManager(mesa.Agent):
             fleet.stale = True  # somebody else's code may write to any column, at any time
         fleet.assess()
         asked = self.rule.decide(fleet, self.model.broadcast, self.model.minute)
-        self.request = fleet.possible(np.asarray(asked))
+        fleet.request = fleet.possible(np.asarray(asked))
         if self.own_minds:
             self._ask_own_minds()
 
     def _ask_own_minds(self) -> None:
         fleet = self.model.fleet
-        asked = self.request.copy()
+        asked = fleet.request.copy()
         for ev in self.own_minds:
             if fleet.plugged[ev.row]:
                 asked[ev.row] = int(ev.decide())
         fleet.stale = True  # a decision may have written to the EV's attributes
         fleet.assess()
-        self.request = fleet.possible(asked)
+        fleet.request = fleet.possible(asked)

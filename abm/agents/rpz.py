@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import mesa
+import numpy as np
 from mesa.agent import AgentSet
 
-from abm.control import Admission
+from abm.control import Admission, AllAtOnce, BelowLimit, FirstCome, LeastLaxity
 
 if TYPE_CHECKING:
     from abm.agents.ev import EV
     from abm.model import V2GModel
+
+BUILT_IN = (AllAtOnce, BelowLimit, FirstCome, LeastLaxity)
 
 
 class ResidentialParkingZone(mesa.Agent):
@@ -37,8 +40,11 @@ class ResidentialParkingZone(mesa.Agent):
 
         One call for all, since zone by zone each minute would be fifty times as slow.
         """
-        fleet, request = model.fleet, model.home.request
-        model.granted = admission.admit(fleet, request, model.broadcast, model.minute)
+        fleet = model.fleet
+        granted = admission.admit(fleet, fleet.request, model.broadcast, model.minute)
+        # What somebody else's admission grants may be more than the EVs can do.
+        known = type(admission) in BUILT_IN
+        model.granted = granted if known else fleet.possible(np.asarray(granted))
 
     @property
     def evs(self) -> AgentSet[EV]:
@@ -55,7 +61,7 @@ class ResidentialParkingZone(mesa.Agent):
     @property
     def waiting(self) -> int:
         """Number of EVs that asked to charge in this step and were not admitted."""
-        request, mode = self.model.home.request[self.rows], self.model.fleet.mode[self.rows]
+        request, mode = self.model.fleet.request[self.rows], self.model.fleet.mode[self.rows]
         return int(((request > 0) & (mode <= 0)).sum())
 
     @property

@@ -96,6 +96,8 @@ def _montecarlo(options: argparse.Namespace) -> int:
     from abm.report.terminal import print_lines
     from abm.study.tables import summary_dict
 
+    if scenario.inputs.sessions is not None:
+        complain("note: fleet.sessions gives every replication the same EVs")
     began = time.perf_counter()
     ensemble = _run(cases, options.replications, scenario, folder, options, until)
     write_montecarlo(ensemble, scenario, folder, began)

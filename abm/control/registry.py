@@ -82,9 +82,10 @@ def _import(kind: str, name: str) -> Callable[..., object]:
     module_name, _, class_name = name.partition(":")
     try:
         found = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # whatever goes wrong in a user's module while it is imported
+        wrong = f"{type(error).__name__}: {error}"
         raise InputError(
-            [Problem(f"strategy.{kind}", name, f"a class that can be imported: {error}")]
+            [Problem(f"strategy.{kind}", name, f"a class that can be imported ({wrong})")]
         ) from error
     if not callable(found):
         raise InputError([Problem(f"strategy.{kind}", name, "a class")])

@@ -78,9 +78,10 @@ class Fleet:
 
     cell: feeder x n_zones + zone. arrival_step, departure_step: step in which a stay begins, step
     before which it has ended. soc_min: V2G threshold. soc: now, NaN before arrival.
-    soc_goal: SoC that charging goes to. plugged: between arrival and departure. has_charged: has
-    begun to charge in this stay. mode: what it does in this minute (`Mode`). p_kw: mean power of
-    this minute at the grid side, positive = charging. window_h: hours of this step in which it is
+    soc_goal: SoC that charging goes to. arrived: has been plugged in. plugged: between arrival and
+    departure. has_charged: has begun to charge in this stay. request, mode: what it asks for and
+    does in this minute (`Mode`). p_kw: mean power of this minute, grid side, positive = charging.
+    window_h: hours of this step in which it is
     plugged in. need_kwh, surplus_kwh: battery-side energy up to soc_goal, down to soc_min.
     can_charge, can_discharge: plugged in with need, with surplus. charged_kwh, discharged_kwh: grid
     side, so far. purchase_usd, sale_usd: so far. soc_departure: NaN until departure.
@@ -130,10 +131,12 @@ class Fleet:
         self.soc: FloatArray = np.full(n, np.nan)
         self.soc_goal: FloatArray = self.soc_target.copy()
         self.soc_departure: FloatArray = np.full(n, np.nan)
+        self.arrived: BoolArray = np.zeros(n, dtype=np.bool_)
         self.plugged: BoolArray = np.zeros(n, dtype=np.bool_)
         self.has_charged: BoolArray = np.zeros(n, dtype=np.bool_)
         self.can_charge: BoolArray = np.zeros(n, dtype=np.bool_)
         self.can_discharge: BoolArray = np.zeros(n, dtype=np.bool_)
+        self.request: ModeArray = np.zeros(n, dtype=np.int8)
         self.mode: ModeArray = np.zeros(n, dtype=np.int8)
         self.need_kwh: FloatArray = np.zeros(n)
         self.surplus_kwh: FloatArray = np.zeros(n)
@@ -179,6 +182,7 @@ class Fleet:
     def plug_in(self, rows: IntArray, step_start_min: float) -> None:
         """Start the stays of `rows` in the step that begins."""
         self.soc[rows] = self.soc_arrival[rows]
+        self.arrived[rows] = True
         self.plugged[rows] = True
         self.has_charged[rows] = False
         self.mode[rows] = Mode.IDLE
@@ -201,6 +205,7 @@ class Fleet:
         self.plugged[rows] = False
         self.can_charge[rows] = False
         self.can_discharge[rows] = False
+        self.request[rows] = Mode.IDLE
         self.mode[rows] = Mode.IDLE
         self.p_kw[rows] = 0.0
         np.subtract.at(self.plugged_count, self.cell[rows], 1)
@@ -236,7 +241,7 @@ class Fleet:
         if self.as_printed:
             # Eqs. (3), (16): charging adds soc_required to the SoC it starts from; that is the SoC
             # of now for an EV that has not begun.
-            start = soc + self.soc_required[rows]
+            start = np.minimum(soc + self.soc_required[rows], 1.0)
             self.soc_goal[rows] = np.where(self.has_charged[rows], self.soc_goal[rows], start)
         need = (self.soc_goal[rows] - soc) * capacity
         surplus = (soc - self.soc_min[rows]) * capacity

@@ -155,8 +155,8 @@ def advance(
     first_feeder, last_feeder, first_step, n_steps, hour, step_min, step_h, n_zones,
     first_row, zone, arrival_min, departure_min, arrival_step, departure_step,
     capacity, efficiency, p_max, p_discharge, soc_min, soc_arrival, soc_required, soc_goal,
-    soc, soc_departure, plugged, has_charged, can_charge, can_discharge, mode, need, surplus,
-    p_kw, charged, discharged, plugged_count,
+    soc, soc_departure, arrived, plugged, has_charged, can_charge, can_discharge, request, mode,
+    need, surplus, p_kw, charged, discharged, plugged_count,
     as_printed, told, closed, room_kw, with_v2g, one_discharge, charge_above, admission, guarantee,
     minutes, charge_kw, discharge_kw, plugged_steps, hour_charge, hour_discharge,
     zone_plugged, plugged_peak, soc_lowest, soc_highest, below_min, above_min, soc_lower, soc_upper,
@@ -201,15 +201,17 @@ def advance(
                         plugged[row] = False
                         can_charge[row] = False
                         can_discharge[row] = False
+                        request[row] = 0
                         mode[row] = 0
                         p_kw[row] = 0.0
                         plugged_count[c0 + zone[row]] -= 1
                         change -= 1
-                    elif not plugged[row] and np.isnan(soc[row]):
+                    elif not arrived[row]:
                         if arrival_step[row] > step:
                             next_change = min(next_change, arrival_step[row])
                         elif departure_min[row] > max(arrival_min[row], t0):
                             soc[row] = soc_arrival[row]
+                            arrived[row] = True
                             plugged[row] = True
                             has_charged[row] = False
                             mode[row] = 0
@@ -239,7 +241,7 @@ def advance(
                 for i in range(n_move):
                     row = cand[i]
                     if as_printed and not has_charged[row]:
-                        soc_goal[row] = soc[row] + soc_required[row]
+                        soc_goal[row] = min(soc[row] + soc_required[row], 1.0)
                     need[row] = (soc_goal[row] - soc[row]) * capacity[row]
                     surplus[row] = (soc[row] - soc_min[row]) * capacity[row]
                     can_charge[row] = need[row] > EPS_KWH
@@ -256,7 +258,7 @@ def advance(
                     row = live[i]
                     if reassess or mode[row] != 0:
                         if as_printed and not has_charged[row]:
-                            soc_goal[row] = soc[row] + soc_required[row]
+                            soc_goal[row] = min(soc[row] + soc_required[row], 1.0)
                         need[row] = (soc_goal[row] - soc[row]) * capacity[row]
                         surplus[row] = (soc[row] - soc_min[row]) * capacity[row]
                         can_charge[row] = need[row] > EPS_KWH
@@ -277,11 +279,13 @@ def advance(
                     else:
                         # Nothing to charge and not told to discharge: at rest until the hour or the
                         # set of EVs changes.
+                        request[row] = 0
                         mode[row] = 0
                         p_kw[row] = 0.0
                         soc_lowest[k] = min(soc[row], soc_lowest[k])
                         soc_highest[k] = max(soc[row], soc_highest[k])
                         continue
+                    request[row] = ask[n_keep]
                     live[n_keep] = row
                     n_keep += 1
                 n_live = n_keep

@@ -147,11 +147,12 @@ def _histogram(ax: Axes, values: FloatArray, color: str) -> None:
         ax.text(0.5, 0.5, "no values", transform=ax.transAxes, ha="center")
         return
     low, high = float(values.min()), float(values.max())
+    bins = min(BINS, math.ceil(2.0 * len(values) ** (1 / 3)))
     if high - low <= 1e-9 * max(abs(low), abs(high)):
         # What never changes is one bar, not a picture of its last digits.
         pad = 0.01 * abs(low) or 1.0
-        low, high = low - pad, high + pad
-    edges = np.linspace(low, high, min(BINS, math.ceil(2.0 * len(values) ** (1 / 3))) + 1)
+        low, high, bins = low - pad, high + pad, BINS
+    edges = np.linspace(low, high, bins + 1)
     share = 100.0 * np.histogram(values, edges)[0] / len(values)
     ax.stairs(share, edges, color=color, alpha=0.3, fill=True)
     ax.stairs(share, edges, color=color, lw=1.0)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from abm.errors import OutputExistsError, Problem
 from abm.results.results import Results
@@ -26,17 +26,34 @@ def check_free(path: Path, force: bool) -> None:
     """Raise OutputExistsError when `path` may not be written.
 
     A path that is there is only replaced with `force`, and only when it is an empty folder or one
-    that Evenfall wrote (it has a manifest.json).
+    that Evenfall wrote; never the working folder or one around it.
     """
+    place = path.resolve()
+    if place == Path.cwd() or place in Path.cwd().parents:
+        _refuse(path, "a folder in the working folder, or elsewhere; not the working folder itself")
+    around = next(folder for folder in place.parents if os.path.lexists(folder))
+    if not around.is_dir():
+        _refuse(path, f"a folder; {around.name} is a file")
+    if not os.access(around, os.W_OK):
+        _refuse(path, f"a place where you may write; {around.name or around} is not")
     if not os.path.lexists(path):
         return
-    ours = path.is_dir() and ((path / MANIFEST).is_file() or not any(path.iterdir()))
-    if not ours:
-        allowed = "a new folder; this one exists and was not written by Evenfall, so it is left be"
-    elif not force:
-        allowed = "a new folder, or --force to replace the one that is there"
-    else:
-        return
+    if not (path.is_dir() and (is_ours(path) or not any(path.iterdir()))):
+        _refuse(path, "a new folder; this one was not written by Evenfall, so it is left be")
+    if not force:
+        _refuse(path, "a new folder, or --force to replace the one that is there")
+
+
+def is_ours(folder: Path) -> bool:
+    """Whether a folder holds a manifest of ours."""
+    try:
+        found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(found, dict) and "evenfall" in (found.get("versions") or {})
+
+
+def _refuse(path: Path, allowed: str) -> NoReturn:
     raise OutputExistsError([Problem("--out", str(path), allowed)])
 
 

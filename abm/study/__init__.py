@@ -1,18 +1,22 @@
-"""Many models, one question: the paper's study, comparisons."""
+"""Many models, one question: the paper's study, comparisons, replications."""
 
 from abm.study.compare import check_strategies, compare, comparison_table
+from abm.study.ensemble import Ensemble, replication_seed, simulate_batch
 from abm.study.reproduce import Reproduction, findings, reproduce, table2, table3
 from abm.study.runs import Run, run_once
 
 __all__ = [
+    "Ensemble",
     "Reproduction",
     "Run",
     "check_strategies",
     "compare",
     "comparison_table",
     "findings",
+    "replication_seed",
     "reproduce",
     "run_once",
+    "simulate_batch",
     "table2",
     "table3",
 ]

@@ -63,29 +63,48 @@ class Span:
     def __len__(self) -> int:
         return self.last - self.first
 
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.first, self.last))
+
 
 Chunk = tuple[Span, ...]
+
+
+def spans_of(cases: Sequence[Case], replications: int) -> Iterator[Span]:
+    """What is simulated as one batch each, in the order in which it is begun.
+
+    Block by block of replications, case by case within a block; never dependent on the workers.
+    """
+    for start in range(0, replications, BLOCK):
+        stop = min(start + BLOCK, replications)
+        for case in range(len(cases)):
+            most = _most(cases[case].scenario)
+            for first in range(start, stop, most):
+                yield Span(case, first, min(first + most, stop))
 
 
 def chunks_of(
     cases: Sequence[Case], replications: int, done: frozenset[tuple[int, int]] = frozenset()
 ) -> Iterator[Chunk]:
-    """What is left to do, in the order in which it is begun; never dependent on the workers.
+    """The spans that are left, some put together where they are short; done: (case, replication).
 
-    Block by block of replications, case by case within a block; `done` are (case, replication).
+    What is left of a span that is there in part is run one by one, as its beginning was.
     """
-    for start in range(0, replications, BLOCK):
-        stop = min(start + BLOCK, replications)
-        spans: list[Span] = []
-        for case in range(len(cases)):
-            left = [k for k in range(start, stop) if (case, k) not in done]
-            for span in _cut(case, left, _most(cases[case].scenario)):
-                if spans and sum(map(len, spans)) + len(span) > BLOCK:
-                    yield tuple(spans)
-                    spans = []
-                spans.append(span)
-        if spans:
-            yield tuple(spans)
+    chunk: list[Span] = []
+    for whole in spans_of(cases, replications):
+        for span in _left(whole, done):
+            other_block = chunk and chunk[0].first // BLOCK != span.first // BLOCK
+            if chunk and (other_block or sum(map(len, chunk)) + len(span) > BLOCK):
+                yield tuple(chunk)
+                chunk = []
+            chunk.append(span)
+    if chunk:
+        yield tuple(chunk)
+
+
+def _left(span: Span, done: frozenset[tuple[int, int]]) -> list[Span]:
+    left = [k for k in span if (span.case, k) not in done]
+    return [span] if len(left) == len(span) else [Span(span.case, k, k + 1) for k in left]
 
 
 def _most(scenario: Scenario) -> int:
@@ -93,18 +112,6 @@ def _most(scenario: Scenario) -> int:
     zones = scenario.inputs.feeder.n_zones
     evs = zones * scenario.fleet.evs_per_zone if table is None else len(table)
     return max(1, min(BLOCK, BATCH_EVS // max(evs, 1)))
-
-
-def _cut(case: int, replications: Sequence[int], most: int) -> Iterator[Span]:
-    first = last = None
-    for k in replications:
-        if first is None or last != k or k - first >= most:
-            if first is not None and last is not None:
-                yield Span(case, first, last)
-            first = k
-        last = k + 1
-    if first is not None and last is not None:
-        yield Span(case, first, last)
 
 
 # --- in the worker -----------------------------------------------------------------------------
@@ -124,7 +131,7 @@ def jobs_of(chunk: Chunk, cases: Sequence[Case], seed: int) -> tuple[Job, ...]:
     """What to send to a worker for a chunk."""
     jobs = []
     for span in chunk:
-        numbers = tuple(range(span.first, span.last))
+        numbers = tuple(span)
         seeds = tuple(replication_seed(seed, k) for k in numbers)
         jobs.append(Job(span.case, cases[span.case].scenario, numbers, seeds))
     return tuple(jobs)

@@ -26,6 +26,7 @@ from abm.study.ensemble import (
     part_bytes,
     replication_seed,
     run_chunk,
+    spans_of,
 )
 from abm.study.executor import hand_out, open_backend
 from abm.study.parts import MemoryFolder
@@ -37,8 +38,11 @@ OnDone = Callable[[int], None]
 class Parts(Protocol):
     """Where finished chunks are kept: a StudyFolder or a MemoryFolder."""
 
-    def parts(self) -> Iterable[bytes]:
-        """The finished chunks."""
+    def parts(self) -> Iterable[tuple[str, bytes]]:
+        """Name and content of the finished chunks."""
+
+    def drop(self, names: Iterable[str]) -> None:
+        """Take parts away."""
 
     def begin(self) -> None:
         """Make ready for more; called once, when nothing stands in the way."""
@@ -113,17 +117,20 @@ def run_study(
         raise InputError([Problem("--replications", str(replications), "a whole number from 1")])
     parts = MemoryFolder() if parts is None else parts
     progress = _Progress(len(cases), replications, until)
-    for part in parts.parts():
+    kept, stale = _sorted_out(parts, cases, replications)
+    for part in kept.values():
         progress.note(part)
     lost: list[bytes] = []
     tell = on_done or (lambda _: None)
     tell(int(progress.done.sum()))
     if progress.stopped is not None or progress.done.all():
         parts.begin()
+        parts.drop(stale)
     else:
         chunks = list(chunks_of(cases, replications, progress.pairs()))
         with open_backend(workers, cluster) as backend:
             parts.begin()
+            parts.drop(stale)
             results = hand_out(
                 backend,
                 chunks,
@@ -134,6 +141,7 @@ def run_study(
                 for chunk, result, error in results:
                     if error is None:
                         part = result[0]
+                        kept[part_name(chunk)] = part
                         parts.add(part_name(chunk), part)
                     else:
                         # Not kept in the folder: `--resume` tries again.
@@ -146,7 +154,36 @@ def run_study(
             finally:
                 results.close()
     n = replications if progress.stopped is None else progress.stopped
-    return ensemble_of(cases, n, [*parts.parts(), *lost], progress.stopped, len(lost))
+    return ensemble_of(cases, n, [*kept.values(), *lost], progress.stopped, len(lost))
+
+
+def _sorted_out(
+    parts: Parts, cases: Sequence[Case], replications: int
+) -> tuple[dict[str, bytes], list[str]]:
+    """The parts that can be used, and the names of those that have to be run again.
+
+    When a study grows, its last block was cut short, and is run again whole: what is in a batch is
+    then the same as if the study had been as large from the beginning.
+    """
+    whole = {(span.case, k): span for span in spans_of(cases, replications) for k in span}
+    kept, stale = {}, []
+    for name, part in parts.parts():
+        rows = set(zip(*_columns(part, "case", "replication"), strict=True))
+        spans = {whole[row] for row in rows if row in whole}
+        complete = {(span.case, k) for span in spans for k in span} == rows
+        if complete:
+            kept[name] = part
+        else:
+            stale.append(name)
+    return kept, stale
+
+
+def _columns(part: bytes, *names: str) -> list[list[Any]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(pa.BufferReader(part), columns=list(names))
+    return [table[name].to_pylist() for name in names]
 
 
 def part_name(chunk: Chunk) -> str:
@@ -156,18 +193,14 @@ def part_name(chunk: Chunk) -> str:
 
 def split_chunk(chunk: Chunk) -> list[Chunk]:
     """Its replications one by one; none when it is a single one."""
-    single: list[Chunk] = [
-        (Span(span.case, k, k + 1),) for span in chunk for k in range(span.first, span.last)
-    ]
+    single: list[Chunk] = [(Span(span.case, k, k + 1),) for span in chunk for k in span]
     return single if len(single) > 1 else []
 
 
 def _given_up(chunk: Chunk, seed: int, error: BaseException) -> bytes:
     said = f"the worker died each time: {describe_error(error)}"
     rows = [
-        failed_row(span.case, k, replication_seed(seed, k), said)
-        for span in chunk
-        for k in range(span.first, span.last)
+        failed_row(span.case, k, replication_seed(seed, k), said) for span in chunk for k in span
     ]
     return part_bytes(rows)
 

@@ -15,7 +15,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +79,8 @@ class StudyFolder:
             return None
         return found if isinstance(found, dict) else None
 
-    def parts(self) -> Iterator[bytes]:
-        """The finished chunks; one that cannot be read is taken away and so run again."""
+    def parts(self) -> Iterator[tuple[str, bytes]]:
+        """Name and content of the finished chunks; one that cannot be read is left out."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -93,9 +93,13 @@ class StudyFolder:
             try:
                 pq.read_schema(pa.BufferReader(content))
             except pa.ArrowInvalid:
-                path.unlink()
                 continue
-            yield content
+            yield path.stem, content
+
+    def drop(self, names: Iterable[str]) -> None:
+        """Take parts away, so that they are run again."""
+        for name in names:
+            (self.path / PARTS / f"{name}.parquet").unlink(missing_ok=True)
 
     def add(self, name: str, content: bytes) -> None:
         """Keep a finished chunk."""
@@ -200,15 +204,20 @@ class MemoryFolder:
     """Parts that are kept in memory, for a study without a folder."""
 
     def __init__(self) -> None:
-        self._parts: list[bytes] = []
+        self._parts: dict[str, bytes] = {}
 
     def begin(self) -> None:
         """Nothing has to be made ready."""
 
-    def parts(self) -> Iterator[bytes]:
-        """The finished chunks."""
-        yield from self._parts
+    def parts(self) -> Iterator[tuple[str, bytes]]:
+        """Name and content of the finished chunks."""
+        yield from self._parts.items()
+
+    def drop(self, names: Iterable[str]) -> None:
+        """Take parts away."""
+        for name in names:
+            self._parts.pop(name, None)
 
     def add(self, name: str, content: bytes) -> None:
         """Keep a finished chunk."""
-        self._parts.append(content)
+        self._parts[name] = content

@@ -400,7 +400,6 @@ def test_what_cannot_be_made_is_refused_with_its_field(module, spec, field, said
     assert said in str(problem)
 
 
-@pytest.mark.xfail(strict=True, reason="grants of an admission are not cut to what an EV can do")
 def test_an_admission_cannot_charge_what_is_not_there(monkeypatch):
     class Everyone:
         def admit(self, fleet, request, broadcast, minute):

@@ -63,7 +63,7 @@ def test_bounds_of_the_soc_count_with_a_little_slack():
     ],
 )
 def test_truncated_normal_keeps_to_its_range_and_mean(low, high, mean, sd, expected):
-    draws = truncated_normal(stream(1, "arrival"), 200_000, low, high, mean, sd)
+    draws = truncated_normal(stream(1, "arrival").random(200_000), low, high, mean, sd)
     assert low <= draws.min() <= draws.max() <= high
     assert draws.mean() == pytest.approx(expected, abs=4 * sd / np.sqrt(len(draws)))
 

@@ -14,6 +14,7 @@ LAYERS = (
     "control",
     "clock",
     "results",
+    "kernel",
     "agents",
     "model",
     "study",

@@ -1,0 +1,188 @@
+"""Physics that holds for every strategy, both requirements, and odd sessions in odd steps."""
+
+import numpy as np
+import pytest
+from helpers import CONNECTED, KINDS, arrays, ev, run, same, scenario, small_paper, stepped, tight
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from abm import V2GModel
+
+KWH = 1e-6
+STEPS = (30, 60, 300)
+
+
+@st.composite
+def sessions(draw, most=8):
+    """EVs with whole and fractional times, short and long stays, tiny and large batteries."""
+    rows = []
+    for i in range(draw(st.integers(1, most))):
+        whole = draw(st.booleans())
+        arrival = draw(st.integers(300, 1000) if whole else st.floats(300, 1000))
+        stay = draw(
+            st.one_of(st.integers(1, 600), st.floats(0.01, 600), st.sampled_from([0.01, 0.5, 4.5]))
+        )
+        values = {
+            "zone": draw(st.sampled_from([1, 1, 2, 15])),
+            "capacity": draw(st.sampled_from([0.01, 1.0, 25.0, 45.0, 100.0])),
+            "soc": draw(st.sampled_from([0.0, 0.1, 0.2, 0.5, 0.95, 1.0]) | st.floats(0, 1)),
+            "target": draw(st.sampled_from([0.0, 0.5, 0.85, 1.0]) | st.floats(0, 1)),
+            "p_max_kw": draw(st.sampled_from([0.1, 3.7, 5.4, 22.0])),
+            "p_discharge_kw": draw(st.sampled_from([0.0, 3.7, 7.5, 50.0])),
+            "efficiency": draw(st.sampled_from([0.5, 0.9, 0.98, 1.0])),
+        }
+        rows.append(ev(f"ev{i}", arrival=arrival, departure=arrival + stay, **values))
+    return rows
+
+
+# The last is so close to the base demand of the night (2.2 MW) that a few EVs fill the room.
+limits = st.sampled_from([3.24, 3.5, 2.25])
+every_strategy = pytest.mark.parametrize("strategy", CONNECTED)
+both_kinds = pytest.mark.parametrize("kind", KINDS)
+
+
+def fields_of(strategy, kind, step_s=60, limit=3.24, **more):
+    return {
+        "strategy": strategy,
+        "requirement": {"kind": kind},
+        "clock": {"step_s": step_s},
+        **tight(limit),
+        **more,
+    }
+
+
+@every_strategy
+@both_kinds
+@given(rows=sessions(), step_s=st.sampled_from(STEPS), limit=limits)
+@settings(max_examples=12)
+def test_energy_bounds_and_ratings(strategy, kind, rows, step_s, limit):
+    model = V2GModel(scenario(*rows, **fields_of(strategy, kind, step_s, limit)))
+    fleet, hours = model.fleet, step_s / 3600
+    lowest = np.minimum(fleet.soc_arrival, fleet.soc_min)
+    begin, before, drawn = 0.0, fleet.soc_arrival.copy(), np.zeros(fleet.n)
+    for _ in stepped(model):
+        end = model.minute
+        soc = np.where(np.isnan(fleet.soc), before, fleet.soc)
+        assert ((soc >= 0) & (soc <= 1)).all()
+        # Below the threshold nobody gives; a charger carries its rating for the time plugged in.
+        assert (soc >= lowest).all()
+        gave = soc < before
+        assert (soc[gave] >= fleet.soc_min[gave]).all()
+        there = np.minimum(fleet.departure_min, end) - np.maximum(fleet.arrival_min, begin)
+        window_h = np.clip(there / 60, 0.0, hours)
+        if not model.clock.finished:
+            energy = fleet.charged_kwh - fleet.discharged_kwh - drawn
+            assert (energy <= fleet.p_max_kw * window_h + KWH).all()
+            assert (energy >= -fleet.p_discharge_kw * window_h - KWH).all()
+            assert fleet.p_kw[fleet.plugged] * hours == pytest.approx(
+                energy[fleet.plugged], abs=KWH
+            )
+            assert not fleet.p_kw[~fleet.plugged].any()
+        begin, before, drawn = end, soc, fleet.charged_kwh - fleet.discharged_kwh
+
+    stored = (model.results.soc_departure - fleet.soc_arrival) * fleet.capacity_kwh
+    eta = fleet.efficiency
+    assert stored == pytest.approx(fleet.charged_kwh * eta - fleet.discharged_kwh / eta, abs=KWH)
+    assert model.results.kpis["energy_balance_error_kwh"] <= KWH
+
+    # The tables hold the same energy, and none of it outside the stays.
+    power = model.results.zone_minute
+    for way in ("charge", "discharge"):
+        energy = power.groupby("zone")[f"{way}_kw"].sum() * hours
+        expected = model.results.zones[f"{way}d_kwh"].to_numpy()
+        assert energy.to_numpy() == pytest.approx(expected, abs=KWH)
+    used = power[(power["charge_kw"] != 0) | (power["discharge_kw"] != 0)]
+    for minute, zone in zip(used["minute"], used["zone"], strict=True):
+        mine = fleet.zone == zone - 1
+        overlap = (fleet.arrival_min < minute + step_s / 60) & (fleet.departure_min > minute)
+        assert (mine & overlap).any()
+
+
+@every_strategy
+@both_kinds
+@given(rows=sessions(), order=st.randoms(use_true_random=False))
+@settings(max_examples=6)
+def test_the_order_of_the_file_changes_nothing_but_the_order(strategy, kind, rows, order):
+    # Exact twins are told apart by nothing but their names, so who is served first is chance.
+    assume(len({tuple(row.values())[1:] for row in rows}) == len(rows))
+    shuffled = list(rows)
+    order.shuffle(shuffled)
+    fields = fields_of(strategy, kind, limit=2.25)
+    first, second = (run(scenario(*r, **fields)).results for r in (rows, shuffled))
+    a, b = first.ev, second.ev.set_index("ev_id").loc[first.ev["ev_id"]].reset_index()
+    assert second.ev["ev_id"].tolist() == [row["ev_id"] for row in shuffled]
+    assert [name for name in a.columns[1:] if not same(a[name], b[name])] == []
+    for name in ("hourly", "zone_minute", "zones", "bus_hour"):
+        assert getattr(first, name).equals(getattr(second, name)), name
+    assert first.kpis == second.kpis
+
+
+@both_kinds
+@given(rows=sessions(most=12), step_s=st.sampled_from(STEPS), limit=limits)
+@settings(max_examples=40)
+def test_the_guarantee_leaves_nobody_short_who_can_be_helped(kind, rows, step_s, limit):
+    """Full is what charging all the time would reach from the step that ended the discharge."""
+    model = V2GModel(scenario(*rows, **fields_of("evms_guaranteed", kind, step_s, limit)))
+    fleet = model.fleet
+    since, from_soc = fleet.arrival_min.copy(), fleet.soc_arrival.copy()
+    for _ in stepped(model):
+        gave = fleet.plugged & (fleet.p_kw < 0)
+        since[gave], from_soc[gave] = model.minute, fleet.soc[gave]
+    hours = np.maximum(fleet.departure_min - since, 0.0) / 60
+    reach = from_soc + fleet.p_max_kw * hours * fleet.efficiency / fleet.capacity_kwh
+    goal = fleet.soc_target
+    if kind == "as_printed":
+        goal = from_soc + 0.85 * np.maximum(fleet.soc_target - fleet.soc_arrival, 0.0)
+    missing = (np.minimum(reach, goal) - model.results.soc_departure) * fleet.capacity_kwh
+    # Who leaves after the end of the horizon still has time.
+    assert (missing[fleet.departure_min <= 1440] <= KWH).all()
+
+
+@both_kinds
+@given(rows=sessions(), step_s=st.sampled_from(STEPS))
+@settings(max_examples=20)
+def test_uncoordinated_charges_the_requirement_or_what_time_allows(kind, rows, step_s):
+    fleet = (model := run(scenario(*rows, **fields_of("uncoordinated", kind, step_s)))).fleet
+    factor = 0.85 if kind == "as_printed" else 1.0
+    wanted = factor * np.maximum(fleet.soc_target - fleet.soc_arrival, 0) * fleet.capacity_kwh
+    hours = (np.minimum(fleet.departure_min, 1440) - fleet.arrival_min) / 60
+    expected = np.minimum(wanted / fleet.efficiency, fleet.p_max_kw * hours)
+    # Times within a millionth of a step's edge count as on it.
+    assert fleet.charged_kwh == pytest.approx(expected, abs=KWH + 22 / 3600 * step_s * 1e-6)
+    assert not fleet.discharged_kwh.any()
+    left = model.results.soc_departure
+    assert (left <= np.maximum(fleet.soc_target, fleet.soc_arrival)).all()
+
+
+@every_strategy
+@given(rows=sessions())
+@settings(max_examples=10)
+def test_balanced_charging_never_passes_the_target(strategy, rows):
+    model = V2GModel(scenario(*rows, **fields_of(strategy, "energy_balanced", limit=3.5)))
+    most = np.maximum(model.fleet.soc_target, model.fleet.soc_arrival)
+    for _ in stepped(model):
+        assert not (model.fleet.soc > most).any()
+
+
+@every_strategy
+def test_a_copy_does_not_see_its_neighbours(strategy):
+    studied = small_paper(strategy=strategy, record={"zone_minute": True})
+    batch = run(studied, seed=[1, 2, 3])
+    for k, seed in enumerate((1, 2, 3)):
+        one, alone = batch.results_of(k), run(studied, seed=seed).results
+        assert one.kpis == alone.kpis
+        for name in ("hourly", "zone_minute", "ev", "bus_hour", "line_hour", "zones"):
+            assert getattr(one, name).equals(getattr(alone, name)), name
+
+
+@given(rows=sessions(), strategy=st.sampled_from(CONNECTED), kind=st.sampled_from(KINDS))
+@settings(max_examples=12)
+def test_copies_of_the_same_sessions_are_the_same(rows, strategy, kind):
+    record = {"record": {"zone_minute": True}}
+    studied = scenario(*rows, **fields_of(strategy, kind, limit=2.25, **record))
+    batch, alone = run(studied, seed=[4, 9]), run(studied)
+    found = arrays(alone)
+    for name in ("soc", "charged_kwh", "discharged_kwh", "purchase_usd"):
+        assert same(getattr(batch.fleet, name), np.tile(found[name], 2)), name
+    assert same(batch.recorder.charge_kw, np.tile(found["charge"], 2))
+    assert batch.results_of(0).kpis == batch.results_of(1).kpis == alone.results.kpis

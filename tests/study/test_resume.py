@@ -1,0 +1,123 @@
+"""Studies that were interrupted, go on, grow, or are refused."""
+
+import shutil
+import time
+
+import pytest
+from study_helpers import call, files, same_files, start
+
+
+def parts(folder):
+    return sorted(path.name for path in (folder / "parts").glob("[!.]*.parquet"))
+
+
+def test_killed_parent_loses_only_what_was_in_flight(study, alone, tmp_path):
+    out = tmp_path / "study"
+    process = start(*study, "--workers", 2, "--out", out, cwd=tmp_path)
+    try:
+        while not parts(out) and process.poll() is None:
+            time.sleep(0.005)
+    finally:
+        process.kill()
+        _, err = process.communicate()
+    kept = parts(out)
+    assert kept, err
+    before = {name: (out / "parts" / name).stat().st_mtime_ns for name in kept}
+    if len(kept) == len(parts(alone)):
+        pytest.skip("it was finished before it could be killed")
+    assert not (out / "manifest.json").exists()
+    said = call(*study, "--out", out, "--workers", 1, code=2)
+    assert "--resume" in said.err
+    assert "--force" in said.err
+    call(*study, "--out", out, "--workers", 1, "--resume")
+    same_files(out, alone)
+    for name, written in before.items():
+        assert (out / "parts" / name).stat().st_mtime_ns == written
+
+
+@pytest.mark.parametrize("left", [0, 1, 4])
+def test_resume_from_any_state_gives_the_same_bytes(study, alone, tmp_path, left):
+    """As if killed with so many parts there, one of them half written, and some tables too."""
+    out = tmp_path / "study"
+    shutil.copytree(alone, out)
+    for name in ("manifest.json", "bands.parquet"):
+        (out / name).unlink()
+    for name in parts(out)[left:]:
+        (out / "parts" / name).unlink()
+    (out / "parts" / ".4242.tmp.0000000-000000.parquet").write_bytes(b"PAR1 half")
+    (out / "parts" / "9999999-000000.parquet").write_bytes(b"not ours")
+    call(*study, "--out", out, "--workers", 1, "--resume")
+    same_files(out, alone)
+    assert parts(out) == parts(alone)
+
+
+def test_resume_of_a_finished_study_does_nothing(study, alone):
+    before = {path: path.stat().st_mtime_ns for path in alone.rglob("*")}
+    said = call(*study, "--out", alone, "--resume")
+    assert "nothing to do" in said.err
+    assert before == {path: path.stat().st_mtime_ns for path in alone.rglob("*")}
+
+
+def test_resume_without_a_folder_begins(study, alone, tmp_path):
+    call(*study, "--out", tmp_path / "study", "--workers", 1, "--resume")
+    same_files(tmp_path / "study", alone)
+
+
+def test_study_grows(study, alone, tmp_path):
+    out = tmp_path / "study"
+    first = [*study[:-1], 30]
+    call(*first, "--out", out, "--workers", 1)
+    call(*study, "--out", out, "--workers", 1, "--resume")
+    same_files(out, alone)
+
+
+def test_another_study_is_refused_by_name(study, alone):
+    before = files(alone)
+    changed = [*study, "--set", "ev.efficiency=0.9", "--seed", 7]
+    changed[changed.index("uncoordinated,evms")] = "evms"
+    changed[changed.index("--replications") + 1] = 50
+    said = call(*changed, "--out", alone, "--resume", code=2)
+    lines = [line.split(" = ")[0].split()[-1] for line in said.err.splitlines()[1:]]
+    assert lines == ["seed", "ev.efficiency", "strategies", "replications"]
+    assert "0.98" in said.err
+    assert files(alone) == before
+
+
+def test_changed_input_file_is_refused(tmp_path, small_tariff):
+    argv = ("montecarlo", small_tariff, "--replications", 2, "--workers", 1)
+    out = tmp_path / "study"
+    call(*argv, "--out", out)
+    prices = tmp_path / "prices.csv"
+    prices.write_text(prices.read_text().replace("0.1", "0.2"))
+    said = call(*argv, "--out", out, "--resume", code=2)
+    assert "tariff.prices: the file has changed" in said.err
+
+
+@pytest.fixture
+def small_tariff(tmp_path):
+    rows = "".join(f"{hour},0.1\n" for hour in range(24))
+    (tmp_path / "prices.csv").write_text("hour,price\n" + rows)
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "extends: paper\ntariff: {prices: prices.csv}\n"
+        "fleet: {evs_per_zone: 1}\nclock: {step_s: 900}\n"
+    )
+    return path
+
+
+def test_folder_that_is_there(study, alone, tmp_path):
+    said = call(*study, "--out", alone, code=2)
+    assert "--force" in said.err
+    (tmp_path / "file").touch()
+    assert "not written by Evenfall" in call(*study, "--out", tmp_path, "--force", code=2).err
+    assert "either" in call(*study, "--out", alone, "--force", "--resume", code=2).err
+
+
+def test_force_replaces_what_was_interrupted(study, alone, tmp_path):
+    out = tmp_path / "study"
+    shutil.copytree(alone, out)
+    (out / "manifest.json").unlink()
+    (out / "old").touch()
+    call(*study[:-1], 3, "--out", out, "--workers", 1, "--force")
+    assert not (out / "old").exists()
+    assert len(parts(out)) == 1

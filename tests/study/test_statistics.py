@@ -1,0 +1,115 @@
+"""Means, intervals and when to stop, against distributions that are known."""
+
+import numpy as np
+import pytest
+from helpers import small_paper
+from scipy import stats
+
+from abm.errors import InputError
+from abm.study.ensemble import simulate_batch
+from abm.study.statistics import (
+    MEASURES,
+    Until,
+    describe,
+    excludes_zero,
+    parse_until,
+    prediction_half_width,
+    running_half_width,
+)
+
+
+def binomial_range(n, p):
+    """What n trials with probability p give in all but one of 10,000 cases."""
+    return stats.binom.ppf([5e-5, 1 - 5e-5], n, p)
+
+
+@pytest.mark.parametrize("n", [3, 10, 50])
+def test_interval_covers_the_mean_as_often_as_it_says(n):
+    experiments = 4000
+    draws = np.random.default_rng(n).normal(5.24, 0.05, (experiments, n))
+    found = describe(draws)
+    covered = int(((found["ci95_low"] <= 5.24) & (found["ci95_high"] >= 5.24)).sum())
+    low, high = binomial_range(experiments, 0.95)
+    assert low <= covered <= high
+
+
+@pytest.mark.parametrize("n", [3, 25])
+def test_prediction_interval_holds_the_next_run_as_often_as_it_says(n):
+    experiments = 4000
+    draws = np.random.default_rng(n).normal(1405.0, 24.0, (experiments, n + 1))
+    found = describe(draws[:, :n])
+    half = prediction_half_width(found["sd"], found["n"])
+    inside = int((np.abs(draws[:, n] - found["mean"]) <= half).sum())
+    low, high = binomial_range(experiments, 0.95)
+    assert low <= inside <= high
+
+
+def test_interval_that_excludes_zero_is_as_rare_as_it_says():
+    experiments = 4000
+    found = describe(np.random.default_rng(3).normal(0.0, 1.0, (experiments, 12)))
+    false = int(excludes_zero(found["ci95_low"], found["ci95_high"]).sum())
+    low, high = binomial_range(experiments, 0.05)
+    assert low <= false <= high
+
+
+def test_against_scipy():
+    values = np.random.default_rng(1).gamma(2.0, 3.0, 37)
+    found = {name: column[0] for name, column in describe(values[None, :]).items()}
+    interval = stats.t.interval(0.95, 36, values.mean(), stats.sem(values))
+    assert found["n"] == 37
+    assert found["sd"] == pytest.approx(values.std(ddof=1), rel=1e-14)
+    assert (found["ci95_low"], found["ci95_high"]) == pytest.approx(interval, rel=1e-12)
+    assert found["q05"] == pytest.approx(np.quantile(values, 0.05), rel=1e-14)
+
+
+def test_missing_values_are_left_out_and_counted():
+    rows = np.array([[1.0, np.nan, 3.0], [np.nan] * 3, [2.0, np.nan, np.nan], [1.0, 2.0, 6.0]])
+    found = describe(rows)
+    assert found["n"].tolist() == [2, 0, 1, 3]
+    assert found["mean"][[0, 2, 3]].tolist() == [2.0, 2.0, 3.0]
+    assert np.isnan(found["mean"][1])
+    assert np.isnan(found["sd"][[1, 2]]).all()
+    assert np.isnan(found["ci95_low"][[1, 2]]).all()
+
+
+def test_what_never_changes_has_no_spread():
+    found = describe(np.full((1, 7), 0.1))
+    assert (found["mean"][0], found["sd"][0], found["ci95_high"][0]) == (0.1, 0.0, 0.1)
+
+
+def test_running_interval_is_that_of_the_first_values():
+    values = np.random.default_rng(2).normal(3.0, 0.1, 40)
+    values[5] = np.nan
+    half, mean = running_half_width(values)
+    for n in (2, 6, 7, 40):
+        found = describe(values[None, :n])
+        assert half[n - 1] == pytest.approx((found["ci95_high"] - found["ci95_low"])[0] / 2)
+        assert mean[n - 1] == pytest.approx(found["mean"][0])
+
+
+def test_every_kpi_with_a_mean_is_known():
+    (kpis,) = simulate_batch(small_paper(clock={"step_s": 900}), [1]).kpis
+    identifiers = ("_hour", "_bus", "_line")
+    numbers = [
+        name
+        for name, value in kpis.items()
+        if isinstance(value, (int, float)) and not name.endswith(identifiers)
+    ]
+    assert sorted(numbers) == sorted(MEASURES)
+
+
+def test_until():
+    assert parse_until("peak:0.5%") == Until("system_peak_mw", 0.005)
+    assert parse_until("evs_short: 2 %") == Until("evs_short", 0.02)
+    until = Until("system_peak_mw", 0.01)
+    close, wide = np.array([5.0, 5.01, 5.02, 5.0]), np.array([5.0, 5.5, 4.5, 5.0])
+    assert until.reached(np.array([close, close]))
+    assert not until.reached(np.array([close, wide]))
+    assert not until.reached(np.array([close, np.full(4, np.nan)]))
+    assert not until.reached(close[None, :1])
+
+
+@pytest.mark.parametrize("text", ["peak", "peak:0.5", "peak:0%", "peak:100%", "peek:1%", ":1%", ""])
+def test_until_that_cannot_be_meant(text):
+    with pytest.raises(InputError, match="--until"):
+        parse_until(text)
