@@ -16,8 +16,31 @@ ComplexArray = NDArray[np.complex128]
 
 def node_currents(v: ComplexArray, y_bus: Any) -> ComplexArray:
     """Currents Y v that the nodes feed into the network, p.u. v [B, N], y_bus [M, N] -> [B, M]."""
-    currents: ComplexArray = (y_bus @ v.T).T
-    return currents
+    return np.ascontiguousarray((y_bus @ v.T).T)
+
+
+def times_conjugate(a: ComplexArray, b: ComplexArray) -> ComplexArray:
+    """A x conj(b), element by element, in real arithmetic.
+
+    numpy's own product of complex numbers may fuse a multiplication and an addition or not,
+    depending on how many there are, and a row must not depend on the batch that it is in.
+    """
+    out = np.empty(np.broadcast_shapes(a.shape, b.shape), dtype=np.complex128)
+    out.real = a.real * b.real + a.imag * b.imag
+    out.imag = a.imag * b.real - a.real * b.imag
+    return out
+
+
+def scaled(v: ComplexArray, factor: float) -> ComplexArray:
+    """V x a real factor (see `times_conjugate`)."""
+    out = np.empty_like(v)
+    out.real, out.imag = v.real * factor, v.imag * factor
+    return out
+
+
+def magnitude(v: ComplexArray) -> FloatArray:
+    """|v|, the same for an element whatever stands beside it (see `times_conjugate`)."""
+    return np.hypot(v.real, v.imag)
 
 
 def injected_power(v: ComplexArray, y_bus: Any, base_mva: float) -> ComplexArray:
@@ -26,14 +49,14 @@ def injected_power(v: ComplexArray, y_bus: Any, base_mva: float) -> ComplexArray
     S_i = V_i conj(sum_j Y_ij V_j), whose real part is eq. (10) and whose imaginary part is
     eq. (11). v [B, N] p.u., y_bus sparse or dense [N, N] p.u. -> [B, N], P + jQ.
     """
-    return v * node_currents(v, y_bus).conj() * base_mva
+    return scaled(times_conjugate(v, node_currents(v, y_bus)), base_mva)
 
 
 def largest_residual(
     injected: ComplexArray, s_load: ComplexArray, slack: int | NDArray[np.int64]
 ) -> FloatArray:
     """Largest |S_spec - S_calc| over the nodes that are not slack, MVA. [B, N] twice -> [B]."""
-    residual: FloatArray = np.abs(injected + s_load)
+    residual = magnitude(injected + s_load)
     residual[:, slack] = 0.0
     largest: FloatArray = residual.max(axis=1)
     return largest

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from abm.grid.equations import ComplexArray, FloatArray, largest_residual, node_currents
+from abm.grid.equations import (
+    ComplexArray,
+    FloatArray,
+    largest_residual,
+    magnitude,
+    node_currents,
+    scaled,
+    times_conjugate,
+)
 from abm.grid.network import MAX_ITERATIONS, Network
 from abm.grid.solve import (
     MISMATCH_LIMIT_MVA,
@@ -122,7 +130,8 @@ class PowerGridModelSolver:
         vm_pu[~solved], va_rad[~solved] = np.nan, 0.0
         low, high = VM_PLAUSIBLE_PU
         solved &= (vm_pu.min(axis=1) > low) & (vm_pu.max(axis=1) < high)
-        v: ComplexArray = vm_pu * np.exp(1j * va_rad)
+        v = np.empty(vm_pu.shape, dtype=np.complex128)
+        v.real, v.imag = vm_pu * np.cos(va_rad), vm_pu * np.sin(va_rad)
         v[~solved] = _NO_VALUE
         return v, solved
 
@@ -140,7 +149,7 @@ class PowerGridModelSolver:
         slack = network.slack_nodes
         s_node = network.per_node(s_load) if not self._node_is_bus else s_load
         currents = node_currents(v, self._y_all)
-        injected = v * currents[:, :n].conj() * base
+        injected = scaled(times_conjugate(v, currents[:, :n]), base)
         mismatch = largest_residual(injected, s_node, slack)
         good = solved & (mismatch <= MISMATCH_LIMIT_MVA)
         if not good.all():
@@ -152,10 +161,12 @@ class PowerGridModelSolver:
 
         flow.converged[rows] = good
         flow.mismatch_mva[rows] = mismatch
-        np.abs(v_bus, out=flow.vm_pu[rows])
+        flow.vm_pu[rows] = magnitude(v_bus)
         flow.va_rad[rows] = np.angle(v_bus)
-        np.maximum(np.abs(i_from) * self._from_a, np.abs(i_to) * self._to_a, out=flow.i_a[rows])
-        lost = v[:, self._from_node] * i_from.conj() + v[:, self._to_node] * i_to.conj()
+        flow.i_a[rows] = np.maximum(magnitude(i_from) * self._from_a, magnitude(i_to) * self._to_a)
+        lost = times_conjugate(v[:, self._from_node], i_from) + times_conjugate(
+            v[:, self._to_node], i_to
+        )
         np.multiply(lost.real, base, out=flow.line_loss_mw[rows])
         flow.slack_p_mw[rows] = supplied.real
         flow.slack_q_mvar[rows] = supplied.imag

@@ -47,7 +47,7 @@ def _demand(results: Results) -> dict[str, NDArray[Any]]:
         "system_peak_mw": total.max(axis=0),
         "system_peak_hour": record.clock_hours[total.argmax(axis=0)],
         "plugged_peak_mw": np.where(plugged.any(axis=0), when_plugged, np.nan),
-        "feeder_energy_mwh": total.sum(axis=0),
+        "feeder_energy_mwh": _sum_over_hours(total),
         "base_energy_mwh": np.full(record.n_feeders, record.base_mw.sum()),
         "ev_peak_mw": ev.max(axis=0),
         "ev_peak_hour": record.clock_hours[ev.argmax(axis=0)],
@@ -84,7 +84,7 @@ def _load_flow(results: Results) -> dict[str, NDArray[Any]]:
         "max_loss_mw": loss.max(axis=0),
         "max_loss_hour": _where(solved, hours[loss_hour]),
         # The energy of a day with an unknown hour is unknown, not smaller.
-        "loss_energy_mwh": flows.loss_mw.sum(axis=0),
+        "loss_energy_mwh": _sum_over_hours(flows.loss_mw),
         "min_vm_pu": lowest.min(axis=0),
         "min_vm_bus": _where(solved, record.feeder.bus_index[vm_bus] + 1),
         "min_vm_hour": _where(solved, hours[vm_hour]),
@@ -155,6 +155,11 @@ def _constraints(results: Results) -> dict[str, NDArray[Any]]:
         "max_line_loading_hour": _where(found, hours[at // max(n_lines, 1)]),
         "max_mismatch_mva": mismatch.max(axis=0),
     }
+
+
+def _sum_over_hours(values: FloatArray) -> FloatArray:
+    """(H, K) -> (K,), each feeder added up in the same order however many there are."""
+    return np.asarray(np.ascontiguousarray(values.T).sum(axis=1))
 
 
 def _unknown(n: int) -> FloatArray:

@@ -168,22 +168,25 @@ def _sorted_out(
     whole = {(span.case, k): span for span in spans_of(cases, replications) for k in span}
     kept, stale = {}, []
     for name, part in parts.parts():
-        rows = set(zip(*_columns(part, "case", "replication"), strict=True))
+        rows = _rows_of(part)
         spans = {whole[row] for row in rows if row in whole}
-        complete = {(span.case, k) for span in spans for k in span} == rows
-        if complete:
+        if rows and rows == {(span.case, k) for span in spans for k in span}:
             kept[name] = part
         else:
             stale.append(name)
     return kept, stale
 
 
-def _columns(part: bytes, *names: str) -> list[list[Any]]:
+def _rows_of(part: bytes) -> set[tuple[int, int]]:
+    """(case, replication) of each row; none when it is no part of ours or cannot be read."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = pq.read_table(pa.BufferReader(part), columns=list(names))
-    return [table[name].to_pylist() for name in names]
+    try:
+        table: Any = pq.read_table(pa.BufferReader(part), columns=["case", "replication"])
+    except (ValueError, OSError):
+        return set()
+    return set(zip(table["case"].to_pylist(), table["replication"].to_pylist(), strict=True))
 
 
 def part_name(chunk: Chunk) -> str:
