@@ -62,6 +62,9 @@ def load_file(reference: str, settings: Sequence[str] = ()) -> Scenario:
     """A scenario from a file or a name."""
     from abm.scenario import Scenario
 
+    beside = str(Path(reference).resolve().parent)
+    if Path(reference).is_file() and beside not in sys.path:
+        sys.path.append(beside)  # where a rule named module:Class may lie, too
     return Scenario.load(reference, settings=settings)
 
 
