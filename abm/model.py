@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import mesa
 import numpy as np
 import simpy
 
-from abm.agents import EV, GridAgent, HomeEnergyManager, OnDemand, ResidentialParkingZone
+from abm.agents import EV, EvClass, GridAgent, HomeEnergyManager, ResidentialParkingZone, Roster
 from abm.clock import Clock, Phase
 from abm.control import make_admission, make_rule, resolve_strategy
-from abm.errors import InputError, Problem
 from abm.fleet import Exchange, Fleet, ModeArray, build_stays, feeder_seeds, no_stays
 from abm.fleet.stays import IntArray
 from abm.grid import build_feeder, make_solver
@@ -30,10 +29,6 @@ from abm.signals import Broadcast
 
 # EV-steps from which loading the compiled engine pays: some twenty days of the paper's fleet.
 WORTH_COMPILING = 20_000_000
-# Above this, EV objects are only made one by one, as model.evs[i].
-MOST_AGENTS = 100_000
-
-EvClass = type[EV] | Mapping[int | str, type[EV]]
 
 
 class V2GModel(mesa.Model):
@@ -96,10 +91,9 @@ class V2GModel(mesa.Model):
 
         self.grid = GridAgent(self, feeder, make_solver(scenario.grid.solver, feeder))
         self.home = HomeEnergyManager(self, make_rule(scenario))
-        self.zones = OnDemand(len(self.seeds) * n_zones, self._make_zone)
-        self._ev_class = self._check_ev_class(ev_class)
-        self.evs = OnDemand(self.fleet.n, self._make_ev)
-        self.home.own_minds = self._own_minds()
+        self._roster = Roster(self, n_zones, ev_class)
+        self.zones, self.evs = self._roster.zones, self._roster.evs
+        self.home.own_minds = self._roster.own_minds()
         self.broadcast = self.grid.compose(0)
         self.compiled = (
             CompiledHour.of(self.fleet, self.recorder, self.home.rule, self.admission)
@@ -261,6 +255,10 @@ class V2GModel(mesa.Model):
         """Tables and KPIs of one copy of the feeder, counted from 0."""
         return self.results.of(feeder)
 
+    def close(self) -> None:
+        """Let go of what Mesa keeps of a model as long as the process lives (3.3 does)."""
+        getattr(mesa.Agent, "_ids", {}).pop(self, None)
+
     # --- people at a prompt --------------------------------------------------------------------
 
     def clock_time(self, minute: float) -> str:
@@ -281,67 +279,19 @@ class V2GModel(mesa.Model):
         clock.once(Phase.ARRIVE, leaves - 1, lambda: self._fit_window(rows))
         clock.once(Phase.DEPART, leaves, lambda: self._depart(rows))
 
-    def _make_zone(self, cell: int) -> ResidentialParkingZone:
-        feeder, zone = divmod(cell, self.fleet.n_zones)
-        bus = self.grid.feeder.bus_index[self.grid.feeder.zone_bus[zone]]
-        return ResidentialParkingZone(self, zone + 1, feeder, int(bus) + 1)
-
-    def _make_ev(self, index: int) -> EV:
-        every = self._ev_class
-        cls = every.get(index, EV) if isinstance(every, Mapping) else every
-        return cls(self, int(self.fleet.row_of[index]))
-
-    def _check_ev_class(self, ev_class: EvClass) -> type[EV] | Mapping[int, type[EV]]:
-        """The classes by index in `evs`. Raises InputError for EVs that are not there."""
-        if not isinstance(ev_class, Mapping):
-            return ev_class
-        named = any(isinstance(key, str) for key in ev_class)
-        rows = enumerate(self.fleet.row_of) if named else ()
-        index_of: dict[str, list[int]] = {}
-        for i, row in rows:
-            index_of.setdefault(self.fleet.ev_id(int(row)), []).append(i)
-        classes: dict[int, type[EV]] = {}
-        problems = []
-        for key, cls in ev_class.items():
-            # A name stands on every copy of the feeder.
-            indices = index_of.get(key, [-1]) if isinstance(key, str) else [key]
-            if all(0 <= index < self.fleet.n for index in indices):
-                classes |= dict.fromkeys(indices, cls)
-            else:
-                allowed = f"an index below {self.fleet.n} or an ev_id of the fleet"
-                problems.append(Problem("ev_class", repr(key), allowed))
-        if problems:
-            raise InputError(problems)
-        return classes
-
-    def _own_minds(self) -> list[EV]:
-        """The EVs whose class overrides `decide`: they are asked every step."""
-        every = self._ev_class
-        if isinstance(every, Mapping):
-            with_mind = [i for i, cls in every.items() if cls.decide is not EV.decide]
-        else:
-            with_mind = list(range(self.fleet.n)) if every.decide is not EV.decide else []
-        return [self.evs[i] for i in sorted(with_mind)]
-
-    def _make_agents(self) -> None:
-        if self.fleet.n <= MOST_AGENTS:
-            for agents in (self.zones, self.evs):
-                if not agents.complete:
-                    list(agents)
-
     @property
     def agents(self) -> Any:
         """All Mesa agents; EVs and RPZs that nobody has asked for yet are made now.
 
         In a model of more than `MOST_AGENTS` EVs only those that were asked for are there.
         """
-        self._make_agents()
+        self._roster.make_all()
         return super().agents
 
     @property
     def agents_by_type(self) -> Any:
         """Mesa agents by class, as `agents`."""
-        self._make_agents()
+        self._roster.make_all()
         return super().agents_by_type
 
     def __str__(self) -> str:

@@ -3,7 +3,16 @@
 from abm.agents.ev import EV
 from abm.agents.grid import GridAgent
 from abm.agents.home import HomeEnergyManager
+from abm.agents.roster import EvClass, Roster
 from abm.agents.rpz import ResidentialParkingZone
 from abm.agents.views import OnDemand
 
-__all__ = ["EV", "GridAgent", "HomeEnergyManager", "OnDemand", "ResidentialParkingZone"]
+__all__ = [
+    "EV",
+    "EvClass",
+    "GridAgent",
+    "HomeEnergyManager",
+    "OnDemand",
+    "ResidentialParkingZone",
+    "Roster",
+]

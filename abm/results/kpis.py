@@ -14,6 +14,8 @@ from abm.results.recorder import FloatArray, IntArray
 if TYPE_CHECKING:
     from abm.results.results import Results
 
+NIGHT_H = 18
+
 
 def kpi_columns(results: Results) -> dict[str, NDArray[Any]]:
     """Every indicator as one array over the feeders, (K,); NaN or None where it is undefined."""
@@ -61,12 +63,16 @@ def hours_after_evening_peak(base_mw: FloatArray, limit_mw: float) -> IntArray:
     """Hours in which demand pushed out of the evening peak can come back.
 
     The evening peak is the run of hours with base demand at or above the limit around the highest
-    base demand (that hour alone when it stays below); all later hours of the horizon follow it.
+    base demand (that hour alone when it stays below, or when the run never ends). What follows
+    within `NIGHT_H` of the highest base demand is the night and morning after it; the next evening
+    is none of it.
     """
-    hour = int(np.argmax(base_mw)) + 1
-    while hour < len(base_mw) and base_mw[hour] >= limit_mw:
+    highest = int(np.argmax(base_mw))
+    end = min(len(base_mw), highest + 1 + NIGHT_H)
+    hour = highest + 1
+    while hour < end and base_mw[hour] >= limit_mw:
         hour += 1
-    return np.arange(hour, len(base_mw))
+    return np.arange(hour if hour < end else highest + 1, end)
 
 
 def _load_flow(results: Results) -> dict[str, NDArray[Any]]:

@@ -15,7 +15,7 @@ from abm.model import V2GModel
 from abm.results import Record, Results, join_records
 from abm.scenario import Scenario
 from abm.study.executor import hand_out, open_backend
-from abm.study.runs import Run
+from abm.study.runs import Run, results_of
 
 Shard = tuple[int, int]
 
@@ -32,7 +32,7 @@ def run_shard(scenario: Scenario, shard: Shard) -> Record:
     seeds = feeder_seeds(scenario.seed, scenario.feeder.copies)[shard[0] : shard[1]]
     minutes = bool(scenario.record.zone_minute)
     one = scenario.override({"feeder.copies": 1, "record.zone_minute": minutes})
-    return V2GModel(one, seed=seeds).run().record
+    return results_of(V2GModel(one, seed=seeds)).record
 
 
 def run_city(

@@ -17,6 +17,7 @@ import numpy as np
 
 from abm.errors import InputError
 from abm.scenario import Scenario
+from abm.study.runs import results_of
 from abm.study.statistics import MEASURES, FloatArray
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ def simulate_batch(scenario: Scenario, seeds: Sequence[int]) -> BatchResult:
     from abm.model import V2GModel
     from abm.results.kpis import kpi_dict
 
-    results = V2GModel(scenario, seed=list(seeds)).run().results
+    results = results_of(V2GModel(scenario, seed=list(seeds)))
     record, columns = results.record, results.kpi_columns
     arrays = {
         "ev_mw": record.ev_mw.T,

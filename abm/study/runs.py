@@ -22,5 +22,13 @@ class Run:
 def run_once(scenario: Scenario, on_hour: Callable[[], None] | None = None) -> Run:
     """Make the model of a scenario and run it; on_hour is called after every hour."""
     began = time.perf_counter()
-    results = V2GModel(scenario).run(on_hour).results
+    results = results_of(V2GModel(scenario), on_hour)
     return Run(results, time.perf_counter() - began)
+
+
+def results_of(model: V2GModel, on_hour: Callable[[], None] | None = None) -> Results:
+    """Run a model to the end, keep its results, and let go of it."""
+    try:
+        return model.run(on_hour).results
+    finally:
+        model.close()

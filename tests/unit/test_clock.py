@@ -1,5 +1,7 @@
 """The order of things within a step, and how steps make up a run."""
 
+import gc
+import weakref
 from itertools import permutations
 
 import numpy as np
@@ -164,3 +166,13 @@ def test_halving_the_step_changes_next_to_nothing(strategy):
         "sale_usd", "net_cost_usd", "rebound_ratio",
     ):  # fmt: skip
         assert half[name] == pytest.approx(minute[name], rel=5e-3, abs=1e-12), name
+
+
+def test_a_model_that_was_closed_is_let_go():
+    model = run(small_paper())
+    results, gone = model.results, weakref.ref(model)
+    model.close()
+    del model
+    gc.collect()
+    assert gone() is None
+    assert results.kpis["evs"] == 30

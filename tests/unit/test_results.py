@@ -131,6 +131,8 @@ def test_money_is_energy_times_the_price_of_its_hour(results):
         ([1, 2, 5, 2, 4, 1], [3, 4, 5]),
         ([1, 2, 2.5, 1], [3]),  # never above: the highest hour alone
         ([1, 2, 5], []),
+        ([1, 4, 5, 4, 3], [3, 4]),  # a run that never ends
+        ([1, 5, *[2] * 16, 6e-1, 4, 1], [*range(2, 20)]),  # the next evening is another one
     ],
 )
 def test_what_counts_as_after_the_evening_peak(base, after):
