@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from abm.cli.common import (
@@ -34,8 +35,14 @@ def _validate(options: argparse.Namespace) -> int:
     for file in options.files:
         try:
             scenario = load_file(file)
+            if not isinstance(scenario.strategy, str):
+                # Only a rule of the user's own has to be imported to be judged.
+                from abm.control import make_admission, make_rule
+
+                make_rule(scenario)
+                make_admission(scenario)
         except InputError as error:
-            problems += error.problems
+            problems += [replace(p, file=p.file or file) for p in error.problems]
         else:
             print(f"{file}: valid ({scenario.name})")
     if problems:

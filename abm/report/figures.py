@@ -162,7 +162,7 @@ def demand_figure(title: str, results: Results) -> Figure:
 
 
 def demand_curves(title: str, runs: Mapping[str, Results], ylabel: str) -> Figure:
-    """System demand of several strategies, with base demand and limit."""
+    """System demand of several strategies, mean over the feeders, with base demand and limit."""
     fig, axes = figure(title, height_in=3.0)
     first = next(iter(runs.values()))
     axes.fill_between(
@@ -174,7 +174,8 @@ def demand_curves(title: str, runs: Mapping[str, Results], ylabel: str) -> Figur
         label="without EVs",
     )
     for (name, results), (color, style) in zip(runs.items(), _styles(len(runs)), strict=True):
-        hour_steps(axes, results.total_mw, color=color, ls=style, lw=1.3, label=name)
+        demand = results.record.total_mw.mean(axis=1)
+        hour_steps(axes, demand, color=color, ls=style, lw=1.3, label=name)
     limit_line(axes, first.record.scenario.grid.demand_limit_mw)
     axes.set_ylabel(ylabel)
     clock_axis(axes, first.clock_hours)

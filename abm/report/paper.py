@@ -61,7 +61,9 @@ def write_comparison(
         (folder / "figures").mkdir()
         results = {name: run.results for name, run in runs.items()}
         title = f"System demand by strategy: {scenario.name}"
-        curves = demand_curves(title, results, "Mean power of the hour (MW)")
+        copies = scenario.feeder.copies
+        of_whom = "" if copies == 1 else f", mean of {copies} feeders"
+        curves = demand_curves(title, results, f"Mean power of the hour (MW){of_whom}")
         save(curves, folder / "figures" / "demand.png")
         write_json(
             folder / MANIFEST,
