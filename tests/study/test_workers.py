@@ -71,6 +71,16 @@ def test_bytes_on_a_dask_cluster(study, alone, tmp_path, scheduler):
     same_files(tmp_path / "study", alone)
 
 
+def test_a_city_on_a_dask_cluster(tmp_path, scheduler):
+    city = ("run", "city", "--set", "feeder.copies=60", "--set", "fleet.evs_per_zone=1")
+    call(*city, "--no-figures", "--out", tmp_path / "alone")
+    call(*city, "--no-figures", "--out", tmp_path / "shards", "--cluster", scheduler)
+    tables = sorted(path.name for path in (tmp_path / "alone").glob("*.parquet"))
+    assert len(tables) == 7
+    for name in (*tables, "kpis.json", "scenario.yaml"):
+        assert (tmp_path / "shards" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
+
+
 def test_cluster_that_is_not_there(study, tmp_path, monkeypatch):
     pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
     monkeypatch.setattr("abm.study.executor.CONNECT_S", 0.3)
