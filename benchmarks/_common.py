@@ -12,7 +12,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("mesa", "simpy", "numpy", "pandas", "pandapower", "power-grid-model")
+PACKAGES = (
+    "mesa",
+    "simpy",
+    "numpy",
+    "numba",
+    "pandas",
+    "pyarrow",
+    "pandapower",
+    "power-grid-model",
+)
 
 # The checkout that the benchmark belongs to is measured, whatever else is installed.
 sys.path.insert(0, str(ROOT))

@@ -19,7 +19,7 @@ from abm import Scenario, V2GModel
 from abm.grid.solve import PowerFlow, empty_power_flow
 
 REPEATS = 5
-ENGINES = ("auto", "numpy")
+ENGINES = ("compiled", "numpy")
 TARGET = 20.0
 COPIES = 20
 AGREE_KWH = 1e-6

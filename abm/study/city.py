@@ -14,6 +14,7 @@ from abm.fleet import feeder_seeds
 from abm.model import V2GModel
 from abm.results import Record, Results, join_records
 from abm.scenario import Scenario
+from abm.study.ensemble import ONE_AT_A_TIME
 from abm.study.executor import hand_out, open_backend
 from abm.study.runs import Run, results_of
 
@@ -32,7 +33,8 @@ def run_shard(scenario: Scenario, shard: Shard) -> Record:
     seeds = feeder_seeds(scenario.seed, scenario.feeder.copies)[shard[0] : shard[1]]
     minutes = bool(scenario.record.zone_minute)
     one = scenario.override({"feeder.copies": 1, "record.zone_minute": minutes})
-    return results_of(V2GModel(one, seed=seeds)).record
+    with ONE_AT_A_TIME:
+        return results_of(V2GModel(one, seed=seeds)).record
 
 
 def run_city(
@@ -47,10 +49,11 @@ def run_city(
     EvenfallError for a shard that cannot be run, InputError for a cluster that is not there.
     """
     began = time.perf_counter()
-    shards = shards_of(scenario.feeder.copies, workers)
     parts: dict[Shard, Record] = {}
     told = 0
     with open_backend(workers, cluster) as backend:
+        # A backend keeps two pieces for each of its workers.
+        shards = shards_of(scenario.feeder.copies, max(workers, backend.slots() // 2))
         for shard, record, error in hand_out(
             backend, shards, lambda s: (run_shard, (scenario, s)), lambda s: ()
         ):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # Replications are simulated, and `--until` is asked, in blocks of this many; a larger batch is
 # hardly faster, a smaller one says more often how far things are.
-BLOCK = 25
+BLOCK = 50
 # A batch of very large fleets is cut so that it holds about this many EVs.
 BATCH_EVS = 50_000
 HOURLY = ("ev_mw", "total_mw", "loss_mw", "min_vm_pu")
@@ -169,7 +169,7 @@ def simulate_batch(scenario: Scenario, seeds: Sequence[int]) -> BatchResult:
 
 
 # A scheduler may give one process several threads; a model has the process to itself.
-_ONE_AT_A_TIME = threading.Lock()
+ONE_AT_A_TIME = threading.Lock()
 
 
 def run_chunk(jobs: Sequence[Job]) -> tuple[bytes, int]:
@@ -178,7 +178,7 @@ def run_chunk(jobs: Sequence[Job]) -> tuple[bytes, int]:
     A replication that raises has its error in the table. Raises InputError, which is no
     replication's fault.
     """
-    with _ONE_AT_A_TIME:
+    with ONE_AT_A_TIME:
         rows = [row for job in jobs for row in _rows(job)]
     return part_bytes(rows), sum(row["error"] is not None for row in rows)
 

@@ -12,6 +12,7 @@ import argparse
 import csv
 import hashlib
 import json
+import os
 import platform
 import statistics
 import subprocess
@@ -47,31 +48,42 @@ EVENFALL_AT_LEAST_S = 2.0
 
 @dataclass(frozen=True)
 class Program:
-    """One that is compared: its name here, in print, and whether it has an environment."""
+    """One that is compared: its name here, in print, and the engine where it is Evenfall."""
 
     key: str
     title: str
-    is_peer: bool = True
+    engine: str | None = None
+
+    @property
+    def is_peer(self) -> bool:
+        return self.engine is None
 
     @property
     def adapter(self) -> Path:
-        return HERE / f"run_{self.key}.py"
+        return HERE / ("run_evenfall.py" if self.engine else f"run_{self.key}.py")
 
     @property
     def requirements(self) -> Path:
         return HERE / f"{self.key}.txt"
 
 
-EVENFALL = Program("evenfall", "Evenfall", is_peer=False)
+# The first is what ratios and energies are set against.
+EVENFALL = (
+    Program("evenfall", "Evenfall, compiled", "compiled"),
+    Program("evenfall_numpy", "Evenfall, numpy", "numpy"),
+)
 PEERS = (Program("acnsim", "ACN-Sim"), Program("ev2gym", "EV2Gym"))
 
 
 def main() -> int:
     args = parse_args()
-    programs = [EVENFALL, *(peer for peer in PEERS if peer.key not in args.skip)]
-    pythons = {EVENFALL.key: Path(sys.executable)}
-    for peer in programs[1:]:
-        pythons[peer.key] = environment(peer, args.cache.resolve())
+    programs = [*EVENFALL, *(peer for peer in PEERS if peer.key not in args.skip)]
+    pythons = {
+        program.key: environment(program, args.cache.resolve())
+        if program.is_peer
+        else Path(sys.executable)
+        for program in programs
+    }
 
     results = []
     with tempfile.TemporaryDirectory() as name:
@@ -180,11 +192,17 @@ def run(
     command += ["--repeats", str(args.repeats)]
     if not program.is_peer:
         command += ["--at-least-s", str(EVENFALL_AT_LEAST_S)]
+    environ = {**os.environ, **({"EVENFALL_ENGINE": program.engine} if program.engine else {})}
     # Its working folder, since a peer may write into it; stdout is ours.
     with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
         try:
             code = subprocess.run(
-                command, cwd=out.parent, timeout=args.limit_s, stdout=log, stderr=log
+                command,
+                cwd=out.parent,
+                env=environ,
+                timeout=args.limit_s,
+                stdout=log,
+                stderr=log,
             ).returncode
         except subprocess.TimeoutExpired:
             code = 0
@@ -199,7 +217,8 @@ def run(
 
 def judge(results: list[dict[str, Any]]) -> None:
     """Add median, ratio and energies to the results; the per-EV energies themselves leave."""
-    ours = {r["evs"]: r for r in results if r["program"] == EVENFALL.key and "seconds" in r}
+    ours = {r["evs"]: r for r in results if r["program"] == EVENFALL[0].key and "seconds" in r}
+    by_numpy = {r["evs"]: r for r in results if r["program"] == EVENFALL[1].key and "seconds" in r}
     energies = {n: r["energy_kwh"] for n, r in ours.items()}
     for result in results:
         reference = ours.get(result["evs"])
@@ -208,6 +227,8 @@ def judge(results: list[dict[str, Any]]) -> None:
         least = result.get("median_s", result.get("stopped_s"))
         if least is not None and reference is not None:
             result["ratio"] = least / statistics.median(reference["seconds"])
+        if least is not None and result["evs"] in by_numpy:
+            result["ratio_numpy"] = least / statistics.median(by_numpy[result["evs"]]["seconds"])
         if "energy_kwh" not in result:
             continue
         energy = result.pop("energy_kwh")
@@ -230,13 +251,16 @@ def judge(results: list[dict[str, Any]]) -> None:
 
 
 def show(report: dict[str, Any]) -> None:
-    titles = {program.key: program.title for program in (EVENFALL, *PEERS)}
+    titles = {program.key: program.title for program in (*EVENFALL, *PEERS)}
     machine = report["machine"]
     versions = ", ".join(f"{titles[key]} {text}" for key, text in report["versions"].items())
     print(f"{machine['cores']} cores, Python {machine['python']}; {versions}")
     print_table(
         "Uncontrolled charging of the same sessions, one day in 1-minute steps",
-        ("program", "EVs", "s (median)", "runs", "x Evenfall", "kWh", "largest EV diff., kWh"),
+        (
+            *("program", "EVs", "s (median)", "runs", "x compiled", "x numpy", "kWh"),
+            "largest EV diff., kWh",
+        ),
         [row(result, titles) for result in report["results"]],
     )
     for result in report["results"]:
@@ -251,16 +275,17 @@ def row(result: dict[str, Any], titles: dict[str, str]) -> list[str]:
         title += f" (creates {result['created_percent']:.1f} % of its energy)"
     cells = [title, str(result["evs"])]
     if "failed" in result:
-        return [*cells, "failed", "", "", "", ""]
-    ratio = f"{result['ratio']:.4g}" if "ratio" in result else ""
+        return [*cells, "failed", "", "", "", "", ""]
+    ratios = [f"{result[k]:.4g}" if k in result else "" for k in ("ratio", "ratio_numpy")]
     if "stopped_s" in result:
-        return [*cells, f"> {result['stopped_s']:g}", "0", f"> {ratio}" if ratio else "", "", ""]
+        more = [f"> {ratio}" if ratio else "" for ratio in ratios]
+        return [*cells, f"> {result['stopped_s']:g}", "0", *more, "", ""]
     gap = result.get("largest_difference_kwh")
     return [
         *cells,
         f"{result['median_s']:.4g}",
         str(len(result["seconds"])),
-        ratio,
+        *ratios,
         f"{result['total_kwh']:.3f}",
         "" if gap is None else f"{gap:.1e}",
     ]

@@ -1,7 +1,11 @@
-"""Uncontrolled charging of a sessions CSV in Evenfall, 24 load flows included."""
+"""Uncontrolled charging of a sessions CSV in Evenfall, 24 load flows included.
+
+EVENFALL_ENGINE in the environment takes the place of the default of `clock.engine`.
+"""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +17,12 @@ from abm import Scenario, V2GModel
 
 def prepare(path: Path, _folder: Path) -> Runner:
     read_sessions(path)
-    scenario = Scenario.load("paper").override(
-        {"fleet.sessions": str(path.resolve()), "requirement.kind": "energy_balanced"},
-        strategy="uncoordinated",
-    )
+    changes = {
+        "fleet.sessions": str(path.resolve()),
+        "requirement.kind": "energy_balanced",
+        "clock.engine": os.environ.get("EVENFALL_ENGINE", "auto"),
+    }
+    scenario = Scenario.load("paper").override(changes, strategy="uncoordinated")
 
     def simulate() -> V2GModel:
         return V2GModel(scenario).run()

@@ -206,7 +206,7 @@ def test_until_stops_at_the_same_number_whoever_works():
 
 def test_until_says_how_many_it_took(tmp_path):
     argv = ("montecarlo", "paper", *SMALL, *TWO, "--workers", 1, "--until", "peak:5%")
-    said = call(*argv, "--replications", 40, "--out", tmp_path / "a")
+    said = call(*argv, "--replications", 80, "--out", tmp_path / "a")
     assert f"reached after {BLOCK} replications" in " ".join(said.out.split())
     argv = (*argv[:-1], "peak:0.001%")
     said = call(*argv, "--replications", 30, "--out", tmp_path / "b")
