@@ -45,6 +45,7 @@ class PhaseEvent(simpy.Event):
             raise ValueError(f"{at_s} s is before now, {env.now} s")
         self._ok = True
         self._value = None
+        # SimPy types priorities as a NewType of its own; any whole number is one.
         env.schedule(self, priority=phase, delay=at_s - env.now)  # type: ignore[arg-type]
 
 

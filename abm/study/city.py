@@ -61,8 +61,9 @@ def run_city(
                 raise EvenfallError(f"feeders {shard[0] + 1} to {shard[1]}: {error}") from error
             parts[shard] = record
             due = scenario.clock.hours * len(parts) // len(shards)
-            for _ in range(due - told if on_hour is not None else 0):
-                on_hour()  # type: ignore[misc]
+            if on_hour is not None:
+                for _ in range(due - told):
+                    on_hour()
             told = due
     record = replace(join_records([parts[shard] for shard in shards]), scenario=scenario)
     return Run(Results(record), time.perf_counter() - began)

@@ -119,7 +119,7 @@ def _start_worker() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_die_with, args=(parent.sentinel,), daemon=True).start()
-    import abm.study.preload  # noqa: F401
+    import abm.study.preload  # noqa: F401 - imported for what it imports
 
 
 def _die_with(sentinel: int) -> None:
