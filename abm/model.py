@@ -151,7 +151,7 @@ class V2GModel(mesa.Model):
         rows = rows[due & ~fleet.arrived[rows]]
         if len(rows) and not self.clock.finished:
             fleet.plug_in(rows, self.minute)
-            self.recorder.note_arrivals(rows)
+            self.recorder.note_soc(rows)
 
     def _fit_window(self, rows: IntArray) -> None:
         self.fleet.fit_window(rows, self.minute)

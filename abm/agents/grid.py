@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class GridAgent(mesa.Agent):
     """The distribution feeder and its operator.
 
-    Every hour it solves the AC load flow, eqs. (10), (11), for the mean powers of the hour that
-    ended, so that energy is kept, and broadcasts the base demand and the headroom of the hour that
+    It solves the AC load flow of every hour, eqs. (10), (11), for the hour's mean powers, so that
+    energy is kept, and on the hour it broadcasts the base demand and the headroom of the hour that
     begins with the EV demand, losses and voltages of the one that ended.
 
     base_p_mw, base_q_mvar: load without EVs, shape (24, n_bus), by clock hour.

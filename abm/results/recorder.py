@@ -47,10 +47,6 @@ class Recorder:
         self.hour_charge: FloatArray = np.zeros(cells)
         self.hour_discharge: FloatArray = np.zeros(cells)
 
-    def note_arrivals(self, rows: IntArray) -> None:
-        """Take note of the SoC that EVs arrive with."""
-        self._note_soc(rows)
-
     def record(self, step: int, exchange: Exchange | None) -> None:
         """Write down one step; exchange: who moved energy, None where nobody is plugged in."""
         fleet = self.fleet
@@ -71,11 +67,11 @@ class Recorder:
                 hour_kw += kw
                 if self.minutes:
                     minute_kw[step] = kw
-                self._note_soc(rows)
+                self.note_soc(rows)
         self._count_outside()
 
-    def _note_soc(self, rows: IntArray) -> None:
-        # The extremes can only move with an EV that arrives or moves energy.
+    def note_soc(self, rows: IntArray) -> None:
+        """Take note of the SoC of EVs that arrive or move energy: only they move the extremes."""
         soc, feeder = self.fleet.soc[rows], self.fleet.feeder[rows]
         if self.fleet.n_feeders == 1:
             self.soc_lowest[0] = np.fmin(self.soc_lowest[0], soc.min())

@@ -75,11 +75,6 @@ class Scenario(ScenarioFields):
             problems += source.change(tuple(str(key).split(".")), plain(value), origin)
         return self._checked(source, problems)
 
-    def with_settings(self, settings: Sequence[str]) -> Self:
-        """`override` for `--set` arguments: ["ev.efficiency=0.9"]. Raises InputError."""
-        source = self._source.copy()
-        return self._checked(source, _apply(source, settings))
-
     @classmethod
     def _checked(cls, source: Source, problems: list[Problem]) -> Self:
         if problems:

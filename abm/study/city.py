@@ -31,7 +31,9 @@ def shards_of(copies: int, workers: int) -> list[Shard]:
 def run_shard(scenario: Scenario, shard: Shard) -> Record:
     """The record of the feeders of one shard of a city."""
     seeds = feeder_seeds(scenario.seed, scenario.feeder.copies)[shard[0] : shard[1]]
-    minutes = bool(scenario.record.zone_minute)
+    minutes = scenario.record.zone_minute
+    if minutes is None:
+        minutes = scenario.feeder.copies == 1
     one = scenario.override({"feeder.copies": 1, "record.zone_minute": minutes})
     with ONE_AT_A_TIME:
         return results_of(V2GModel(one, seed=seeds)).record

@@ -45,6 +45,12 @@ def test_shards_put_together_are_the_city(workers):
         assert getattr(parts, name).equals(getattr(whole, name)), name
 
 
+def test_one_feeder_is_the_same_on_several_workers():
+    alone, shards = V2GModel(small_paper()).run().results, run_city(small_paper(), 2).results
+    assert shards.zone_minute.equals(alone.zone_minute)
+    assert shards.kpis == alone.kpis
+
+
 def test_shards_cover_every_feeder_once():
     for copies, workers in ((1, 4), (24, 8), (1667, 2), (99, 99)):
         shards = shards_of(copies, workers)
