@@ -135,8 +135,16 @@ class V2GModel(mesa.Model):
         clock.every_step(Phase.RECORD, self._record)
 
     def _walk_compiled(self, n_steps: int) -> None:
-        if self.compiled is not None:
-            self.compiled.advance(self.broadcast, self.clock.step, n_steps)
+        compiled = self.compiled
+        if compiled is None:
+            return
+        if self.home.rule is not compiled.rule or self.admission is not compiled.admission:
+            # Going on with the old one would be a wrong answer without a word.
+            raise RuntimeError(
+                "rule or admission was replaced after the model was made; that needs "
+                "clock.engine: numpy in the scenario"
+            )
+        compiled.advance(self.broadcast, self.clock.step, n_steps)
 
     def _depart(self, rows: IntArray) -> None:
         fleet = self.fleet

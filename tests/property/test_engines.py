@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from test_physics import STEPS, fields_of, limits, sessions
 
 from abm import V2GModel
+from abm.control import G2VOnly
 
 pytest.importorskip("numba", reason="without numba there is one engine")
 
@@ -78,6 +79,17 @@ def test_plans_written_during_the_run_count_in_both_engines(engine):
     begin = model.results.zone_minute.set_index(["zone", "minute"])["evs_plugged"]
     assert begin[late.zone, 900] - begin[late.zone, 899] == 1
     assert begin[ev.zone, 599] - begin[ev.zone, 600] == 1
+
+
+def test_a_rule_replaced_behind_the_compiled_engine_is_not_ignored():
+    for engine in ("numpy", "compiled"):
+        model = with_engine(small_paper(strategy="evms"), engine)
+        model.home.rule = G2VOnly()
+        if engine == "numpy":
+            assert model.run().results.kpis["ev_discharged_mwh"] == 0.0
+        else:
+            with pytest.raises(RuntimeError, match="numpy"):
+                model.run()
 
 
 def test_a_process_of_the_users_own_cuts_the_compiled_hour():
