@@ -59,6 +59,7 @@ class Clock:
         self.env = simpy.Environment()
         self.step_s = step_s
         self.steps_per_hour = 3600 // step_s
+        self.steps_per_day = 24 * self.steps_per_hour
         self.n_hours = hours
         self.n_steps = hours * self.steps_per_hour
         self.horizon_s = hours * 3600

@@ -19,7 +19,7 @@ import simpy
 from abm.agents import EV, EvClass, GridAgent, HomeEnergyManager, ResidentialParkingZone, Roster
 from abm.clock import Clock, Phase
 from abm.control import make_admission, make_rule, resolve_strategy
-from abm.fleet import Exchange, Fleet, ModeArray, build_stays, feeder_seeds, no_stays
+from abm.fleet import Exchange, Fleet, ModeArray, Population, feeder_seeds, no_stays
 from abm.fleet.stays import IntArray
 from abm.grid import build_feeder, make_solver
 from abm.kernel import CompiledHour
@@ -65,14 +65,16 @@ class V2GModel(mesa.Model):
         feeder = build_feeder(table)
         n_zones = len(feeder.zone_bus)
         connected = resolve_strategy(scenario).connected
-        stays = build_stays(scenario, n_zones, self.seeds) if connected else no_stays()
-        self.clock = Clock(scenario.clock.hours, scenario.clock.step_s)
+        self.days = scenario.horizon.days
+        self.population = Population(scenario, n_zones, self.seeds) if connected else None
+        stays = no_stays() if self.population is None else self.population.stays()
+        hours = 24 * self.days if self.days > 1 else scenario.clock.hours
+        self.clock = Clock(hours, scenario.clock.step_s)
         self.start_hour = clock_minutes(scenario.clock.start) // 60 % 24
         self.fleet = Fleet(
             stays,
             n_zones,
             len(self.seeds),
-            scenario.ev.soc_min,
             scenario.requirement,
             self.clock.step_s / 3600.0,
         )
@@ -115,13 +117,25 @@ class V2GModel(mesa.Model):
 
     def _wire(self) -> None:
         """Who acts in which phase; the clock keeps the order."""
-        clock, fleet = self.clock, self.fleet
-        clock.every_hour(Phase.GRID, self.grid.on_the_hour)
+        clock = self.clock
+        clock.every_hour(Phase.GRID, self._on_the_hour)
+        self._expect()
         if self.compiled is not None:
             clock.stretches(Phase.HEM, self._walk_compiled)
+            return
+        clock.every_step(Phase.HEM, self._switch)
+        clock.every_step(Phase.RPZ, self._admit)
+        clock.every_step(Phase.CHARGE, self._exchange)
+        clock.every_step(Phase.RECORD, self._record)
+
+    def _expect(self) -> None:
+        """Put the arrivals and departures of the day on the clock."""
+        clock, fleet = self.clock, self.fleet
+        if self.compiled is not None:
+            # It looks at the columns itself; who leaves at the very end, leaves then.
             clock.once(Phase.DEPART, clock.n_steps, lambda: self._depart(np.arange(fleet.n)))
             return
-        everyone = np.arange(fleet.n)
+        everyone = np.flatnonzero(fleet.plugs_in)
         clock.cohort(Phase.DEPART, fleet.departure_step, everyone, self._depart)
         clock.cohort(Phase.ARRIVE, fleet.arrival_step, everyone, self._arrive)
         # Who comes or goes within a step is plugged in for a part of it only.
@@ -129,10 +143,29 @@ class V2GModel(mesa.Model):
         clock.cohort(Phase.ARRIVE, fleet.arrival_step[midway] + 1, midway, self._fit_window)
         midway = everyone[fleet.in_steps(fleet.departure_min) % 1.0 > 0.0]
         clock.cohort(Phase.ARRIVE, fleet.departure_step[midway] - 1, midway, self._fit_window)
-        clock.every_step(Phase.HEM, self._switch)
-        clock.every_step(Phase.RPZ, self._admit)
-        clock.every_step(Phase.CHARGE, self._exchange)
-        clock.every_step(Phase.RECORD, self._record)
+
+    def _on_the_hour(self) -> None:
+        """Close the hour that ended, turn over the day if it did, and broadcast."""
+        self.grid.close_hour()
+        if self.days > 1 and self.clock.step and self.clock.step % self.clock.steps_per_day == 0:
+            self._turn_over_the_day()
+        self.grid.broadcast()
+
+    def _turn_over_the_day(self) -> None:
+        """Every stay ends with its day; the owners learn from it, and the next day is drawn."""
+        fleet, population = self.fleet, self.population
+        fleet.unplug(np.flatnonzero(fleet.plugged))
+        self.recorder.close_day()
+        if population is None or self.clock.finished:
+            return
+        day = self.clock.step // self.clock.steps_per_day
+        if self.learning is not None:
+            population.participates = self.learning.after(
+                day - 1, population.participates, self.recorder.days[-1]
+            )
+        fleet.begin(population.stays(day, fleet.last_soc()))
+        fleet.out_of_order = True
+        self._expect()
 
     def _walk_compiled(self, n_steps: int) -> None:
         compiled = self.compiled

@@ -67,8 +67,9 @@ class EV(mesa.Agent):
         "arrival_min", "Arrival, min from the start of the horizon.", 0.0, on_write="_reschedule"
     )
     departure_min = Column(
-        "departure_min", "Departure, min from the start.", 0.0, on_write="_reschedule"
+        "departure_min", "Departure, min from the start.", 0.0, on_write="_new_departure"
     )
+    announced_min = Column("announced_min", "Departure that the RPZ is told of, min.", 0.0)
     soc = Column("soc", "State of charge now, fraction; NaN before arrival.", 0.0, 1.0)
     soc_arrival = Column("soc_arrival", "SoC on arrival, soc_i.", 0.0, 1.0, on_write="_new_target")
     soc_target = Column(
@@ -81,6 +82,10 @@ class EV(mesa.Agent):
     efficiency = Column("efficiency", "One-way efficiency, eta_c.", 1e-6, 1.0)
     charger_kw = Column("p_max_kw", "Charger rating at the grid side, C_c, kW.", 0.0)
     discharger_kw = Column("p_discharge_kw", "V2G rating at the grid side, C_d, kW.", 0.0)
+    v2g = Column("v2g", "Whether it takes part in V2G.", 0, 1)
+    boost = Column(
+        "boost", "Whether it charges at once, whatever is asked.", 0, 1, on_write="_new_boost"
+    )
     p_kw = Column("p_kw", "Mean power of this step, kW; positive = charging.", read_only=True)
     plugged = Column("plugged", "Whether it is plugged in.", read_only=True)
     has_charged = Column("has_charged", "Whether it has begun to charge.", read_only=True)
@@ -128,6 +133,15 @@ class EV(mesa.Agent):
 
     def _reschedule(self) -> None:
         self.model.reschedule(self.row)
+
+    def _new_departure(self) -> None:
+        # Who changes plans says so; a departure that nobody was told of leaves announced_min.
+        self.model.fleet.announced_min[self.row] = self.model.fleet.departure_min[self.row]
+        self._reschedule()
+
+    def _new_boost(self) -> None:
+        self.model.fleet.boosting = bool(self.model.fleet.boost.any())
+        self.model.fleet.forced[self.row] = False
 
     def _new_target(self) -> None:
         self.model.fleet.retarget(self.row)

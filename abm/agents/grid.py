@@ -54,13 +54,16 @@ class GridAgent(mesa.Agent):
         """Hour on the clock, 0-23, of an hour of the horizon."""
         return (self.model.start_hour + hour) % 24
 
-    def on_the_hour(self) -> None:
-        """Close the hour that ended, if any, and broadcast for the one that begins, if any."""
+    def close_hour(self) -> None:
+        """Close the hour that ended, if any."""
         hour = int(self.model.env.now) // 3600
         if hour > 0:
             self._close(hour - 1)
+
+    def broadcast(self) -> None:
+        """Tell everyone what the hour that begins will bring, if any does."""
         if not self.model.clock.finished:
-            self.model.broadcast = self.compose(hour)
+            self.model.broadcast = self.compose(int(self.model.env.now) // 3600)
 
     def compose(self, hour: int) -> Broadcast:
         """The broadcast at the beginning of an hour."""

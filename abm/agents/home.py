@@ -46,6 +46,8 @@ class HomeEnergyManager(mesa.Agent):
         fleet.request = fleet.possible(np.asarray(asked))
         if self.own_minds:
             self._ask_own_minds()
+        if fleet.boosting:
+            fleet.force()
 
     def _ask_own_minds(self) -> None:
         fleet = self.model.fleet

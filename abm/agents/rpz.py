@@ -9,6 +9,7 @@ import numpy as np
 from mesa.agent import AgentSet
 
 from abm.control import Admission, AllAtOnce, BelowLimit, FirstCome, LeastLaxity
+from abm.fleet import Mode
 
 if TYPE_CHECKING:
     from abm.agents.ev import EV
@@ -41,10 +42,15 @@ class ResidentialParkingZone(mesa.Agent):
         One call for all, since zone by zone each minute would be fifty times as slow.
         """
         fleet = model.fleet
-        granted = admission.admit(fleet, fleet.request, model.broadcast, model.minute)
+        asked = fleet.request
+        if fleet.boosting:
+            asked = np.where(fleet.forced, np.int8(Mode.IDLE), asked)
+        granted = admission.admit(fleet, asked, model.broadcast, model.minute)
         # What somebody else's admission grants may be more than the EVs can do.
         known = type(admission) in BUILT_IN
         model.granted = granted if known else fleet.possible(np.asarray(granted))
+        if fleet.boosting:
+            model.granted = np.where(fleet.forced, np.int8(Mode.G2V), model.granted)
 
     @property
     def evs(self) -> AgentSet[EV]:

@@ -65,7 +65,7 @@ class FirstCome:
     ) -> ModeArray:
         """Grant charging up to the headroom, and every discharge."""
         wants = request > 0
-        room_kw = np.maximum(broadcast.headroom_mw, 0.0) * 1e3
+        room_kw = room_of(fleet, broadcast)
         served = np.logical_and(wants, fleet.mode > 0)
         used_kw = fleet.rated_kw(np.flatnonzero(served))
         waits = np.logical_and(wants, fleet.mode <= 0)
@@ -90,10 +90,10 @@ class LeastLaxity:
         self, fleet: Fleet, request: ModeArray, broadcast: Broadcast, minute: float
     ) -> ModeArray:
         """Grant charging up to the headroom by least laxity, and discharge where slack allows."""
-        room_kw = np.maximum(broadcast.headroom_mw, 0.0) * 1e3
+        room_kw = room_of(fleet, broadcast)
         laxity = fleet.laxity_min(minute)
         if self.guarantee:
-            must = self._out_of_slack(fleet, request, laxity)
+            must = self._out_of_slack(fleet, request, laxity) & ~fleet.forced
             request = np.where(must, fleet.can_charge.view(np.int8), request)
             must &= fleet.can_charge
         rows = np.flatnonzero(request > 0)
@@ -118,6 +118,11 @@ class LeastLaxity:
             spent += np.where(request < 0, step_min * back, 0.0)
         waits_or_gives = np.logical_or(fleet.can_charge, request < 0)
         return np.logical_and(waits_or_gives, laxity < spent - 1e-9)
+
+
+def room_of(fleet: Fleet, broadcast: Broadcast) -> FloatArray:
+    """Headroom for charging that boosting EVs leave, (n_feeders,) [kW], at least 0."""
+    return np.asarray(np.maximum(broadcast.headroom_mw * 1e3 - fleet.forced_kw, 0.0))
 
 
 def fill(fleet: Fleet, candidates: BoolArray, room_kw: FloatArray) -> BoolArray:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from abm.control.admission import Admission, AllAtOnce, BelowLimit, FirstCome, LeastLaxity
 from abm.control.rules import Eq13, G2VOnly, Rule
-from abm.errors import InputError, Problem
 from abm.scenario import Scenario
 from abm.scenario.names import STRATEGIES, NamedStrategy
+from abm.scenario.plugin import import_class, make_object
 
 RULE_CLASSES: Mapping[str, Callable[..., Rule]] = {"g2v_only": G2VOnly, "eq13": Eq13}
 ADMISSION_CLASSES: Mapping[str, Callable[..., Admission]] = {
@@ -64,29 +63,6 @@ def _make(
 ) -> object:
     section = getattr(scenario, name, None) if name in known else None
     arguments = {**(section.model_dump() if section is not None else {}), **options}
-    factory = known[name] if name in known else _import(kind, name)
-    try:
-        made = factory(**arguments)
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            [Problem(f"strategy.{kind}_options", repr(dict(options)), f"{name}: {error}")]
-        ) from error
-    if not callable(getattr(made, method, None)):
-        raise InputError(
-            [Problem(f"strategy.{kind}", name, f"a class with a method {method}(...)")]
-        )
-    return made
-
-
-def _import(kind: str, name: str) -> Callable[..., object]:
-    module_name, _, class_name = name.partition(":")
-    try:
-        found = getattr(importlib.import_module(module_name), class_name)
-    except Exception as error:  # whatever goes wrong in a user's module while it is imported
-        wrong = f"{type(error).__name__}: {error}"
-        raise InputError(
-            [Problem(f"strategy.{kind}", name, f"a class that can be imported ({wrong})")]
-        ) from error
-    if not callable(found):
-        raise InputError([Problem(f"strategy.{kind}", name, "a class")])
-    return cast(Callable[..., object], found)
+    field = f"strategy.{kind}"
+    factory = known[name] if name in known else import_class(field, name)
+    return make_object(field, name, factory, method, arguments, options)

@@ -1,21 +1,24 @@
 """The EVs as columns: sampling, sessions, battery and charger equations."""
 
 from abm.fleet.fleet import EPS_KWH, Exchange, Fleet, Mode, ModeArray, group_sums
-from abm.fleet.stays import (
-    Stays,
+from abm.fleet.population import (
+    Behaviour,
+    DayPlan,
+    Population,
     build_stays,
-    feeder_seeds,
-    no_stays,
     sample_stays,
-    stays_from_sessions,
 )
+from abm.fleet.stays import Stays, feeder_seeds, no_stays, stays_from_sessions
 
 __all__ = [
     "EPS_KWH",
+    "Behaviour",
+    "DayPlan",
     "Exchange",
     "Fleet",
     "Mode",
     "ModeArray",
+    "Population",
     "Stays",
     "build_stays",
     "feeder_seeds",

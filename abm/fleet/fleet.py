@@ -19,6 +19,8 @@ from abm.scenario.schema import Requirement
 
 ModeArray = NDArray[np.int8]
 
+# Step of an arrival that does not come.
+NEVER = 2**62
 # Energies below this are rounding, not a wish to charge.
 EPS_KWH = 1e-9
 
@@ -77,7 +79,7 @@ class Fleet:
     """State of all EVs, arrays of shape (n,); see `Stays` for the columns that come from there.
 
     cell: feeder x n_zones + zone. arrival_step, departure_step: step in which a stay begins, step
-    before which it has ended. soc_min: V2G threshold. soc: now, NaN before arrival.
+    before which it has ended. soc: now, NaN before the first arrival.
     soc_goal: SoC that charging goes to. arrived: has been plugged in. plugged: between arrival and
     departure. has_charged: has begun to charge in this stay. request, mode: what it asks for and
     does in this minute (`Mode`). p_kw: mean power of this minute, grid side, positive = charging.
@@ -92,7 +94,6 @@ class Fleet:
         stays: Stays,
         n_zones: int,
         n_feeders: int,
-        soc_min: float,
         requirement: Requirement,
         step_h: float,
     ) -> None:
@@ -111,29 +112,17 @@ class Fleet:
         self.cell: IntArray = cell[order]
         # rows of feeder k: first_row[k] to first_row[k + 1]; the same bounds hold for `source`.
         self.first_row: IntArray = np.searchsorted(self.feeder, np.arange(n_feeders + 1))
-        self.arrival_min: FloatArray = stays.arrival_min[order].astype(np.float64)
-        self.departure_min: FloatArray = stays.departure_min[order].astype(np.float64)
-        self.arrival_step: IntArray = np.floor(self.in_steps(self.arrival_min)).astype(np.int64)
-        self.departure_step: IntArray = np.ceil(self.in_steps(self.departure_min)).astype(np.int64)
+        self.group: IntArray = stays.group[order]
         self.capacity_kwh: FloatArray = stays.capacity_kwh[order]
-        self.soc_arrival: FloatArray = stays.soc_arrival[order]
-        self.soc_target: FloatArray = stays.soc_target[order]
         self.p_max_kw: FloatArray = stays.p_max_kw[order]
         self.p_discharge_kw: FloatArray = stays.p_discharge_kw[order]
         self.efficiency: FloatArray = stays.efficiency[order]
-        self.soc_min: FloatArray = np.full(n, soc_min)
-        self.soc_required: FloatArray = required_soc(
-            self.soc_target, self.soc_arrival, requirement.factor
-        )
         self.as_printed = requirement.kind == "as_printed"
         self.factor = requirement.factor
 
         self.soc: FloatArray = np.full(n, np.nan)
-        self.soc_goal: FloatArray = self.soc_target.copy()
-        self.soc_departure: FloatArray = np.full(n, np.nan)
-        self.arrived: BoolArray = np.zeros(n, dtype=np.bool_)
+        self.begin(stays)
         self.plugged: BoolArray = np.zeros(n, dtype=np.bool_)
-        self.has_charged: BoolArray = np.zeros(n, dtype=np.bool_)
         self.can_charge: BoolArray = np.zeros(n, dtype=np.bool_)
         self.can_discharge: BoolArray = np.zeros(n, dtype=np.bool_)
         self.request: ModeArray = np.zeros(n, dtype=np.int8)
@@ -157,6 +146,45 @@ class Fleet:
         self._booked_charged = np.zeros(n)
         self._booked_discharged = np.zeros(n)
 
+    def begin(self, stays: Stays) -> None:
+        """Take up the stays of a day, one per EV in the order of the table.
+
+        Nobody is plugged in. Rows keep their places, so on later days they are out of order.
+        """
+        order = self.source
+        self.arrival_min: FloatArray = stays.arrival_min[order].astype(np.float64)
+        self.departure_min: FloatArray = stays.departure_min[order].astype(np.float64)
+        self.announced_min: FloatArray = stays.announced_min[order].astype(np.float64)
+        self.plugs_in: BoolArray = stays.plugs_in[order]
+        self.v2g: BoolArray = stays.v2g[order]
+        self.boost: BoolArray = stays.boost[order]
+        self.boosting = bool(self.boost.any())
+        # forced: charges in this step whatever was asked; forced_kw: ratings of these by feeder.
+        self.forced: BoolArray = np.zeros(self.n, dtype=np.bool_)
+        self.forced_kw: FloatArray = np.zeros(self.n_feeders)
+        self.soc_arrival: FloatArray = stays.soc_arrival[order]
+        self.soc_target: FloatArray = stays.soc_target[order]
+        self.soc_min: FloatArray = stays.soc_min[order]
+        self.trip_kwh: FloatArray = stays.trip_kwh[order]
+        self.trip_short_kwh: FloatArray = stays.trip_short_kwh[order]
+        self.arrival_step, self.departure_step = self._steps(slice(None))
+        self.soc_required: FloatArray = required_soc(
+            self.soc_target, self.soc_arrival, self.factor
+        )
+        self.soc_goal: FloatArray = self.soc_target.copy()
+        self.soc_departure: FloatArray = np.full(self.n, np.nan)
+        self.arrived: BoolArray = np.zeros(self.n, dtype=np.bool_)
+        self.has_charged: BoolArray = np.zeros(self.n, dtype=np.bool_)
+        self.stale = True
+
+    def last_soc(self) -> FloatArray:
+        """What each battery held when it was last seen, in the order of the table of stays, (n,).
+
+        On departure, or on coming home where it was not plugged in.
+        """
+        seen = np.where(self.arrived, self.soc, self.soc_arrival)
+        return np.asarray(seen[self.row_of])
+
     def ev_id(self, row: int) -> str:
         """Name of an EV: as in the session file, else its number on its feeder, from 1."""
         source = int(self.source[row])
@@ -174,8 +202,13 @@ class Fleet:
         """Arrival or departure of one EV has been written: its steps follow."""
         rows = slice(row, row + 1)
         self.out_of_order = True
-        self.arrival_step[rows] = np.floor(self.in_steps(self.arrival_min[rows]))
-        self.departure_step[rows] = np.ceil(self.in_steps(self.departure_min[rows]))
+        self.arrival_step[rows], self.departure_step[rows] = self._steps(rows)
+
+    def _steps(self, rows: slice) -> tuple[IntArray, IntArray]:
+        """Steps in which stays begin, and before which they have ended."""
+        first = np.floor(self.in_steps(self.arrival_min[rows])).astype(np.int64)
+        last = np.ceil(self.in_steps(self.departure_min[rows])).astype(np.int64)
+        return np.where(self.plugs_in[rows], first, NEVER), last
 
     # --- plugging in and out -------------------------------------------------------------------
 
@@ -248,13 +281,20 @@ class Fleet:
         self.need_kwh[rows] = need
         self.surplus_kwh[rows] = surplus
         self.can_charge[rows] = np.logical_and(need > EPS_KWH, plugged)
-        self.can_discharge[rows] = np.logical_and(surplus > EPS_KWH, plugged)
+        self.can_discharge[rows] = (surplus > EPS_KWH) & plugged & self.v2g[rows]
 
     def possible(self, asked: ModeArray) -> ModeArray:
         """`asked` where the EV can do it, IDLE elsewhere."""
         charge = np.logical_and(asked > 0, self.can_charge)
         discharge = np.logical_and(asked < 0, self.can_discharge)
         return charge.view(np.int8) - discharge.view(np.int8)
+
+    def force(self) -> None:
+        """Boosting EVs that can charge do so in this step, whatever anybody asks."""
+        np.logical_and(self.boost, self.can_charge, out=self.forced)
+        rows = np.flatnonzero(self.forced)
+        self.forced_kw = self.rated_kw(rows)
+        self.request[rows] = Mode.G2V
 
     def rated_kw(self, rows: IntArray) -> FloatArray:
         """Sum of the charger ratings of some EVs, per feeder, (n_feeders,) [kW]."""
@@ -266,9 +306,9 @@ class Fleet:
         return np.maximum(minutes, 0.0)
 
     def laxity_min(self, minute: float) -> FloatArray:
-        """Slack: minutes until departure less the minutes of charging still needed."""
+        """Slack: minutes until the announced departure less those of charging still needed."""
         now = np.maximum(self.arrival_min, minute)
-        return self.departure_min - now - self.charging_minutes_left()
+        return self.announced_min - now - self.charging_minutes_left()
 
     def exchange(self, mode: ModeArray) -> Exchange:
         """Move the energy of one step.

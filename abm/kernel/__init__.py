@@ -78,7 +78,8 @@ class CompiledHour:
         arguments = (
             first_step, n_steps, broadcast.hour, fleet.step_h * 60.0, fleet.step_h, fleet.n_zones,
             fleet.first_row, fleet.zone, fleet.arrival_min, fleet.departure_min,
-            fleet.arrival_step, fleet.departure_step,
+            fleet.announced_min, fleet.arrival_step, fleet.departure_step,
+            fleet.v2g, fleet.boost, fleet.forced, fleet.forced_kw,
             fleet.capacity_kwh, fleet.efficiency, fleet.p_max_kw, fleet.p_discharge_kw,
             fleet.soc_min, fleet.soc_arrival, fleet.soc_required, fleet.soc_goal,
             fleet.soc, fleet.soc_departure, fleet.arrived, fleet.plugged, fleet.has_charged,

@@ -94,7 +94,7 @@ def fill(cand, n_cand, room_kw, p_max, arrival, zone, n_zones, served):
 def admit(
     k, n_live, n_ask, live, ask, cand, laxity, served, mode, admission, closed, room_kw, guarantee,
     as_printed, t0, step_min, n_zones, zone, arrival_min, departure_min, p_max, p_discharge,
-    efficiency, need, can_charge,
+    efficiency, need, can_charge, forced,
 ):  # fmt: skip
     """`abm.control.admission` on feeder k: takes out of `ask` what is not granted."""
     if admission == BELOW_LIMIT and closed:
@@ -129,7 +129,7 @@ def admit(
             served[row] = False
             left = 60.0 * need[row] / (p_max[row] * efficiency[row])
             laxity[i] = departure_min[row] - max(arrival_min[row], t0) - max(left, 0.0)
-            if guarantee and (can_charge[row] or ask[i] < 0):
+            if guarantee and (can_charge[row] or ask[i] < 0) and not forced[row]:
                 spent = step_min
                 if not as_printed and ask[i] < 0:
                     back = p_discharge[row] / (efficiency[row] ** 2 * p_max[row])
@@ -154,8 +154,8 @@ def admit(
 @_jit
 def advance(
     first_feeder, last_feeder, first_step, n_steps, hour, step_min, step_h, n_zones,
-    first_row, zone, arrival_min, departure_min, arrival_step, departure_step,
-    capacity, efficiency, p_max, p_discharge, soc_min, soc_arrival, soc_required, soc_goal,
+    first_row, zone, arrival_min, departure_min, announced_min, arrival_step, departure_step,
+    v2g_allowed, boost, forced, forced_kw, capacity, efficiency, p_max, p_discharge, soc_min, soc_arrival, soc_required, soc_goal,
     soc, soc_departure, arrived, plugged, has_charged, can_charge, can_discharge, request, mode,
     need, surplus, p_kw, charged, discharged, plugged_count,
     as_printed, told, closed, room_kw, with_v2g, one_discharge, charge_above, admission, guarantee,
@@ -246,15 +246,16 @@ def advance(
                     need[row] = (soc_goal[row] - soc[row]) * capacity[row]
                     surplus[row] = (soc[row] - soc_min[row]) * capacity[row]
                     can_charge[row] = need[row] > EPS_KWH
-                    can_discharge[row] = surplus[row] > EPS_KWH
-                    v2g = v2g_now and can_discharge[row]
+                    can_discharge[row] = surplus[row] > EPS_KWH and v2g_allowed[row]
+                    v2g = v2g_now and can_discharge[row] and not (boost[row] and can_charge[row])
                     if v2g and one_discharge and has_charged[row]:
                         v2g = False
                     if v2g != (mode[row] < 0) or not (v2g or can_charge[row]):
                         steady = False
             if not steady:
                 # The home energy manager: Fleet.assess, the rule, Fleet.possible.
-                n_ask = n_v2g = n_keep = 0
+                n_ask = n_v2g = n_keep = n_forced = 0
+                forced_kw[k] = 0.0
                 for i in range(n_live):
                     row = live[i]
                     if reassess or mode[row] != 0:
@@ -263,10 +264,20 @@ def advance(
                         need[row] = (soc_goal[row] - soc[row]) * capacity[row]
                         surplus[row] = (soc[row] - soc_min[row]) * capacity[row]
                         can_charge[row] = need[row] > EPS_KWH
-                        can_discharge[row] = surplus[row] > EPS_KWH
+                        can_discharge[row] = surplus[row] > EPS_KWH and v2g_allowed[row]
                     v2g = v2g_now and can_discharge[row]
                     if v2g and one_discharge and has_charged[row]:
                         v2g = False
+                    forced[row] = boost[row] and can_charge[row]
+                    if forced[row]:
+                        # Not the RPZ's to grant: it sees an EV at rest and less room.
+                        forced_kw[k] += p_max[row]
+                        n_forced += 1
+                        ask[n_keep] = 0
+                        request[row] = 1
+                        live[n_keep] = row
+                        n_keep += 1
+                        continue
                     if v2g:
                         ask[n_keep] = -1
                         n_v2g += 1
@@ -293,9 +304,14 @@ def advance(
                 reassess = False
                 admit(
                     k, n_live, n_ask, live, ask, cand, laxity, served, mode, admission, closed[k],
-                    room_kw[k], guarantee, as_printed, t0, step_min, n_zones, zone, arrival_min,
-                    departure_min, p_max, p_discharge, efficiency, need, can_charge,
+                    room_kw[k] - forced_kw[k], guarantee, as_printed, t0, step_min, n_zones, zone,
+                    arrival_min, announced_min, p_max, p_discharge, efficiency, need, can_charge,
+                    forced,
                 )  # fmt: skip
+                if n_forced > 0:
+                    for i in range(n_live):
+                        if forced[live[i]]:
+                            ask[i] = 1
                 # Laxity shrinks with time, so least laxity is steady only where it decides nothing.
                 steady = admission != LEAST_LAXITY or n_v2g == 0
                 n_move = 0

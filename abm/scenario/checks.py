@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
+
+from pydantic import BaseModel
 
 from abm.errors import Problem
 from abm.scenario.kinds import clock_minutes
-from abm.scenario.schema import ScenarioFields, TimeOfDay
+from abm.scenario.schema import Range, ScenarioFields, Spread, TimeOfDay
 from abm.scenario.source import Source
 from abm.scenario.words import Path, dotted, show
 
@@ -33,19 +36,79 @@ def window_minutes(time_of_day: TimeOfDay, start: str) -> tuple[float, float, fl
     return float(low), float(high), float(mean)
 
 
+Window = tuple[float, float, float]
+
+
 def stay_windows(
     fields: ScenarioFields,
-) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-    """Arrival and departure windows (low, high, mean) [min after the start of the horizon].
+    arrival: TimeOfDay | None = None,
+    departure: TimeOfDay | None = None,
+    after: float | None = None,
+) -> tuple[Window, Window]:
+    """Arrival and departure windows (low, high, mean) [min after the start of the day's horizon].
 
-    The departure is the first one that begins when the last EV has arrived, or later.
+    arrival, departure: clock times, those of `fleet` if left out. The departure is the first one
+    that begins when the last EV has arrived, or later; when `after` says so, at that minute or
+    later instead.
     """
     start = fields.clock.start
-    arrival = window_minutes(fields.fleet.arrival, start)
-    low, high, mean = window_minutes(fields.fleet.departure, start)
-    while low < arrival[1]:
+    comes = window_minutes(arrival or fields.fleet.arrival, start)
+    low, high, mean = window_minutes(departure or fields.fleet.departure, start)
+    earliest = comes[1] if after is None else after
+    while low < earliest:
         low, high, mean = low + DAY_MIN, high + DAY_MIN, mean + DAY_MIN
-    return arrival, (low, high, mean)
+    return comes, (low, high, mean)
+
+
+@dataclass(frozen=True)
+class Habit:
+    """One pair of arrival and departure that some owners keep on some days, and where it stands."""
+
+    arrival: TimeOfDay
+    departure: TimeOfDay
+    arrival_path: Path
+    departure_path: Path
+
+
+def habits(fields: ScenarioFields) -> Iterator[Habit]:
+    """Every pair of arrival and departure that can meet in one stay; that of `fleet` first."""
+    fleet, owners = fields.fleet, fields.owners
+    everyone = Habit(fleet.arrival, fleet.departure, ("fleet", "arrival"), ("fleet", "departure"))
+    yield everyone
+    around: list[tuple[Habit, Any, Path]] = []
+    if owners.groups:
+        for name, group in owners.groups.items():
+            path: Path = ("owners", "groups", name)
+            own = _other(everyone, group, path)
+            if own != everyone:
+                yield own
+            weekend = path if group.weekend is not None else ("owners",)
+            around.append((own, group.weekend or owners.weekend, (*weekend, "weekend")))
+    else:
+        around.append((everyone, owners.weekend, ("owners", "weekend")))
+    for own, weekend, path in around:
+        if weekend is None:
+            continue
+        both = _other(own, weekend, path)
+        # Friday to Saturday, Sunday to Monday, and the night between.
+        for mixed in (
+            Habit(own.arrival, both.departure, own.arrival_path, both.departure_path),
+            Habit(both.arrival, own.departure, both.arrival_path, own.departure_path),
+            both,
+        ):
+            if mixed != own:
+                yield mixed
+
+
+def _other(habit: Habit, section: Any, path: Path) -> Habit:
+    """The habit with what a group or a weekend changes of it."""
+    arrival, departure = section.arrival, section.departure
+    return Habit(
+        arrival or habit.arrival,
+        departure or habit.departure,
+        habit.arrival_path if arrival is None else (*path, "arrival"),
+        habit.departure_path if departure is None else (*path, "departure"),
+    )
 
 
 def cross_problems(
@@ -69,7 +132,7 @@ def value_at(fields: ScenarioFields, path: Path) -> Any:
     """The value of the field at `path`."""
     value: Any = fields
     for key in path:
-        value = getattr(value, key)
+        value = value[key] if isinstance(value, Mapping) else getattr(value, key)
     return value
 
 
@@ -78,55 +141,109 @@ Finding = tuple[Problem, Path, tuple[Path, ...]]
 
 def _findings(fields: ScenarioFields, source: Source) -> Iterator[Finding]:
     sampled = fields.fleet.sessions is None and fields.fleet.evs_per_zone > 0
-    ordered: list[tuple[str, str, bool]] = [
-        ("ev.soc_lower", "ev.soc_min", False),
-        ("ev.soc_min", "ev.soc_upper", False),
-        ("grid.vm_min_pu", "grid.vm_max_pu", True),
-        ("fleet.capacity.low", "fleet.capacity.high", False),
+    ordered: list[tuple[Path, Path, bool]] = [
+        (("ev", "soc_lower"), ("ev", "soc_min"), False),
+        (("ev", "soc_min"), ("ev", "soc_upper"), False),
+        (("grid", "vm_min_pu"), ("grid", "vm_max_pu"), True),
     ]
-    for name in ("soc_arrival", "soc_target"):
-        low, mean, high = (f"fleet.{name}.{part}" for part in ("low", "mean", "high"))
-        ordered.append((low, high, False))
-        if value_at(fields, ("fleet", name, "mean")) is not None:
+    for section, path in _sections_of(fields):
+        names = type(section).model_fields
+        low, mean, high = ((*path, part) for part in ("low", "mean", "high"))
+        if "low" in names and not isinstance(section, TimeOfDay):
+            ordered.append((low, high, False))
+        if isinstance(section, Range | Spread) and section.mean is not None:
             ordered += [(low, mean, False), (mean, high, False)]
-    if sampled:
-        ordered += [
-            ("ev.soc_lower", "fleet.soc_arrival.low", False),
-            ("fleet.soc_target.high", "ev.soc_upper", False),
-        ]
+        if sampled and isinstance(section, Range) and path[-1] == "soc_arrival":
+            ordered.append((("ev", "soc_lower"), low, False))
+        if sampled and isinstance(section, Range) and path[-1] == "soc_target":
+            ordered.append((high, ("ev", "soc_upper"), False))
     for lesser, greater, strictly in ordered:
         yield from _order(fields, source, lesser, greater, strictly)
     if sampled:
-        yield from _windows(fields, source)
+        seen: set[Path] = set()
+        for habit in habits(fields):
+            yield from _windows(fields, source, habit, seen)
+    yield from _days_and_groups(fields, source)
+
+
+def _sections_of(value: Any, path: Path = ()) -> Iterator[tuple[BaseModel, Path]]:
+    """Every section of the scenario that is there, with its path."""
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _sections_of(item, (*path, str(name)))
+    elif isinstance(value, BaseModel) and path[:1] != ("strategy",):
+        if path:
+            yield value, path
+        for name in type(value).model_fields:
+            yield from _sections_of(getattr(value, name), (*path, name))
+
+
+def _days_and_groups(fields: ScenarioFields, source: Source) -> Iterator[Finding]:
+    days: Path = ("horizon", "days")
+    groups: Path = ("owners", "groups")
+    learning: Path = ("owners", "learning", "graph")
+    sessions: Path = ("fleet", "sessions")
+    hours: Path = ("clock", "hours")
+
+    def problem(path: Path, said: str, *needs: Path) -> Finding:
+        shown = "" if path == groups else show(value_at(fields, path))
+        return Problem(dotted(path), shown, said), path, (path, *needs)
+
+    several = fields.horizon.days > 1
+    if several and fields.clock.hours != 24:
+        said = f"24 where horizon.days = {fields.horizon.days}: every day has 24 h"
+        yield problem(hours, said, days)
+    if fields.fleet.sessions is not None:
+        if several:
+            yield problem(days, "1 where fleet.sessions is given: its stays are those of one day")
+        if fields.owners.groups:
+            yield problem(groups, "none where fleet.sessions is given: groups are sampled", sessions)
+    if fields.owners.groups:
+        total = sum(group.share for group in fields.owners.groups.values())
+        if abs(total - 1.0) > 1e-9:
+            said = f"shares that add up to 1; these add up to {total:.6g}"
+            yield problem(groups, said)
+    graph = fields.owners.learning.graph
+    if graph == "edges" and fields.owners.learning.edges is None:
+        yield problem(("owners", "learning", "edges"), "a CSV file where graph is edges", learning)
+    if graph != "off" and not several:
+        yield problem(learning, "off where horizon.days is 1: owners learn from day to day", days)
 
 
 def _order(
-    fields: ScenarioFields, source: Source, lesser: str, greater: str, strictly: bool
+    fields: ScenarioFields, source: Source, low_path: Path, high_path: Path, strictly: bool
 ) -> Iterator[Finding]:
-    low_path, high_path = tuple(lesser.split(".")), tuple(greater.split("."))
     low, high = value_at(fields, low_path), value_at(fields, high_path)
     if low < high or (low == high and not strictly):
         return
     # Of two written in one file a mean is to blame, not the range it should lie in.
     path = source.blame(*sorted((low_path, high_path), key=lambda p: p[-1] != "mean"))
     if path == low_path:
-        said = f"{'below' if strictly else 'at most'} {greater} = {show(high)}"
+        said = f"{'below' if strictly else 'at most'} {dotted(high_path)} = {show(high)}"
     else:
-        said = f"{'above' if strictly else 'at least'} {lesser} = {show(low)}"
+        said = f"{'above' if strictly else 'at least'} {dotted(low_path)} = {show(low)}"
     problem = Problem(dotted(path), show(value_at(fields, path)), said)
     yield problem, path, (low_path, high_path)
 
 
-def _windows(fields: ScenarioFields, source: Source) -> Iterator[Finding]:
+def _windows(
+    fields: ScenarioFields, source: Source, habit: Habit, seen: set[Path]
+) -> Iterator[Finding]:
+    """Problems of one pair of arrival and departure; seen: sections that were blamed before."""
     start: Path = ("clock", "start")
     hours: Path = ("clock", "hours")
-    horizon = fields.clock.hours * 60
-    arrival, departure = stay_windows(fields)
-    needs: tuple[Path, ...] = (start, hours, ("fleet", "arrival"))
-    for name, window in (("arrival", arrival), ("departure", departure)):
+    several = fields.horizon.days > 1
+    horizon = DAY_MIN if several else fields.clock.hours * 60
+    arrival, departure = stay_windows(fields, habit.arrival, habit.departure)
+    needs: tuple[Path, ...] = (start, hours, habit.arrival_path)
+    for name, window, section in (
+        ("arrival", arrival, habit.arrival_path),
+        ("departure", departure, habit.departure_path),
+    ):
         if name == "departure":
-            needs = (*needs, ("fleet", "departure"))
-        section: Path = ("fleet", name)
+            needs = (*needs, habit.departure_path)
+        if section in seen:
+            continue
         mean_path = (*section, "mean")
         if not window[0] <= window[2] <= window[1]:
             low, high = (value_at(fields, (*section, end)) for end in ("low", "high"))
@@ -134,11 +251,14 @@ def _windows(fields: ScenarioFields, source: Source) -> Iterator[Finding]:
                 f"between {dotted(section)}.low = {low} and .high = {high}, or null for the middle"
             )
             value = show(value_at(fields, mean_path))
+            seen.add(section)
             yield Problem(dotted(mean_path), value, said), mean_path, (section,)
         if window[1] > horizon:
             path = source.blame((*section, "high"), (*section, "low"), hours, start)
+            within = "each day's 1440 min" if several else f"the horizon of {horizon} min"
             said = (
-                f"the {name}s have to end inside the horizon of {horizon} min, they end at minute "
+                f"the {name}s have to end inside {within}, they end at minute "
                 f"{window[1]:g} ({fields.clock.start} + {window[1] / 60:g} h)"
             )
+            seen.add(section)
             yield Problem(dotted(path), show(value_at(fields, path)), said), path, needs

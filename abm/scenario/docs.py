@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
+from pathlib import Path as FilePath
 from typing import Any
 
 from pydantic import BaseModel
@@ -14,7 +15,11 @@ from abm.scenario.names import STRATEGIES
 from abm.scenario.scenario import Scenario
 from abm.scenario.schema import ScenarioFields
 from abm.scenario.sessions import OPTIONAL, REQUIRED
-from abm.scenario.words import allowed, section_at, show
+from abm.scenario.words import Path, allowed, field_at, has_names, section_at, show
+
+# Stands for a name that the user chooses.
+NAME = "NAME"
+_NULL = ", or null"
 
 _INTRO = """\
 # Scenario files
@@ -106,22 +111,39 @@ def _strategies() -> str:
     return "".join(f"- `{name}`: {s.description}\n" for name, s in STRATEGIES.items())
 
 
-def _sections(path: tuple[str, ...], schema: dict[str, Any]) -> str:
+def _sections(path: Path, schema: dict[str, Any]) -> str:
     """The chapters of all sections below `path`, depth first."""
     model = section_at(path) or ScenarioFields
     text = ""
     for name in model.model_fields:
-        inner = section_at((*path, name))
-        if inner is None:
+        below = (*path, name, NAME) if has_names((*path, name)) else (*path, name)
+        inner = section_at(below)
+        if inner is None or _chapter(below) != below:
             continue
-        below = (*path, name)
         declared = schema["$defs"][inner.__name__]
-        text += f"{'#' * (len(path) + 2)} `{'.'.join(below)}`\n\n{declared['description']}\n\n"
+        title = ".".join(below)
+        text += f"{'#' * (len(path) + 2)} `{title}`\n\n{declared['description']}\n\n"
         text += _table(below, schema, declared["properties"]) + "\n" + _sections(below, schema)
     return text
 
 
-def _table(path: tuple[str, ...], schema: dict[str, Any], properties: dict[str, Any]) -> str:
+def _chapter(path: Path) -> Path:
+    """Where the section at `path` is described: one that may be null has the first of its kind."""
+    inner, field = section_at(path), field_at(path)
+    if field is None or field.annotation is inner:
+        return path
+    return next((other for other in _all_sections(()) if section_at(other) is inner), path)
+
+
+def _all_sections(path: Path) -> Iterator[Path]:
+    for name in (section_at(path) or ScenarioFields).model_fields:
+        below = (*path, name, NAME) if has_names((*path, name)) else (*path, name)
+        if section_at(below) is not None:
+            yield below
+            yield from _all_sections(below)
+
+
+def _table(path: Path, schema: dict[str, Any], properties: dict[str, Any]) -> str:
     model = section_at(path) or ScenarioFields
     rows = ["| field | type | default | allowed | meaning |", "| --- | --- | --- | --- | --- |"]
     for name, declared in properties.items():
@@ -130,24 +152,27 @@ def _table(path: tuple[str, ...], schema: dict[str, Any], properties: dict[str, 
                 f"| `{name}` | text | none | a name or a file | {declared['description']} |"
             )
             continue
+        below = (*path, name)
         kind, words = _type(schema, declared), allowed(model.model_fields[name])
-        if section_at((*path, name)) is not None and kind == "mapping":
-            words = f"see `{'.'.join((*path, name))}`"
+        if has_names(below):
+            words = f"names of your own, for each what `{'.'.join((*below, NAME))}` says"
+        elif section_at(below) is not None and path[:1] != ("strategy",) and name != "strategy":
+            words = f"see `{'.'.join(_chapter(below))}`" + words[len(words.removesuffix(_NULL)) :]
         cells = [f"`{name}`", kind, _default(path, name), words, declared.get("description", "")]
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(rows) + "\n"
 
 
-def _default(path: tuple[str, ...], name: str) -> str:
+def _default(path: Path, name: str) -> str:
     """The default that holds at this place: two sections of one kind may differ in theirs."""
     value: Any = ScenarioFields()
-    if path[:1] == ("strategy",):
-        field = (section_at(path) or ScenarioFields).model_fields[name]
+    for key in (*path, name):
+        value = getattr(value, key, None)
+    field = (section_at(path) or ScenarioFields).model_fields[name]
+    if value is None:  # below a strategy, a group, or what may be left out
         if field.is_required():
             return "required"
-        return f"`{show(field.get_default(call_default_factory=True))}`"
-    for key in (*path, name):
-        value = getattr(value, key)
+        value = field.get_default(call_default_factory=True)
     return "as below" if isinstance(value, BaseModel) else f"`{show(value)}`"
 
 
@@ -173,7 +198,7 @@ def _type(schema: dict[str, Any], declared: dict[str, Any]) -> str:
 
 def main() -> None:
     """Write docs/scenario.md of this repository."""
-    target = Path(__file__).resolve().parents[2] / "docs" / "scenario.md"
+    target = FilePath(__file__).resolve().parents[2] / "docs" / "scenario.md"
     target.write_text(scenario_reference(), encoding="utf-8")
 
 

@@ -8,8 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from abm.errors import InputError, Problem
 from abm.scenario.checks import value_at
+from abm.scenario.edges import read_edges
 from abm.scenario.feeder import FeederTable, read_feeder
 from abm.scenario.schema import ScenarioFields
 from abm.scenario.sessions import SessionRules, SessionTable, read_sessions
@@ -30,16 +34,23 @@ FEEDER: Path = ("grid", "feeder")
 PROFILE: Path = ("base_load", "profile")
 TARIFF: Path = ("tariff", "prices")
 SESSIONS: Path = ("fleet", "sessions")
+EDGES: Path = ("owners", "learning", "edges")
+REFERENCES = (FEEDER, PROFILE, TARIFF, SESSIONS, EDGES)
 
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """What a scenario's files say. sessions is None when the fleet is sampled."""
+    """What a scenario's files say.
+
+    sessions is None when the fleet is sampled. edges: pairs of EVs of a feeder, from 0, (m, 2), or
+    None.
+    """
 
     feeder: FeederTable
     profile: LoadProfile
     tariff: Tariff
     sessions: SessionTable | None = None
+    edges: NDArray[np.int64] | None = None
 
 
 def shipped_names(path: Path) -> dict[str, FilePath]:
@@ -127,9 +138,13 @@ def read_inputs(
             dotted(FEEDER), show(fields.grid.feeder), "a feeder with zones; this has none"
         )
         problems.append(source.locate(none, FEEDER))
+    edges: NDArray[np.int64] | None = None
+    if fields.owners.learning.graph == "edges" and fields.owners.learning.edges is not None:
+        n_evs = feeder.n_zones * fields.fleet.evs_per_zone if feeder is not None else None
+        edges = read(EDGES, "a file of pairs (CSV)", lambda p: read_edges(p, display(p), n_evs))
     if problems or profile is None or tariff is None or feeder is None:
         return None, problems
-    return Inputs(replace(feeder, name=_feeder_name(fields, feeder)), profile, tariff, sessions), []
+    return Inputs(replace(feeder, name=_feeder_name(fields, feeder)), profile, tariff, sessions, edges), []
 
 
 def _feeder_name(fields: ScenarioFields, feeder: FeederTable) -> str:

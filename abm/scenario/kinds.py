@@ -88,6 +88,12 @@ def _one_of(known: Mapping[str, Any], more: str = "") -> Words:
     return Words("one of: " + ", ".join(known) + more, tuple(known))
 
 
+def _class_name(value: str) -> str:
+    if not _MODULE_CLASS.fullmatch(value):
+        raise ValueError(_CLASS_WORDS)
+    return value
+
+
 def _enum(known: Mapping[str, Any]) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "enum": list(known)})
 
@@ -102,6 +108,7 @@ _HOUR_WORDS = 'a clock time on the hour from "0:00" to "23:00", in quotes'
 _STEP_WORDS = "a whole number from 1 to 3600 that divides 3600, e.g. 30, 60 or 300"
 _OPTIONS_WORDS = "a mapping with text as keys and text, numbers, lists or mappings as values"
 _NAME_WORDS = 'letters, digits, "_", "." and "-", beginning with a letter or digit'
+_CLASS_WORDS = "a class as module:Class"
 _CLOCK_SCHEMA = {"type": "string", "pattern": f"^({_CLOCK.pattern})$"}
 
 ClockTime = Annotated[
@@ -124,6 +131,7 @@ StrategyName = Annotated[
     _enum(STRATEGIES),
 ]
 SolverName = Annotated[str, _name(SOLVERS), _one_of(SOLVERS), _enum(SOLVERS)]
+ClassName = Annotated[str, AfterValidator(_class_name), Words(_CLASS_WORDS)]
 StepSeconds = Annotated[
     int, Field(ge=1, le=3600), AfterValidator(_divides_hour), Words(_STEP_WORDS)
 ]

@@ -12,15 +12,7 @@ from pydantic import PrivateAttr, ValidationError
 
 from abm.errors import InputError, Problem
 from abm.scenario.checks import cross_problems, value_at
-from abm.scenario.inputs import (
-    FEEDER,
-    PROFILE,
-    SESSIONS,
-    TARIFF,
-    Inputs,
-    read_inputs,
-    resolved_reference,
-)
+from abm.scenario.inputs import REFERENCES, Inputs, read_inputs, resolved_reference
 from abm.scenario.load import parse_setting, read_source
 from abm.scenario.schema import ScenarioFields
 from abm.scenario.source import Origin, Source, plain
@@ -89,10 +81,13 @@ class Scenario(ScenarioFields):
     def resolved(self) -> dict[str, Any]:
         """All fields as plain nested data; shipped references by name, files by absolute path."""
         data = self.model_dump()
-        for path in (FEEDER, PROFILE, TARIFF, SESSIONS):
+        for path in REFERENCES:
             reference = value_at(self, path)
             if reference is not None:
-                data[path[0]][path[1]] = resolved_reference(reference, path, self._source)
+                inner = data
+                for key in path[:-1]:
+                    inner = inner[key]
+                inner[path[-1]] = resolved_reference(reference, path, self._source)
         return data
 
     def to_yaml(self) -> str:

@@ -14,7 +14,15 @@ from pydantic import BaseModel
 
 from abm.errors import Problem, nearest
 from abm.scenario.schema import ScenarioFields
-from abm.scenario.words import Path, dotted, is_free, is_section, section_at, show
+from abm.scenario.words import (
+    Path,
+    dotted,
+    free_at,
+    has_names,
+    is_section,
+    section_at,
+    show,
+)
 
 
 @dataclass(frozen=True)
@@ -135,8 +143,11 @@ def _wrong_step(data: dict[str, Any], path: Path) -> Problem | None:
     """The problem of a path that leads nowhere, None when it can be set."""
     for end in range(1, len(path) + 1):
         step = path[:end]
-        if is_free(step) and end > 2:
+        free = free_at(step)
+        if free is not None and end > len(free):
             return None
+        if has_names(step[:-1]):
+            continue
         model = section_at(step[:-1])
         if model is None:
             return Problem(

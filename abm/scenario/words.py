@@ -20,7 +20,11 @@ from abm.scenario.schema import ScenarioFields, StrategySpec
 
 Path: TypeAlias = tuple[str, ...]
 
-_FREE = {("strategy", "rule_options"), ("strategy", "admission_options")}
+_FREE = {
+    ("strategy", "rule_options"),
+    ("strategy", "admission_options"),
+    ("owners", "behaviour_options"),
+}
 
 
 def dotted(path: Sequence[str]) -> str:
@@ -39,16 +43,37 @@ def show(value: Any, limit: int = 60) -> str:
 
 def section_at(path: Path) -> type[BaseModel] | None:
     """The section whose fields lie below `path`; None where there is none."""
-    model: type[BaseModel] = ScenarioFields
+    model: type[BaseModel] | None = ScenarioFields
+    named: type[BaseModel] | None = None
     for index, key in enumerate(path):
-        field = model.model_fields.get(key)
+        if named is not None:  # any key: the name of a group
+            model, named = named, None
+            continue
+        field = model.model_fields.get(key) if model is not None else None
         if field is None:
             return None
         inner = StrategySpec if path[: index + 1] == ("strategy",) else field.annotation
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
-            return None
-        model = inner
+        model, named = _section(inner), _named_section(inner)
     return model
+
+
+def _section(annotation: Any) -> type[BaseModel] | None:
+    """The section behind an annotation, also behind `Section | None`."""
+    for part in _parts(annotation):
+        if isinstance(part, type) and get_origin(part) is None and issubclass(part, BaseModel):
+            return part
+    return None
+
+
+def _named_section(annotation: Any) -> type[BaseModel] | None:
+    """The section behind the names of a `dict[str, Section]`."""
+    return _section(get_args(annotation)[1]) if get_origin(annotation) is dict else None
+
+
+def has_names(path: Path) -> bool:
+    """Whether sections stand below `path` under names that the user chooses."""
+    field = field_at(path)
+    return field is not None and _named_section(field.annotation) is not None
 
 
 def field_at(path: Path) -> FieldInfo | None:
@@ -57,14 +82,17 @@ def field_at(path: Path) -> FieldInfo | None:
     return model.model_fields.get(path[-1]) if model else None
 
 
-def is_free(path: Path) -> bool:
-    """Whether any key may stand below `path` (options that a rule or admission defines)."""
-    return path[:2] in _FREE
+def free_at(path: Path) -> Path | None:
+    """The field of free options at or around `path`, None where there is none."""
+    for end in range(2, len(path) + 1):
+        if path[:end] in _FREE or (end > 3 and path[end - 1] == "behaviour_options"):
+            return path[:end]
+    return None
 
 
 def is_section(path: Path) -> bool:
     """Whether a mapping at `path` is merged key by key; a `strategy` is replaced as a whole."""
-    return path[:1] != ("strategy",) and section_at(path) is not None
+    return path[:1] != ("strategy",) and (section_at(path) is not None or has_names(path))
 
 
 def allowed(field: FieldInfo) -> str:
@@ -119,6 +147,9 @@ def _words(annotation: Any, metadata: Iterable[Any]) -> str:
         if NoneType not in parts:  # strategy: its name says it all
             return _words(parts[0], flat)
         return _words(next(part for part in parts if part is not NoneType), flat) + ", or null"
+    named = _named_section(annotation)
+    if named is not None:
+        return "a mapping of names to mappings with the keys " + ", ".join(named.model_fields)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return "a mapping with the keys " + ", ".join(annotation.model_fields)
     if annotation is bool:
@@ -171,7 +202,8 @@ def problem_of(kind: str, path: Path, value: Any) -> Problem:
         return unknown_field(path, value)
     field = field_at(path)
     if field is None:
-        free = field_at(path[:2]) if is_free(path) else None
+        around = free_at(path)
+        free = field_at(around) if around is not None else None
         return Problem(dotted(path), show(value), allowed(free) if free else "not usable here")
     words = allowed(field)
     if kind == "missing":

@@ -1,0 +1,430 @@
+"""The owners: who they are for good, and what each of them does from day to day.
+
+What holds for good (zone, group, battery, SoC wanted, own threshold) is drawn once; arrival,
+departure, trip and mood are drawn anew each day from a stream of that day, so that day 5 is the
+same whatever the number of days. An EV's draws do not depend on the groups: two scenarios that
+differ in the groups' distributions compare the same owners.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import Any, Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from abm.errors import InputError, Problem
+from abm.fleet.equations import BoolArray, FloatArray, battery_capacity
+from abm.fleet.stays import (
+    IntArray,
+    Stays,
+    as_told,
+    stays_from_sessions,
+    stream,
+    truncated_normal,
+)
+from abm.scenario import Scenario, TimeOfDay, clock_minutes, stay_windows
+from abm.scenario.plugin import import_class, make_object
+from abm.scenario.schema import Capacity, Group, Range, Spread
+
+DAY_MIN = 1440.0
+SATURDAY = 5
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+@dataclass
+class DayPlan:
+    """What some owners of one feeder mean to do on one day; a behaviour writes to the arrays.
+
+    day: from 0. weekday: from 0, Monday. evs: numbers on the feeder, from 0. Arrays (n,): zone;
+    capacity_kwh; soc: on coming home; arrival_min, departure_min: minutes from the start of the
+    day; announced_min: the departure that the RPZ is told of; soc_target, soc_min: SoC wanted and
+    V2G threshold, fractions; plugs_in, v2g, boost: whether it plugs in, may be discharged, charges
+    at once whatever is asked.
+    """
+
+    day: int
+    weekday: int
+    evs: IntArray
+    zone: IntArray
+    capacity_kwh: FloatArray
+    soc: FloatArray
+    arrival_min: FloatArray
+    departure_min: FloatArray
+    announced_min: FloatArray
+    soc_target: FloatArray
+    soc_min: FloatArray
+    plugs_in: BoolArray
+    v2g: BoolArray
+    boost: BoolArray
+
+    @property
+    def weekend(self) -> bool:
+        """Whether it is a Saturday or a Sunday."""
+        return self.weekday >= SATURDAY
+
+
+PLANNED = ("arrival_min", "departure_min", "announced_min", "soc_target", "soc_min", "plugs_in",
+           "v2g", "boost")  # fmt: skip
+FRACTIONS = ("soc_target", "soc_min")
+
+
+class Behaviour(Protocol):
+    """A way of the user's own in which the owners of a group behave."""
+
+    def plan(self, plan: DayPlan, rng: np.random.Generator) -> None:
+        """Change what these owners mean to do; called once a day for each feeder."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A group of owners with everything that it leaves out taken from `fleet`, `ev`, `owners`."""
+
+    name: str
+    share: float
+    spec: Group
+    behaviour: Behaviour | None
+
+    def arrival(self, weekend: bool) -> TimeOfDay:
+        """Distribution of arrivals on weekdays or weekends."""
+        other = self.spec.weekend.arrival if weekend and self.spec.weekend else None
+        return other or cast(TimeOfDay, self.spec.arrival)
+
+    def departure(self, weekend: bool) -> TimeOfDay:
+        """Distribution of departures on weekdays or weekends."""
+        other = self.spec.weekend.departure if weekend and self.spec.weekend else None
+        return other or cast(TimeOfDay, self.spec.departure)
+
+    def on(self, name: str, weekend: bool) -> Any:
+        """`trip` or `plug_in` of a weekday or weekend."""
+        other = getattr(self.spec.weekend, name) if weekend and self.spec.weekend else None
+        return other or getattr(self.spec, name)
+
+
+def kinds_of(scenario: Scenario) -> tuple[Kind, ...]:
+    """The groups of owners, one of all when there are none. Raises InputError for a behaviour."""
+    owners = scenario.owners
+    groups = owners.groups or {"all": Group(share=1.0)}
+    kinds = []
+    for name, group in groups.items():
+        filled: dict[str, Any] = {"share": group.share}
+        for field in Group.model_fields:
+            own = getattr(group, field)
+            if field == "share" or field == "behaviour_options":
+                continue
+            for section in (scenario.fleet, scenario.ev, owners):
+                if own is None and field in type(section).model_fields:
+                    own = getattr(section, field)
+            filled[field] = own
+        mine = group.behaviour is not None
+        options = group.behaviour_options if mine else owners.behaviour_options
+        where = f"owners.groups.{name}" if mine else "owners"
+        made = _behaviour(f"{where}.behaviour", filled.pop("behaviour"), options)
+        kinds.append(Kind(name, group.share, Group.model_construct(**filled), made))
+    return tuple(kinds)
+
+
+def _behaviour(field: str, name: str | None, options: dict[str, Any]) -> Behaviour | None:
+    if name is None:
+        return None
+    made = make_object(field, name, import_class(field, name), "plan", options, options)
+    return cast(Behaviour, made)
+
+
+class Population:
+    """All owners of K feeders, n in all, feeder by feeder, in the order of their numbers.
+
+    seeds: one per feeder; a feeder's owners depend on its own alone. participates: who takes part
+    in V2G, (n,); learning changes it. Raises InputError for a behaviour that cannot be made.
+    """
+
+    def __init__(self, scenario: Scenario, n_zones: int, seeds: Sequence[int]) -> None:
+        self.scenario, self.n_zones, self.seeds = scenario, n_zones, tuple(seeds)
+        self.kinds = kinds_of(scenario)
+        table = scenario.inputs.sessions
+        self.per_feeder = (
+            n_zones * scenario.fleet.evs_per_zone if table is None else len(table)
+        )
+        self.n = self.per_feeder * len(self.seeds)
+        # Shares may be rounded to the whole EV in one way only.
+        edges = np.cumsum([kind.share for kind in self.kinds]) * self.per_feeder
+        last = np.floor(edges + 0.5 + 1e-9).astype(np.int64)
+        self.group: IntArray = np.zeros(self.n, dtype=np.int64)
+        if len(self.kinds) > 1:
+            self.group = np.concatenate(
+                [np.searchsorted(last, self._rank(seed), side="right") for seed in self.seeds]
+                or [self.group]
+            )
+            self.group = np.minimum(self.group, len(self.kinds) - 1)
+        self._rows = [
+            np.flatnonzero(self.group == g) if len(self.kinds) > 1 else slice(None)
+            for g in range(len(self.kinds))
+        ]
+        self._base = self._for_good(table)
+        self.participates = self._draw("participation", "v2g_participation")
+
+    def _rank(self, seed: int) -> IntArray:
+        """A place for each EV of a feeder in a random order."""
+        order = np.argsort(stream(seed, "group").random(self.per_feeder), kind="stable")
+        rank = np.empty(self.per_feeder, dtype=np.int64)
+        rank[order] = np.arange(self.per_feeder)
+        return rank
+
+    def uniform(self, name: str, day: int = 0) -> FloatArray:
+        """Uniform draws of one cause on one day, (n,)."""
+        parts = [stream(seed, name, day).random(self.per_feeder) for seed in self.seeds]
+        return np.concatenate(parts) if parts else np.zeros(0)
+
+    def each(self, of: Callable[[Kind, Any], Any], dtype: Any = np.float64) -> NDArray[Any]:
+        """Values put together from those of each group; of(kind, rows)."""
+        if len(self.kinds) == 1:
+            value = np.asarray(of(self.kinds[0], slice(None)), dtype=dtype)
+            return np.broadcast_to(value, (self.n,)).copy() if value.ndim == 0 else value
+        out = np.zeros(self.n, dtype=dtype)
+        for kind, rows in zip(self.kinds, self._rows, strict=True):
+            out[rows] = of(kind, rows)
+        return out
+
+    def _draw(self, stream_name: str, field: str, day: int = 0) -> BoolArray:
+        """Who is struck by a probability of its group, (n,)."""
+        chances = [getattr(kind.spec, field) for kind in self.kinds]
+        chances = [chance if isinstance(chance, float) else chance.probability for chance in chances]
+        if all(chance in (0.0, 1.0) for chance in chances):
+            return self.each(lambda kind, rows: chances[self.kinds.index(kind)] == 1.0, np.bool_)
+        u = self.uniform(stream_name, day)
+        return self.each(lambda kind, rows: u[rows] < chances[self.kinds.index(kind)], np.bool_)
+
+    # --- what holds for good -------------------------------------------------------------------
+
+    def _for_good(self, table: Any) -> Stays:
+        """Battery, charger, SoC wanted and threshold of everybody, and the SoC of the first day."""
+        scenario, ev, n = self.scenario, self.scenario.ev, self.n
+        if table is not None:
+            stays = stays_from_sessions(table, len(self.seeds), ev.soc_min)
+            return replace(stays, soc_min=self._thresholds())
+
+        def spread(name: str) -> FloatArray:
+            u = self.uniform(name)
+            return self.each(lambda kind, rows: _soc(u[rows], getattr(kind.spec, name)))
+
+        # random() instead of integers(): its bits have been the same in every numpy since 1.17.
+        u = self.uniform("capacity")
+
+        def capacity(kind: Kind, rows: Any) -> FloatArray:
+            spec = cast(Capacity, kind.spec.capacity)
+            span = spec.high - spec.low + 1
+            integers = np.minimum((u[rows] * span).astype(np.int64), span - 1)
+            return battery_capacity(spec.unit_kwh, spec.low + integers)
+
+        per_zone = scenario.fleet.evs_per_zone
+        never = np.full(n, np.nan)
+        return Stays(
+            names=None,
+            feeder=np.repeat(np.arange(len(self.seeds)), self.per_feeder),
+            zone=np.tile(np.repeat(np.arange(self.n_zones), per_zone), len(self.seeds)),
+            arrival_min=never,
+            departure_min=never,
+            announced_min=never,
+            capacity_kwh=self.each(capacity),
+            soc_arrival=spread("soc_arrival"),
+            soc_target=spread("soc_target"),
+            soc_min=self._thresholds(),
+            p_max_kw=self.each(lambda kind, rows: kind.spec.charger_kw),
+            p_discharge_kw=self.each(lambda kind, rows: kind.spec.discharger_kw),
+            efficiency=np.full(n, ev.efficiency),
+            **{**as_told(n), "group": self.group},
+        )
+
+    def _thresholds(self) -> FloatArray:
+        """V2G thresholds: the fleet's, or an anxious owner's own where that is above it."""
+        soc_min = self.scenario.ev.soc_min
+        if all(kind.spec.own_threshold is None for kind in self.kinds):
+            return np.full(self.n, soc_min)
+        u = self.uniform("own_threshold")
+
+        def own(kind: Kind, rows: Any) -> Any:
+            spread = kind.spec.own_threshold
+            return soc_min if spread is None else np.maximum(soc_min, _soc(u[rows], spread))
+
+        return self.each(own)
+
+    # --- a day ---------------------------------------------------------------------------------
+
+    @cached_property
+    def first_weekday(self) -> int:
+        """Day of the week on which the horizon begins, from 0, Monday."""
+        return WEEKDAYS.index(self.scenario.horizon.first_day)
+
+    def weekday(self, day: int) -> int:
+        """Day of the week of a day of the horizon, from 0, Monday."""
+        return (self.first_weekday + day) % 7
+
+    def stays(self, day: int = 0, soc: FloatArray | None = None) -> Stays:
+        """Everybody's stay on a day, from 0; soc: what each battery held when it was last seen."""
+        base = self._base
+        day_start = DAY_MIN * day
+        weekend = self.weekday(day) >= SATURDAY
+        columns = {f.name: getattr(base, f.name) for f in fields(Stays)}
+        if self.scenario.inputs.sessions is None:
+            columns["arrival_min"], columns["departure_min"] = self._times(day, weekend)
+        if soc is not None:
+            columns |= self._after_trip(day, weekend, soc)
+        columns["announced_min"] = columns["departure_min"]
+        columns["v2g"] = self.participates.copy()
+        columns["boost"] = self._draw("boost", "boost_probability", day)
+        columns["plugs_in"] = self._plugs_in(day, weekend, columns["soc_arrival"])
+        late = self._draw("late", "late_return", day)
+        if late.any():
+            u = self.uniform("late_by", day)
+            delay = self.each(lambda kind, rows: _hours(u[rows], kind.spec.late_return.delay_h))
+            columns["arrival_min"] = columns["arrival_min"] + np.where(late, delay, 0.0)
+        early = self._draw("early", "early_departure", day)
+        if early.any():
+            u = self.uniform("early_by", day)
+            sooner = self.each(lambda kind, rows: _hours(u[rows], kind.spec.early_departure.early_h))
+            columns["departure_min"] = columns["departure_min"] - np.where(early, sooner, 0.0)
+        if any(kind.behaviour is not None for kind in self.kinds):
+            self._behave(day, columns)
+        if self.scenario.horizon.days > 1:
+            columns["arrival_min"] = np.maximum(columns["arrival_min"], 0.0)
+            columns["departure_min"] = np.minimum(columns["departure_min"], DAY_MIN)
+        # Who comes home after the departure, or leaves before coming home, does not plug in.
+        columns["plugs_in"] = columns["plugs_in"] & (
+            columns["departure_min"] > columns["arrival_min"]
+        )
+        for name in ("arrival_min", "departure_min", "announced_min"):
+            columns[name] = columns[name] + day_start if day else columns[name]
+        return Stays(**columns)
+
+    def _times(self, day: int, weekend: bool) -> tuple[FloatArray, FloatArray]:
+        """Whole minutes whatever the time step, so that the fleet does not depend on it."""
+        u = self.uniform("arrival", day), self.uniform("departure", day)
+        start = clock_minutes(self.scenario.clock.start)
+
+        def specs(kind: Kind) -> tuple[TimeOfDay, TimeOfDay]:
+            comes, leaves = kind.arrival(weekend), kind.departure(weekend)
+            first = stay_windows(self.scenario, comes, leaves)[1][0]
+            leaving_day = self.weekday(day + int((start + first) // DAY_MIN))
+            return comes, kind.departure(leaving_day >= SATURDAY)
+
+        found = {kind.name: specs(kind) for kind in self.kinds}
+        windows = {name: stay_windows(self.scenario, *found[name]) for name in found}
+
+        def minutes(which: int) -> FloatArray:
+            def of(kind: Kind, rows: Any) -> FloatArray:
+                low, high, mean = windows[kind.name][which]
+                sd_h = found[kind.name][which].sd_h
+                sd = (high - low) / 4 if sd_h is None else sd_h * 60.0
+                return np.round(truncated_normal(u[which][rows], low, high, mean, sd))
+
+            return self.each(of)
+
+        return minutes(0), minutes(1)
+
+    def _after_trip(self, day: int, weekend: bool, soc: FloatArray) -> dict[str, FloatArray]:
+        """SoC on coming home from the day's trip; what the battery did not hold is charged away."""
+        drives = self.uniform("trip", day)
+        u = self.uniform("distance", day)
+
+        def energy(kind: Kind, rows: Any) -> FloatArray:
+            trip = kind.on("trip", weekend)
+            kwh = quantity(u[rows], trip.distance_km) * trip.kwh_per_km
+            return np.where(drives[rows] < trip.probability, kwh, 0.0)
+
+        trip_kwh, capacity = self.each(energy), self._base.capacity_kwh
+        left = np.maximum(soc - self.scenario.ev.soc_lower, 0.0) * capacity
+        short = np.maximum(trip_kwh - left, 0.0)
+        return {
+            "soc_arrival": soc - (trip_kwh - short) / capacity,
+            "trip_kwh": trip_kwh,
+            "trip_short_kwh": short,
+        }
+
+    def _plugs_in(self, day: int, weekend: bool, soc: FloatArray) -> BoolArray:
+        habits = [kind.on("plug_in", weekend) for kind in self.kinds]
+        if all(habit.habit == "every_day" for habit in habits):
+            return np.ones(self.n, dtype=np.bool_)
+        u = self.uniform("plug_in", day)
+
+        def of(kind: Kind, rows: Any) -> Any:
+            habit = kind.on("plug_in", weekend)
+            if habit.habit == "below_soc":
+                return soc[rows] < habit.soc
+            return habit.habit == "every_day" or u[rows] < habit.probability
+
+        return self.each(of, np.bool_)
+
+    def _behave(self, day: int, columns: dict[str, Any]) -> None:
+        """Ask the behaviours of the user's own, feeder by feeder so that none sees another."""
+        for name in PLANNED:
+            columns[name] = columns[name].copy()
+        for g, kind in enumerate(self.kinds):
+            if kind.behaviour is None:
+                continue
+            for k, seed in enumerate(self.seeds):
+                first = k * self.per_feeder
+                mine = self.group[first : first + self.per_feeder] == g
+                rows = np.flatnonzero(mine) + first
+                plan = DayPlan(
+                    day=day,
+                    weekday=self.weekday(day),
+                    evs=rows - first,
+                    zone=self._base.zone[rows],
+                    capacity_kwh=self._base.capacity_kwh[rows],
+                    soc=columns["soc_arrival"][rows],
+                    **{name: columns[name][rows] for name in PLANNED},
+                )
+                kind.behaviour.plan(plan, stream(seed, "behaviour", day, g))
+                for name, values in self._checked(kind, plan, len(rows)).items():
+                    columns[name][rows] = values
+
+    def _checked(self, kind: Kind, plan: DayPlan, n: int) -> dict[str, NDArray[Any]]:
+        """What a behaviour has written, if it can be meant. Raises InputError."""
+        written, problems = {}, []
+        for name in PLANNED:
+            values = np.asarray(getattr(plan, name))
+            whole = name in ("plugs_in", "v2g", "boost")
+            good = values.shape == (n,) and bool(np.isfinite(values.astype(np.float64)).all())
+            allowed = f"plan.{name}: {n} finite numbers"
+            if good and name in FRACTIONS:
+                good = bool(((values >= 0.0) & (values <= 1.0)).all())
+                allowed = f"plan.{name}: {n} fractions from 0 to 1"
+            if good:
+                written[name] = values.astype(np.bool_ if whole else np.float64)
+            else:
+                owner = type(kind.behaviour).__name__
+                problems.append(Problem("owners.behaviour", owner, allowed))
+        if problems:
+            raise InputError(problems)
+        return written
+
+
+def _soc(u: FloatArray, spread: Range) -> FloatArray:
+    mean = (spread.low + spread.high) / 2 if spread.mean is None else spread.mean
+    sd = (spread.high - spread.low) / 5 if spread.sd is None else spread.sd
+    return truncated_normal(u, spread.low, spread.high, mean, sd)
+
+
+def quantity(u: FloatArray, spread: Spread) -> FloatArray:
+    """Draws of a spread in its own unit, by inversion of uniforms u."""
+    mean = (spread.low + spread.high) / 2 if spread.mean is None else spread.mean
+    sd = (spread.high - spread.low) / 4 if spread.sd is None else spread.sd
+    return truncated_normal(u, spread.low, spread.high, mean, sd)
+
+
+def _hours(u: FloatArray, spread: Spread) -> FloatArray:
+    """Whole minutes of a spread in hours."""
+    return np.round(60.0 * quantity(u, spread))
+
+
+def sample_stays(scenario: Scenario, n_zones: int, seeds: Sequence[int]) -> Stays:
+    """The stays of the first day as drawn, evs_per_zone EVs in each zone of each feeder."""
+    return Population(scenario, n_zones, seeds).stays()
+
+
+def build_stays(scenario: Scenario, n_zones: int, seeds: Sequence[int]) -> Stays:
+    """One feeder's stays of the first day for each seed; sessions are the same on each feeder."""
+    return Population(scenario, n_zones, seeds).stays()
