@@ -32,6 +32,7 @@ EV_COLUMNS = (
     "plugged",
     "charged_kwh",
     "discharged_kwh",
+    "switches",
     "purchase_usd",
     "sale_usd",
 )
@@ -39,12 +40,13 @@ EV_COLUMNS = (
 
 @dataclass(frozen=True, eq=False)
 class Record:
-    """Arrays of K feeders over H hours with Z zones; S steps where minutes were recorded.
+    """Arrays of K feeders over H hours and S steps with Z zones.
 
     base_p_mw: (24, n_bus) by clock hour. price: (24,). ev: `EV_COLUMNS`, (n,) each, and "number",
     the EV's place in its feeder's table of stays. names: by EV in the order of rows, or None where
     they are numbered. zone_*: (H, K, Z). plugged_peak: (H, K). soc_*, *_min: (K,). flows: arrays
-    with (H, K, ...). minute_*: (S, K, Z), or None.
+    with (H, K, ...). ev_kw, switched_evs: (S, K), net power of the EVs, and how many changed mode
+    within the five minutes that end with the step. minute_*: (S, K, Z), or None.
     """
 
     scenario: Scenario
@@ -64,6 +66,8 @@ class Record:
     below_min: FloatArray
     above_min: FloatArray
     flows: PowerFlow
+    ev_kw: FloatArray
+    switched_evs: NDArray[np.int32]
     minute_charge_kw: FloatArray | None
     minute_discharge_kw: FloatArray | None
     minute_plugged: NDArray[np.int32] | None
@@ -139,7 +143,14 @@ class Record:
 
 
 _BY_FEEDER_FIRST = ("soc_lowest", "soc_highest", "below_min", "above_min")
-_BY_FEEDER_SECOND = ("zone_charge_mw", "zone_discharge_mw", "zone_plugged", "plugged_peak")
+_BY_FEEDER_SECOND = (
+    "zone_charge_mw",
+    "zone_discharge_mw",
+    "zone_plugged",
+    "plugged_peak",
+    "ev_kw",
+    "switched_evs",
+)
 _BY_MINUTE = ("minute_charge_kw", "minute_discharge_kw", "minute_plugged")
 _FLOW = tuple(PowerFlow.__dataclass_fields__)
 
@@ -209,6 +220,8 @@ def make_record(
         below_min=recorder.below_min,
         above_min=recorder.above_min,
         flows=PowerFlow(**stacked),
+        ev_kw=recorder.ev_kw,
+        switched_evs=recorder.switched_evs,
         minute_charge_kw=recorder.charge_kw.reshape(shape) if minutes else None,
         minute_discharge_kw=recorder.discharge_kw.reshape(shape) if minutes else None,
         minute_plugged=recorder.plugged.reshape(shape) if minutes else None,
