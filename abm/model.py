@@ -20,6 +20,7 @@ from abm.agents import EV, EvClass, GridAgent, HomeEnergyManager, ResidentialPar
 from abm.clock import Clock, Phase
 from abm.control import make_admission, make_rule, resolve_strategy
 from abm.fleet import Exchange, Fleet, ModeArray, Population, feeder_seeds, no_stays
+from abm.fleet.learning import LearningOwners, stay_benefit
 from abm.fleet.stays import IntArray
 from abm.grid import build_feeder, make_solver
 from abm.kernel import CompiledHour
@@ -67,6 +68,9 @@ class V2GModel(mesa.Model):
         connected = resolve_strategy(scenario).connected
         self.days = scenario.horizon.days
         self.population = Population(scenario, n_zones, self.seeds) if connected else None
+        self.learning: LearningOwners | None = None
+        if self.population is not None and scenario.owners.learning.graph != "off":
+            self.learning = LearningOwners(self.population)
         stays = no_stays() if self.population is None else self.population.stays()
         hours = 24 * self.days if self.days > 1 else scenario.clock.hours
         self.clock = Clock(hours, scenario.clock.step_s)
@@ -135,14 +139,15 @@ class V2GModel(mesa.Model):
             # It looks at the columns itself; who leaves at the very end, leaves then.
             clock.once(Phase.DEPART, clock.n_steps, lambda: self._depart(np.arange(fleet.n)))
             return
-        everyone = np.flatnonzero(fleet.plugs_in)
-        clock.cohort(Phase.DEPART, fleet.departure_step, everyone, self._depart)
-        clock.cohort(Phase.ARRIVE, fleet.arrival_step, everyone, self._arrive)
+        rows = np.flatnonzero(fleet.plugs_in)
+        arrives, leaves = fleet.arrival_step, fleet.departure_step
+        clock.cohort(Phase.DEPART, leaves[rows], rows, self._depart)
+        clock.cohort(Phase.ARRIVE, arrives[rows], rows, self._arrive)
         # Who comes or goes within a step is plugged in for a part of it only.
-        midway = everyone[fleet.in_steps(fleet.arrival_min) % 1.0 > 0.0]
-        clock.cohort(Phase.ARRIVE, fleet.arrival_step[midway] + 1, midway, self._fit_window)
-        midway = everyone[fleet.in_steps(fleet.departure_min) % 1.0 > 0.0]
-        clock.cohort(Phase.ARRIVE, fleet.departure_step[midway] - 1, midway, self._fit_window)
+        midway = rows[fleet.in_steps(fleet.arrival_min[rows]) % 1.0 > 0.0]
+        clock.cohort(Phase.ARRIVE, arrives[midway] + 1, midway, self._fit_window)
+        midway = rows[fleet.in_steps(fleet.departure_min[rows]) % 1.0 > 0.0]
+        clock.cohort(Phase.ARRIVE, leaves[midway] - 1, midway, self._fit_window)
 
     def _on_the_hour(self) -> None:
         """Close the hour that ended, turn over the day if it did, and broadcast."""
@@ -155,14 +160,14 @@ class V2GModel(mesa.Model):
         """Every stay ends with its day; the owners learn from it, and the next day is drawn."""
         fleet, population = self.fleet, self.population
         fleet.unplug(np.flatnonzero(fleet.plugged))
-        self.recorder.close_day()
+        ended = self.recorder.close_day()
         if population is None or self.clock.finished:
             return
         day = self.clock.step // self.clock.steps_per_day
         if self.learning is not None:
-            population.participates = self.learning.after(
-                day - 1, population.participates, self.recorder.days[-1]
-            )
+            benefit = stay_benefit(fleet, ended, self.grid.horizon_price(), self.scenario)
+            shown = ended["arrived"][fleet.row_of], ended["v2g"][fleet.row_of]
+            population.participates = self.learning.after(day - 1, *shown, benefit[fleet.row_of])
         fleet.begin(population.stays(day, fleet.last_soc()))
         fleet.out_of_order = True
         self._expect()

@@ -50,6 +50,11 @@ class GridAgent(mesa.Agent):
         self._solved: list[PowerFlow] = []
         self._unsolved: list[tuple[FloatArray, FloatArray]] = []
 
+    def horizon_price(self) -> FloatArray:
+        """Price of every hour of the horizon, (n_hours,) [$/kWh]."""
+        hours = (self.model.start_hour + np.arange(self.model.clock.n_hours)) % 24
+        return np.asarray(self.price[hours])
+
     def clock_hour(self, hour: int) -> int:
         """Hour on the clock, 0-23, of an hour of the horizon."""
         return (self.model.start_hour + hour) % 24

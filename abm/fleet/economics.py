@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import ArrayLike
+from collections.abc import Mapping
+from typing import Any, TypeAlias
 
-from abm.fleet.equations import FloatArray
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from abm.fleet.equations import FloatArray, charging_energy, required_soc
+from abm.scenario.schema import Requirement
+
+Columns: TypeAlias = Mapping[str, NDArray[Any]]
 
 
 def purchase_cost(price: ArrayLike, energy_kwh: ArrayLike) -> FloatArray:
@@ -54,3 +60,32 @@ def reference_cost(
     hours = np.arange(len(paid))
     cost = np.interp(end / 60.0, hours, paid) - np.interp(arrival / 60.0, hours, paid)
     return np.asarray(rating * cost)
+
+
+def asked_energy(
+    stays: Columns, capacity_kwh: FloatArray, efficiency: FloatArray, requirement: Requirement
+) -> FloatArray:
+    """Energy at the grid side that stays ask for when they charge at once [kWh].
+
+    stays: `soc_arrival` and `soc_target`, (n,) or (days, n).
+    """
+    soc = stays["soc_arrival"]
+    if requirement.kind == "as_printed":
+        goal = np.minimum(soc + required_soc(stays["soc_target"], soc, requirement.factor), 1.0)
+    else:
+        goal = np.maximum(stays["soc_target"], soc)
+    return charging_energy(goal - soc, capacity_kwh, efficiency)
+
+
+def stay_reference_cost(
+    price: FloatArray, stays: Columns, evs: Columns, requirement: Requirement
+) -> FloatArray:
+    """What stays would cost if every EV charged at once on arrival; 0 without a stay. -> [$].
+
+    price: (H,), of each hour of the horizon. stays: (n,) or (days, n); evs: `capacity_kwh`,
+    `efficiency` and `p_max_kw`, (n,).
+    """
+    energy = asked_energy(stays, evs["capacity_kwh"], evs["efficiency"], requirement)
+    arrival, departure = stays["arrival_min"], stays["departure_min"]
+    cost = reference_cost(price, arrival, departure, energy, evs["p_max_kw"])
+    return np.where(stays["arrived"], cost, 0.0)

@@ -174,9 +174,7 @@ class Fleet:
         self.trip_kwh: FloatArray = stays.trip_kwh[order]
         self.trip_short_kwh: FloatArray = stays.trip_short_kwh[order]
         self.arrival_step, self.departure_step = self._steps(slice(None))
-        self.soc_required: FloatArray = required_soc(
-            self.soc_target, self.soc_arrival, self.factor
-        )
+        self.soc_required: FloatArray = required_soc(self.soc_target, self.soc_arrival, self.factor)
         self.soc_goal: FloatArray = self.soc_target.copy()
         self.soc_departure: FloatArray = np.full(self.n, np.nan)
         self.arrived: BoolArray = np.zeros(self.n, dtype=np.bool_)

@@ -8,18 +8,18 @@ or collapses through the graph.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from scipy import sparse
 
+from abm.fleet.economics import Columns, financial_benefit, stay_reference_cost
 from abm.fleet.equations import BoolArray, FloatArray
+from abm.fleet.fleet import Fleet
 from abm.fleet.population import Population, quantity
 from abm.fleet.stays import stream
+from abm.scenario import Scenario
 from abm.scenario.schema import Learning
-
-if TYPE_CHECKING:
-    import networkx as nx
 
 
 class LearningOwners:
@@ -103,7 +103,7 @@ def _number(seed: int, zone: int) -> int:
     return int(stream(seed, "graph", 0, zone).integers(2**31))
 
 
-def _graph(spec: Learning, n: int, seed: int) -> nx.Graph:
+def _graph(spec: Learning, n: int, seed: int) -> Any:
     import networkx as nx
 
     degree = min(spec.degree - spec.degree % 2, max(n - 1, 0))
@@ -117,10 +117,26 @@ def _graph(spec: Learning, n: int, seed: int) -> nx.Graph:
     return nx.watts_strogatz_graph(n, degree, spec.rewiring, seed=seed)
 
 
-def _adjacency(graph: nx.Graph) -> sparse.csr_array:
+def _adjacency(graph: Any) -> sparse.csr_array:
     n = graph.number_of_nodes()
     edges = np.array(sorted(tuple(sorted(edge)) for edge in graph.edges), dtype=np.int64)
     a, b = edges.reshape(-1, 2).T
     ones = np.ones(2 * len(a))
     ends = np.concatenate([a, b]), np.concatenate([b, a])
     return sparse.csr_array((ones, ends), shape=(n, n))
+
+
+def stay_benefit(fleet: Fleet, stays: Columns, price: FloatArray, scenario: Scenario) -> FloatArray:
+    """What a day has brought each owner against charging at once, as the owner counts it, (n,) [$].
+
+    Eq. (22) for one EV, less what is counted for energy missing on departure and for wear. stays:
+    columns of the day in the fleet's order of rows. price: of each hour of the horizon.
+    """
+    spec = scenario.owners.learning
+    evs = {name: getattr(fleet, name) for name in ("capacity_kwh", "efficiency", "p_max_kw")}
+    reference = stay_reference_cost(price, stays, evs, scenario.requirement)
+    benefit = financial_benefit(reference, stays["purchase_usd"], stays["sale_usd"])
+    missing = np.maximum(stays["soc_target"] - stays["soc_departure"], 0.0) * fleet.capacity_kwh
+    missing = np.where(stays["arrived"], missing, 0.0)
+    wear = spec.wear_usd_per_kwh * stays["discharged_kwh"]
+    return np.asarray(benefit - spec.unmet_usd_per_kwh * missing - wear)

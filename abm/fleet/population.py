@@ -28,7 +28,14 @@ from abm.fleet.stays import (
 )
 from abm.scenario import Scenario, TimeOfDay, clock_minutes, stay_windows
 from abm.scenario.plugin import import_class, make_object
-from abm.scenario.schema import Capacity, Group, Range, Spread
+from abm.scenario.schema import (
+    Capacity,
+    EarlyDeparture,
+    Group,
+    LateReturn,
+    Range,
+    Spread,
+)
 
 DAY_MIN = 1440.0
 SATURDAY = 5
@@ -98,6 +105,16 @@ class Kind:
         other = self.spec.weekend.departure if weekend and self.spec.weekend else None
         return other or cast(TimeOfDay, self.spec.departure)
 
+    @property
+    def delay_h(self) -> Spread:
+        """How much later than usual an owner comes home who is late."""
+        return cast(LateReturn, self.spec.late_return).delay_h
+
+    @property
+    def early_h(self) -> Spread:
+        """How much earlier than announced an owner leaves who does."""
+        return cast(EarlyDeparture, self.spec.early_departure).early_h
+
     def on(self, name: str, weekend: bool) -> Any:
         """`trip` or `plug_in` of a weekday or weekend."""
         other = getattr(self.spec.weekend, name) if weekend and self.spec.weekend else None
@@ -145,9 +162,7 @@ class Population:
         self.scenario, self.n_zones, self.seeds = scenario, n_zones, tuple(seeds)
         self.kinds = kinds_of(scenario)
         table = scenario.inputs.sessions
-        self.per_feeder = (
-            n_zones * scenario.fleet.evs_per_zone if table is None else len(table)
-        )
+        self.per_feeder = n_zones * scenario.fleet.evs_per_zone if table is None else len(table)
         self.n = self.per_feeder * len(self.seeds)
         # Shares may be rounded to the whole EV in one way only.
         edges = np.cumsum([kind.share for kind in self.kinds]) * self.per_feeder
@@ -190,12 +205,15 @@ class Population:
 
     def _draw(self, stream_name: str, field: str, day: int = 0) -> BoolArray:
         """Who is struck by a probability of its group, (n,)."""
-        chances = [getattr(kind.spec, field) for kind in self.kinds]
-        chances = [chance if isinstance(chance, float) else chance.probability for chance in chances]
-        if all(chance in (0.0, 1.0) for chance in chances):
-            return self.each(lambda kind, rows: chances[self.kinds.index(kind)] == 1.0, np.bool_)
+
+        def chance(kind: Kind) -> float:
+            found = getattr(kind.spec, field)
+            return float(getattr(found, "probability", found))
+
+        if all(chance(kind) in (0.0, 1.0) for kind in self.kinds):
+            return self.each(lambda kind, rows: chance(kind) == 1.0, np.bool_)
         u = self.uniform(stream_name, day)
-        return self.each(lambda kind, rows: u[rows] < chances[self.kinds.index(kind)], np.bool_)
+        return self.each(lambda kind, rows: u[rows] < chance(kind), np.bool_)
 
     # --- what holds for good -------------------------------------------------------------------
 
@@ -279,12 +297,12 @@ class Population:
         late = self._draw("late", "late_return", day)
         if late.any():
             u = self.uniform("late_by", day)
-            delay = self.each(lambda kind, rows: _hours(u[rows], kind.spec.late_return.delay_h))
+            delay = self.each(lambda kind, rows: _hours(u[rows], kind.delay_h))
             columns["arrival_min"] = columns["arrival_min"] + np.where(late, delay, 0.0)
         early = self._draw("early", "early_departure", day)
         if early.any():
             u = self.uniform("early_by", day)
-            sooner = self.each(lambda kind, rows: _hours(u[rows], kind.spec.early_departure.early_h))
+            sooner = self.each(lambda kind, rows: _hours(u[rows], kind.early_h))
             columns["departure_min"] = columns["departure_min"] - np.where(early, sooner, 0.0)
         if any(kind.behaviour is not None for kind in self.kinds):
             self._behave(day, columns)

@@ -7,6 +7,7 @@ model knows only the table. Zones count from 0 here, from 1 in files.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,7 +126,7 @@ def stays_from_sessions(table: SessionTable, n_feeders: int = 1, soc_min: float 
     )
 
 
-def as_told(n: int) -> dict[str, NDArray]:
+def as_told(n: int) -> dict[str, Any]:
     """Columns of n owners without a will or a way of their own."""
     return {
         "group": np.zeros(n, dtype=np.int64),
@@ -140,7 +141,7 @@ def as_told(n: int) -> dict[str, NDArray]:
 def no_stays() -> Stays:
     """A table without rows: nobody ever plugs in."""
     empty, none = np.zeros(0), np.zeros(0, dtype=np.int64)
-    columns = {
+    columns: dict[str, Any] = {
         f.name: empty
         for f in fields(Stays)
         if f.name not in ("names", "feeder", "zone", *as_told(0))

@@ -165,7 +165,8 @@ def note_switch(row, k, step, switches, last_switch, sync_change, sync_window):
 def advance(
     first_feeder, last_feeder, first_step, n_steps, hour, step_min, step_h, n_zones,
     first_row, zone, arrival_min, departure_min, announced_min, arrival_step, departure_step,
-    v2g_allowed, boost, forced, forced_kw, capacity, efficiency, p_max, p_discharge, soc_min, soc_arrival, soc_required, soc_goal,
+    v2g_allowed, boost, forced, forced_kw, capacity, efficiency, p_max, p_discharge,
+    soc_min, soc_arrival, soc_required, soc_goal,
     soc, soc_departure, arrived, plugged, has_charged, can_charge, can_discharge, request, mode,
     need, surplus, p_kw, charged, discharged, plugged_count,
     switches, as_printed, told, closed, room_kw, with_v2g, one_discharge, charge_above,

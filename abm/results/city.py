@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abm.results.emergence import city_emergence
-from abm.results.kpis import hours_after_evening_peak, plain
+from abm.results.kpis import hours_after_evening_peaks, plain
 from abm.results.recorder import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -30,6 +30,11 @@ SUMS = (
     "evs",
     "evs_short",
     "energy_short_kwh",
+    "stays",
+    "energy_short_early_kwh",
+    "boosts",
+    "trip_mwh",
+    "trip_short_kwh",
     "evs_still_plugged",
     "soc_below_ev_minutes",
     "soc_above_ev_minutes",
@@ -53,7 +58,7 @@ def city_kpis(results: Results) -> dict[str, Any]:
     total, ev = record.total_mw.sum(axis=1), record.ev_mw.sum(axis=1)
     plugged = (record.plugged_peak > 0).any(axis=1)
     limit = record.scenario.grid.demand_limit_mw * record.n_feeders
-    after = hours_after_evening_peak(record.base_mw * record.n_feeders, limit)
+    after = hours_after_evening_peaks(record.base_mw * record.n_feeders, limit, record.n_days)
     loss = record.flows.loss_mw.sum(axis=1)
     sums = {name: columns[name].sum() for name in SUMS}
     largest = {name: _largest(columns[name]) for name in LARGEST}
@@ -71,6 +76,7 @@ def city_kpis(results: Results) -> dict[str, Any]:
         "nonconverged_clock_hours": sorted(
             {hour for hours in columns["nonconverged_clock_hours"] for hour in hours}
         ),
+        "v2g_share": (columns["v2g_share"] * columns["evs"]).sum() / max(columns["evs"].sum(), 1),
         "soc_lowest": -_largest(-columns["soc_lowest"]),
         **sums,
         **largest,

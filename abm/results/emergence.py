@@ -14,10 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abm.fleet import group_sums
-from abm.fleet.economics import reference_cost
-from abm.fleet.equations import charging_energy, required_soc
+from abm.fleet.economics import stay_reference_cost
 from abm.results.recorder import FloatArray, IntArray
-from abm.scenario.schema import Requirement
 
 if TYPE_CHECKING:
     from abm.results.record import Record
@@ -188,25 +186,7 @@ def full_cycles(ev: Mapping[str, NDArray[Any]]) -> FloatArray:
     return np.asarray(through / (2.0 * ev["capacity_kwh"]))
 
 
-def asked_energy(ev: Mapping[str, NDArray[Any]], requirement: Requirement) -> FloatArray:
-    """Energy at the grid side that stays ask for when they charge at once, (n,) [kWh]."""
-    soc = ev["soc_arrival"]
-    if requirement.kind == "as_printed":
-        goal = np.minimum(soc + required_soc(ev["soc_target"], soc, requirement.factor), 1.0)
-    else:
-        goal = np.maximum(ev["soc_target"], soc)
-    return charging_energy(goal - soc, ev["capacity_kwh"], ev["efficiency"])
-
-
 def reference_costs(record: Record) -> FloatArray:
-    """What the stays of a record would cost if every EV charged at once on arrival, (n,) [$]."""
-    ev = record.ev
-    cost = reference_cost(
-        record.price[record.clock_hours],
-        ev["arrival_min"],
-        ev["departure_min"],
-        asked_energy(ev, record.scenario.requirement),
-        ev["p_max_kw"],
-    )
-    # The SoC is unknown of an EV that was never plugged in.
-    return np.where(np.isnan(ev["soc"]), 0.0, cost)
+    """What every stay would cost if the EV charged at once on arrival, (D, n) [$]."""
+    price = record.price[record.clock_hours]
+    return stay_reference_cost(price, record.stays, record.ev, record.scenario.requirement)

@@ -44,7 +44,7 @@ def _demand(results: Results) -> dict[str, NDArray[Any]]:
     record = results.record
     total, ev, limit = record.total_mw, record.ev_mw, record.scenario.grid.demand_limit_mw
     plugged = record.plugged_peak > 0
-    after = hours_after_evening_peak(record.base_mw, limit)
+    after = hours_after_evening_peaks(record.base_mw, limit, record.n_days)
     rebound = total[after].max(axis=0) / limit if len(after) else _unknown(record.n_feeders)
     when_plugged = np.where(plugged, total, -np.inf).max(axis=0)
     return {
@@ -59,6 +59,16 @@ def _demand(results: Results) -> dict[str, NDArray[Any]]:
         "hours_above_limit": (total > limit + 1e-9).sum(axis=0),
         "rebound_ratio": rebound,
     }
+
+
+def hours_after_evening_peaks(base_mw: FloatArray, limit_mw: float, n_days: int) -> IntArray:
+    """Those hours of every day of a horizon of one day or several."""
+    if n_days == 1:
+        return hours_after_evening_peak(base_mw, limit_mw)
+    days = base_mw.reshape(n_days, -1)
+    first = np.arange(n_days) * days.shape[1]
+    found = [hours_after_evening_peak(day, limit_mw) for day in days]
+    return np.concatenate([hours + start for hours, start in zip(found, first, strict=True)])
 
 
 def hours_after_evening_peak(base_mw: FloatArray, limit_mw: float) -> IntArray:
@@ -112,21 +122,36 @@ def _energy_and_money(results: Results) -> dict[str, NDArray[Any]]:
     def count(values: NDArray[Any]) -> IntArray:
         return np.bincount(ev["feeder"][values], minlength=record.n_feeders)
 
+    def whole(flags: NDArray[np.bool_]) -> IntArray:
+        """Stays of all days that have a flag (D, n), by feeder."""
+        return total(flags.sum(axis=0)).astype(np.int64)
+
+    evs = np.diff(record.first_row)
+    stays, efficiency = record.stays, ev["efficiency"]
     purchase, sale = total(ev["purchase_usd"]), total(ev["sale_usd"])
-    gained = ev["charged_kwh"] * ev["efficiency"] - ev["discharged_kwh"] / ev["efficiency"]
-    stored = (results.soc_departure - ev["soc_arrival"]) * ev["capacity_kwh"]
-    error = np.abs(np.where(np.isnan(stored), 0.0, stored - gained))
+    gained = stays["charged_kwh"] * efficiency - stays["discharged_kwh"] / efficiency
+    left_with = np.where(np.isnan(stays["soc_departure"]), stays["soc"], stays["soc_departure"])
+    stored = (left_with - stays["soc_arrival"]) * ev["capacity_kwh"]
+    error = np.abs(np.where(stays["arrived"], stored - gained, gained)).max(axis=0)
     worst = np.zeros(record.n_feeders)
     np.maximum.at(worst, ev["feeder"], error)
+    short, shortfall = results.stay_short, results.stay_shortfall_kwh
+    early = stays["departure_min"] < stays["announced_min"]
     return {
         "ev_charged_mwh": total(ev["charged_kwh"]) / 1e3,
         "ev_discharged_mwh": total(ev["discharged_kwh"]) / 1e3,
         "purchase_usd": purchase,
         "sale_usd": sale,
         "net_cost_usd": purchase - sale,
-        "evs": np.diff(record.first_row),
-        "evs_short": count(results.short),
+        "evs": evs,
+        "stays": whole(stays["arrived"]),
+        "evs_short": whole(short),
         "energy_short_kwh": total(results.shortfall_kwh),
+        "energy_short_early_kwh": total(np.where(early, shortfall, 0.0).sum(axis=0)),
+        "v2g_share": total(stays["v2g"].mean(axis=0)) / np.maximum(evs, 1),
+        "boosts": whole(stays["boost"] & stays["arrived"]),
+        "trip_mwh": total(stays["trip_kwh"].sum(axis=0)) / 1e3,
+        "trip_short_kwh": total(stays["trip_short_kwh"].sum(axis=0)),
         "evs_still_plugged": count(ev["plugged"]),
         "energy_balance_error_kwh": worst,
     }

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from abm.fleet import Fleet
 from abm.grid import Feeder, PowerFlow, build_feeder
-from abm.results.recorder import FloatArray, IntArray, Recorder
+from abm.results.recorder import STAY_STATE, STAY_SUMS, FloatArray, IntArray, Recorder
 from abm.scenario import Scenario
 
 # Columns of the fleet that a record keeps, in the fleet's order of rows.
 EV_COLUMNS = (
     "feeder",
     "zone",
+    "group",
     "arrival_min",
     "departure_min",
     "capacity_kwh",
@@ -40,13 +41,14 @@ EV_COLUMNS = (
 
 @dataclass(frozen=True, eq=False)
 class Record:
-    """Arrays of K feeders over H hours and S steps with Z zones.
+    """Arrays of K feeders over D days, H hours and S steps with Z zones.
 
     base_p_mw: (24, n_bus) by clock hour. price: (24,). ev: `EV_COLUMNS`, (n,) each, and "number",
     the EV's place in its feeder's table of stays. names: by EV in the order of rows, or None where
-    they are numbered. zone_*: (H, K, Z). plugged_peak: (H, K). soc_*, *_min: (K,). flows: arrays
-    with (H, K, ...). ev_kw, switched_evs: (S, K), net power of the EVs, and how many changed mode
-    within the five minutes that end with the step. minute_*: (S, K, Z), or None.
+    they are numbered. stays: `STAY_STATE` and `STAY_SUMS` of each day, (D, n) each. zone_*: (H, K,
+    Z). plugged_peak: (H, K). soc_*, *_min: (K,). flows: arrays with (H, K, ...). ev_kw,
+    switched_evs: (S, K), net power of the EVs, and how many changed mode within the five minutes
+    that end with the step. minute_*: (S, K, Z), or None.
     """
 
     scenario: Scenario
@@ -68,6 +70,7 @@ class Record:
     flows: PowerFlow
     ev_kw: FloatArray
     switched_evs: NDArray[np.int32]
+    stays: Mapping[str, NDArray[Any]]
     minute_charge_kw: FloatArray | None
     minute_discharge_kw: FloatArray | None
     minute_plugged: NDArray[np.int32] | None
@@ -86,6 +89,11 @@ class Record:
     def feeder(self) -> Feeder:
         """The feeder, from the cache of this process."""
         return build_feeder(self.scenario.inputs.feeder)
+
+    @property
+    def n_days(self) -> int:
+        """D."""
+        return len(self.stays["arrived"])
 
     @cached_property
     def clock_hours(self) -> IntArray:
@@ -135,10 +143,19 @@ class Record:
             for name in _BY_MINUTE
         }
         flows = PowerFlow(**{name: getattr(self.flows, name)[:, k : k + 1] for name in _FLOW})
+        stays = {name: column[:, rows] for name, column in self.stays.items()}
         names = None if self.names is None else self.names[rows]
         seeds = (self.seeds[k],)
         return replace(
-            self, seeds=seeds, ev=ev, names=names, flows=flows, **first, **second, **minutes
+            self,
+            seeds=seeds,
+            ev=ev,
+            stays=stays,
+            names=names,
+            flows=flows,
+            **first,
+            **second,
+            **minutes,
         )
 
 
@@ -177,6 +194,10 @@ def join_records(parts: Sequence[Record]) -> Record:
         parts[0],
         seeds=tuple(seed for part in parts for seed in part.seeds),
         ev=ev,
+        stays={
+            name: np.concatenate([part.stays[name] for part in parts], axis=1)
+            for name in parts[0].stays
+        },
         names=None if names[0] is None else tuple(name for own in names for name in own or ()),
         flows=PowerFlow(**flows),
         **{name: joined(name, 0) for name in _BY_FEEDER_FIRST},
@@ -202,6 +223,7 @@ def make_record(
     names = fleet.names
     stacked = {name: np.array([getattr(flow, name) for flow in flows]) for name in _FLOW}
     minutes = recorder.minutes
+    days = recorder.days or [{name: getattr(fleet, name) for name in (*STAY_STATE, *STAY_SUMS)}]
     return Record(
         scenario=scenario,
         seeds=seeds,
@@ -220,6 +242,7 @@ def make_record(
         below_min=recorder.below_min,
         above_min=recorder.above_min,
         flows=PowerFlow(**stacked),
+        stays={name: np.stack([day[name] for day in days]) for name in days[0]},
         ev_kw=recorder.ev_kw,
         switched_evs=recorder.switched_evs,
         minute_charge_kw=recorder.charge_kw.reshape(shape) if minutes else None,

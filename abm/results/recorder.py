@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +14,23 @@ from abm.fleet.equations import above_upper_bound, below_lower_bound, hourly_dem
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
+# What a stay begins and ends with, and what grew in its day: columns of the fleet.
+STAY_STATE = (
+    "arrival_min",
+    "departure_min",
+    "announced_min",
+    "soc_arrival",
+    "soc_target",
+    "soc_min",
+    "soc_departure",
+    "soc",
+    "arrived",
+    "v2g",
+    "boost",
+    "trip_kwh",
+    "trip_short_kwh",
+)
+STAY_SUMS = ("charged_kwh", "discharged_kwh", "purchase_usd", "sale_usd", "switches")
 # Changes of mode within this time count as done together.
 SYNC_S = 300
 
@@ -55,6 +74,9 @@ class Recorder:
         self.above_min: FloatArray = np.zeros(feeders)
         self.soc_lowest: FloatArray = np.full(feeders, np.nan)
         self.soc_highest: FloatArray = np.full(feeders, np.nan)
+        # The stays of each day that ended; what was summed up before it.
+        self.days: list[dict[str, NDArray[Any]]] = []
+        self._until_day: dict[str, NDArray[Any]] = {}
         # Sums over the steps of the hour that runs, kW.
         self.hour_charge: FloatArray = np.zeros(cells)
         self.hour_discharge: FloatArray = np.zeros(cells)
@@ -116,6 +138,17 @@ class Recorder:
         if above_upper_bound(self.soc_highest, self.soc_upper).any():
             rows = np.flatnonzero(fleet.plugged & above_upper_bound(fleet.soc, self.soc_upper))
             self.above_min += step_min * np.bincount(fleet.feeder[rows], minlength=fleet.n_feeders)
+
+    def close_day(self) -> dict[str, NDArray[Any]]:
+        """Write down the stays of the day that ended, one per EV in the fleet's order of rows."""
+        fleet = self.fleet
+        total = {name: getattr(fleet, name).copy() for name in STAY_SUMS}
+        day = {name: getattr(fleet, name).copy() for name in STAY_STATE}
+        before = self._until_day
+        day |= {name: total[name] - before[name] if before else total[name] for name in STAY_SUMS}
+        self._until_day = total
+        self.days.append(day)
+        return day
 
     def close_hour(self, hour: int) -> FloatArray:
         """Mean net power of each zone over an hour that ended, (n_feeders, n_zones) [MW]."""

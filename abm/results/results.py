@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from abm.fleet.economics import financial_benefit
 from abm.grid import PowerFlow, loading_percent
 from abm.results.city import city_kpis, feeder_table
+from abm.results.days import day_table, group_table, stay_table
 from abm.results.emergence import full_cycles, reference_costs
 from abm.results.kpis import kpi_columns, kpi_dict
 from abm.results.record import Record
@@ -87,24 +88,44 @@ class Results:
         return np.where(np.isnan(ev["soc_departure"]), ev["soc"], ev["soc_departure"])
 
     @cached_property
-    def shortfall_kwh(self) -> FloatArray:
-        """Energy missing below soc_target on departure, (n_evs,) [kWh]; 0 while plugged in."""
-        ev = self.record.ev
-        missing = (ev["soc_target"] - ev["soc_departure"]) * ev["capacity_kwh"]
+    def stay_shortfall_kwh(self) -> FloatArray:
+        """Energy missing below soc_target on each departure, (n_days, n_evs) [kWh].
+
+        0 while plugged in, and on days without a stay.
+        """
+        stays = self.record.stays
+        left_with = np.where(stays["arrived"], stays["soc_departure"], np.nan)
+        missing = (stays["soc_target"] - left_with) * self.record.ev["capacity_kwh"]
         return np.where(np.isnan(missing), 0.0, np.maximum(missing, 0.0))
 
     @cached_property
+    def stay_short(self) -> NDArray[np.bool_]:
+        """Which stays ended more than SHORT_SOC below soc_target, (n_days, n_evs)."""
+        stays = self.record.stays
+        left_with = np.where(stays["arrived"], stays["soc_departure"], np.nan)
+        return np.asarray(stays["soc_target"] - left_with > SHORT_SOC + 1e-9)
+
+    @property
+    def shortfall_kwh(self) -> FloatArray:
+        """Energy missing on departure, of all days, (n_evs,) [kWh]."""
+        return np.asarray(self.stay_shortfall_kwh.sum(axis=0))
+
+    @property
     def short(self) -> NDArray[np.bool_]:
-        """Which EVs left more than SHORT_SOC below soc_target, (n_evs,)."""
-        ev = self.record.ev
-        return np.asarray(ev["soc_target"] - ev["soc_departure"] > SHORT_SOC + 1e-9)
+        """Which EVs left short on any day, (n_evs,)."""
+        return np.asarray(self.stay_short.any(axis=0))
 
     @cached_property
-    def reference_cost_usd(self) -> FloatArray:
-        """Cost of the same stay if the EV charged at once on arrival, (n_evs,) [$]."""
+    def stay_reference_usd(self) -> FloatArray:
+        """Cost of each stay if the EV charged at once on arrival, (n_days, n_evs) [$]."""
         return reference_costs(self.record)
 
-    @cached_property
+    @property
+    def reference_cost_usd(self) -> FloatArray:
+        """Cost of the same stays if the EV charged at once on arrival, (n_evs,) [$]."""
+        return np.asarray(self.stay_reference_usd.sum(axis=0))
+
+    @property
     def benefit_usd(self) -> FloatArray:
         """Benefit of each owner, eq. (22) for one EV: reference less net cost, (n_evs,) [$]."""
         ev = self.record.ev
@@ -210,21 +231,37 @@ class Results:
         )
 
     @cached_property
+    def ev_order(self) -> IntArray:
+        """Rows in the order of the session file or the sample, (n_evs,)."""
+        ev = self.record.ev
+        return np.lexsort((ev["number"], ev["feeder"]))
+
+    @property
+    def ev_ids(self) -> NDArray[np.object_]:
+        """Names of the EVs in that order, (n_evs,)."""
+        names = self.record.names
+        if names is None:
+            return (self.record.ev["number"][self.ev_order] + 1).astype(str).astype(object)
+        return np.array(names, dtype=object)[self.ev_order]
+
+    @cached_property
     def ev(self) -> pd.DataFrame:
         """One row per EV, in the order of the session file or the sample."""
         import pandas as pd
 
-        ev, names = self.record.ev, self.record.names
-        order = np.lexsort((ev["number"], ev["feeder"]))
-        if names is None:
-            ids = (ev["number"][order] + 1).astype(str).astype(object)
-        else:
-            ids = np.array(names, dtype=object)[order]
+        ev, order, ids = self.record.ev, self.ev_order, self.ev_ids
         columns = {name: ev[name][order] for name in (
             "zone", "arrival_min", "departure_min", "capacity_kwh", "efficiency", "p_max_kw",
             "p_discharge_kw", "soc_arrival", "soc_target",
         )}  # fmt: skip
         columns["zone"] = columns["zone"] + 1
+        stays = self.record.stays
+        for name in ("announced_min", "soc_min"):
+            columns[name] = stays[name][-1][order]
+        groups = np.array(list(self.record.scenario.owners.groups) or ["all"], dtype=object)
+        columns["group"] = groups[ev["group"][order]]
+        columns["stays"] = stays["arrived"].sum(axis=0)[order]
+        columns["v2g"], columns["boost"] = stays["v2g"][-1][order], stays["boost"][-1][order]
         columns["soc_departure"] = self.soc_departure[order]
         for name in ("charged_kwh", "discharged_kwh", "purchase_usd", "sale_usd"):
             columns[name] = ev[name][order]
@@ -271,6 +308,21 @@ class Results:
                 "loss_mw": _by_feeder(flows.line_loss_mw),
             },
         )
+
+    @cached_property
+    def days(self) -> pd.DataFrame:
+        """One row per day: who plugged in and took part, energy, money, what was missing, peak."""
+        return day_table(self)
+
+    @cached_property
+    def stays(self) -> pd.DataFrame:
+        """One row per EV and day, in the order of days and of the table `ev`."""
+        return stay_table(self)
+
+    @cached_property
+    def groups(self) -> pd.DataFrame:
+        """One row per group of owners: energy, money, what was missing."""
+        return group_table(self)
 
     @cached_property
     def zones(self) -> pd.DataFrame:

@@ -88,6 +88,10 @@ def write_run(folder: Path, results: Results, wall_s: float | None = None) -> No
     (folder / "scenario.yaml").write_text(scenario_text, encoding="utf-8")
     write_json(folder / "kpis.json", results.kpis)
     names = [*TABLES, "zone_minute" if results.has_minutes else "zone_hour"]
+    if results.record.n_days > 1:
+        names += ["days", "stays"]
+    if results.record.scenario.owners.groups:
+        names.append("groups")
     if results.n_feeders > 1:
         names.append("feeders")
     for name in names:

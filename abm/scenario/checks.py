@@ -197,7 +197,9 @@ def _days_and_groups(fields: ScenarioFields, source: Source) -> Iterator[Finding
         if several:
             yield problem(days, "1 where fleet.sessions is given: its stays are those of one day")
         if fields.owners.groups:
-            yield problem(groups, "none where fleet.sessions is given: groups are sampled", sessions)
+            yield problem(
+                groups, "none where fleet.sessions is given: groups are sampled", sessions
+            )
     if fields.owners.groups:
         total = sum(group.share for group in fields.owners.groups.values())
         if abs(total - 1.0) > 1e-9:

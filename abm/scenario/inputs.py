@@ -144,7 +144,9 @@ def read_inputs(
         edges = read(EDGES, "a file of pairs (CSV)", lambda p: read_edges(p, display(p), n_evs))
     if problems or profile is None or tariff is None or feeder is None:
         return None, problems
-    return Inputs(replace(feeder, name=_feeder_name(fields, feeder)), profile, tariff, sessions, edges), []
+    return Inputs(
+        replace(feeder, name=_feeder_name(fields, feeder)), profile, tariff, sessions, edges
+    ), []
 
 
 def _feeder_name(fields: ScenarioFields, feeder: FeederTable) -> str:

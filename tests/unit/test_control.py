@@ -22,6 +22,7 @@ from abm.control import (
 from abm.control.registry import ADMISSION_CLASSES, RULE_CLASSES
 from abm.errors import InputError
 from abm.fleet import Fleet, Mode, Stays
+from abm.fleet.stays import as_told
 from abm.scenario import Scenario
 from abm.scenario.names import ADMISSIONS, RULES, STRATEGIES
 from abm.scenario.schema import Requirement
@@ -35,14 +36,16 @@ def fleet_of(*evs, kind="energy_balanced", n_feeders=1, n_zones=2):
     usual = {
         "feeder": 0, "zone": 0, "arrival_min": 0, "departure_min": 600, "capacity_kwh": 40,
         "soc_arrival": 0.5, "soc_target": 0.8, "p_max_kw": 6, "p_discharge_kw": 6, "efficiency": 1,
+        "soc_min": 0.2,
     }  # fmt: skip
     columns = {
         name: np.array([e.get(name, value) for e in evs], dtype=np.float64)
         for name, value in usual.items()
     }
     columns |= {name: columns[name].astype(np.int64) for name in ("feeder", "zone")}
-    stays = Stays(names=None, **columns)
-    fleet = Fleet(stays, n_zones, n_feeders, 0.2, Requirement(kind=kind), 1 / 60)
+    columns["announced_min"] = columns["departure_min"]
+    stays = Stays(names=None, **columns, **as_told(len(evs)))
+    fleet = Fleet(stays, n_zones, n_feeders, Requirement(kind=kind), 1 / 60)
     fleet.plug_in(np.arange(fleet.n), 0.0)
     for name in ("has_charged", "mode"):
         getattr(fleet, name)[fleet.row_of] = [e.get(name, 0) for e in evs]
