@@ -173,7 +173,7 @@ class Trip(Section):
 
     probability: Fraction = Field(1.0, description="Probability of driving on a day.")
     distance_km: Spread = Field(
-        Spread(low=10.0, high=150.0, mean=70.0, sd=25.0),
+        Spread(low=0.0, high=140.0),
         description="Distance; km. The default returns at about the SoC on arrival of Table I.",
     )
     kwh_per_km: float = Field(
@@ -257,7 +257,7 @@ class Learning(Section):
         0.5, description="Weight of what was believed before; the rest is what was seen today."
     )
     hassle_usd: Spread = Field(
-        Spread(low=0.0, high=0.4, mean=0.1, sd=0.1),
+        Spread(low=0.0, high=0.2),
         description="Benefit a day that taking part has to bring more than staying out; $.",
     )
     unmet_usd_per_kwh: float = Field(

@@ -92,19 +92,26 @@ class Source:
         if wrong is not None:
             return [replace(wrong, file=origin.file)]
         if isinstance(value, Mapping) and is_section(path):
+            if has_names(path[:-1]) and _get(self.data, path) is None:
+                self._fill_in(path[:-1])
+                self._put(path, {}, origin)
             return [
                 problem
                 for key, item in value.items()
                 for problem in self.change((*path, str(key)), item, origin)
             ]
+        self._fill_in(path[:-1])
+        self._put(path, plain(value), origin)
+        return []
+
+    def _fill_in(self, path: Path) -> None:
+        """Make the mappings down to `path` where they are not, with their defaults."""
         defaults: Any = _defaults()
-        for end in range(1, len(path)):
+        for end in range(1, len(path) + 1):
             defaults = defaults.get(path[end - 1]) if isinstance(defaults, dict) else None
             if not isinstance(_get(self.data, path[:end]), dict):
                 below = defaults if isinstance(defaults, dict) else {}
                 self._put(path[:end], deepcopy(below), None)
-        self._put(path, plain(value), origin)
-        return []
 
     def _put(self, path: Path, value: Any, origin: Origin | None) -> None:
         parent = _get(self.data, path[:-1])
