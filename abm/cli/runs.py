@@ -132,11 +132,20 @@ def _compare(options: argparse.Namespace) -> int:
     from abm.report.bound import comparison_lines
     from abm.report.paper import write_comparison
     from abm.report.terminal import print_comparison, print_lines, progress
-    from abm.study import bound_beside, compare, comparison_kpis, comparison_table
+    from abm.study import compare
+    from abm.study.compare import (
+        bound_beside,
+        bound_left_out,
+        comparison_kpis,
+        comparison_table,
+    )
 
     with progress("Strategies", len(names) * scenario.clock.hours) as on_hour:
         runs = compare(scenario, names, on_hour)
-    bound, why_not = (None, "") if options.no_bound else bound_beside(scenario)
+    bound, why_not = None, "" if options.no_bound else bound_left_out(scenario)
+    if not (options.no_bound or why_not):
+        with progress("Bound", 1) as on_feeder:
+            bound, why_not = bound_beside(scenario, on_feeder)
     table = comparison_table(runs, bound)
     write_comparison(scenario, runs, table, out, options.force, bound)
     if why_not:

@@ -1,13 +1,7 @@
 """Many models, one question: the paper's study, comparisons, replications."""
 
 from abm.study.bound import Bound, optimum
-from abm.study.compare import (
-    bound_beside,
-    check_strategies,
-    compare,
-    comparison_kpis,
-    comparison_table,
-)
+from abm.study.compare import check_strategies, compare, comparison_table
 from abm.study.ensemble import Ensemble, replication_seed, simulate_batch
 from abm.study.reproduce import Reproduction, findings, reproduce, table2, table3
 from abm.study.runs import Run, run_once
@@ -17,10 +11,8 @@ __all__ = [
     "Ensemble",
     "Reproduction",
     "Run",
-    "bound_beside",
     "check_strategies",
     "compare",
-    "comparison_kpis",
     "comparison_table",
     "findings",
     "optimum",

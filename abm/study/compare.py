@@ -37,7 +37,7 @@ COLUMNS = (
 )
 
 GAP = "gap_to_optimum_percent"
-# A bound for more EVs than these takes a minute and more.
+# A bound for so many EVs takes a minute.
 MOST_BOUND_EVS = 3000
 
 
@@ -64,18 +64,28 @@ def compare(
     return {name: run_once(scenario.override(strategy=name), on_hour) for name in strategies}
 
 
-def bound_beside(scenario: Scenario) -> tuple[Bound | None, str]:
-    """The bound for a comparison, or None and a sentence that says why there is none."""
+def bound_left_out(scenario: Scenario) -> str:
+    """Why a comparison goes without the bound, in a sentence; "" where it can have it."""
     sessions, feeder = scenario.inputs.sessions, build_feeder(scenario.inputs.feeder)
     sampled = scenario.fleet.evs_per_zone * len(feeder.zone_bus)
     evs = sampled if sessions is None else len(sessions)
     how = "; the verb `bound` computes it."
     if scenario.feeder.copies > 1:
-        return None, f"Without the bound, as there are {scenario.feeder.copies} feeders{how}"
+        return f"Without the bound, as there are {scenario.feeder.copies} feeders{how}"
     if evs > MOST_BOUND_EVS:
-        return None, f"Without the bound, as there are more than {MOST_BOUND_EVS} EVs{how}"
+        return f"Without the bound, as there are more than {MOST_BOUND_EVS} EVs{how}"
+    return ""
+
+
+def bound_beside(
+    scenario: Scenario, on_feeder: Callable[[], None] | None = None
+) -> tuple[Bound | None, str]:
+    """The bound for a comparison, or None and a sentence that says why there is none."""
+    why_not = bound_left_out(scenario)
+    if why_not:
+        return None, why_not
     try:
-        return optimum(scenario), ""
+        return optimum(scenario, on_feeder=on_feeder), ""
     except OptimiserError as error:
         return None, f"Without the bound: {error}"
 

@@ -19,9 +19,12 @@ class Replay(V2GModel):
 
     def __init__(self, scenario: Scenario) -> None:
         # Any strategy that plugs the EVs in will do: its rule and admission are never asked.
-        asked = scenario.override({"clock.engine": "numpy"}, strategy="uncoordinated")
-        super().__init__(asked)
+        super().__init__(scenario.model_copy(update={"strategy": "uncoordinated"}))
         self._scenario_studied = scenario
+
+    def _compile(self, engine: str) -> bool:
+        # A compiled hour holds a rule and an admission; a schedule has neither.
+        return False
 
     def follow(self, slots: Slots, limits: Limits, c: FloatArray, d: FloatArray) -> None:
         """Take a schedule: c, d [kWh] by slot, each at constant power within its slot."""
