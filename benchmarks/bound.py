@@ -48,9 +48,8 @@ def main() -> int:
     options = parser.parse_args()
     balanced = Scenario.load("paper_balanced")
     optimum(balanced.override({"fleet.evs_per_zone": 1}))  # the feeder is checked once
-    rows = []
-    for seed in range(1, options.seeds + 1):
-        rows.append(timed(balanced.override(seed=seed), f"peak, seed {seed}")[1])
+    seeds = range(1, options.seeds + 1)
+    rows = [timed(balanced.override(seed=seed), f"peak, seed {seed}")[1] for seed in seeds]
     rows.append(timed(balanced, "peak, 15 min", step_min=15)[1])
     free, row = timed(balanced, "cost", objective="cost")
     rows.append(row)
