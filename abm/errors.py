@@ -3,7 +3,8 @@
     EvenfallError
     ├── InputError            what was handed in is wrong; carries every problem (exit code 2)
     │   └── OutputExistsError an output folder is already there
-    └── LoadFlowError         a feeder or a solver that cannot be used at all
+    ├── LoadFlowError         a feeder or a solver that cannot be used at all
+    └── OptimiserError        the optimiser behind `bound` found no optimum
 
 A load flow that does not converge is *not* an exception: it is a result, recorded with its hour.
 """
@@ -67,6 +68,10 @@ class OutputExistsError(InputError):
 
 class LoadFlowError(EvenfallError):
     """The feeder cannot be solved at all (no source, element that no solver knows, ...)."""
+
+
+class OptimiserError(EvenfallError):
+    """The optimiser stopped without an optimum; the message holds its own status."""
 
 
 def nearest(word: str, known: Sequence[str]) -> str:

@@ -13,6 +13,7 @@ from abm.cli.common import (
     add_scenario,
     add_seed,
     add_workers,
+    complain,
     load,
     print_json,
 )
@@ -48,6 +49,7 @@ def add_verbs(verbs: Verbs) -> None:
         "--strategies", metavar="A,B,...", help="names, comma between (default: all of `list`)"
     )
     add_output(verb, "outputs/SCENARIO-compare-seedN")
+    verb.add_argument("--no-bound", action="store_true", help="leave out the optimum beside them")
     verb.add_argument("--json", action="store_true", help="print the KPIs alone, as JSON")
     verb.set_defaults(verb=_compare)
 
@@ -127,17 +129,32 @@ def _compare(options: argparse.Namespace) -> int:
     out = options.out or OUTPUTS / f"{scenario.name}-compare-seed{scenario.seed}"
     check_free(out, options.force)
 
+    from abm.report.bound import comparison_lines
     from abm.report.paper import write_comparison
     from abm.report.terminal import print_comparison, print_lines, progress
-    from abm.study import compare, comparison_table
+    from abm.study import compare
+    from abm.study.compare import (
+        bound_beside,
+        bound_left_out,
+        comparison_kpis,
+        comparison_table,
+    )
 
     with progress("Strategies", len(names) * scenario.clock.hours) as on_hour:
         runs = compare(scenario, names, on_hour)
-    table = comparison_table(runs)
-    write_comparison(scenario, runs, table, out, options.force)
+    bound, why_not = None, "" if options.no_bound else bound_left_out(scenario)
+    if not (options.no_bound or why_not):
+        with progress("Bound", 1) as on_feeder:
+            bound, why_not = bound_beside(scenario, on_feeder)
+    table = comparison_table(runs, bound)
+    write_comparison(scenario, runs, table, out, options.force, bound)
+    if why_not:
+        complain(why_not)
     if options.json:
-        print_json({name: run.results.kpis for name, run in runs.items()})
+        print_json(comparison_kpis(runs, bound))
     else:
         print_comparison(table, max(run.results.kpis["evs"] for run in runs.values()))
+        if bound is not None:
+            print_lines(comparison_lines(bound, table))
         print_lines([f"Written to {out}"])
     return 0

@@ -29,11 +29,14 @@ from abm.results.city import coincidence_by_number
 from abm.results.store import strategy_label
 
 
-def city_figures(results: Results, folder: Path) -> None:
-    """Write `demand.png`, the feeders' demand, and `spread.png`, peaks, voltages, coincidence."""
+def city_figures(results: Results, folder: Path, label: str | None = None) -> None:
+    """Write `demand.png`, the feeders' demand, and `spread.png`, peaks, voltages, coincidence.
+
+    label: stands in the titles where it is not the scenario's strategy.
+    """
     folder.mkdir(exist_ok=True)
     scenario = results.record.scenario
-    title = f"{scenario.name}, {strategy_label(scenario.strategy)}"
+    title = f"{scenario.name}, {label or strategy_label(scenario.strategy)}"
     save(_demand(results, title), folder / "demand.png")
     save(_spread(results, title), folder / "spread.png")
 

@@ -130,12 +130,17 @@ def zone_map(
     return fig
 
 
-def run_figures(results: Results, folder: Path) -> None:
-    """The figures of one run: demand, EV power by zone, voltages."""
+def run_figures(
+    results: Results, folder: Path, label: str | None = None, limit_mw: float | None = None
+) -> None:
+    """The figures of one run: demand, EV power by zone, voltages.
+
+    label, limit_mw: take the place of the scenario's strategy in the titles and of its limit.
+    """
     folder.mkdir(exist_ok=True)
     scenario = results.record.scenario
-    title = f"{scenario.name}, {strategy_label(scenario.strategy)}"
-    save(demand_figure(f"Demand: {title}", results), folder / "demand.png")
+    title = f"{scenario.name}, {label or strategy_label(scenario.strategy)}"
+    save(demand_figure(f"Demand: {title}", results, limit_mw), folder / "demand.png")
     by_zone = zone_map(
         "EV power by zone (negative: V2G)", results.zone_kw.T, results.clock_hours, "kW", True
     )
@@ -148,21 +153,27 @@ def run_figures(results: Results, folder: Path) -> None:
     save(voltage, folder / "voltage.png")
 
 
-def demand_figure(title: str, results: Results) -> Figure:
-    """Base, EV and system demand of one run."""
+def demand_figure(title: str, results: Results, limit_mw: float | None = None) -> Figure:
+    """Base, EV and system demand of one run; limit_mw where it is not the scenario's."""
     fig, axes = figure(title)
     hour_steps(axes, results.base_mw, color=BLACK, ls="--", lw=1.2, label="without EVs")
     hour_steps(axes, results.total_mw, color=BLUE, lw=1.5, label="system")
     hour_steps(axes, results.ev_mw, color=ORANGE, lw=1.2, ls="-.", label="EVs, net")
-    limit_line(axes, results.record.scenario.grid.demand_limit_mw)
+    scenario = results.record.scenario
+    limit_line(axes, scenario.grid.demand_limit_mw if limit_mw is None else limit_mw)
     axes.set_ylabel("Mean power of the hour (MW)")
     clock_axis(axes, results.clock_hours)
     legend_below(fig, axes, 2)
     return fig
 
 
-def demand_curves(title: str, runs: Mapping[str, Results], ylabel: str) -> Figure:
-    """System demand of several strategies, mean over the feeders, with base demand and limit."""
+def demand_curves(
+    title: str, runs: Mapping[str, Results], ylabel: str, bound: Results | None = None
+) -> Figure:
+    """System demand of several strategies, mean over the feeders, with base demand and limit.
+
+    bound: the optimum, drawn over them.
+    """
     fig, axes = figure(title, height_in=3.0)
     first = next(iter(runs.values()))
     axes.fill_between(
@@ -176,6 +187,9 @@ def demand_curves(title: str, runs: Mapping[str, Results], ylabel: str) -> Figur
     for (name, results), (color, style) in zip(runs.items(), _styles(len(runs)), strict=True):
         demand = results.record.total_mw.mean(axis=1)
         hour_steps(axes, demand, color=color, ls=style, lw=1.3, label=name)
+    if bound is not None:
+        demand = bound.record.total_mw.mean(axis=1)
+        hour_steps(axes, demand, color=BLACK, ls="-", lw=1.8, label="bound")
     limit_line(axes, first.record.scenario.grid.demand_limit_mw)
     axes.set_ylabel(ylabel)
     clock_axis(axes, first.clock_hours)

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from abm.report.bound import write_bound_files
 from abm.report.figures import demand_curves, run_figures, save
 from abm.report.paper_figures import paper_figures
 from abm.results.store import MANIFEST, new_folder, versions, write_json, write_run
 from abm.scenario import Scenario
-from abm.study import Reproduction, Run
+from abm.study import Bound, Reproduction, Run
 from abm.study.reproduce import run_names
 
 if TYPE_CHECKING:
@@ -50,20 +51,30 @@ def write_reproduction(
 
 
 def write_comparison(
-    scenario: Scenario, runs: Mapping[str, Run], table: pd.DataFrame, out: Path, force: bool
+    scenario: Scenario,
+    runs: Mapping[str, Run],
+    table: pd.DataFrame,
+    out: Path,
+    force: bool,
+    bound: Bound | None = None,
 ) -> None:
-    """Write a run folder for each strategy, comparison.csv and the figure of the curves."""
+    """Write a run folder for each strategy and the bound, comparison.csv and the curves' figure."""
     with new_folder(out, force) as folder:
         for name, run in runs.items():
             (folder / name).mkdir()
             write_run(folder / name, run.results, run.wall_s)
+        if bound is not None:
+            (folder / bound.label).mkdir()
+            write_bound_files(bound, folder / bound.label)
         table.to_csv(folder / "comparison.csv", index=False)
         (folder / "figures").mkdir()
         results = {name: run.results for name, run in runs.items()}
         title = f"System demand by strategy: {scenario.name}"
         copies = scenario.feeder.copies
         of_whom = "" if copies == 1 else f", mean of {copies} feeders"
-        curves = demand_curves(title, results, f"Mean power of the hour (MW){of_whom}")
+        ylabel = f"Mean power of the hour (MW){of_whom}"
+        least = None if bound is None else bound.results
+        curves = demand_curves(title, results, ylabel, least)
         save(curves, folder / "figures" / "demand.png")
         write_json(
             folder / MANIFEST,
@@ -72,6 +83,7 @@ def write_comparison(
                 "scenario": scenario.name,
                 "seed": scenario.seed,
                 "strategies": list(runs),
+                "bound": bound is not None,
                 "versions": versions(),
             },
         )

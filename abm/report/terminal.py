@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # Wider than a narrow or missing terminal: a table that is cut tells nobody anything.
 MIN_WIDTH = 100
+COMPARISON_WIDTH = 112
 
 UNITS = {
     "system_peak": "System peak",
@@ -32,10 +33,10 @@ READINGS = ("as_printed", "energy_balanced")
 DIGITS = {"MW": 3, "h": 0, "MWh": 2, "p.u.": 4, "USD": 2}
 
 
-def console() -> Console:
-    """The console on standard output."""
+def console(least: int = MIN_WIDTH) -> Console:
+    """The console on standard output, at least so many characters wide."""
     out = Console(highlight=False)
-    return out if out.width >= MIN_WIDTH else Console(highlight=False, width=MIN_WIDTH)
+    return out if out.width >= least else Console(highlight=False, width=least)
 
 
 def number(value: Any, digits: int) -> str:
@@ -229,6 +230,7 @@ def print_comparison(table: pd.DataFrame, evs: int) -> None:
         ("EVs\nshort", "evs_short", 0),
         ("missing\nkWh", "energy_short_kwh", 0),
         ("rebound\n/ limit", "rebound_ratio", 3),
+        ("gap to\noptimum %", "gap_to_optimum_percent", 2),
     )
     # The peak to average is the reciprocal of the load factor; it is in the files.
     emergence = (
@@ -259,11 +261,12 @@ def _print_strategies(
 ) -> None:
     out = Table(title=title, box=SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0))
     out.add_column("Strategy", no_wrap=True)
-    for header, _, _ in columns:
+    shown = [column for column in columns if column[1] in table]
+    for header, _, _ in shown:
         out.add_column(header, justify="right")
     for row in table.to_dict("records"):
-        out.add_row(row["strategy"], *(number(row[name], digits) for _, name, digits in columns))
-    console().print(out)
+        out.add_row(row["strategy"], *(number(row[name], digits) for _, name, digits in shown))
+    console(COMPARISON_WIDTH).print(out)
 
 
 def complain(text: str) -> None:

@@ -82,8 +82,13 @@ def new_folder(path: Path, force: bool = False) -> Iterator[Path]:
         raise
 
 
-def write_run(folder: Path, results: Results, wall_s: float | None = None) -> None:
-    """Write manifest, scenario, KPIs and all tables of a run into an existing folder."""
+def write_run(
+    folder: Path, results: Results, wall_s: float | None = None, label: str | None = None
+) -> None:
+    """Write manifest, scenario, KPIs and all tables of a run into an existing folder.
+
+    label: what stands in the manifest as the strategy, where it is not the scenario's.
+    """
     scenario_text = results.record.scenario.to_yaml()
     (folder / "scenario.yaml").write_text(scenario_text, encoding="utf-8")
     write_json(folder / "kpis.json", results.kpis)
@@ -96,16 +101,18 @@ def write_run(folder: Path, results: Results, wall_s: float | None = None) -> No
         names.append("feeders")
     for name in names:
         getattr(results, name).to_parquet(folder / f"{name}.parquet", index=False)
-    write_json(folder / MANIFEST, manifest(results, scenario_text, wall_s))
+    write_json(folder / MANIFEST, manifest(results, scenario_text, wall_s, label))
 
 
-def manifest(results: Results, scenario_text: str, wall_s: float | None) -> dict[str, Any]:
+def manifest(
+    results: Results, scenario_text: str, wall_s: float | None, label: str | None = None
+) -> dict[str, Any]:
     """What produced the folder: scenario hash, seed, solver, versions, wall time."""
     record = results.record
     return {
         "scenario": record.scenario.name,
         "scenario_sha256": hashlib.sha256(scenario_text.encode("utf-8")).hexdigest(),
-        "strategy": strategy_label(record.scenario.strategy),
+        "strategy": label or strategy_label(record.scenario.strategy),
         "seed": record.seeds[0],
         "solver": record.solver,
         "wall_s": wall_s,

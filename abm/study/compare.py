@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from abm.errors import InputError, Problem, nearest
+import numpy as np
+
+from abm.errors import InputError, OptimiserError, Problem, nearest
+from abm.grid import build_feeder
+from abm.results import Results
 from abm.scenario import Scenario
 from abm.scenario.names import STRATEGIES
+from abm.study.bound import Bound, optimum
 from abm.study.runs import Run, run_once
 
 if TYPE_CHECKING:
@@ -41,6 +46,10 @@ COLUMNS = (
     "fairness_benefit_evs",
 )
 
+GAP = "gap_to_optimum_percent"
+# A bound for so many EVs takes a minute.
+MOST_BOUND_EVS = 3000
+
 
 def check_strategies(names: Sequence[str]) -> None:
     """Raise InputError with every name that is no strategy, or that comes twice."""
@@ -65,12 +74,65 @@ def compare(
     return {name: run_once(scenario.override(strategy=name), on_hour) for name in strategies}
 
 
-def comparison_table(runs: Mapping[str, Run]) -> pd.DataFrame:
-    """One row per strategy, the KPIs of `COLUMNS`."""
+def bound_left_out(scenario: Scenario) -> str:
+    """Why a comparison goes without the bound, in a sentence; "" where it can have it."""
+    sessions, feeder = scenario.inputs.sessions, build_feeder(scenario.inputs.feeder)
+    sampled = scenario.fleet.evs_per_zone * len(feeder.zone_bus)
+    evs = sampled if sessions is None else len(sessions)
+    how = "; the verb `bound` computes it."
+    if scenario.feeder.copies > 1:
+        return f"Without the bound, as there are {scenario.feeder.copies} feeders{how}"
+    if evs > MOST_BOUND_EVS:
+        return f"Without the bound, as there are more than {MOST_BOUND_EVS} EVs{how}"
+    return ""
+
+
+def bound_beside(
+    scenario: Scenario, on_feeder: Callable[[], None] | None = None
+) -> tuple[Bound | None, str]:
+    """The bound for a comparison, or None and a sentence that says why there is none."""
+    why_not = bound_left_out(scenario)
+    if why_not:
+        return None, why_not
+    try:
+        return optimum(scenario, on_feeder=on_feeder), ""
+    except OptimiserError as error:
+        return None, f"Without the bound: {error}"
+
+
+def gap_percent(results: Results, bound: Bound) -> float | None:
+    """How far the highest demand while EVs are plugged in is above the bound's, %.
+
+    None where nobody is plugged in. Below 0 only for a strategy that leaves EVs short.
+    """
+    found, least = (r.kpis["plugged_peak_mw"] for r in (results, bound.results))
+    return None if found is None or not least else 100.0 * (found / least - 1.0)
+
+
+def comparison_table(runs: Mapping[str, Run], bound: Bound | None = None) -> pd.DataFrame:
+    """One row per strategy, the KPIs of `COLUMNS`; with a bound, its row and the gap to it."""
     import pandas as pd
 
+    results = {name: run.results for name, run in runs.items()}
+    if bound is not None:
+        results[bound.label] = bound.results
     rows = [
-        {"strategy": name, **{column: run.results.kpis[column] for column in COLUMNS}}
-        for name, run in runs.items()
+        {"strategy": name, **{column: of_run.kpis[column] for column in COLUMNS}}
+        for name, of_run in results.items()
     ]
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    if bound is not None:
+        gaps = [gap_percent(of_run, bound) for of_run in results.values()]
+        table[GAP] = pd.Series(gaps, dtype=np.float64)
+    return table
+
+
+def comparison_kpis(runs: Mapping[str, Run], bound: Bound | None = None) -> dict[str, Any]:
+    """The KPIs of every strategy, with a bound the gap to it among them, and the bound's own."""
+    if bound is None:
+        return {name: run.results.kpis for name, run in runs.items()}
+    found = {
+        name: {**run.results.kpis, GAP: gap_percent(run.results, bound)}
+        for name, run in runs.items()
+    }
+    return {**found, bound.label: bound.results.kpis}

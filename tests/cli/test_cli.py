@@ -271,7 +271,7 @@ def test_compare_shows_the_rebound_of_the_herd(folder):
     names = "uncoordinated,evms,evms_immediate,evms_herd,evms_guaranteed"
     printed = call("compare", "paper_balanced", "--strategies", names, "--out", "here")
     table = pd.read_csv(folder / "here" / "comparison.csv").set_index("strategy")
-    assert list(table.index) == names.split(",")
+    assert list(table.index) == [*names.split(","), "bound"]
     assert table.loc["evms_herd", "rebound_ratio"] > 1.5
     assert table.loc["evms", "rebound_ratio"] <= 1.0
     assert table.loc["evms_guaranteed", "evs_short"] == 0 < table.loc["evms", "evs_short"]
@@ -282,8 +282,15 @@ def test_compare_shows_the_rebound_of_the_herd(folder):
         files = {path.name for path in (folder / "here" / name).iterdir()}
         assert files >= RUN_FILES
         kpis = json.loads((folder / "here" / name / "kpis.json").read_text())
-        for quantity in table.columns:
+        for quantity in table.columns.drop("gap_to_optimum_percent"):
             assert table.loc[name, quantity] == pytest.approx(kpis[quantity]), quantity
+    # What the prototype found (READING.md); nobody is short, and cars are gone from the peak.
+    least = table.loc["bound"]
+    assert least["plugged_peak_mw"] == pytest.approx(3.15, abs=0.01)
+    assert least["ev_discharged_mwh"] == pytest.approx(1.8, abs=0.1)
+    assert least["evs_short"] == 0
+    gap = 100 * (table["plugged_peak_mw"] / least["plugged_peak_mw"] - 1)
+    assert table["gap_to_optimum_percent"].to_numpy() == pytest.approx(gap.to_numpy())
     # The same EVs under every strategy.
     evs = [pd.read_parquet(folder / "here" / name / "ev.parquet") for name in table.index]
     assert all((one["soc_arrival"] == evs[0]["soc_arrival"]).all() for one in evs)
@@ -291,7 +298,7 @@ def test_compare_shows_the_rebound_of_the_herd(folder):
 
 def test_compare_as_json_takes_every_strategy_by_default():
     found = json.loads(call("compare", "paper", *SMALL, "--json").out)
-    assert list(found) == list(STRATEGIES)
+    assert list(found) == [*STRATEGIES, "bound"]
     assert found["none"]["evs"] == 0
 
 
@@ -348,7 +355,7 @@ def test_list_mentions_everything():
 
 def test_every_verb_has_help():
     overview = call("--help").out
-    for verb in ("reproduce", "run", "compare", "validate", "schema", "list"):
+    for verb in ("reproduce", "run", "compare", "bound", "validate", "schema", "list"):
         assert verb in overview
         assert "usage" in call(verb, "--help").out
 

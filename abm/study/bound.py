@@ -1,0 +1,231 @@
+"""The bound: what a planner who knew everything could do with the very EVs that a run meets.
+
+Each feeder's optimum is a linear programme (`abm.study.bound_lp`, docs/bound.md). Its powers are
+then played through the model minute by minute, so that a bound has the results of a run: the same
+recorder, the same load flows, the same KPIs.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+
+from abm.errors import InputError, Problem
+from abm.fleet.equations import BoolArray, FloatArray
+from abm.model import V2GModel
+from abm.results import Results
+from abm.scenario import Scenario
+from abm.study.bound_lp import (
+    PEAK_ROOM,
+    FeederProgramme,
+    Limits,
+    Phase,
+    energy_limits,
+    make_slots,
+    physical,
+)
+from abm.study.replay import Replay
+from abm.study.runs import results_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Objective = Literal["peak", "cost"]
+STEPS_MIN = (15, 30)
+LABELS = {"peak": "bound", "cost": "bound_cost"}
+
+
+@dataclass(frozen=True)
+class FeederBound:
+    """The optimum of one feeder.
+
+    peak_before_mw: highest hourly demand while EVs are plugged in, without their power, None where
+    nobody ever is. lowest_peak_mw: the same at its lowest possible; None also where it was not
+    asked for. size: columns, rows and nonzeros of the programme. phases: as solved, by name.
+    """
+
+    peak_before_mw: float | None
+    lowest_peak_mw: float | None
+    size: dict[str, int]
+    phases: dict[str, Phase]
+
+
+@dataclass(frozen=True, eq=False)
+class Bound:
+    """A perfect-foresight optimum. results: as of a run.
+
+    unreachable: one row per EV that cannot reach soc_target even charging all the time: feeder and
+    zone, from 1, ev_id, soc_target, soc_reachable, lacks_kwh; the optimum asks of it the most it
+    can reach. feeders: one `FeederBound` each. wall_s: seconds in all, load flows included.
+    """
+
+    results: Results
+    unreachable: pd.DataFrame
+    objective: Objective
+    step_min: int
+    limit_mw: float | None
+    feeders: tuple[FeederBound, ...]
+    wall_s: float
+
+    @property
+    def label(self) -> str:
+        """What stands in the place of a strategy: bound or bound_cost."""
+        return LABELS[self.objective]
+
+    @property
+    def solver_s(self) -> float:
+        """Seconds within HiGHS."""
+        return sum(phase.seconds for feeder in self.feeders for phase in feeder.phases.values())
+
+    def summary(self) -> dict[str, Any]:
+        """All that is not in the results, as plain data."""
+        feeders = [
+            {
+                "peak_before_mw": feeder.peak_before_mw,
+                "lowest_peak_mw": feeder.lowest_peak_mw,
+                **feeder.size,
+                "phases": {name: vars(phase) for name, phase in feeder.phases.items()},
+            }
+            for feeder in self.feeders
+        ]
+        return {
+            "objective": self.objective,
+            "step_min": self.step_min,
+            "limit_mw": self.limit_mw,
+            "requirement": "energy_balanced",
+            "wall_s": self.wall_s,
+            "solver_s": self.solver_s,
+            "feeders": feeders,
+            "unreachable": self.unreachable.to_dict("records"),
+        }
+
+
+def optimum(
+    scenario: Scenario,
+    objective: Objective = "peak",
+    step_min: int = 30,
+    limit_mw: float | None = None,
+    on_feeder: Callable[[], None] | None = None,
+) -> Bound:
+    """The optimum for the EVs of a scenario and its seed; a scenario's strategy is not read.
+
+    objective: "peak" minimises each feeder's highest hourly demand while EVs are plugged in, then,
+    holding it, the owners' net cost; "cost" minimises the net cost, holding that peak at most at
+    limit_mw if given. step_min: 15 or 30. on_feeder is called after each feeder.
+
+    Raises InputError for an argument that cannot be meant or a limit below the lowest possible
+    peak, OptimiserError with HiGHS's status when it stops for any other reason.
+    """
+    began = time.perf_counter()
+    _check(objective, step_min, limit_mw)
+    if scenario.horizon.days > 1:
+        said = "1: the optimum is that of one day"
+        raise InputError([Problem("horizon.days", str(scenario.horizon.days), said)])
+    model = Replay(scenario)
+    fleet, hours = model.fleet, model.clock.n_hours
+    slots = make_slots(fleet, step_min, hours)
+    limits = energy_limits(fleet, slots, scenario.ev.soc_upper, hours)
+    plugged = hours_plugged(model)
+    clock_hours = (model.start_hour + np.arange(hours)) % 24
+    base_kw, price = 1e3 * model.grid.base_mw[clock_hours], model.grid.price[clock_hours]
+    burns = np.zeros(len(slots.ev), dtype=np.bool_)
+    c, d = np.zeros(len(slots.ev)), np.zeros(len(slots.ev))
+    feeders = []
+    for k in range(fleet.n_feeders):
+        rows = slice(int(fleet.first_row[k]), int(fleet.first_row[k + 1]))
+        mine = slice(int(slots.first[rows.start]), int(slots.first[rows.stop]))
+        programme = FeederProgramme(
+            fleet, slots, limits, rows, base_kw, price, model.grid.sale_ratio, plugged[:, k]
+        )
+        found, c[mine], d[mine] = _solve(programme, base_kw[plugged[:, k]], objective, limit_mw, k)
+        burns[mine] = programme.burns
+        feeders.append(found)
+        if on_feeder is not None:
+            on_feeder()
+    c, d = physical(fleet, slots, limits, burns, c, d)
+    model.follow(slots, limits, c, d)
+    unreachable = _unreachable(model, limits)
+    results = results_of(model)
+    took = time.perf_counter() - began
+    return Bound(results, unreachable, objective, step_min, limit_mw, tuple(feeders), took)
+
+
+def _check(objective: str, step_min: int, limit_mw: float | None) -> None:
+    problems = []
+    if objective not in get_args(Objective):
+        problems.append(Problem("--objective", str(objective), "peak or cost"))
+    if step_min not in STEPS_MIN:
+        problems.append(Problem("--step", str(step_min), "15 or 30 minutes"))
+    if limit_mw is not None:
+        if not (math.isfinite(limit_mw) and limit_mw > 0.0):
+            problems.append(Problem("--limit", str(limit_mw), "a power above 0 MW"))
+        if objective == "peak":
+            said = "only with --objective cost: the other finds the lowest peak there is"
+            problems.append(Problem("--limit", str(limit_mw), said))
+    if problems:
+        raise InputError(problems)
+
+
+def _solve(
+    programme: FeederProgramme,
+    base_kw: FloatArray,
+    objective: Objective,
+    limit_mw: float | None,
+    feeder: int,
+) -> tuple[FeederBound, FloatArray, FloatArray]:
+    """The optimum of one feeder; base_kw: in the hours with EVs plugged in."""
+    if not programme.n_slots:
+        return FeederBound(None, None, programme.size, {}), np.zeros(0), np.zeros(0)
+    phases: dict[str, Phase] = {}
+    most_kw, lowest_mw = np.inf, None
+    if objective == "peak" or limit_mw is not None:
+        phases["peak"], _, _ = programme.lowest_peak()
+        lowest_kw = phases["peak"].value
+        most_kw = lowest_kw + PEAK_ROOM * abs(lowest_kw)
+        lowest_mw = lowest_kw / 1e3
+    if limit_mw is not None:
+        if 1e3 * limit_mw < lowest_kw:
+            of_whom = f" on feeder {feeder + 1}" if feeder else ""
+            said = f"at least {math.ceil(10 * most_kw) / 1e4:.4f} MW, the lowest possible{of_whom}"
+            raise InputError([Problem("--limit", f"{limit_mw:g}", said)])
+        most_kw = max(most_kw, 1e3 * limit_mw)
+    phases["cost"], c, d = programme.lowest_cost(most_kw)
+    return FeederBound(float(base_kw.max()) / 1e3, lowest_mw, programme.size, phases), c, d
+
+
+def hours_plugged(model: V2GModel) -> BoolArray:
+    """Hours of the horizon in which a run has an EV plugged in at any step, (H, K)."""
+    fleet, clock = model.fleet, model.clock
+    leaves = np.minimum(fleet.departure_step, clock.n_steps)
+    rows = np.flatnonzero(leaves > fleet.arrival_step)
+    change = np.zeros((clock.n_hours + 1, fleet.n_feeders), dtype=np.int64)
+    begin = fleet.arrival_step[rows] // clock.steps_per_hour
+    end = (leaves[rows] - 1) // clock.steps_per_hour + 1
+    np.add.at(change, (begin, fleet.feeder[rows]), 1)
+    np.subtract.at(change, (end, fleet.feeder[rows]), 1)
+    return np.asarray(np.cumsum(change, axis=0)[:-1] > 0)
+
+
+def _unreachable(model: V2GModel, limits: Limits) -> pd.DataFrame:
+    import pandas as pd
+
+    fleet = model.fleet
+    rows = np.flatnonzero(limits.lacking > 0.0)
+    number = fleet.source[rows] - fleet.first_row[fleet.feeder[rows]]
+    rows = rows[np.lexsort((number, fleet.feeder[rows]))]
+    lacks = limits.lacking[rows]
+    return pd.DataFrame(
+        {
+            "feeder": fleet.feeder[rows] + 1,
+            "zone": fleet.zone[rows] + 1,
+            "ev_id": pd.Series([fleet.ev_id(int(row)) for row in rows], dtype="object"),
+            "soc_target": fleet.soc_target[rows],
+            "soc_reachable": fleet.soc_target[rows] - lacks / fleet.capacity_kwh[rows],
+            "lacks_kwh": lacks,
+        }
+    )

@@ -1,0 +1,493 @@
+"""The bound against closed forms, a second formulation, and the runs that it has to bound."""
+
+import io
+import json
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.optimize
+from helpers import CONNECTED, ev, run, same, scenario, small_paper, write_sessions
+
+from abm import V2GModel
+from abm.cli import main
+from abm.errors import InputError, OptimiserError
+from abm.fleet import feeder_seeds
+from abm.report.bound import unreachable_lines
+from abm.study import bound as module
+from abm.study import comparison_table, optimum
+from abm.study.compare import bound_beside
+from abm.study.replay import Replay
+from abm.study.runs import run_once
+
+BALANCED = {"requirement": {"kind": "energy_balanced"}}
+# A feeder of a few kW, so that one EV is felt, and a fleet that cannot sell.
+TINY = {**BALANCED, "base_load": {"scale": 1e-3}}
+G2V = {"efficiency": 0.9, "discharger_kw": 0.0}
+ROOM = 1 + 1e-6
+
+
+def day(scen, clock_hours):
+    """Base demand [kW] and price of some clock hours."""
+    model = V2GModel(scen)
+    return 1e3 * model.grid.base_mw[clock_hours], model.grid.price[clock_hours]
+
+
+def priced(folder, price):
+    """A tariff of 24 prices."""
+    path = Path(folder) / "tariff.csv"
+    rows = "\n".join(f"{hour},{value}" for hour, value in enumerate(price))
+    path.write_text(f"# unit: $/kWh\nhour,price\n{rows}\n", encoding="utf-8")
+    return str(path)
+
+
+def level(gained, low, high):
+    """Where a growing function crosses 0, by bisection."""
+    for _ in range(200):
+        middle = (low + high) / 2
+        low, high = (low, middle) if gained(middle) > 0 else (middle, high)
+    return high
+
+
+# --- closed forms ------------------------------------------------------------------------------
+
+
+def test_one_ev_that_cannot_sell_fills_the_valley_to_a_level():
+    # Plugged in 0:00-8:00, 32 kWh into the battery.
+    scen = scenario(ev(arrival=720, soc=0.1, target=0.9), ev=G2V, **TINY)
+    base, _ = day(scen, np.arange(8))
+    top = level(lambda at: np.clip(at - base, 0, 5.4).sum() - 0.8 * 40 / 0.9, 0, 100)
+    found = optimum(scen)
+    assert top > base.max()
+    assert found.results.kpis["plugged_peak_mw"] == pytest.approx(top / 1e3, rel=1e-6)
+    assert found.results.total_mw[12:20] == pytest.approx(top / 1e3, rel=1e-6)
+
+
+def test_one_ev_that_needs_little_leaves_the_peak_as_it_is():
+    # Plugged in 20:00-8:00, 8 kWh into the battery: the valley holds them below the evening peak.
+    found = optimum(scenario(ev(soc=0.5, target=0.7), ev=G2V, **TINY))
+    (feeder,) = found.feeders
+    assert feeder.lowest_peak_mw == pytest.approx(feeder.peak_before_mw, rel=1e-9)
+    assert found.results.kpis["ev_charged_mwh"] == pytest.approx(8 / 0.9 / 1e3)
+
+
+def test_shaving_is_paid_for_with_the_round_trip():
+    scen = scenario(
+        ev(soc=0.6, target=0.6, capacity=100),
+        ev={"efficiency": 0.9, "charger_kw": 50.0, "discharger_kw": 50.0},
+        **TINY,
+    )
+    base, _ = day(scen, np.arange(20, 32) % 24)
+
+    def gained(at):
+        return 0.9 * np.maximum(at - base, 0).sum() - np.maximum(base - at, 0).sum() / 0.9
+
+    top = level(gained, 0, 100)
+    found = optimum(scen)
+    assert found.results.kpis["plugged_peak_mw"] == pytest.approx(top / 1e3, rel=1e-6)
+    assert found.results.kpis["ev_discharged_mwh"] > 0
+    assert found.results.kpis["evs_short"] == 0
+
+
+@pytest.mark.parametrize(("arrival", "departure"), [(480, 1200), (497, 1139)])
+def test_the_cheapest_minutes_are_bought(tmp_path, arrival, departure):
+    rng = np.random.default_rng(3)
+    price = rng.permutation(np.linspace(0.1, 0.5, 24))
+    scen = scenario(
+        ev(arrival=arrival, departure=departure, soc=0.3, target=0.8),
+        tariff={"prices": priced(tmp_path, price)},
+        ev=G2V,
+        **BALANCED,
+    )
+    minutes = np.arange(arrival, departure)
+    cheapest = np.sort(price[(12 + minutes // 60) % 24])
+    need_min = 20 / 0.9 / 5.4 * 60
+    whole = int(need_min)
+    cost = (cheapest[:whole].sum() + (need_min - whole) * cheapest[whole]) * 5.4 / 60
+    found = optimum(scen, "cost")
+    assert found.label == "bound_cost"
+    assert found.results.kpis["net_cost_usd"] == pytest.approx(cost, rel=1e-8)
+
+
+@pytest.mark.parametrize("soc_min", [0.2, 0.45])
+def test_v2g_sells_dear_and_buys_back_with_the_losses_down_to_the_threshold(tmp_path, soc_min):
+    price = np.full(24, 0.1)
+    price[20] = 1.0
+    scen = scenario(
+        ev(capacity=40, soc=0.5, target=0.5),
+        tariff={"prices": priced(tmp_path, price), "sale_ratio": 0.8},
+        ev={"efficiency": 0.9, "soc_min": soc_min},
+        **BALANCED,
+    )
+    sold = min(7.5, (0.5 - soc_min) * 40 * 0.9)
+    found = optimum(scen, "cost")
+    kpis = found.results.kpis
+    assert kpis["ev_discharged_mwh"] == pytest.approx(sold / 1e3, rel=1e-8)
+    assert kpis["ev_charged_mwh"] == pytest.approx(sold / 0.81 / 1e3, rel=1e-8)
+    assert kpis["net_cost_usd"] == pytest.approx(sold / 0.81 * 0.1 - sold * 0.8, rel=1e-8)
+    assert kpis["soc_lowest"] == pytest.approx(0.5 - sold / 0.9 / 40)
+    assert kpis["soc_lowest"] >= soc_min
+
+
+# --- a second formulation ----------------------------------------------------------------------
+
+
+def second_opinion(model, step_min=30):
+    """Lowest peak [kW], and lowest net cost at it and without any limit.
+
+    Dense, without energies as variables: SoC bounds are sums of what came before; an EV always
+    shares its time between charging and discharging.
+    """
+    fleet, hours = model.fleet, model.clock.n_hours
+    steps = hours * 60 // step_min
+    clock = (model.start_hour + np.arange(hours)) % 24
+    base, price = 1e3 * model.grid.base_mw[clock], model.grid.price[clock]
+    per_h = 60 // step_min
+    width = 2 * fleet.n * steps + 1
+    rows, most, upper = [], [], np.zeros(width)
+    upper[-1] = np.inf
+    demand = np.zeros((hours, width))
+    cost = np.zeros(width)
+    for i in range(fleet.n):
+        capacity, eta = fleet.capacity_kwh[i], fleet.efficiency[i]
+        stored, target = fleet.soc_arrival[i] * capacity, fleet.soc_target[i] * capacity
+        running = np.zeros(width)
+        for t in range(steps):
+            c, d = 2 * (i * steps + t), 2 * (i * steps + t) + 1
+            begin = max(fleet.arrival_min[i], t * step_min)
+            window = max(min(fleet.departure_min[i], (t + 1) * step_min) - begin, 0) / 60
+            upper[c] = window * fleet.p_max_kw[i]
+            upper[d] = window * fleet.p_discharge_kw[i]
+            running[c], running[d] = eta, -1 / eta
+            demand[t // per_h, c], demand[t // per_h, d] = 1, -1
+            cost[c] = price[t // per_h]
+            cost[d] = -model.grid.sale_ratio * price[t // per_h]
+            if window:
+                shared = np.zeros(width)
+                shared[c], shared[d] = 1 / fleet.p_max_kw[i], 1 / fleet.p_discharge_kw[i]
+                rows += [running.copy(), -running, shared]
+                most += [capacity - stored, stored - 0.2 * capacity, window]
+        rows.append(-running)
+        most.append(stored - target)
+    plugged = np.flatnonzero(model.recorder.plugged_peak[:, 0])
+    demand[:, -1] = -1
+    rows, most = np.vstack([*rows, demand[plugged]]), np.concatenate([most, -base[plugged]])
+    peak = np.zeros(width)
+    peak[-1] = 1
+
+    def solved(objective, top):
+        bounds = np.column_stack([np.zeros(width), np.append(upper[:-1], top)])
+        found = scipy.optimize.linprog(objective, rows, most, bounds=bounds, method="highs-ds")
+        assert found.status == 0
+        return found.fun
+
+    least = solved(peak, np.inf)
+    return least, solved(cost, least * (1 + 1e-7)), solved(cost, np.inf)
+
+
+THREE = (
+    ev("a", 1, 470, 1195, 40.0, 0.3, 0.8),
+    ev("b", 4, 545.5, 1100, 30.0, 0.55, 0.85, p_max_kw=3.0, p_discharge_kw=4.0),
+    ev("c", 9, 610, 1260, 45.0, 0.7, 0.8, efficiency=0.85),
+)
+
+
+@pytest.mark.parametrize("sale_ratio", [0.6, 1.5])
+@pytest.mark.parametrize("cheap", [0.05, -0.2])
+@pytest.mark.parametrize("step_min", [15, 30])
+def test_a_second_formulation_finds_the_same(tmp_path, sale_ratio, cheap, step_min):
+    price = np.where(np.arange(24) % 5 == 0, cheap, 0.1 + 0.01 * np.arange(24))
+    scen = scenario(
+        *THREE,
+        tariff={"prices": priced(tmp_path, price), "sale_ratio": sale_ratio},
+        **TINY,
+        ev={"efficiency": 0.9},
+    )
+    least, at_least, free = second_opinion(run(scen), step_min)
+    found, cheapest = optimum(scen, step_min=step_min), optimum(scen, "cost", step_min)
+    assert found.feeders[0].lowest_peak_mw == pytest.approx(least / 1e3, rel=1e-7)
+    assert found.results.kpis["plugged_peak_mw"] == pytest.approx(least / 1e3, rel=1e-6)
+    assert found.results.kpis["net_cost_usd"] == pytest.approx(at_least, rel=1e-5, abs=1e-6)
+    assert cheapest.results.kpis["net_cost_usd"] == pytest.approx(free, rel=1e-7, abs=1e-7)
+
+
+# --- it bounds the runs ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def small():
+    return small_paper(**BALANCED, ev={"efficiency": 0.9}, seed=4)
+
+
+@pytest.fixture(scope="module")
+def least(small):
+    return optimum(small)
+
+
+def test_no_strategy_that_leaves_nobody_short_has_a_lower_peak_or_cost(small, least):
+    cheapest = optimum(small, "cost").results.kpis["net_cost_usd"]
+    bounded = 0
+    for strategy in CONNECTED:
+        kpis = run(small.override(strategy=strategy)).results.kpis
+        if kpis["energy_short_kwh"] < 1e-6:
+            bounded += 1
+            assert least.results.kpis["plugged_peak_mw"] <= kpis["plugged_peak_mw"] * ROOM, strategy
+            assert cheapest <= kpis["net_cost_usd"] + 1e-6, strategy
+    assert bounded >= 3
+
+
+def test_the_step_changes_neither_peak_nor_cost(small, least):
+    # Constant power within a step is a schedule of any finer step, and means of a finer schedule
+    # are one of the coarser.
+    finer = optimum(small, step_min=15)
+    assert finer.feeders[0].size["columns"] > 1.8 * least.feeders[0].size["columns"]
+    for kpi in ("plugged_peak_mw", "net_cost_usd"):
+        assert finer.results.kpis[kpi] == pytest.approx(least.results.kpis[kpi], rel=1e-6)
+
+
+def test_the_limit_trades_peak_against_cost(small, least):
+    lowest = least.feeders[0].lowest_peak_mw
+    free = optimum(small, "cost").results.kpis
+    costs = [free["net_cost_usd"]]
+    for limit in (free["plugged_peak_mw"], (lowest + free["plugged_peak_mw"]) / 2, lowest * ROOM):
+        kpis = optimum(small, "cost", limit_mw=limit).results.kpis
+        assert kpis["plugged_peak_mw"] <= limit * ROOM
+        costs.append(kpis["net_cost_usd"])
+    assert costs[0] == pytest.approx(costs[1], abs=1e-6)
+    assert costs[1] < costs[2] < costs[3]
+    assert costs[3] == pytest.approx(least.results.kpis["net_cost_usd"], rel=1e-3)
+
+
+def test_the_same_evs_with_the_keys_of_a_run(small, least):
+    results = run(small).results
+    assert list(results.kpis) == list(least.results.kpis)
+    assert list(results.ev.columns) == list(least.results.ev.columns)
+    given = ["zone", "arrival_min", "departure_min", "capacity_kwh", "soc_arrival", "soc_target"]
+    pd.testing.assert_frame_equal(results.ev[given], least.results.ev[given])
+    assert (results.record.plugged_peak == least.results.record.plugged_peak).all()
+    # Whatever the scenario's strategy: the bound does not read it.
+    none = optimum(small.override(strategy="none"))
+    assert same(none.results.record.zone_mw, least.results.record.zone_mw)
+    assert none.results.record.scenario.strategy == "none"
+
+
+def test_the_same_bytes_again(small, least):
+    again = optimum(small)
+    for name in ("zone_charge_mw", "zone_discharge_mw", "minute_charge_kw"):
+        assert same(getattr(again.results.record, name), getattr(least.results.record, name))
+
+
+def test_each_feeder_is_solved_on_its_own(small):
+    fields = {"fleet.evs_per_zone": 1, "record.zone_minute": True}
+    city = optimum(small.override({**fields, "feeder.copies": 2}))
+    for k, seed in enumerate(feeder_seeds(small.seed, 2)):
+        alone = optimum(small.override(fields, seed=seed))
+        own = city.results.of(k)
+        assert same(own.record.zone_mw, alone.results.record.zone_mw)
+        assert own.kpis == alone.results.kpis
+        assert city.feeders[k].lowest_peak_mw == alone.feeders[0].lowest_peak_mw
+
+
+# --- physics -----------------------------------------------------------------------------------
+
+
+class Watched(Replay):
+    """A replay that looks at every step."""
+
+    def _exchange(self):
+        super()._exchange()
+        fleet, exchanged = self.fleet, self._exchanged
+        if exchanged is None:
+            return
+        busy = np.zeros(fleet.n)
+        for rows, kwh, rating in (
+            (exchanged.charging, exchanged.charged_kwh, fleet.p_max_kw),
+            (exchanged.discharging, exchanged.discharged_kwh, fleet.p_discharge_kw),
+        ):
+            assert fleet.plugged[rows].all()
+            assert (kwh >= 0).all()
+            busy[rows] += kwh / rating[rows]
+        assert (busy <= fleet.window_h * (1 + 1e-6)).all()
+        soc = fleet.soc[fleet.plugged]
+        assert (soc >= np.minimum(fleet.soc_min, fleet.soc_arrival)[fleet.plugged] - 1e-12).all()
+        assert (soc <= 1).all()
+
+
+@pytest.mark.parametrize("step_s", [60, 45, 1200, 3600])
+@pytest.mark.parametrize("price", [0.2, -0.2])
+def test_energy_ratings_and_soc_hold_in_every_step(tmp_path, monkeypatch, step_s, price):
+    monkeypatch.setattr(module, "Replay", Watched)
+    scen = scenario(
+        *THREE,
+        ev("early", 2, 0, 61.25, 40.0, 0.9, 0.5),
+        ev("low", 2, 900, 1320, 40.0, 0.05, 0.8),
+        ev("full", 3, 1000, 1440, 40.0, 1.0, 0.7),
+        clock={"step_s": step_s},
+        tariff={"prices": priced(tmp_path, np.full(24, price))},
+        **TINY,
+    )
+    found = optimum(scen)
+    kpis = found.results.kpis
+    assert kpis["energy_balance_error_kwh"] < 1e-9
+    assert kpis["energy_short_kwh"] < 1e-6
+    assert kpis["evs_still_plugged"] == 0
+    assert kpis["plugged_peak_mw"] == pytest.approx(found.feeders[0].lowest_peak_mw, rel=1e-6)
+    bought = found.results.ev["purchase_usd"].sum()
+    assert bought == pytest.approx(price * 1e3 * kpis["ev_charged_mwh"], rel=1e-9)
+
+
+def test_who_stays_beyond_the_horizon_can_still_reach_the_target():
+    # Three hours after the end of the horizon: 3 x 5.4 x 0.9 kWh may wait until then.
+    stays = ev(arrival=1000, departure=1440 + 180, soc=0.8, target=0.8)
+    scen = scenario(stays, ev={"efficiency": 0.9}, tariff={"sale_ratio": 3.0}, **TINY)
+    found = optimum(scen, "cost")
+    (left,) = found.results.soc_departure
+    assert left == pytest.approx(0.8 - 3 * 5.4 * 0.9 / 40)
+    assert found.results.kpis["evs_still_plugged"] == 1
+    assert found.results.kpis["evs_short"] == 0
+
+
+def test_nobody_plugged_in_is_no_error():
+    found = optimum(small_paper(fleet={"evs_per_zone": 0}))
+    assert found.results.kpis["plugged_peak_mw"] is None
+    assert found.feeders[0].phases == {}
+
+
+# --- out of reach ------------------------------------------------------------------------------
+
+
+def test_evs_out_of_reach_are_named_and_get_the_most_they_can():
+    slow = ev("slow", 3, 480, 600, 40.0, 0.2, 0.8)
+    scen = scenario(ev("a"), slow, ev={"efficiency": 0.9}, **TINY)
+    found = optimum(scen)
+    reached = 0.2 * 40 + 2 * 5.4 * 0.9
+    (row,) = found.unreachable.to_dict("records")
+    assert (row["ev_id"], row["zone"], row["feeder"]) == ("slow", 3, 1)
+    assert row["lacks_kwh"] == pytest.approx(0.8 * 40 - reached)
+    assert row["soc_reachable"] == pytest.approx(reached / 40)
+    assert found.results.kpis["evs_short"] == 1
+    assert found.results.kpis["energy_short_kwh"] == pytest.approx(0.8 * 40 - reached)
+    assert unreachable_lines(found.unreachable) == [
+        "1 EV cannot reach its target even charging all the time: EV slow (zone 3) by 14.3 kWh."
+    ]
+
+
+def test_the_first_ten_are_named_and_the_others_counted():
+    found = optimum(small_paper(ev={"charger_kw": 0.2}, fleet={"evs_per_zone": 1}, **BALANCED))
+    (line,) = unreachable_lines(found.unreachable)
+    assert len(found.unreachable) == found.results.kpis["evs_short"] == 15
+    assert line.startswith("15 EVs cannot reach their target even charging all the time: EV 1 ")
+    assert line.count(" kWh") == 10
+    assert line.endswith("and 5 more.")
+    assert len(found.summary()["unreachable"]) == 15
+
+
+# --- what is refused ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"objective": "price"}, "--objective"),
+        ({"step_min": 20}, "--step"),
+        ({"limit_mw": 3.0}, "only with --objective cost"),
+        ({"objective": "cost", "limit_mw": float("nan")}, "a power above 0"),
+        ({"objective": "cost", "limit_mw": -1.0}, "a power above 0"),
+    ],
+)
+def test_arguments_that_cannot_be_meant(small, arguments, says):
+    with pytest.raises(InputError, match=says):
+        optimum(small, **arguments)
+
+
+def test_the_solver_s_own_status_is_passed_on(small, monkeypatch):
+    class Gone:
+        status, x, message = 4, None, "Numerical difficulties (HiGHS Status 4: Solve error)"
+
+    monkeypatch.setattr(scipy.optimize, "linprog", lambda *_, **__: Gone())
+    with pytest.raises(OptimiserError, match="HiGHS Status 4: Solve error"):
+        optimum(small)
+    found, why_not = bound_beside(small)
+    assert found is None
+    assert "HiGHS Status 4" in why_not
+
+
+# --- the command -------------------------------------------------------------------------------
+
+
+def call(*argv, code=0):
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        assert main([str(a) for a in argv]) == code, err.getvalue()
+    return SimpleNamespace(out=out.getvalue(), err=err.getvalue())
+
+
+def test_the_command_leaves_a_run_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    small = ("bound", "paper", "--set", "fleet.evs_per_zone=1")
+    kpis = json.loads(call(*small, "--json", "--out", "here").out)
+    one = call("run", "paper", "--set", "fleet.evs_per_zone=1", "--json", "--no-figures")
+    assert list(kpis) == list(json.loads(one.out))
+    (of_run,) = (tmp_path / "outputs").iterdir()
+    files = {path.name for path in of_run.iterdir()} | {"bound.json", "figures"}
+    assert {path.name for path in (tmp_path / "here").iterdir()} == files
+    assert json.loads((tmp_path / "here" / "manifest.json").read_text())["strategy"] == "bound"
+    assert json.loads((tmp_path / "here" / "kpis.json").read_text()) == kpis
+    assert (tmp_path / "here" / "figures" / "demand.png").is_file()
+    said = call(*small, "--out", "there", "--no-figures").out
+    assert "HiGHS Status" in said
+    assert "as_printed" in said
+    lowest = json.loads((tmp_path / "here" / "bound.json").read_text())["feeders"][0]
+    assert f"{lowest['lowest_peak_mw']:.3f} MW at the least" in said
+
+
+def test_a_limit_below_what_is_possible_is_one_clear_error(tmp_path, monkeypatch, small, least):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "small.yaml"
+    path.write_text(small.to_yaml(), encoding="utf-8")
+    command = ("bound", path, "--objective", "cost", "--no-figures", "--out", "here", "--limit")
+    said = call(*command, 1.5, code=2).err
+    named = said.split("--limit = 1.5: at least ")[1].split(" MW, the lowest possible")[0]
+    assert 0 <= float(named) - least.feeders[0].lowest_peak_mw < 2e-4
+    assert not (tmp_path / "here").exists()
+    call(*command, named)
+
+
+def test_compare_puts_the_bound_last_with_the_gap_to_it(tmp_path, monkeypatch, small, least):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "small.yaml"
+    path.write_text(small.to_yaml(), encoding="utf-8")
+    command = ("compare", path, "--strategies", "none,uncoordinated")
+    found = json.loads(call(*command, "--json", "--out", "a").out)
+    assert list(found) == ["none", "uncoordinated", "bound"]
+    lowest = least.results.kpis["plugged_peak_mw"]
+    gap = 100 * (found["uncoordinated"]["plugged_peak_mw"] / lowest - 1)
+    assert found["uncoordinated"]["gap_to_optimum_percent"] == pytest.approx(gap)
+    assert found["none"]["gap_to_optimum_percent"] is None
+    assert found["bound"] == least.results.kpis
+    table = pd.read_csv(tmp_path / "a" / "comparison.csv").set_index("strategy")
+    assert table.loc["uncoordinated", "gap_to_optimum_percent"] == pytest.approx(gap)
+    assert table.loc["bound", "gap_to_optimum_percent"] == 0
+    assert (tmp_path / "a" / "bound" / "bound.json").is_file()
+    without = call(*command, "--no-bound", "--out", "b").out
+    assert "optimum" not in without
+    assert not (tmp_path / "b" / "bound").exists()
+    pictures = [(tmp_path / name / "figures" / "demand.png").read_bytes() for name in "ab"]
+    assert pictures[0] != pictures[1]
+
+
+def test_where_the_bound_would_take_long_it_is_left_out_and_said_so(tmp_path, small):
+    found, why_not = bound_beside(small.override({"feeder.copies": 2}))
+    assert found is None
+    assert "2 feeders" in why_not
+    assert "bound" in why_not
+    rows = [ev(f"ev{i}") for i in range(3001)]
+    path = write_sessions(tmp_path / "many.csv", rows)
+    found, why_not = bound_beside(small.override({"fleet.sessions": str(path)}))
+    assert found is None
+    assert "more than 3000 EVs" in why_not
+    runs = {"none": run_once(small.override(strategy="none"))}
+    assert "gap_to_optimum_percent" not in comparison_table(runs)
