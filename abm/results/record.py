@@ -44,7 +44,8 @@ class Record:
     base_p_mw: (24, n_bus) by clock hour. price: (24,). ev: `EV_COLUMNS`, (n,) each, and "number",
     the EV's place in its feeder's table of stays. names: by EV in the order of rows, or None where
     they are numbered. zone_*: (H, K, Z). plugged_peak: (H, K). soc_*, *_min: (K,). flows: arrays
-    with (H, K, ...). minute_*: (S, K, Z), or None.
+    with (H, K, ...). unsent: (H, K), messages kept back by load flows that did not converge.
+    minute_*: (S, K, Z), or None.
     """
 
     scenario: Scenario
@@ -64,6 +65,7 @@ class Record:
     below_min: FloatArray
     above_min: FloatArray
     flows: PowerFlow
+    unsent: IntArray
     minute_charge_kw: FloatArray | None
     minute_discharge_kw: FloatArray | None
     minute_plugged: NDArray[np.int32] | None
@@ -139,7 +141,13 @@ class Record:
 
 
 _BY_FEEDER_FIRST = ("soc_lowest", "soc_highest", "below_min", "above_min")
-_BY_FEEDER_SECOND = ("zone_charge_mw", "zone_discharge_mw", "zone_plugged", "plugged_peak")
+_BY_FEEDER_SECOND = (
+    "zone_charge_mw",
+    "zone_discharge_mw",
+    "zone_plugged",
+    "plugged_peak",
+    "unsent",
+)
 _BY_MINUTE = ("minute_charge_kw", "minute_discharge_kw", "minute_plugged")
 _FLOW = tuple(PowerFlow.__dataclass_fields__)
 
@@ -209,6 +217,7 @@ def make_record(
         below_min=recorder.below_min,
         above_min=recorder.above_min,
         flows=PowerFlow(**stacked),
+        unsent=recorder.unsent,
         minute_charge_kw=recorder.charge_kw.reshape(shape) if minutes else None,
         minute_discharge_kw=recorder.discharge_kw.reshape(shape) if minutes else None,
         minute_plugged=recorder.plugged.reshape(shape) if minutes else None,

@@ -20,6 +20,8 @@ class Recorder:
     zone_plugged: most EVs plugged in at any step of the hour, (n_hours, n_cells).
     plugged_peak: the same per feeder, (n_hours, n_feeders). ev_mw: eq. (8), (n_hours, n_feeders).
     charge_kw, discharge_kw, plugged: by step, (n_steps, n_cells); without rows if not `minutes`.
+    unsent: messages that could not be sent since the load flow of an interval of the hour did not
+    converge, (n_hours, n_feeders).
     below_min, above_min: EV-minutes outside eqs. (5), (6) per feeder; soc_lowest, soc_highest: the
     extreme SoC seen while plugged in, NaN where nobody ever was.
     """
@@ -35,6 +37,7 @@ class Recorder:
         self.zone_plugged: IntArray = np.zeros((hours, cells), dtype=np.int64)
         self.plugged_peak: IntArray = np.zeros((hours, feeders), dtype=np.int64)
         self.ev_mw: FloatArray = np.full((hours, feeders), np.nan)
+        self.unsent: IntArray = np.zeros((hours, feeders), dtype=np.int64)
         steps = clock.n_steps if minutes else 0
         self.charge_kw: FloatArray = np.zeros((steps, cells))
         self.discharge_kw: FloatArray = np.zeros((steps, cells))
