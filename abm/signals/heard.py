@@ -32,7 +32,7 @@ class Heard:
         self._cell = cell
 
     def hear(self, message: Broadcast, by: BoolArray | None = None) -> None:
-        """A message comes in at the cells `by`, (n_cells,), or at all of them."""
+        """A new message comes in at the cells `by`, (n_cells,), or at all of them."""
         if by is None or by.all():
             self.messages = (message,)
             self.of_cell = np.zeros_like(self.of_cell)
@@ -55,14 +55,17 @@ class Heard:
         return self._chosen(answer, lambda: self.of_cell[self._cell])
 
     def by_feeder(self, answer: Callable[[Broadcast], NDArray[Any]]) -> NDArray[Any]:
-        """For each feeder the answer, (n_feeders,), under the message of its first zone.
+        """For each feeder the answer, (n_feeders,), under the one message that its zones hold.
 
-        For the compiled engine, under which all zones of a feeder hold the same one.
+        RuntimeError where the zones of a feeder hold different ones.
         """
-        return self._chosen(answer, lambda: self._first_cells(len(self.newest.demand_mw)))
+        return self._chosen(answer, self._of_feeder)
 
-    def _first_cells(self, n_feeders: int) -> IntArray:
-        return self.of_cell.reshape(n_feeders, -1)[:, 0]
+    def _of_feeder(self) -> IntArray:
+        of = self.of_cell.reshape(len(self.newest.demand_mw), -1)
+        if (of != of[:, :1]).any():
+            raise RuntimeError("zones of a feeder hold different messages")
+        return of[:, 0]
 
     def _chosen(
         self, answer: Callable[[Broadcast], NDArray[Any]], held: Callable[[], IntArray]
