@@ -119,7 +119,7 @@ class V2GModel(mesa.Model):
     def _wire(self) -> None:
         """Who acts in which phase; the clock keeps the order."""
         clock, fleet = self.clock, self.fleet
-        clock.every(self.grid.interval_s, Phase.GRID, self.grid.on_the_clock)
+        clock.every(self.grid.interval_s, Phase.GRID, self._on_the_interval)
         if self.compiled is not None:
             clock.stretches(Phase.HEM, self._walk_compiled)
             clock.once(Phase.DEPART, clock.n_steps, lambda: self._depart(np.arange(fleet.n)))
@@ -136,6 +136,11 @@ class V2GModel(mesa.Model):
         clock.every_step(Phase.RPZ, self._admit)
         clock.every_step(Phase.CHARGE, self._exchange)
         clock.every_step(Phase.RECORD, self._record)
+
+    def _on_the_interval(self) -> None:
+        """Close the interval that ended, and broadcast for the one that begins."""
+        self.grid.close_interval()
+        self.grid.send()
 
     def _walk_compiled(self, n_steps: int) -> None:
         compiled = self.compiled

@@ -94,16 +94,14 @@ class GridAgent(mesa.Agent):
         """Hour on the clock, 0-23, of an hour of the horizon."""
         return (self.model.start_hour + hour) % 24
 
-    def on_the_clock(self) -> None:
-        """An interval has ended: measure it, close the hour that ended with it, send a message."""
+    def close_interval(self) -> None:
+        """Measure the interval that ended, if any, and close the hour that ended with it."""
         now_s = int(self.model.env.now)
         on_the_hour = now_s % 3600 == 0
         if now_s > 0:
             self._measured = self._measure((now_s - self.interval_s) // 3600, on_the_hour)
             if on_the_hour:
                 self._close(now_s // 3600 - 1)
-        if not self.model.clock.finished:
-            self._send(now_s // 3600)
 
     def known_at_start(self) -> Broadcast:
         """What everybody goes by until the first message is heard: the first hour without EVs."""
@@ -127,8 +125,12 @@ class GridAgent(mesa.Agent):
             minute=model.minute,
         )
 
-    def _send(self, hour: int) -> None:
+    def send(self) -> None:
+        """Tell everyone what the interval that begins, if any, brings."""
         model, clock = self.model, self.model.clock
+        if clock.finished:
+            return
+        hour = int(model.env.now) // 3600
         self._sequence += 1
         demand_mw, sent = self._demand(hour)
         message = self.compose(hour, demand_mw)
