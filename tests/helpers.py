@@ -63,6 +63,7 @@ def same(a, b) -> bool:
 
 
 STATE = ("soc", "soc_departure", "charged_kwh", "discharged_kwh", "purchase_usd", "sale_usd")
+STATE += ("switches",)
 
 
 def arrays(model: V2GModel) -> dict[str, np.ndarray]:
@@ -74,6 +75,8 @@ def arrays(model: V2GModel) -> dict[str, np.ndarray]:
         "discharge": recorder.discharge_kw,
         "plugged": recorder.plugged,
         "ev_mw": recorder.ev_mw,
+        "ev_kw": recorder.ev_kw,
+        "switched_evs": recorder.switched_evs,
         "vm_pu": np.array([flow.vm_pu for flow in model.grid.flows]),
         "loss_mw": np.array([flow.loss_mw for flow in model.grid.flows]),
     }

@@ -31,3 +31,26 @@ def financial_benefit(
 def total_benefit(benefit: ArrayLike) -> float:
     """Benefit of all RPZs, eq. (23): their sum. -> [$]."""
     return float(np.sum(benefit))
+
+
+def reference_cost(
+    price: ArrayLike,
+    arrival_min: ArrayLike,
+    departure_min: ArrayLike,
+    energy_kwh: ArrayLike,
+    rating_kw: ArrayLike,
+) -> FloatArray:
+    """Cost of a stay that charges at once on arrival, C_G2V of eq. (22) for one EV. -> [$].
+
+    price: (H,), of each hour of the horizon. Times in minutes from its start. Charging at rating_kw
+    goes on until energy_kwh (grid side) is drawn, the EV departs or the horizon ends.
+    """
+    arrival, rating = np.asarray(arrival_min, np.float64), np.asarray(rating_kw, np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        wanted = np.where(rating > 0.0, np.asarray(energy_kwh) / rating * 60.0, 0.0)
+    end = np.maximum(np.minimum(arrival + wanted, departure_min), arrival)
+    # The integral of the price over time is piecewise linear; beyond the horizon it is constant.
+    paid = np.concatenate([[0.0], np.cumsum(price)])
+    hours = np.arange(len(paid))
+    cost = np.interp(end / 60.0, hours, paid) - np.interp(arrival / 60.0, hours, paid)
+    return np.asarray(rating * cost)

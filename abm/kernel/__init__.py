@@ -90,13 +90,14 @@ class CompiledHour:
             fleet.can_charge, fleet.can_discharge, fleet.request,
             fleet.mode, fleet.need_kwh, fleet.surplus_kwh,
             fleet.p_kw, fleet.charged_kwh, fleet.discharged_kwh, fleet.plugged_count,
-            fleet.as_printed, told, closed, headroom_mw * 1e3,
+            fleet.switches, fleet.as_printed, told, closed, headroom_mw * 1e3,
             eq13["with_v2g"], eq13["one_discharge"], eq13["charge_above"],
             ADMISSION_CODES[type(self.admission)], getattr(self.admission, "guarantee", False),
             recorder.minutes, recorder.charge_kw, recorder.discharge_kw, recorder.plugged,
             recorder.hour_charge, recorder.hour_discharge,
             recorder.zone_plugged, recorder.plugged_peak, recorder.soc_lowest, recorder.soc_highest,
             recorder.below_min, recorder.above_min, recorder.soc_lower, recorder.soc_upper,
+            recorder.ev_kw, recorder.sync_change, recorder.last_switch, recorder.window,
         )  # fmt: skip
         edges = np.linspace(0, fleet.n_feeders, self.threads() + 1).astype(np.int64)
         spans = list(pairwise(edges))

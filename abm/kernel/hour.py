@@ -152,15 +152,27 @@ def admit(
 
 
 @_jit
+def note_switch(row, k, step, switches, last_switch, sync_change, sync_window):
+    """A change of mode: `Fleet.switches` and `Recorder._note_switches`."""
+    switches[row] += 1
+    last = last_switch[row]
+    sync_change[last + sync_window if last > step - sync_window else step, k] += 1
+    sync_change[step + sync_window, k] -= 1
+    last_switch[row] = step
+
+
+@_jit
 def advance(
     first_feeder, last_feeder, first_step, n_steps, hour, step_min, step_h, n_zones,
     first_row, zone, arrival_min, departure_min, arrival_step, departure_step,
     capacity, efficiency, p_max, p_discharge, soc_min, soc_arrival, soc_required, soc_goal,
     soc, soc_departure, arrived, plugged, has_charged, can_charge, can_discharge, request, mode,
     need, surplus, p_kw, charged, discharged, plugged_count,
-    as_printed, told, closed, room_kw, with_v2g, one_discharge, charge_above, admission, guarantee,
+    switches, as_printed, told, closed, room_kw, with_v2g, one_discharge, charge_above,
+    admission, guarantee,
     minutes, charge_kw, discharge_kw, plugged_steps, hour_charge, hour_discharge,
     zone_plugged, plugged_peak, soc_lowest, soc_highest, below_min, above_min, soc_lower, soc_upper,
+    ev_kw, sync_change, last_switch, sync_window,
 ):  # fmt: skip
     """Walk feeders first_feeder to last_feeder - 1 through n_steps steps of one hour.
 
@@ -280,6 +292,10 @@ def advance(
                     else:
                         # Nothing to charge and not told to discharge: at rest until the hour or the
                         # set of EVs changes.
+                        if mode[row] != 0:
+                            note_switch(
+                                row, k, step, switches, last_switch, sync_change, sync_window
+                            )
                         request[row] = 0
                         mode[row] = 0
                         p_kw[row] = 0.0
@@ -301,7 +317,10 @@ def advance(
                 n_move = 0
                 for i in range(n_live):
                     row = live[i]
-                    if ask[i] != mode[row] or (admission == LEAST_LAXITY and ask[i] == 0):
+                    if ask[i] != mode[row]:
+                        note_switch(row, k, step, switches, last_switch, sync_change, sync_window)
+                        steady = False
+                    elif admission == LEAST_LAXITY and ask[i] == 0:
                         steady = False
                     mode[row] = ask[i]
                     if ask[i] != 0:
@@ -349,11 +368,14 @@ def advance(
                     below_min[k] += step_min
                 if soc[row] > soc_upper + 1e-9:
                     above_min[k] += step_min
+            net_kw = 0.0
             for z in range(n_zones):
                 charge, discharge = zone_in[z] / step_h, zone_out[z] / step_h
+                net_kw += charge - discharge
                 hour_charge[c0 + z] += charge
                 hour_discharge[c0 + z] += discharge
                 if minutes:
                     charge_kw[step, c0 + z] = charge
                     discharge_kw[step, c0 + z] = discharge
+            ev_kw[step, k] = net_kw
     return change

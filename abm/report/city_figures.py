@@ -91,5 +91,5 @@ def _spread(results: Results, title: str) -> Figure:
         coincidence.set_ylim(min(0.9, float(np.nanmin(factor, initial=1.0)) - 0.02), 1.01)
         coincidence.ticklabel_format(axis="y", useOffset=False)
         coincidence.set_xlabel("Number of feeders")
-        coincidence.set_ylabel("Coincidence of EVs")
+        coincidence.set_ylabel("Coincidence of feeders\n(peaks of EV demand)")
     return fig

@@ -145,12 +145,21 @@ KPI_LINES: tuple[tuple[str, tuple[tuple[str, int, str], ...]], ...] = (
     ("Net cost", (("net_cost_usd", 2, "$"),)),
     ("EVs", (("evs", 0, ""),)),
     ("EVs short", (("evs_short", 0, ""), ("energy_short_kwh", 1, "kWh missing"))),
+    ("Coincidence factor", (("coincidence_factor", 3, ""),)),
+    ("Load factor", (("load_factor", 3, ""),)),
+    ("Synchronisation", (("synchronisation", 3, "of the EVs within 5 min"),)),
+    (
+        "Oscillation",
+        (("oscillation_amplitude_mw", 4, "MW"), ("oscillation_period_min", 0, "min")),
+    ),
+    ("Mode switches per EV", (("mode_switches_per_ev", 2, ""),)),
+    ("Full cycles per EV", (("equivalent_full_cycles_per_ev", 3, ""),)),
 )
 
 
 CITY_LINES: tuple[tuple[str, tuple[tuple[str, int, str], ...]], ...] = (
     ("Feeders", (("feeders", 0, ""), ("feeders_above_limit", 0, "above their limit"))),
-    ("Coincidence of feeders", (("coincidence_factor", 4, ""),)),
+    ("Coincidence of feeders", (("feeder_coincidence_factor", 4, ""),)),
     (
         "Peak of a feeder, 5-50-95 %",
         tuple((f"feeder_system_peak_mw_{q}", 3, "MW") for q in ("q05", "q50", "q95")),
@@ -208,14 +217,7 @@ def warnings_of(kpis: Mapping[str, Any]) -> list[str]:
 
 
 def print_comparison(table: pd.DataFrame, evs: int) -> None:
-    """One row per strategy."""
-    out = Table(
-        title=f"Strategies on the same {evs} EVs",
-        box=SIMPLE_HEAD,
-        title_justify="left",
-        padding=(0, 1, 0, 0),
-    )
-    out.add_column("Strategy", no_wrap=True)
+    """One row per strategy, in two tables."""
     columns = (
         ("peak\nMW", "system_peak_mw", 3),
         ("hour", "system_peak_hour", 0),
@@ -228,11 +230,20 @@ def print_comparison(table: pd.DataFrame, evs: int) -> None:
         ("missing\nkWh", "energy_short_kwh", 0),
         ("rebound\n/ limit", "rebound_ratio", 3),
     )
-    for header, _, _ in columns:
-        out.add_column(header, justify="right")
-    for row in table.to_dict("records"):
-        out.add_row(row["strategy"], *(number(row[name], digits) for _, name, digits in columns))
-    console().print(out)
+    # The peak to average is the reciprocal of the load factor; it is in the files.
+    emergence = (
+        ("coinci-\ndence", "coincidence_factor", 3),
+        ("load\nfactor", "load_factor", 3),
+        ("synchro-\nnised", "synchronisation", 3),
+        ("period\nmin", "oscillation_period_min", 0),
+        ("swing\nMW", "oscillation_amplitude_mw", 3),
+        ("switches\n/ EV", "mode_switches_per_ev", 2),
+        ("cycles\n/ EV", "equivalent_full_cycles_per_ev", 3),
+        ("Jain\nunmet", "fairness_unmet_evs", 3),
+        ("Jain\nbenefit", "fairness_benefit_evs", 3),
+    )
+    _print_strategies(f"Strategies on the same {evs} EVs", columns, table)
+    _print_strategies("Emergence", emergence, table)
     failed = table[table["nonconverged_hours"] > 0]
     print_lines(
         [
@@ -241,6 +252,18 @@ def print_comparison(table: pd.DataFrame, evs: int) -> None:
             for row in failed.to_dict("records")
         ]
     )
+
+
+def _print_strategies(
+    title: str, columns: Sequence[tuple[str, str, int]], table: pd.DataFrame
+) -> None:
+    out = Table(title=title, box=SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0))
+    out.add_column("Strategy", no_wrap=True)
+    for header, _, _ in columns:
+        out.add_column(header, justify="right")
+    for row in table.to_dict("records"):
+        out.add_row(row["strategy"], *(number(row[name], digits) for _, name, digits in columns))
+    console().print(out)
 
 
 def complain(text: str) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from abm.results.emergence import city_emergence
 from abm.results.kpis import hours_after_evening_peak, plain
 from abm.results.recorder import FloatArray, IntArray
 
@@ -44,8 +45,9 @@ QUANTILES = {"q05": 0.05, "q50": 0.5, "q95": 0.95}
 def city_kpis(results: Results) -> dict[str, Any]:
     """The KPIs of one feeder's run for all feeders together, and how the feeders differ.
 
-    Powers and energies are those of the sum; voltages and line loadings those of the worst feeder,
-    which is named, from 1. coincidence_factor: peak of the sum over sum of the feeders' peaks.
+    Powers and energies are those of the sum; coincidence, load factor, synchronisation, oscillation
+    and fairness take all EVs and zones as those of one feeder; voltages and line loadings are those
+    of the worst feeder, which is named, from 1.
     """
     record, columns = results.record, results.kpi_columns
     total, ev = record.total_mw.sum(axis=1), record.ev_mw.sum(axis=1)
@@ -79,7 +81,8 @@ def city_kpis(results: Results) -> dict[str, Any]:
             ("max_line_loading_line", "max_line_loading_hour"),
             lowest=False,
         ),
-        "coincidence_factor": total.max() / columns["system_peak_mw"].sum(),
+        **city_emergence(results),
+        "feeder_coincidence_factor": total.max() / columns["system_peak_mw"].sum(),
         "feeders_above_limit": (record.total_mw > limit / record.n_feeders + 1e-9)
         .any(axis=0)
         .sum(),
@@ -108,7 +111,7 @@ def feeder_table(results: Results) -> pd.DataFrame:
 
 
 def coincidence_by_number(results: Results) -> tuple[IntArray, FloatArray]:
-    """Coincidence factor of the EVs of the first n feeders: peak of the sum over sum of the peaks.
+    """Coincidence of the EV demand of the first n feeders: peak of the sum over sum of the peaks.
 
     Numbers (m,) and factors (m,), NaN where no EV draws power.
     """

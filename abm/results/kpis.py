@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from abm.results.emergence import emergence_columns
 from abm.results.recorder import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def kpi_columns(results: Results) -> dict[str, NDArray[Any]]:
         **_load_flow(results),
         **_energy_and_money(results),
         **_constraints(results),
+        **emergence_columns(results),
     }
 
 

@@ -32,6 +32,7 @@ EV_COLUMNS = (
     "plugged",
     "charged_kwh",
     "discharged_kwh",
+    "switches",
     "purchase_usd",
     "sale_usd",
 )
@@ -39,13 +40,14 @@ EV_COLUMNS = (
 
 @dataclass(frozen=True, eq=False)
 class Record:
-    """Arrays of K feeders over H hours with Z zones; S steps where minutes were recorded.
+    """Arrays of K feeders over H hours and S steps with Z zones.
 
     base_p_mw: (24, n_bus) by clock hour. price: (24,). ev: `EV_COLUMNS`, (n,) each, and "number",
     the EV's place in its feeder's table of stays. names: by EV in the order of rows, or None where
     they are numbered. zone_*: (H, K, Z). plugged_peak: (H, K). soc_*, *_min: (K,). flows: arrays
     with (H, K, ...). unsent: (H, K), messages kept back by load flows that did not converge.
-    minute_*: (S, K, Z), or None.
+    ev_kw, switched_evs: (S, K), net power of the EVs, and how many changed mode within the five
+    minutes that end with the step. minute_*: (S, K, Z), or None.
     """
 
     scenario: Scenario
@@ -66,6 +68,8 @@ class Record:
     above_min: FloatArray
     flows: PowerFlow
     unsent: IntArray
+    ev_kw: FloatArray
+    switched_evs: NDArray[np.int32]
     minute_charge_kw: FloatArray | None
     minute_discharge_kw: FloatArray | None
     minute_plugged: NDArray[np.int32] | None
@@ -147,6 +151,8 @@ _BY_FEEDER_SECOND = (
     "zone_plugged",
     "plugged_peak",
     "unsent",
+    "ev_kw",
+    "switched_evs",
 )
 _BY_MINUTE = ("minute_charge_kw", "minute_discharge_kw", "minute_plugged")
 _FLOW = tuple(PowerFlow.__dataclass_fields__)
@@ -218,6 +224,8 @@ def make_record(
         above_min=recorder.above_min,
         flows=PowerFlow(**stacked),
         unsent=recorder.unsent,
+        ev_kw=recorder.ev_kw,
+        switched_evs=recorder.switched_evs,
         minute_charge_kw=recorder.charge_kw.reshape(shape) if minutes else None,
         minute_discharge_kw=recorder.discharge_kw.reshape(shape) if minutes else None,
         minute_plugged=recorder.plugged.reshape(shape) if minutes else None,

@@ -12,6 +12,9 @@ from abm.fleet.equations import above_upper_bound, below_lower_bound, hourly_dem
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
+# Changes of mode within this time count as done together.
+SYNC_S = 300
+
 
 class Recorder:
     """Arrays by hour and, if `minutes`, by step; n_cells = n_feeders x n_zones.
@@ -22,6 +25,9 @@ class Recorder:
     charge_kw, discharge_kw, plugged: by step, (n_steps, n_cells); without rows if not `minutes`.
     unsent: messages that could not be sent since the load flow of an interval of the hour did not
     converge, (n_hours, n_feeders).
+    ev_kw: net power of the EVs by step, whether `minutes` or not, (n_steps, n_feeders).
+    sync_change: change of `switched_evs` from step to step, (n_steps + window, n_feeders).
+    last_switch: step of each EV's last change of mode, (n_evs,).
     below_min, above_min: EV-minutes outside eqs. (5), (6) per feeder; soc_lowest, soc_highest: the
     extreme SoC seen while plugged in, NaN where nobody ever was.
     """
@@ -42,6 +48,12 @@ class Recorder:
         self.charge_kw: FloatArray = np.zeros((steps, cells))
         self.discharge_kw: FloatArray = np.zeros((steps, cells))
         self.plugged: NDArray[np.int32] = np.zeros((steps, cells), dtype=np.int32)
+        self.ev_kw: FloatArray = np.zeros((clock.n_steps, feeders))
+        self.window = max(1, round(SYNC_S / clock.step_s))
+        self.sync_change: NDArray[np.int32] = np.zeros(
+            (clock.n_steps + self.window, feeders), dtype=np.int32
+        )
+        self.last_switch: IntArray = np.full(fleet.n, -self.window)
         self.below_min: FloatArray = np.zeros(feeders)
         self.above_min: FloatArray = np.zeros(feeders)
         self.soc_lowest: FloatArray = np.full(feeders, np.nan)
@@ -49,6 +61,10 @@ class Recorder:
         # Sums over the steps of the hour that runs, kW.
         self.hour_charge: FloatArray = np.zeros(cells)
         self.hour_discharge: FloatArray = np.zeros(cells)
+        # What `record` leaves for the end of the hour: net power by zone, and who changed mode.
+        self._net_kw: FloatArray = np.zeros((clock.steps_per_hour, cells))
+        self._by_step = False
+        self._switched: list[tuple[int, IntArray]] = []
 
     def record(self, step: int, exchange: Exchange | None) -> None:
         """Write down one step; exchange: who moved energy, None where nobody is plugged in."""
@@ -61,13 +77,24 @@ class Recorder:
         np.maximum(self.zone_plugged[hour], fleet.plugged_count, out=self.zone_plugged[hour])
         by_feeder = fleet.plugged_count.reshape(fleet.n_feeders, fleet.n_zones).sum(axis=1)
         np.maximum(self.plugged_peak[hour], by_feeder, out=self.plugged_peak[hour])
-        for rows, kwh, hour_kw, minute_kw in (
-            (exchange.charging, exchange.charged_kwh, self.hour_charge, self.charge_kw),
-            (exchange.discharging, exchange.discharged_kwh, self.hour_discharge, self.discharge_kw),
+        self._by_step = True
+        if len(exchange.switched):
+            self._switched.append((step, exchange.switched))
+        net_kw = self._net_kw[step % self.clock.steps_per_hour]
+        for rows, kwh, hour_kw, minute_kw, add in (
+            (exchange.charging, exchange.charged_kwh, self.hour_charge, self.charge_kw, np.add),
+            (
+                exchange.discharging,
+                exchange.discharged_kwh,
+                self.hour_discharge,
+                self.discharge_kw,
+                np.subtract,
+            ),
         ):
             if len(rows):
                 kw = group_sums(kwh, fleet.cell[rows], len(hour_kw)) / fleet.step_h
                 hour_kw += kw
+                add(net_kw, kw, out=net_kw)
                 if self.minutes:
                     minute_kw[step] = kw
                 self.note_soc(rows)
@@ -100,8 +127,58 @@ class Recorder:
         np.divide(self.hour_discharge, per_mw, out=self.zone_discharge_mw[hour])
         self.hour_charge[:] = 0.0
         self.hour_discharge[:] = 0.0
+        if self._by_step:
+            self._close_steps(hour)
         zone_mw = self.zone_charge_mw[hour] - self.zone_discharge_mw[hour]
         zone_mw = zone_mw.reshape(self.fleet.n_feeders, self.fleet.n_zones)
         # One hour of mean power in MW is the energy in MWh that eq. (8) divides by the hour.
         self.ev_mw[hour] = hourly_demand(zone_mw)
         return np.asarray(zone_mw)
+
+    def _close_steps(self, hour: int) -> None:
+        """Work off what `record` left: once an hour costs a small part of once a step."""
+        steps = self.clock.steps_per_hour
+        by_zone = self._net_kw.reshape(steps, self.fleet.n_feeders, self.fleet.n_zones)
+        # A running sum adds zone by zone, in the same order for any number of feeders.
+        self.ev_kw[hour * steps : (hour + 1) * steps] = np.cumsum(by_zone, axis=2)[:, :, -1]
+        self._net_kw[:] = 0.0
+        if self._switched:
+            self._note_switches()
+            self._switched.clear()
+
+    def _note_switches(self) -> None:
+        counts = [len(rows) for _, rows in self._switched]
+        rows = np.concatenate([rows for _, rows in self._switched])
+        step = np.repeat([step for step, _ in self._switched], counts)
+        order = np.argsort(rows, kind="stable")
+        rows, step = rows[order], step[order]
+        again = rows[1:] == rows[:-1]
+        last = self.last_switch[rows]
+        last[1:][again] = step[:-1][again]
+        newest = np.append(~again, True)
+        self.last_switch[rows[newest]] = step[newest]
+        # An EV counts from its change until the window has passed. One that counts already goes on
+        # counting: what it would have lost when its last change leaves the window is given back.
+        begin = np.where(last > step - self.window, last + self.window, step)
+        feeder, n = self.fleet.feeder[rows], self.sync_change.shape[1]
+        for at, add in ((begin, np.add), (step + self.window, np.subtract)):
+            low = int(at.min())
+            found = np.bincount((at - low) * n + feeder)
+            found = np.append(found, np.zeros(-len(found) % n, dtype=np.int64)).reshape(-1, n)
+            part = self.sync_change[low : low + len(found)]
+            add(part, found, out=part, casting="same_kind")
+
+    @property
+    def switched_evs(self) -> NDArray[np.int32]:
+        """EVs that changed mode within the five minutes that end with each step, each counted once.
+
+        (n_steps, n_feeders). Steps longer than that stand alone.
+        """
+        steps = self.clock.n_steps
+        return np.cumsum(self.sync_change[:steps], axis=0, dtype=np.int32)
+
+    @property
+    def sync_peak(self) -> IntArray:
+        """Most EVs of a feeder that changed mode within five minutes, (n_feeders,)."""
+        peak: IntArray = self.switched_evs.max(axis=0, initial=0).astype(np.int64)
+        return peak

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from abm.fleet.economics import financial_benefit
 from abm.grid import PowerFlow, loading_percent
 from abm.results.city import city_kpis, feeder_table
+from abm.results.emergence import full_cycles, reference_costs
 from abm.results.kpis import kpi_columns, kpi_dict
 from abm.results.record import Record
 from abm.results.recorder import FloatArray, IntArray
@@ -96,6 +98,22 @@ class Results:
         """Which EVs left more than SHORT_SOC below soc_target, (n_evs,)."""
         ev = self.record.ev
         return np.asarray(ev["soc_target"] - ev["soc_departure"] > SHORT_SOC + 1e-9)
+
+    @cached_property
+    def reference_cost_usd(self) -> FloatArray:
+        """Cost of the same stay if the EV charged at once on arrival, (n_evs,) [$]."""
+        return reference_costs(self.record)
+
+    @cached_property
+    def benefit_usd(self) -> FloatArray:
+        """Benefit of each owner, eq. (22) for one EV: reference less net cost, (n_evs,) [$]."""
+        ev = self.record.ev
+        return financial_benefit(self.reference_cost_usd, ev["purchase_usd"], ev["sale_usd"])
+
+    @cached_property
+    def full_cycles(self) -> FloatArray:
+        """Equivalent full cycles of each battery, (n_evs,)."""
+        return full_cycles(self.record.ev)
 
     @cached_property
     def kpi_columns(self) -> dict[str, NDArray[Any]]:
@@ -212,6 +230,10 @@ class Results:
         for name in ("charged_kwh", "discharged_kwh", "purchase_usd", "sale_usd"):
             columns[name] = ev[name][order]
         columns["net_cost_usd"] = columns["purchase_usd"] - columns["sale_usd"]
+        columns["reference_cost_usd"] = self.reference_cost_usd[order]
+        columns["benefit_usd"] = self.benefit_usd[order]
+        columns["full_cycles"] = self.full_cycles[order]
+        columns["switches"] = ev["switches"][order]
         columns["shortfall_kwh"] = self.shortfall_kwh[order]
         columns["short"] = self.short[order]
         lead = {} if self.n_feeders == 1 else {"feeder": ev["feeder"][order] + 1}
@@ -273,6 +295,7 @@ class Results:
                 "purchase_usd": purchase,
                 "sale_usd": sale,
                 "net_cost_usd": purchase - sale,
+                "benefit_usd": total(self.benefit_usd),
                 "peak_kw": 1e3 * record.zone_mw.max(axis=0).ravel(),
                 "evs_short": total(self.short).astype(np.int64),
                 "energy_short_kwh": total(self.shortfall_kwh),

@@ -29,6 +29,16 @@ COLUMNS = (
     "energy_short_kwh",
     "rebound_ratio",
     "nonconverged_hours",
+    "coincidence_factor",
+    "load_factor",
+    "peak_to_average",
+    "synchronisation",
+    "oscillation_period_min",
+    "oscillation_amplitude_mw",
+    "mode_switches_per_ev",
+    "equivalent_full_cycles_per_ev",
+    "fairness_unmet_evs",
+    "fairness_benefit_evs",
 )
 
 

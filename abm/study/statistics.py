@@ -55,6 +55,19 @@ MEASURES = (
     "line_over_line_hours",
     "max_line_loading_percent",
     "max_mismatch_mva",
+    "coincidence_factor",
+    "load_factor",
+    "peak_to_average",
+    "synchronisation",
+    "oscillation_period_min",
+    "oscillation_amplitude_mw",
+    "mode_switches_per_ev",
+    "equivalent_full_cycles_per_ev",
+    "benefit_usd",
+    "fairness_unmet_evs",
+    "fairness_unmet_zones",
+    "fairness_benefit_evs",
+    "fairness_benefit_zones",
 )
 ALIASES = {
     "peak": "system_peak_mw",
@@ -62,6 +75,13 @@ ALIASES = {
     "cost": "net_cost_usd",
     "loss": "loss_energy_mwh",
     "energy": "feeder_energy_mwh",
+    "coincidence": "coincidence_factor",
+    "sync": "synchronisation",
+    "oscillation": "oscillation_amplitude_mw",
+    "switches": "mode_switches_per_ev",
+    "cycles": "equivalent_full_cycles_per_ev",
+    "fairness": "fairness_unmet_evs",
+    "benefit": "benefit_usd",
 }
 
 

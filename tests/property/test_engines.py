@@ -15,7 +15,7 @@ from abm.control import G2VOnly
 pytest.importorskip("numba", reason="without numba there is one engine")
 
 WRITTEN = ("zone_charge_mw", "zone_discharge_mw", "zone_plugged", "plugged_peak", "soc_lowest")
-WRITTEN += ("soc_highest", "below_min", "above_min")
+WRITTEN += ("soc_highest", "below_min", "above_min", "sync_peak", "sync_change", "last_switch")
 rule_options = st.fixed_dictionaries(
     {
         "v2g_when": st.sampled_from(["at_or_above_limit", "below_limit", "always"]),

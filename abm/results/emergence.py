@@ -1,0 +1,212 @@
+"""Indicators of emergence: how alike EVs act, how their demand swings, who bears and who gains.
+
+Every sum goes EV by EV or zone by zone in the order of the rows, so that a feeder's number does not
+depend on its neighbours. `docs/kpis.md` defines what is computed here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from abm.fleet import group_sums
+from abm.fleet.economics import reference_cost
+from abm.fleet.equations import charging_energy, required_soc
+from abm.results.recorder import FloatArray, IntArray
+from abm.scenario.schema import Requirement
+
+if TYPE_CHECKING:
+    from abm.results.record import Record
+    from abm.results.results import Results
+
+# Longest period that counts as an oscillation; slower than that is the shape of the day.
+SLOWEST_MIN = 360.0
+# Spans shorter than this have none.
+SHORTEST_SPAN_MIN = 60.0
+LEAST_AMPLITUDE_MW = 1e-6
+# Energy and money of an EV below this (kWh, $) are rounding.
+NOTHING = 1e-6
+
+NAMES = (
+    "coincidence_factor",
+    "load_factor",
+    "peak_to_average",
+    "synchronisation",
+    "oscillation_period_min",
+    "oscillation_amplitude_mw",
+    "mode_switches_per_ev",
+    "equivalent_full_cycles_per_ev",
+    "benefit_usd",
+    "fairness_unmet_evs",
+    "fairness_unmet_zones",
+    "fairness_benefit_evs",
+    "fairness_benefit_zones",
+)
+
+
+def emergence_columns(results: Results) -> dict[str, NDArray[Any]]:
+    """The indicators of each feeder, (K,) each; NaN where they are undefined."""
+    record = results.record
+    return _indicators(results, record.ev_mw, record.total_mw, record.ev_kw, record.switched_evs, 1)
+
+
+def city_emergence(results: Results) -> dict[str, Any]:
+    """The indicators of all feeders taken as one."""
+    record = results.record
+
+    def together(values: NDArray[Any]) -> NDArray[Any]:
+        return np.asarray(values.sum(axis=1, keepdims=True))
+
+    found = _indicators(
+        results,
+        together(record.ev_mw),
+        together(record.total_mw),
+        together(record.ev_kw),
+        together(record.switched_evs),
+        record.n_feeders,
+    )
+    return {name: values[0] for name, values in found.items()}
+
+
+def _indicators(
+    results: Results,
+    ev_mw: FloatArray,
+    total_mw: FloatArray,
+    ev_kw: FloatArray,
+    switched_evs: NDArray[Any],
+    per_group: int,
+) -> dict[str, NDArray[Any]]:
+    """Indicators of G groups of `per_group` feeders; the arrays are (H, G) and (S, G)."""
+    record, ev = results.record, results.record.ev
+    group, n = ev["feeder"] // per_group, record.n_feeders // per_group
+    n_zones = record.zone_charge_mw.shape[2]
+    cell = ev["feeder"] * n_zones + ev["zone"]
+    cell_group = np.arange(record.n_feeders * n_zones) // (n_zones * per_group)
+    evs = np.bincount(group, minlength=n).astype(np.float64)
+    step_min = record.scenario.clock.step_s / 60.0
+    swings = [oscillation(kw, step_min) for kw in np.ascontiguousarray(ev_kw.T)]
+    period, amplitude = np.array(swings, dtype=np.float64).reshape(n, 2).T
+    charged = ev["charged_kwh"] > 0.0
+    rated_mw = group_sums(np.where(charged, ev["p_max_kw"], 0.0), group, n) / 1e3
+    factor = load_factor(total_mw)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = {
+            "coincidence_factor": ev_mw.max(axis=0) / rated_mw,
+            "load_factor": factor,
+            "peak_to_average": 1.0 / factor,
+            "synchronisation": switched_evs.max(axis=0, initial=0) / evs,
+            "oscillation_period_min": period,
+            "oscillation_amplitude_mw": amplitude / 1e3,
+            "mode_switches_per_ev": group_sums(ev["switches"], group, n) / evs,
+            "equivalent_full_cycles_per_ev": group_sums(results.full_cycles, group, n) / evs,
+            "benefit_usd": group_sums(results.benefit_usd, group, n),
+        }
+    for name, values in (("unmet", results.shortfall_kwh), ("benefit", results.benefit_usd)):
+        values = np.where(np.abs(values) > NOTHING, values, 0.0)
+        by_zone, there = mean_by_cell(values, cell, len(cell_group))
+        found[f"fairness_{name}_evs"] = jain_index(values, group, n)
+        found[f"fairness_{name}_zones"] = jain_index(by_zone, cell_group[there], n)
+    return {name: np.where(np.isfinite(found[name]), found[name], np.nan) for name in NAMES}
+
+
+def load_factor(mw: FloatArray) -> FloatArray:
+    """Mean over peak of each column, (H, G) -> (G,); NaN where either is not above 0."""
+    peak = mw.max(axis=0)
+    mean = np.ascontiguousarray(mw.T).sum(axis=1) / len(mw)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where((mean > 0.0) & (peak > 0.0), np.minimum(mean / peak, 1.0), np.nan)
+
+
+def jain_index(x: FloatArray, group: IntArray, n_groups: int) -> FloatArray:
+    """Jain's index (sum x)^2 / (n sum x^2) of x (n,) in each group, -> (n_groups,).
+
+    1 where all are the same (all 0, too), 1/n where one has everything; NaN without members.
+    """
+    # Of the largest in each group, so that no square is lost to rounding.
+    largest = np.zeros(n_groups)
+    np.maximum.at(largest, group, np.abs(x))
+    share = x / np.where(largest > 0.0, largest, 1.0)[group]
+    members = np.bincount(group, minlength=n_groups)
+    total, squares = group_sums(share, group, n_groups), group_sums(share**2, group, n_groups)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        index = np.where(largest > 0.0, np.minimum(total**2 / (members * squares), 1.0), 1.0)
+    return np.where(members > 0, index, np.nan)
+
+
+def mean_by_cell(x: FloatArray, cell: IntArray, n_cells: int) -> tuple[FloatArray, IntArray]:
+    """Mean of x (n,) over the EVs of each zone that has any, and the numbers of these zones."""
+    evs = np.bincount(cell, minlength=n_cells)
+    there = np.flatnonzero(evs)
+    return group_sums(x, cell, n_cells)[there] / evs[there], there
+
+
+def oscillation(power: FloatArray, step_min: float) -> tuple[float, float]:
+    """Period [min] and amplitude [unit of power] of the strongest oscillation of power (S,).
+
+    Looked at is the span from the first to the last step with power, less its moving average over
+    6 h (of what there is of them at the ends): the largest 2 |X| / N of its Fourier transform among
+    periods from two steps to 6 h. NaN for a span below an hour and for less than 1e-6 MW (power in
+    kW).
+    """
+    used = np.flatnonzero(power)
+    if not len(used) or (used[-1] - used[0] + 1) * step_min < SHORTEST_SPAN_MIN:
+        return math.nan, math.nan
+    signal = power[used[0] : used[-1] + 1]
+    n = len(signal)
+    amplitude = np.abs(np.fft.rfft(signal - moving_average(signal, SLOWEST_MIN / step_min)))
+    amplitude *= 2.0 / n
+    if n % 2 == 0:
+        amplitude[-1] /= 2.0  # the shortest period stands in the transform once, not twice
+    slowest = max(1, math.ceil(n * step_min / SLOWEST_MIN - 1e-9))
+    if slowest >= len(amplitude):
+        return math.nan, math.nan
+    at = slowest + int(amplitude[slowest:].argmax())
+    if amplitude[at] < LEAST_AMPLITUDE_MW * 1e3:
+        return math.nan, math.nan
+    return n * step_min / at, float(amplitude[at])
+
+
+def moving_average(signal: FloatArray, width: float) -> FloatArray:
+    """Centred mean over `width` steps on both sides together; at the ends of what is there."""
+    n, half = len(signal), round(width / 2.0)
+    sums = np.concatenate([[0.0], np.cumsum(signal)])
+    at = np.arange(n)
+    low, high = np.maximum(at - half, 0), np.minimum(at + half + 1, n)
+    return np.asarray((sums[high] - sums[low]) / (high - low))
+
+
+# --- stays: arrays over any number of them -----------------------------------------------------
+
+
+def full_cycles(ev: Mapping[str, NDArray[Any]]) -> FloatArray:
+    """Equivalent full cycles: energy into and out of the battery over twice its capacity, (n,)."""
+    through = ev["charged_kwh"] * ev["efficiency"] + ev["discharged_kwh"] / ev["efficiency"]
+    return np.asarray(through / (2.0 * ev["capacity_kwh"]))
+
+
+def asked_energy(ev: Mapping[str, NDArray[Any]], requirement: Requirement) -> FloatArray:
+    """Energy at the grid side that stays ask for when they charge at once, (n,) [kWh]."""
+    soc = ev["soc_arrival"]
+    if requirement.kind == "as_printed":
+        goal = np.minimum(soc + required_soc(ev["soc_target"], soc, requirement.factor), 1.0)
+    else:
+        goal = np.maximum(ev["soc_target"], soc)
+    return charging_energy(goal - soc, ev["capacity_kwh"], ev["efficiency"])
+
+
+def reference_costs(record: Record) -> FloatArray:
+    """What the stays of a record would cost if every EV charged at once on arrival, (n,) [$]."""
+    ev = record.ev
+    cost = reference_cost(
+        record.price[record.clock_hours],
+        ev["arrival_min"],
+        ev["departure_min"],
+        asked_energy(ev, record.scenario.requirement),
+        ev["p_max_kw"],
+    )
+    # The SoC is unknown of an EV that was never plugged in.
+    return np.where(np.isnan(ev["soc"]), 0.0, cost)
