@@ -32,6 +32,7 @@ from abm.report.figures import (
     WIDTH_IN,
     save,
 )
+from abm.results.emergence import SLOWEST_MIN, moving_average
 from abm.results.kpis import hours_after_evening_peak
 from abm.signals import Broadcast
 
@@ -105,20 +106,15 @@ class AdmitFollowers:
 
 
 @dataclass(frozen=True)
-class Point:
+class Found:
     """Means over the seeds of one setting.
 
-    period_min, amplitude_mw: of the strongest swing of the EV demand with a period of two steps to
-    six hours. cycle_mw: the strongest one at 0.75 to 1.33 times 2 (interval + delay). rebound:
-    largest hourly demand after the evening peak over the limit; rebound_minute: the same by minute.
+    period_min, amplitude_mw: the KPIs `oscillation_*`, the strongest swing of the EV demand with a
+    period of two steps to six hours; of the period it is the median. cycle_mw: the strongest one at
+    0.75 to 1.33 times 2 (interval + delay). rebound: the KPI, largest hourly demand after the
+    evening peak over the limit; rebound_minute: the same by minute.
     """
 
-    strategy: str
-    what: str
-    interval_min: int
-    delay_min: int
-    share: float
-    loss: float
     period_min: float
     amplitude_mw: float
     cycle_mw: float
@@ -126,23 +122,38 @@ class Point:
     rebound: float
     rebound_minute: float
     peak_mw: float
+    synchronisation: float
+    switches_per_ev: float
     evs_short: float
     v2g_mwh: float
 
 
-def spectrum(ev_mw: Array) -> tuple[Array, Array]:
-    """Periods [min] and amplitudes [MW] of the EV demand by minute, (n_steps, K) -> (P,), (P, K).
+@dataclass(frozen=True, kw_only=True)
+class Point(Found):
+    """One setting and what was found; share: of the EVs that follow, loss: of messages."""
 
-    A centred moving average of 6 h is taken off first, its ends held; periods of 2 min to 6 h.
+    strategy: str
+    what: str
+    interval_min: int
+    delay_min: int
+    share: float
+    loss: float
+
+
+def cycle_mw(ev_kw: Array, expected_min: float) -> float:
+    """Largest amplitude at 0.75 to 1.33 times a period, in the spectrum of the KPI [MW].
+
+    ev_kw: by minute, (n_steps,).
     """
-    half = 180
-    window = np.ones(2 * half + 1) / (2 * half + 1)
-    padded = np.pad(ev_mw, ((half, half), (0, 0)), mode="edge")
-    smooth = np.array([np.convolve(column, window, "valid") for column in padded.T]).T
-    amplitude = 2.0 * np.abs(np.fft.rfft(ev_mw - smooth, axis=0)) / len(ev_mw)
-    frequency = np.fft.rfftfreq(len(ev_mw))
-    kept = frequency >= 1.0 / 360.0 - 1e-12
-    return 1.0 / frequency[kept], amplitude[kept]
+    used = np.flatnonzero(ev_kw)
+    signal = ev_kw[used[0] : used[-1] + 1]
+    n = len(signal)
+    amplitude = 2.0 * np.abs(np.fft.rfft(signal - moving_average(signal, SLOWEST_MIN))) / n
+    if n % 2 == 0:
+        amplitude[-1] /= 2.0
+    period = n / np.maximum(np.arange(len(amplitude)), 1e-9)
+    band = (period >= 0.75 * expected_min - 1e-9) & (period <= 1.33 * expected_min + 1e-9)
+    return float(amplitude[band].max() / 1e3)
 
 
 def studied(
@@ -172,17 +183,8 @@ def studied(
             "broadcast.delay_min": float(delay),
             "broadcast.loss_probability": loss,
             "clock.engine": "compiled",
-            "record.zone_minute": True,
         }
     )
-
-
-def ev_by_minute(model: V2GModel) -> Array:
-    """EV demand, (n_steps, K) [MW]."""
-    recorder, fleet = model.recorder, model.fleet
-    shape = (-1, fleet.n_feeders, fleet.n_zones)
-    kw: Array = (recorder.charge_kw - recorder.discharge_kw).reshape(shape).sum(axis=2)
-    return kw / 1e3
 
 
 def point(
@@ -190,30 +192,37 @@ def point(
 ) -> Point:
     """Run one setting."""
     scenario = studied(strategy, what, interval, delay, share, loss)
+    found = measured(scenario, 2.0 * (interval + delay))
+    return Point(
+        strategy=strategy,
+        what=what,
+        interval_min=interval,
+        delay_min=delay,
+        share=share,
+        loss=loss,
+        **asdict(found),
+    )
+
+
+def measured(scenario: Scenario, expected_min: float) -> Found:
+    """Run one scenario; expected_min: where a cycle is looked for."""
     model = V2GModel(scenario, seed=list(range(1, SEEDS + 1))).run()
-    ev_mw, kpis, base_mw = ev_by_minute(model), model.results.kpi_columns, model.results.base_mw
-    period, amplitude = spectrum(ev_mw)
-    expected = 2.0 * (interval + delay)
-    band = (period >= 0.75 * expected - 1e-9) & (period <= 1.33 * expected + 1e-9)
-    cycle = amplitude[band].max(axis=0)
+    ev_kw, kpis, base_mw = model.recorder.ev_kw, model.results.kpi_columns, model.results.base_mw
+    cycle = np.array([cycle_mw(column, expected_min) for column in ev_kw.T])
     limit = scenario.grid.demand_limit_mw
-    total = ev_mw + np.repeat(base_mw, 60)[:, None]
+    total = ev_kw / 1e3 + np.repeat(base_mw, 60)[:, None]
     after = np.isin(np.arange(24), hours_after_evening_peak(base_mw, limit))
     model.close()
-    return Point(
-        strategy,
-        what,
-        interval,
-        delay,
-        share,
-        loss,
-        float(np.median(period[amplitude.argmax(axis=0)])),
-        float(amplitude.max(axis=0).mean()),
+    return Found(
+        float(np.median(kpis["oscillation_period_min"])),
+        float(kpis["oscillation_amplitude_mw"].mean()),
         float(cycle.mean()),
         float(cycle.std(ddof=1)),
         float(np.mean(kpis["rebound_ratio"])),
         float((total[np.repeat(after, 60)].max(axis=0) / limit).mean()),
         float(total.max(axis=0).mean()),
+        float(kpis["synchronisation"].mean()),
+        float(kpis["mode_switches_per_ev"].mean()),
         float(np.mean(kpis["evs_short"])),
         float(np.mean(kpis["ev_discharged_mwh"])),
     )
@@ -234,27 +243,29 @@ def panels(rows: int, columns: int, height_in: float, alike: bool = True) -> tup
 def day_figure() -> Figure:
     """One fleet's day by minute under base and net broadcasts."""
     rows = [("base", 60), *(("net", interval) for interval in INTERVALS)]
-    fig, axes = panels(len(rows), 2, 6.4)
+    titles = {"evms": "evms", "evms_herd": "evms_herd", AGAIN: "evms_immediate,\ndischarging again"}
+    fig, axes = panels(len(rows), len(titles), 6.4)
     with mpl.rc_context(STYLE):
-        for column, strategy in enumerate(STRATEGIES):
-            axes[0, column].set_title(STRATEGIES[strategy])
+        for column, (strategy, title) in enumerate(titles.items()):
+            axes[0, column].set_title(title)
             for row, (what, interval) in enumerate(rows):
                 ax = axes[row, column]
                 model = V2GModel(studied(strategy, what, interval, 0), seed=1).run()
                 hours = np.arange(1440) / 60.0
                 room = model.scenario.grid.demand_limit_mw - np.repeat(model.results.base_mw, 60)
-                ax.plot(hours, ev_by_minute(model)[:, 0], color=BLUE, lw=0.7, label="EVs")
+                ax.plot(hours, model.recorder.ev_kw[:, 0] / 1e3, color=BLUE, lw=0.7, label="EVs")
                 ax.plot(hours, room, color=ORANGE, ls="--", lw=1.0, label="limit less base demand")
                 ax.axhline(0.0, color=GREY, lw=0.5)
                 ax.set_xlim(4.0, 21.0)
-                ax.set_xticks(range(4, 22, 4), [f"{(12 + h) % 24}:00" for h in range(4, 22, 4)])
+                ax.set_xticks(range(6, 22, 6), [f"{(12 + h) % 24}:00" for h in range(6, 22, 6)])
                 words = f"{what}, every {interval} min"
                 ax.text(0.02, 0.95, words, transform=ax.transAxes, va="top", fontsize=6.5)
-                ax.set_ylim(-2.6, 5.2)
+                ax.set_ylim(-4.8, 5.4)
+                ax.set_yticks([-4, -2, 0, 2, 4])
                 model.close()
         for ax in axes[-1]:
             ax.set_xlabel("Time of day (h:min)")
-        fig.supylabel("EV demand (MW), seed 1", fontsize=7.5)
+        axes[len(rows) // 2, 0].set_ylabel("EV demand (MW), seed 1")
         handles, labels = axes[0, 0].get_legend_handles_labels()
         fig.legend(handles, labels, loc="outside lower center", ncols=2)
     return fig
@@ -387,14 +398,19 @@ def main() -> None:
     sets = {"delay": by_delay, "share": by_share, "loss": by_loss}
     with open(HERE / "emergence.csv", "w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
-        table.writerow(["against", *Point.__dataclass_fields__])
+        names = sorted(
+            Point.__dataclass_fields__, key=lambda name: name in Found.__dataclass_fields__
+        )
+        table.writerow(["against", *names])
         for against, points in sets.items():
             for p in points:
-                values = asdict(p).values()
+                values = [getattr(p, name) for name in names]
                 table.writerow(
                     [against, *(f"{v:.4g}" if isinstance(v, float) else v for v in values)]
                 )
 
+    for name in ("paper_balanced", "stale_broadcast"):
+        print(name, asdict(measured(Scenario.load(name), 60.0)))
     for p in by_delay:
         if p.what == "net" and p.interval_min + p.delay_min in (15, 60) and not p.delay_min:
             print(f"{p.strategy}, net, every {p.interval_min} min: {verdict(p, by_delay)}")

@@ -280,6 +280,14 @@ def test_steps_that_divide_the_interval_are_fine():
         Scenario(broadcast={"interval_min": minutes}, clock={"step_s": step_s})
 
 
+def test_the_stale_broadcast_swings_with_the_period_of_its_messages():
+    stale = run(Scenario.load("stale_broadcast")).results.kpis
+    # Twice the interval and the delay, 15 min each.
+    assert stale["oscillation_period_min"] == pytest.approx(60.0, rel=0.05)
+    assert stale["oscillation_amplitude_mw"] > 0.3
+    assert stale["mode_switches_per_ev"] > 8
+
+
 def test_the_grid_says_what_it_broadcasts():
     model = V2GModel(scenario(ALONE, **ALL_AT_ONCE, **broadcast(what="net", interval_min=15)))
     while model.minute < 500:
