@@ -14,6 +14,8 @@ IntArray = NDArray[np.int64]
 
 # Changes of mode within this time count as done together.
 SYNC_S = 300
+# Changes of mode that wait for one call of numpy to look at them together.
+MOST_PENDING = 100_000
 
 
 class Recorder:
@@ -61,10 +63,12 @@ class Recorder:
         # Sums over the steps of the hour that runs, kW.
         self.hour_charge: FloatArray = np.zeros(cells)
         self.hour_discharge: FloatArray = np.zeros(cells)
-        # What `record` leaves for the end of the hour: net power by zone, and who changed mode.
-        self._net_kw: FloatArray = np.zeros((clock.steps_per_hour, cells))
+        # What `record` leaves for later: net power by zone where it is not in the arrays by step,
+        # and who changed mode.
+        self._net_kw: FloatArray = np.zeros((0 if minutes else clock.steps_per_hour, cells))
         self._by_step = False
         self._switched: list[tuple[int, IntArray]] = []
+        self._n_switched = 0
 
     def record(self, step: int, exchange: Exchange | None) -> None:
         """Write down one step; exchange: who moved energy, None where nobody is plugged in."""
@@ -80,7 +84,7 @@ class Recorder:
         self._by_step = True
         if len(exchange.switched):
             self._switched.append((step, exchange.switched))
-        net_kw = self._net_kw[step % self.clock.steps_per_hour]
+            self._n_switched += len(exchange.switched)
         for rows, kwh, hour_kw, minute_kw, add in (
             (exchange.charging, exchange.charged_kwh, self.hour_charge, self.charge_kw, np.add),
             (
@@ -94,9 +98,11 @@ class Recorder:
             if len(rows):
                 kw = group_sums(kwh, fleet.cell[rows], len(hour_kw)) / fleet.step_h
                 hour_kw += kw
-                add(net_kw, kw, out=net_kw)
                 if self.minutes:
                     minute_kw[step] = kw
+                else:
+                    net_kw = self._net_kw[step % self.clock.steps_per_hour]
+                    add(net_kw, kw, out=net_kw)
                 self.note_soc(rows)
         self._count_outside()
 
@@ -138,15 +144,17 @@ class Recorder:
     def _close_steps(self, hour: int) -> None:
         """Work off what `record` left: once an hour costs a small part of once a step."""
         steps = self.clock.steps_per_hour
-        by_zone = self._net_kw.reshape(steps, self.fleet.n_feeders, self.fleet.n_zones)
+        span = slice(hour * steps, (hour + 1) * steps)
+        net_kw = self.charge_kw[span] - self.discharge_kw[span] if self.minutes else self._net_kw
+        by_zone = net_kw.reshape(steps, self.fleet.n_feeders, self.fleet.n_zones)
         # A running sum adds zone by zone, in the same order for any number of feeders.
-        self.ev_kw[hour * steps : (hour + 1) * steps] = np.cumsum(by_zone, axis=2)[:, :, -1]
+        self.ev_kw[span] = np.cumsum(by_zone, axis=2)[:, :, -1]
         self._net_kw[:] = 0.0
-        if self._switched:
+        if self._n_switched > MOST_PENDING:
             self._note_switches()
-            self._switched.clear()
 
     def _note_switches(self) -> None:
+        """Put the changes of mode of the steps so far into `sync_change`."""
         counts = [len(rows) for _, rows in self._switched]
         rows = np.concatenate([rows for _, rows in self._switched])
         step = np.repeat([step for step, _ in self._switched], counts)
@@ -167,6 +175,8 @@ class Recorder:
             found = np.append(found, np.zeros(-len(found) % n, dtype=np.int64)).reshape(-1, n)
             part = self.sync_change[low : low + len(found)]
             add(part, found, out=part, casting="same_kind")
+        self._switched.clear()
+        self._n_switched = 0
 
     @property
     def switched_evs(self) -> NDArray[np.int32]:
@@ -174,6 +184,8 @@ class Recorder:
 
         (n_steps, n_feeders). Steps longer than that stand alone.
         """
+        if self._switched:
+            self._note_switches()
         steps = self.clock.n_steps
         return np.cumsum(self.sync_change[:steps], axis=0, dtype=np.int32)
 

@@ -15,7 +15,7 @@ from abm.control import G2VOnly
 pytest.importorskip("numba", reason="without numba there is one engine")
 
 WRITTEN = ("zone_charge_mw", "zone_discharge_mw", "zone_plugged", "plugged_peak", "soc_lowest")
-WRITTEN += ("soc_highest", "below_min", "above_min", "sync_peak", "sync_change", "last_switch")
+WRITTEN += ("soc_highest", "below_min", "above_min", "sync_peak")
 rule_options = st.fixed_dictionaries(
     {
         "v2g_when": st.sampled_from(["at_or_above_limit", "below_limit", "always"]),
@@ -74,6 +74,17 @@ def test_both_engines_chase_the_same_tail(strategy, interval, delay):
 def test_with_losses_the_numpy_engine_is_taken():
     lossy = small_paper(broadcast={"loss_probability": 0.1}, clock={"engine": "compiled"})
     assert V2GModel(lossy).compiled is None
+
+
+@pytest.mark.parametrize("strategy", CONNECTED)
+@pytest.mark.parametrize("pending", [0, 20, 100_000])
+def test_both_engines_leave_the_same_bytes_in_a_city(strategy, pending, monkeypatch):
+    monkeypatch.setattr("abm.results.recorder.MOST_PENDING", pending)
+    base = small_paper(strategy=strategy, feeder={"copies": 3})
+    models = [with_engine(base, engine).run() for engine in ("numpy", "compiled")]
+    assert not models[0].recorder.minutes
+    assert models[0].recorder.sync_peak.min() > 0
+    assert_same(*models)
 
 
 @pytest.mark.parametrize("strategy", CONNECTED)

@@ -155,6 +155,55 @@ def test_uncoordinated_charges_the_requirement_or_what_time_allows(kind, rows, s
 
 
 @every_strategy
+@both_kinds
+@given(rows=sessions(), step_s=st.sampled_from(STEPS), limit=limits)
+@settings(max_examples=8)
+def test_indicators_of_emergence_stay_within_their_bounds(strategy, kind, rows, step_s, limit):
+    clock = {"clock": {"step_s": step_s, "engine": "numpy"}}
+    model = V2GModel(scenario(*rows, **fields_of(strategy, kind, step_s, limit, **clock)))
+    fleet, clock, exchange, n = model.fleet, model.clock, model.fleet.exchange, len(rows)
+    modes, plugged = np.zeros((clock.n_steps, n), int), np.zeros((clock.n_steps, n), bool)
+
+    def watched(mode):
+        modes[clock.step], plugged[clock.step] = mode, fleet.plugged
+        return exchange(mode)
+
+    fleet.exchange = watched
+    model.run()
+    results, kpis = model.results, model.results.kpis
+
+    # Who changed mode, and when, seen from outside; unplugging is no change.
+    changed = plugged & (np.diff(modes, axis=0, prepend=0) != 0)
+    assert fleet.switches.tolist() == changed.sum(axis=0).tolist()
+    assert kpis["mode_switches_per_ev"] == pytest.approx(fleet.switches.mean())
+    window = max(1, 300 // step_s)
+    early = np.vstack([np.zeros((window - 1, n), bool), changed])
+    lately = np.lib.stride_tricks.sliding_window_view(early, window, axis=0).any(axis=2)
+    switched = results.record.switched_evs[:, 0]
+    assert switched.tolist() == lately.sum(axis=1).tolist()
+    assert kpis["synchronisation"] == switched.max() / n
+
+    assert 0 <= kpis["synchronisation"] <= 1
+    assert 0 < kpis["load_factor"] <= 1
+    assert kpis["peak_to_average"] == pytest.approx(1 / kpis["load_factor"])
+    assert kpis["coincidence_factor"] is None or kpis["coincidence_factor"] <= 1 + 1e-9
+    zones = len({row["zone"] for row in rows})
+    for group, members in (("evs", n), ("zones", zones)):
+        assert 1 / members - 1e-9 <= kpis[f"fairness_unmet_{group}"] <= 1
+        assert 0 <= kpis[f"fairness_benefit_{group}"] <= 1
+    assert kpis["equivalent_full_cycles_per_ev"] >= 0
+    hours = results.record.ev_kw.reshape(24, -1).mean(axis=1) / 1e3
+    assert hours == pytest.approx(results.ev_mw, abs=1e-9)
+    period, amplitude = kpis["oscillation_period_min"], kpis["oscillation_amplitude_mw"]
+    assert (period is None) == (amplitude is None)
+    if period is not None:
+        assert 2 * step_s / 60 <= period <= 360
+        assert 1e-6 <= amplitude <= np.ptp(results.record.ev_kw) / 1e3 * 2
+    if strategy == "uncoordinated":
+        assert results.reference_cost_usd == pytest.approx(fleet.purchase_usd, abs=1e-6)
+
+
+@every_strategy
 @given(rows=sessions())
 @settings(max_examples=10)
 def test_balanced_charging_never_passes_the_target(strategy, rows):

@@ -70,7 +70,7 @@ def test_city_kpis_are_sums_and_worst_cases():
     assert found["min_vm_pu"] == min(one["min_vm_pu"] for one in each)
     assert each[found["min_vm_feeder"] - 1]["min_vm_pu"] == found["min_vm_pu"]
     peaks = sum(one["system_peak_mw"] for one in each)
-    assert found["coincidence_factor"] == pytest.approx(total.max() / peaks)
+    assert found["feeder_coincidence_factor"] == pytest.approx(total.max() / peaks)
     assert list(results.feeders["feeder"]) == [1, 2, 3, 4]
     assert list(results.feeders["net_cost_usd"]) == [one["net_cost_usd"] for one in each]
 
