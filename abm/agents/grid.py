@@ -9,7 +9,7 @@ import mesa
 import numpy as np
 
 from abm.grid import Feeder, PowerFlow, Solver
-from abm.signals import Broadcast, base_load
+from abm.signals import Broadcast, Outlook, base_load
 
 if TYPE_CHECKING:
     from abm.fleet.equations import FloatArray
@@ -47,6 +47,14 @@ class GridAgent(mesa.Agent):
         self.price = scenario.inputs.tariff.price
         self.sale_ratio = scenario.tariff.sale_ratio
         self.limit_mw = np.full(model.fleet.n_feeders, scenario.grid.demand_limit_mw)
+        self.outlook = Outlook(
+            scenario,
+            len(feeder.zone_bus),
+            model.seeds,
+            model.start_hour,
+            self.base_mw,
+            self.price,
+        )
         self._solved: list[PowerFlow] = []
         self._unsolved: list[tuple[FloatArray, FloatArray]] = []
 
@@ -83,6 +91,7 @@ class GridAgent(mesa.Agent):
             ev_mw=ev_mw,
             feeder=model.fleet.feeder,
             ended=ended,
+            outlook=self.outlook,
         )
 
     def _close(self, hour: int) -> None:

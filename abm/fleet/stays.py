@@ -21,7 +21,14 @@ IntArray = NDArray[np.int64]
 
 # One random stream per cause, so that a change to one distribution leaves the others' draws alone.
 # The numbers are part of the format of a seed: append, never renumber.
-STREAMS = {"arrival": 0, "departure": 1, "soc_arrival": 2, "soc_target": 3, "capacity": 4}
+STREAMS = {
+    "arrival": 0,
+    "departure": 1,
+    "soc_arrival": 2,
+    "soc_target": 3,
+    "capacity": 4,
+    "forecast": 5,
+}
 COPIES = 1_000_000
 
 

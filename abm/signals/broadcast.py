@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from abm.signals.outlook import Outlook
+
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
@@ -25,6 +27,8 @@ class Broadcast:
     ended: gives losses and lowest voltage of the hour that ended, (n_feeders,) each; None before
     the first has. It is only called when somebody asks, so that load flows which nobody waits for
     can be solved in one batch.
+    outlook: what an aggregator can know of the hours to come, the same object in every broadcast
+    of a run; only what is asked for is worked out.
     """
 
     hour: int
@@ -36,6 +40,7 @@ class Broadcast:
     ev_mw: FloatArray
     feeder: IntArray
     ended: Callable[[], tuple[FloatArray, FloatArray]] | None = None
+    outlook: Outlook | None = None
 
     @property
     def loss_mw(self) -> FloatArray:

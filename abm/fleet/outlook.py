@@ -1,0 +1,164 @@
+"""Who is expected: mean arrivals by hour, from the scenario's distributions and nothing else.
+
+A large sample of its own, drawn by the same function as the fleet, stands for the distributions, so
+that whatever shapes the fleet shapes the expectation. Its seed is none that a run can have.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from abm.fleet.equations import BoolArray, FloatArray, required_soc
+from abm.fleet.stays import Stays, sample_stays
+from abm.scenario import Scenario
+
+# How far ahead anybody plans, h.
+WINDOW_H = 24
+SAMPLE_EVS = 6000
+# Beyond the largest seed of a scenario.
+SAMPLE_SEED = 2**64 + 4
+
+
+@dataclass(frozen=True)
+class Slack:
+    """What stays need and can give at the grid side, arrays (n,).
+
+    need_kwh: to reach the goal, as far as the time allows. give_kwh: what they can discharge and
+    still put back, of the energy above the threshold. back: kWh to charge again for each kWh
+    discharged.
+    """
+
+    need_kwh: FloatArray
+    give_kwh: FloatArray
+    back: FloatArray
+
+
+def slack(
+    left_h: FloatArray,
+    soc: FloatArray,
+    soc_goal: FloatArray,
+    soc_min: FloatArray,
+    capacity_kwh: FloatArray,
+    p_max_kw: FloatArray,
+    p_discharge_kw: FloatArray,
+    efficiency: FloatArray,
+    may_give: BoolArray | bool,
+    as_printed: bool,
+) -> Slack:
+    """Need and gift of stays that end in left_h hours.
+
+    Discharging e takes e / p_d of the time and asks for back x e / p_c more of it, so with t the
+    time that charging leaves over e is at most t / (1 / p_d + back / p_c).
+    """
+    need = np.maximum(soc_goal - soc, 0.0) * capacity_kwh / efficiency
+    need = np.minimum(need, p_max_kw * left_h)
+    # As printed nobody charges again what V2G took, eq. (16).
+    back = np.zeros_like(need) if as_printed else 1.0 / efficiency**2
+    spare_h = left_h - need / p_max_kw
+    most = spare_h * p_discharge_kw / (1.0 + back * p_discharge_kw / p_max_kw)
+    give = np.minimum(np.maximum(soc - soc_min, 0.0) * capacity_kwh * efficiency, most)
+    return Slack(need, np.where(may_give, give, 0.0), back)
+
+
+@dataclass(frozen=True)
+class ExpectedArrivals:
+    """Means over the EVs of one feeder, by hour of arrival a from the start of the horizon.
+
+    Last axis l: only stays that have ended l hours after the beginning of hour a, 0 to WINDOW_H.
+    evs, need_kwh, give_kwh: (n_hours, WINDOW_H + 1). charge_kw, discharge_kw: ratings times the
+    share of hour a + o in which they are plugged in, (n_hours, o, l). back: see `Slack`, mean.
+    """
+
+    evs: FloatArray
+    need_kwh: FloatArray
+    give_kwh: FloatArray
+    charge_kw: FloatArray
+    discharge_kw: FloatArray
+    back: float
+
+    def from_hour(self, hour: int, window_h: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Of those who come in `hour` or later and are gone window_h hours from its beginning.
+
+        Returns (3,): number, kWh needed, kWh that can be given; (window_h,) charging and
+        discharging power that is plugged in, by hour [kW].
+        """
+        ahead = np.arange(min(window_h, len(self.evs) - hour))
+        arrival, ended_by = hour + ahead, window_h - ahead
+        tables = (self.evs, self.need_kwh, self.give_kwh)
+        totals = np.array([table[arrival, ended_by].sum() for table in tables])
+        power = np.zeros((2, window_h))
+        for a in ahead.tolist():
+            power[0, a:] += self.charge_kw[hour + a, : window_h - a, window_h - a]
+            power[1, a:] += self.discharge_kw[hour + a, : window_h - a, window_h - a]
+        return totals, power[0], power[1]
+
+
+def nobody(n_hours: int) -> ExpectedArrivals:
+    """Nobody is expected."""
+    none = np.zeros((n_hours, WINDOW_H + 1))
+    power = np.zeros((n_hours, WINDOW_H, WINDOW_H + 1))
+    return ExpectedArrivals(none, none, none, power, power, 1.0)
+
+
+def expected_arrivals(scenario: Scenario, n_zones: int) -> ExpectedArrivals:
+    """Expected arrivals on one feeder; nobody where the EVs come from a file of sessions."""
+    n_hours, per_zone = scenario.clock.hours, scenario.fleet.evs_per_zone
+    if scenario.inputs.sessions is not None or n_zones == 0 or per_zone == 0:
+        return nobody(n_hours)
+    sampled = -(-SAMPLE_EVS // n_zones)
+    fleet = scenario.fleet.model_copy(update={"evs_per_zone": sampled})
+    stays = sample_stays(scenario.model_copy(update={"fleet": fleet}), n_zones, [SAMPLE_SEED])
+    return _means(scenario, stays, per_zone / sampled, n_hours)
+
+
+def _means(
+    scenario: Scenario, stays: Stays, weight: float, n_hours: int
+) -> ExpectedArrivals:
+    requirement = scenario.requirement
+    as_printed = requirement.kind == "as_printed"
+    goal = stays.soc_target
+    if as_printed:
+        required = required_soc(stays.soc_target, stays.soc_arrival, requirement.factor)
+        goal = stays.soc_arrival + required
+    own = slack(
+        (stays.departure_min - stays.arrival_min) / 60.0,
+        stays.soc_arrival,
+        goal,
+        np.full(len(stays), scenario.ev.soc_min),
+        stays.capacity_kwh,
+        stays.p_max_kw,
+        stays.p_discharge_kw,
+        stays.efficiency,
+        True,
+        as_printed,
+    )
+    arrival_h, departure_h = stays.arrival_min / 60.0, stays.departure_min / 60.0
+    first = np.floor(arrival_h)
+    life = np.minimum(np.ceil(departure_h) - first, WINDOW_H + 1).astype(np.int64)
+    in_time = (arrival_h < n_hours) & (life <= WINDOW_H)
+    first, life = first[in_time].astype(np.int64), life[in_time]
+    shape = (n_hours, WINDOW_H + 1)
+    place = first * (WINDOW_H + 1) + life
+
+    def table(values: FloatArray) -> FloatArray:
+        sums = np.bincount(place, values, minlength=shape[0] * shape[1]).reshape(shape)
+        return np.asarray(np.cumsum(sums * weight, axis=1))
+
+    begin, end = arrival_h[in_time] - first, departure_h[in_time] - first
+    p_max, p_discharge = stays.p_max_kw[in_time], stays.p_discharge_kw[in_time]
+    charge = np.zeros((n_hours, WINDOW_H, WINDOW_H + 1))
+    discharge = np.zeros_like(charge)
+    for o in range(int(life.max(initial=0))):
+        share = np.clip(np.minimum(end, o + 1.0) - np.maximum(begin, float(o)), 0.0, 1.0)
+        charge[:, o] = table(p_max * share)
+        discharge[:, o] = table(p_discharge * share)
+    return ExpectedArrivals(
+        table(np.ones(len(first))),
+        table(own.need_kwh[in_time]),
+        table(own.give_kwh[in_time]),
+        charge,
+        discharge,
+        float(own.back.mean()) if len(stays) else 1.0,
+    )
