@@ -168,7 +168,7 @@ def _plugged_since(
     are looked up here. Who comes later in the hour is expected, whenever the plan is made.
     """
     step_min = fleet.step_h * 60.0
-    first, now = int(begin_min // step_min), int(minute // step_min)
+    first, now = round(begin_min / step_min), round(minute / step_min)
     due = ~fleet.arrived & (fleet.departure_min > np.maximum(fleet.arrival_min, minute))
     here = (fleet.plugged | due) & (fleet.arrival_step <= first) & (fleet.departure_step > now)
     rows = np.flatnonzero(here)

@@ -18,17 +18,26 @@ from abm.control import (
     Admission,
     AllAtOnce,
     BelowLimit,
+    CoordinatedAdmission,
+    CoordinatedRule,
     Eq13,
     FirstCome,
     G2VOnly,
     LeastLaxity,
     Rule,
 )
+from abm.control.coordinated import orders
 from abm.fleet import Fleet
 from abm.results.recorder import Recorder
 from abm.signals import Broadcast
 
-ADMISSION_CODES: dict[type, int] = {AllAtOnce: 0, BelowLimit: 1, FirstCome: 2, LeastLaxity: 3}
+ADMISSION_CODES: dict[type, int] = {
+    AllAtOnce: 0,
+    BelowLimit: 1,
+    FirstCome: 2,
+    LeastLaxity: 3,
+    CoordinatedAdmission: 4,
+}
 # Below this a thread costs more than it brings.
 FEEDERS_PER_THREAD = 16
 
@@ -57,7 +66,8 @@ class CompiledHour:
     ) -> CompiledHour | None:
         """The compiled call, or None where there is none for this rule and admission."""
         # Exact types: a subclass may do anything.
-        known = type(rule) in (G2VOnly, Eq13) and type(admission) in ADMISSION_CODES
+        rules = (G2VOnly, Eq13, CoordinatedRule)
+        known = type(rule) in rules and type(admission) in ADMISSION_CODES
         return cls(fleet, recorder, rule, admission) if known and numba_there() else None
 
     def advance(self, broadcast: Broadcast, first_step: int, n_steps: int) -> None:
@@ -75,6 +85,15 @@ class CompiledHour:
                 "one_discharge": rule.one_discharge_per_stay,
                 "charge_above": rule.charge_above_threshold,
             }
+        clock = recorder.clock
+        minute = first_step * clock.step_s / 60.0
+        if isinstance(rule, CoordinatedRule):
+            told = rule.told_to_discharge(fleet, broadcast, minute)
+            eq13["with_v2g"], eq13["one_discharge"] = True, fleet.as_printed
+        room_kw, give_kw, margin_min = broadcast.headroom_mw * 1e3, np.zeros(fleet.n_feeders), 0.0
+        if isinstance(self.admission, CoordinatedAdmission):
+            now = orders(fleet, broadcast, minute, self.admission.price_weight)
+            room_kw, give_kw, margin_min = now.room_kw, now.give_kw, self.admission.margin_min
         arguments = (
             first_step, n_steps, broadcast.hour, fleet.step_h * 60.0, fleet.step_h, fleet.n_zones,
             fleet.first_row, fleet.zone, fleet.arrival_min, fleet.departure_min,
@@ -85,13 +104,14 @@ class CompiledHour:
             fleet.can_charge, fleet.can_discharge, fleet.request,
             fleet.mode, fleet.need_kwh, fleet.surplus_kwh,
             fleet.p_kw, fleet.charged_kwh, fleet.discharged_kwh, fleet.plugged_count,
-            fleet.as_printed, told, closed, broadcast.headroom_mw * 1e3,
+            fleet.as_printed, told, closed, room_kw,
             eq13["with_v2g"], eq13["one_discharge"], eq13["charge_above"],
             ADMISSION_CODES[type(self.admission)], getattr(self.admission, "guarantee", False),
             recorder.minutes, recorder.charge_kw, recorder.discharge_kw, recorder.plugged,
             recorder.hour_charge, recorder.hour_discharge,
             recorder.zone_plugged, recorder.plugged_peak, recorder.soc_lowest, recorder.soc_highest,
             recorder.below_min, recorder.above_min, recorder.soc_lower, recorder.soc_upper,
+            give_kw, float(margin_min), clock.steps_per_hour,
         )  # fmt: skip
         edges = np.linspace(0, fleet.n_feeders, self.threads() + 1).astype(np.int64)
         spans = list(pairwise(edges))
