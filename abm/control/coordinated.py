@@ -223,16 +223,20 @@ class CoordinatedAdmission:
         """Grant what brings each feeder's demand to its level."""
         now = orders(fleet, broadcast, minute, self.price_weight)
         anew = minute % 60.0 == 0.0
-        laxity = fleet.laxity_min(minute)
+        # The latest minute at which charging without a break would do. To order by it is to order
+        # by laxity, and it does not change while an EV waits.
+        latest = fleet.departure_min - fleet.charging_minutes_left()
+        laxity = latest - np.maximum(fleet.arrival_min, minute)
         must = fleet.can_charge & (laxity < fleet.step_h * 60.0 - 1e-9)
-        served = self._charge(fleet, request, now.room_kw, laxity, must, anew)
+        served = self._charge(fleet, request, now.room_kw, latest, must, anew)
         granted = served.view(np.int8)
         rows = np.flatnonzero((request < 0) & ~must)
         if len(rows):
             calm = now.give_kw <= EPS_KW
             forced_kw = fleet.rated_kw(np.flatnonzero(must))
             target_kw = np.where(calm, 0.0, now.give_kw + forced_kw)
-            granted[self._discharge(fleet, rows, target_kw, laxity[rows], anew)] = Mode.V2G
+            rows = rows[self._can_give(fleet, rows, laxity[rows])]
+            granted[self._discharge(fleet, rows, target_kw, latest, anew)] = Mode.V2G
         return granted
 
     @staticmethod
@@ -240,7 +244,7 @@ class CoordinatedAdmission:
         fleet: Fleet,
         request: ModeArray,
         room_kw: FloatArray,
-        laxity: FloatArray,
+        latest: FloatArray,
         must: BoolArray,
         anew: bool,
     ) -> BoolArray:
@@ -259,33 +263,31 @@ class CoordinatedAdmission:
         rows = np.flatnonzero(wants)
         feeder = fleet.feeder[rows]
         turn = np.where(must[rows], 0, np.where(served[rows], 1, 2))
-        order = np.lexsort((laxity[rows], turn, feeder))
+        order = np.lexsort((latest[rows], turn, feeder))
         rows, feeder = rows[order], feeder[order]
         if len(rows):
             total_kw = running_total(fleet.p_max_kw[rows], feeder)
             served[rows] = (total_kw <= room_kw[feeder] + EPS_KW) | must[rows]
         return served
 
-    def _discharge(
-        self,
-        fleet: Fleet,
-        rows: IntArray,
-        target_kw: FloatArray,
-        laxity: FloatArray,
-        anew: bool,
-    ) -> IntArray:
-        """Rows that discharge: those at it, then by most slack, until the target is reached."""
+    def _can_give(self, fleet: Fleet, rows: IntArray, laxity: FloatArray) -> BoolArray:
+        """Of `rows` those that keep the margin if they discharge for another step."""
         step_min, p = fleet.step_h * 60.0, fleet.p_discharge_kw[rows]
         spent = np.full(len(rows), step_min)
         if not fleet.as_printed:
             # What is discharged in this step has to be charged again, eqs. (1), (15).
             spent += step_min * (p / (fleet.efficiency[rows] ** 2 * fleet.p_max_kw[rows]))
-        can = (laxity - spent >= self.margin_min) & (p > EPS_KW)
-        rows, laxity = rows[can], laxity[can]
+        return (laxity - spent >= self.margin_min) & (p > EPS_KW)
+
+    @staticmethod
+    def _discharge(
+        fleet: Fleet, rows: IntArray, target_kw: FloatArray, latest: FloatArray, anew: bool
+    ) -> IntArray:
+        """Rows that discharge: those at it, then by most slack, until the target is reached."""
         if not len(rows):
             return rows
         waits = (fleet.mode[rows] >= 0) | anew
-        rows = rows[np.lexsort((-laxity, waits, fleet.feeder[rows]))]
+        rows = rows[np.lexsort((-latest[rows], waits, fleet.feeder[rows]))]
         p, feeder = fleet.p_discharge_kw[rows], fleet.feeder[rows]
         before_kw = running_total(p, feeder) - p
         return rows[before_kw < target_kw[feeder] - EPS_KW]

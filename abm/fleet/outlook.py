@@ -142,23 +142,29 @@ def _means(
     shape = (n_hours, WINDOW_H + 1)
     place = first * (WINDOW_H + 1) + life
 
+    def sums(values: FloatArray) -> FloatArray:
+        return weight * np.bincount(place, values, minlength=shape[0] * shape[1]).reshape(shape)
+
     def table(values: FloatArray) -> FloatArray:
-        sums = np.bincount(place, values, minlength=shape[0] * shape[1]).reshape(shape)
-        return np.asarray(np.cumsum(sums * weight, axis=1))
+        return np.asarray(np.cumsum(sums(values), axis=1))
 
     begin, end = arrival_h[in_time] - first, departure_h[in_time] - first
-    p_max, p_discharge = stays.p_max_kw[in_time], stays.p_discharge_kw[in_time]
-    charge = np.zeros((n_hours, WINDOW_H, WINDOW_H + 1))
-    discharge = np.zeros_like(charge)
-    for o in range(int(life.max(initial=0))):
-        share = np.clip(np.minimum(end, o + 1.0) - np.maximum(begin, float(o)), 0.0, 1.0)
-        charge[:, o] = table(p_max * share)
-        discharge[:, o] = table(p_discharge * share)
+    head = np.minimum(end, 1.0) - begin
+    tail = np.where(life > 1, end - (life - 1), 0.0)
+    offset, ended = np.arange(WINDOW_H)[:, None], np.arange(WINDOW_H + 1)[None, :]
+
+    def power(rating: FloatArray) -> FloatArray:
+        """By hour: a part of the first and of the last one, and all of those between."""
+        by_hour = sums(rating * head)[:, None, :] * (offset == 0)
+        by_hour += sums(rating * tail)[:, None, :] * (offset == ended - 1)
+        by_hour += sums(rating)[:, None, :] * ((offset > 0) & (offset < ended - 1))
+        return np.asarray(np.cumsum(by_hour, axis=2))
+
     return ExpectedArrivals(
         table(np.ones(len(first))),
         table(own.need_kwh[in_time]),
         table(own.give_kwh[in_time]),
-        charge,
-        discharge,
+        power(stays.p_max_kw[in_time]),
+        power(stays.p_discharge_kw[in_time]),
         float(own.back.mean()) if len(stays) else 1.0,
     )

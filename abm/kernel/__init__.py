@@ -76,6 +76,8 @@ class CompiledHour:
 
         fleet, recorder, rule = self.fleet, self.recorder, self.rule
         closed = broadcast.at_or_above_limit
+        clock = recorder.clock
+        minute = first_step * clock.step_s / 60.0
         eq13: dict[str, Any] = {"with_v2g": False, "one_discharge": True, "charge_above": True}
         told = np.zeros(fleet.n_feeders, dtype=np.bool_)
         if isinstance(rule, Eq13):
@@ -85,13 +87,12 @@ class CompiledHour:
                 "one_discharge": rule.one_discharge_per_stay,
                 "charge_above": rule.charge_above_threshold,
             }
-        clock = recorder.clock
-        minute = first_step * clock.step_s / 60.0
-        if isinstance(rule, CoordinatedRule):
+        anybody = self.anybody_until(first_step + n_steps)
+        if isinstance(rule, CoordinatedRule) and anybody:
             told = rule.told_to_discharge(fleet, broadcast, minute)
             eq13["with_v2g"], eq13["one_discharge"] = True, fleet.as_printed
         room_kw, give_kw, margin_min = broadcast.headroom_mw * 1e3, np.zeros(fleet.n_feeders), 0.0
-        if isinstance(self.admission, CoordinatedAdmission):
+        if isinstance(self.admission, CoordinatedAdmission) and anybody:
             now = orders(fleet, broadcast, minute, self.admission.price_weight)
             room_kw, give_kw, margin_min = now.room_kw, now.give_kw, self.admission.margin_min
         arguments = (
@@ -122,6 +123,11 @@ class CompiledHour:
             with ThreadPoolExecutor(len(spans)) as pool:
                 changes = list(pool.map(lambda span: advance(*span, *arguments), spans))
         fleet.n_plugged += sum(changes)
+
+    def anybody_until(self, step: int) -> bool:
+        """Whether anybody is plugged in or may arrive before a step."""
+        fleet = self.fleet
+        return fleet.n_plugged > 0 or bool((~fleet.arrived & (fleet.arrival_step < step)).any())
 
     def threads(self) -> int:
         """Threads for one hour: one per core for a city, fewer if NUMBA_NUM_THREADS says so."""

@@ -8,120 +8,154 @@ import numba
 import numpy as np
 
 EPS_KW = 1e-6
+# What an EV does: waits or does not ask, may discharge, may go on discharging, discharges, is at
+# charging and goes on if there is room, charges in any case.
+WAITS, MAY, GOES_ON, GIVES, CHARGES, MUST = 0, 1, 2, 3, 4, 5
 
 _jit: Any = numba.njit(cache=True, nogil=True, error_model="numpy")
 
 
 @_jit
 def coordinate(
-    n_live, live, ask, cand, laxity, served, mode, anew, room_kw, give_kw, margin_min, as_printed,
+    first_row, n_live, live, ask, turn, latest, starts, afresh, served, mode, anew, room_kw, give_kw, margin_min, as_printed,
     t0, step_min, arrival_min, departure_min, p_max, p_discharge, efficiency, need, can_charge,
 ):  # fmt: skip
-    """Set `ask` to what is granted. Returns how many steps nothing but events can change it.
+    """Set `ask` to what is granted. Returns for how many steps nothing but events can change it.
 
-    live: rows plugged in; ask, laxity: in the order of live; served: by row. An event is somebody
-    who comes, goes, is full, empty or without slack.
+    live: rows plugged in; ask, turn, latest: in the order of live; served: by row. starts: by row
+    from first_row, kept from step to step: the latest minute to begin; it changes only with who
+    moves energy, unless everything is to be looked at `afresh`. An event is
+    somebody who comes, goes, or has nothing left to charge or to give. Answers stand until then,
+    or until the slack of somebody who waits or discharges is gone: the order of those who wait does
+    not change with time, and nobody else fits. Where that is not sure 0 is returned.
     """
-    used, forced = 0.0, 0.0
+    used, forced, small = 0.0, 0.0, np.inf
+    best, least, quiet = -1, np.inf, np.inf
     for i in range(n_live):
         row = live[i]
-        left = 60.0 * need[row] / (p_max[row] * efficiency[row])
-        laxity[i] = departure_min[row] - max(arrival_min[row], t0) - max(left, 0.0)
-        # 2: charges in any case; 1: at it and goes on if there is room; 0: waits or does not ask.
-        if can_charge[row] and laxity[i] < step_min - 1e-9:
-            cand[i] = 2
-        elif ask[i] > 0 and mode[row] > 0 and not anew:
-            cand[i] = 1
-        else:
-            cand[i] = 0
-        served[row] = cand[i] > 0
-        if served[row]:
+        if afresh or mode[row] != 0:
+            left = 60.0 * need[row] / (p_max[row] * efficiency[row])
+            starts[row - first_row] = departure_min[row] - max(left, 0.0)
+        start = starts[row - first_row]
+        latest[i] = start
+        served[row] = True
+        if can_charge[row] and start - max(arrival_min[row], t0) < step_min - 1e-9:
+            turn[i] = MUST
             used += p_max[row]
-        if cand[i] == 2:
             forced += p_max[row]
+        elif ask[i] > 0 and mode[row] > 0 and not anew:
+            turn[i] = CHARGES
+            used += p_max[row]
+        else:
+            turn[i] = WAITS
+            served[row] = False
+            if ask[i] > 0:
+                small = min(small, p_max[row])
+                if start < least:
+                    best, least = i, start
+    if anew or forced > 0.0:
+        quiet = 0.0
 
     # Charging.
     if anew or used > room_kw + EPS_KW:
-        order = np.argsort(laxity[:n_live], kind="mergesort")
+        quiet = 0.0
+        order = np.argsort(latest[:n_live], kind="mergesort")
         total = 0.0
-        for turn in (2, 1, 0):
+        for now in (MUST, CHARGES, WAITS):
             for i in order:
-                if cand[i] == turn and (turn > 0 or ask[i] > 0):
+                if turn[i] == now and (now != WAITS or ask[i] > 0):
                     total += p_max[live[i]]
-                    served[live[i]] = turn == 2 or total <= room_kw + EPS_KW
+                    served[live[i]] = now == MUST or total <= room_kw + EPS_KW
     else:
-        while True:
-            best, least = -1, np.inf
-            for i in range(n_live):
-                if ask[i] > 0 and not served[live[i]] and laxity[i] < least:
-                    best, least = i, laxity[i]
-            if best < 0:
-                break
+        # No room for the smallest of those who wait is no room for anyone.
+        while best >= 0 and used + small <= room_kw + EPS_KW:
             used += p_max[live[best]]
             if used > room_kw + EPS_KW:
                 break
             served[live[best]] = True
-
-    # Discharging: cand marks who may, 3 of those at it.
-    if give_kw > EPS_KW:
-        target, total, n_may = give_kw + forced, 0.0, 0
-        for i in range(n_live):
-            row = live[i]
-            may = ask[i] < 0 and cand[i] != 2 and p_discharge[row] > EPS_KW
-            if may:
-                spent = _spent(row, step_min, as_printed, p_max, p_discharge, efficiency)
-                may = laxity[i] - spent >= margin_min
-            cand[i] = 0
-            if may:
-                n_may += 1
-                cand[i] = 3 if mode[row] < 0 and not anew else 4
-                if cand[i] == 3:
-                    total += p_discharge[row]
-        if n_may > 0 and (anew or total >= target - EPS_KW):
-            order = np.argsort(-laxity[:n_live], kind="mergesort")
-            total = 0.0
-            for turn in (3, 4):
-                for i in order:
-                    if cand[i] == turn:
-                        if total < target - EPS_KW:
-                            cand[i] = 5
-                        total += p_discharge[live[i]]
-        elif n_may > 0:
+            best, least = -1, np.inf
             for i in range(n_live):
-                if cand[i] == 3:
-                    cand[i] = 5
-            while total < target - EPS_KW:
-                best, most = -1, -np.inf
-                for i in range(n_live):
-                    if cand[i] == 4 and laxity[i] > most:
-                        best, most = i, laxity[i]
-                if best < 0:
-                    break
-                cand[best] = 5
-                total += p_discharge[live[best]]
-    else:
-        for i in range(n_live):
-            cand[i] = 0
+                if turn[i] == WAITS and ask[i] > 0 and latest[i] < least and not served[live[i]]:
+                    best, least = i, latest[i]
 
-    quiet = 0.0 if anew else np.inf
+    if give_kw > EPS_KW:
+        quiet = min(quiet, call(
+            n_live, live, ask, turn, latest, mode, anew, give_kw + forced, margin_min, as_printed,
+            t0, step_min, arrival_min, p_max, p_discharge, efficiency,
+        ))  # fmt: skip
+    least = np.inf
     for i in range(n_live):
         row = live[i]
-        if cand[i] == 5:
+        if turn[i] == GIVES:
             ask[i] = -1
-            spent = _spent(row, step_min, as_printed, p_max, p_discharge, efficiency)
-            quiet = min(quiet, (laxity[i] - margin_min) / spent)
         elif served[row]:
             ask[i] = 1
         else:
             ask[i] = 0
             if can_charge[row]:
-                quiet = min(quiet, laxity[i] / step_min)
+                least = min(least, latest[i])
+    quiet = min(quiet, (least - t0) / step_min)
     # Two steps less, so that no rounding can matter.
     return np.int64(max(min(quiet, 1e6) - 2.0, 0.0))
 
 
 @_jit
-def _spent(row, step_min, as_printed, p_max, p_discharge, efficiency):
+def call(
+    n_live, live, ask, turn, latest, mode, anew, target_kw, margin_min, as_printed,
+    t0, step_min, arrival_min, p_max, p_discharge, efficiency,
+):  # fmt: skip
+    """Mark in `turn` who discharges: GIVES. Returns as `coordinate`, two steps more."""
+    total, n_may, small = 0.0, 0, np.inf
+    for i in range(n_live):
+        row = live[i]
+        if ask[i] >= 0 or turn[i] == MUST or p_discharge[row] <= EPS_KW:
+            continue
+        spent = spent_min(row, step_min, as_printed, p_max, p_discharge, efficiency)
+        if latest[i] - max(arrival_min[row], t0) - spent >= margin_min:
+            n_may += 1
+            turn[i] = MAY
+            if mode[row] < 0 and not anew:
+                turn[i] = GOES_ON
+                total += p_discharge[row]
+                small = min(small, p_discharge[row])
+    if n_may == 0:
+        return np.inf
+    quiet = np.inf
+    if anew or total - small >= target_kw - EPS_KW:
+        quiet, total = 0.0, 0.0
+        order = np.argsort(-latest[:n_live], kind="mergesort")
+        for now in (GOES_ON, MAY):
+            for i in order:
+                if turn[i] == now:
+                    if total < target_kw - EPS_KW:
+                        turn[i] = GIVES
+                    total += p_discharge[live[i]]
+    else:
+        for i in range(n_live):
+            if turn[i] == GOES_ON:
+                turn[i] = GIVES
+        while total < target_kw - EPS_KW:
+            best, most = -1, -np.inf
+            for i in range(n_live):
+                if turn[i] == MAY and latest[i] > most:
+                    best, most = i, latest[i]
+            if best < 0:
+                break
+            turn[best] = GIVES
+            total += p_discharge[live[best]]
+            small = min(small, p_discharge[live[best]])
+        if total - small >= target_kw - EPS_KW:
+            quiet = 0.0
+    for i in range(n_live):
+        if turn[i] == GIVES:
+            row = live[i]
+            spent = spent_min(row, step_min, as_printed, p_max, p_discharge, efficiency)
+            quiet = min(quiet, (latest[i] - t0 - margin_min) / spent)
+    return quiet
+
+
+@_jit
+def spent_min(row, step_min, as_printed, p_max, p_discharge, efficiency):
     """Slack that discharging for a step takes, min."""
     spent = step_min
     if not as_printed:

@@ -180,6 +180,7 @@ def advance(
     cand = np.empty(largest, dtype=np.int64)
     ask = np.zeros(largest, dtype=np.int8)
     laxity = np.zeros(largest)
+    starts = np.zeros(largest)
     served = np.zeros(len(plugged), dtype=np.bool_)  # only rows of these feeders are touched
     zone_in = np.zeros(n_zones)
     zone_out = np.zeros(n_zones)
@@ -296,12 +297,13 @@ def advance(
                     live[n_keep] = row
                     n_keep += 1
                 n_live = n_keep
-                reassess = False
+                afresh, reassess = reassess, False
                 if admission == COORDINATED:
                     quiet_until = step + coordinate(
-                        n_live, live, ask, cand, laxity, served, mode, step % steps_per_hour == 0,
-                        room_kw[k], give_kw[k], margin_min, as_printed, t0, step_min, arrival_min,
-                        departure_min, p_max, p_discharge, efficiency, need, can_charge,
+                        r0, n_live, live, ask, cand, laxity, starts, afresh, served, mode,
+                        step % steps_per_hour == 0, room_kw[k], give_kw[k], margin_min, as_printed,
+                        t0, step_min, arrival_min, departure_min, p_max, p_discharge, efficiency,
+                        need, can_charge,
                     )  # fmt: skip
                 admit(
                     k, n_live, n_ask, live, ask, cand, laxity, served, mode, admission, closed[k],
@@ -313,7 +315,9 @@ def advance(
                 n_move = 0
                 for i in range(n_live):
                     row = live[i]
-                    if ask[i] != mode[row] or (admission == LEAST_LAXITY and ask[i] == 0):
+                    if (ask[i] != mode[row] and admission != COORDINATED) or (
+                        admission == LEAST_LAXITY and ask[i] == 0
+                    ):
                         steady = False
                     mode[row] = ask[i]
                     if ask[i] != 0:
