@@ -14,7 +14,7 @@ import numpy as np
 from abm.clock import Phase
 from abm.fleet.equations import BoolArray, hourly_demand
 from abm.grid import Feeder, PowerFlow, Solver
-from abm.signals import Broadcast, Channel, base_load
+from abm.signals import Broadcast, Channel, Outlook, base_load
 
 if TYPE_CHECKING:
     from abm.fleet.equations import FloatArray
@@ -87,6 +87,15 @@ class GridAgent(mesa.Agent):
         # What the recorder had summed up in this hour when the interval began.
         self._before = np.zeros((2, n_feeders * model.fleet.n_zones))
         self._sent_mw = np.full(n_feeders, self.base_mw[self.clock_hour(0)])
+        self.outlook = Outlook(
+            scenario,
+            len(feeder.zone_bus),
+            model.seeds,
+            model.start_hour,
+            self.base_mw,
+            self.price,
+            model.clock.n_hours,
+        )
         self._solved: list[PowerFlow] = []
         self._unsolved: list[tuple[FloatArray, FloatArray]] = []
 
@@ -128,6 +137,8 @@ class GridAgent(mesa.Agent):
             ended=None if measured is None else measured.losses_and_voltages,
             sequence=self._sequence,
             minute=model.minute,
+            includes_evs=self.what != "base" and measured is not None,
+            outlook=self.outlook,
         )
 
     def send(self) -> None:

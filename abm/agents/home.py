@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import mesa
 import numpy as np
 
-from abm.control import Eq13, G2VOnly, Rule
+from abm.control import CoordinatedRule, Eq13, G2VOnly, Rule
 from abm.fleet import ModeArray
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from abm.model import V2GModel
 
 
-BUILT_IN = (G2VOnly, Eq13)
+BUILT_IN = (G2VOnly, Eq13, CoordinatedRule)
 
 
 class HomeEnergyManager(mesa.Agent):

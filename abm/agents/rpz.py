@@ -8,7 +8,14 @@ import mesa
 import numpy as np
 from mesa.agent import AgentSet
 
-from abm.control import Admission, AllAtOnce, BelowLimit, FirstCome, LeastLaxity
+from abm.control import (
+    Admission,
+    AllAtOnce,
+    BelowLimit,
+    CoordinatedAdmission,
+    FirstCome,
+    LeastLaxity,
+)
 from abm.fleet import Mode
 from abm.signals import Broadcast
 
@@ -16,7 +23,7 @@ if TYPE_CHECKING:
     from abm.agents.ev import EV
     from abm.model import V2GModel
 
-BUILT_IN = (AllAtOnce, BelowLimit, FirstCome, LeastLaxity)
+BUILT_IN = (AllAtOnce, BelowLimit, FirstCome, LeastLaxity, CoordinatedAdmission)
 
 
 class ResidentialParkingZone(mesa.Agent):

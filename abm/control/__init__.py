@@ -8,6 +8,7 @@ from abm.control.admission import (
     LeastLaxity,
     split_by_largest_remainder,
 )
+from abm.control.coordinated import CoordinatedAdmission, CoordinatedRule
 from abm.control.registry import make_admission, make_rule, resolve_strategy
 from abm.control.rules import Eq13, G2VOnly, Rule
 
@@ -15,6 +16,8 @@ __all__ = [
     "Admission",
     "AllAtOnce",
     "BelowLimit",
+    "CoordinatedAdmission",
+    "CoordinatedRule",
     "Eq13",
     "FirstCome",
     "G2VOnly",

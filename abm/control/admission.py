@@ -101,7 +101,7 @@ class LeastLaxity:
             return request
         rows = rows[np.lexsort((rows, laxity[rows], fleet.feeder[rows]))]
         served = np.zeros(fleet.n, dtype=np.bool_)
-        total_kw = _running_total(fleet.p_max_kw[rows], fleet.feeder[rows])
+        total_kw = running_total(fleet.p_max_kw[rows], fleet.feeder[rows])
         served[rows] = total_kw <= room_kw[fleet.feeder[rows]] + EPS_KW
         if self.guarantee:
             served |= must
@@ -153,7 +153,7 @@ def fill(fleet: Fleet, candidates: BoolArray, room_kw: FloatArray) -> BoolArray:
     waiting = np.bincount(cell, minlength=n_cells).reshape(fleet.n_feeders, fleet.n_zones)
     share = split_by_largest_remainder(chargers, waiting)
     share_kw = (share * unit_kw[:, None]).reshape(n_cells)
-    fits = _running_total(rating, cell) <= share_kw[cell] + EPS_KW
+    fits = running_total(rating, cell) <= share_kw[cell] + EPS_KW
     served[rows[fits]] = True
 
     rest = rows[~fits]
@@ -161,7 +161,7 @@ def fill(fleet: Fleet, candidates: BoolArray, room_kw: FloatArray) -> BoolArray:
         left_kw = room_kw - fleet.rated_kw(rows[fits])
         if (left_kw[fleet.feeder[rest]] >= fleet.p_max_kw[rest] - EPS_KW).any():
             rest = rest[np.lexsort((rest, fleet.arrival_min[rest], fleet.feeder[rest]))]
-            total_kw = _running_total(fleet.p_max_kw[rest], fleet.feeder[rest])
+            total_kw = running_total(fleet.p_max_kw[rest], fleet.feeder[rest])
             served[rest[total_kw <= left_kw[fleet.feeder[rest]] + EPS_KW]] = True
     return served
 
@@ -183,7 +183,7 @@ def split_by_largest_remainder(chargers: IntArray, waiting: IntArray) -> IntArra
     return np.asarray(share + extra, dtype=np.int64)
 
 
-def _running_total(values: FloatArray, group: IntArray) -> FloatArray:
+def running_total(values: FloatArray, group: IntArray) -> FloatArray:
     """Running total of values within each group; rows are sorted by group."""
     total = np.cumsum(values)
     first = np.flatnonzero(np.concatenate(([True], group[1:] != group[:-1])))

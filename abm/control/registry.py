@@ -6,17 +6,23 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from abm.control.admission import Admission, AllAtOnce, BelowLimit, FirstCome, LeastLaxity
+from abm.control.coordinated import CoordinatedAdmission, CoordinatedRule
 from abm.control.rules import Eq13, G2VOnly, Rule
 from abm.scenario import Scenario
 from abm.scenario.names import STRATEGIES, NamedStrategy
 from abm.scenario.plugin import import_class, make_object
 
-RULE_CLASSES: Mapping[str, Callable[..., Rule]] = {"g2v_only": G2VOnly, "eq13": Eq13}
+RULE_CLASSES: Mapping[str, Callable[..., Rule]] = {
+    "g2v_only": G2VOnly,
+    "eq13": Eq13,
+    "coordinated": CoordinatedRule,
+}
 ADMISSION_CLASSES: Mapping[str, Callable[..., Admission]] = {
     "all_at_once": AllAtOnce,
     "below_limit": BelowLimit,
     "first_come": FirstCome,
     "least_laxity": LeastLaxity,
+    "coordinated": CoordinatedAdmission,
 }
 
 

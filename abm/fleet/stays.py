@@ -43,6 +43,7 @@ STREAMS = {
     "trial": 19,
     "broadcast_loss": 20,
     "broadcast_noise": 21,
+    "forecast": 22,
 }
 COPIES = 1_000_000
 

@@ -18,17 +18,26 @@ from abm.control import (
     Admission,
     AllAtOnce,
     BelowLimit,
+    CoordinatedAdmission,
+    CoordinatedRule,
     Eq13,
     FirstCome,
     G2VOnly,
     LeastLaxity,
     Rule,
 )
+from abm.control.coordinated import orders
 from abm.fleet import Fleet
 from abm.results.recorder import Recorder
 from abm.signals import Heard
 
-ADMISSION_CODES: dict[type, int] = {AllAtOnce: 0, BelowLimit: 1, FirstCome: 2, LeastLaxity: 3}
+ADMISSION_CODES: dict[type, int] = {
+    AllAtOnce: 0,
+    BelowLimit: 1,
+    FirstCome: 2,
+    LeastLaxity: 3,
+    CoordinatedAdmission: 4,
+}
 # Below this a thread costs more than it brings.
 FEEDERS_PER_THREAD = 16
 
@@ -57,7 +66,8 @@ class CompiledHour:
     ) -> CompiledHour | None:
         """The compiled call, or None where there is none for this rule and admission."""
         # Exact types: a subclass may do anything.
-        known = type(rule) in (G2VOnly, Eq13) and type(admission) in ADMISSION_CODES
+        rules = (G2VOnly, Eq13, CoordinatedRule)
+        known = type(rule) in rules and type(admission) in ADMISSION_CODES
         return cls(fleet, recorder, rule, admission) if known and numba_there() else None
 
     def advance(self, heard: Heard, first_step: int, n_steps: int) -> None:
@@ -68,9 +78,11 @@ class CompiledHour:
         from abm.kernel.hour import advance
 
         fleet, recorder, rule = self.fleet, self.recorder, self.rule
-        hour = first_step // recorder.clock.steps_per_hour
+        clock = recorder.clock
+        hour, minute = first_step // clock.steps_per_hour, first_step * clock.step_s / 60.0
         closed = heard.by_feeder(lambda message: message.at_or_above_limit)
-        headroom_mw = heard.by_feeder(lambda message: message.headroom_mw)
+        room_kw = heard.by_feeder(lambda message: message.headroom_mw) * 1e3
+        give_kw, margin_min = np.zeros(fleet.n_feeders), 0.0
         eq13: dict[str, Any] = {"with_v2g": False, "one_discharge": True, "charge_above": True}
         told = np.zeros(fleet.n_feeders, dtype=np.bool_)
         if isinstance(rule, Eq13):
@@ -80,6 +92,14 @@ class CompiledHour:
                 "one_discharge": rule.one_discharge_per_stay,
                 "charge_above": rule.charge_above_threshold,
             }
+        anybody = self.anybody_until(first_step + n_steps)
+        if isinstance(rule, CoordinatedRule) and anybody:
+            told = heard.by_feeder(lambda told: rule.told_to_discharge(fleet, told, minute))
+            eq13["with_v2g"], eq13["one_discharge"] = True, fleet.as_printed
+        if isinstance(self.admission, CoordinatedAdmission) and anybody:
+            margin_min, weight = self.admission.margin_min, self.admission.price_weight
+            room_kw = heard.by_feeder(lambda told: orders(fleet, told, minute, weight).room_kw)
+            give_kw = heard.by_feeder(lambda told: orders(fleet, told, minute, weight).give_kw)
         arguments = (
             first_step, n_steps, hour, fleet.step_h * 60.0, fleet.step_h, fleet.n_zones,
             fleet.first_row, fleet.zone, fleet.arrival_min, fleet.departure_min,
@@ -91,7 +111,7 @@ class CompiledHour:
             fleet.can_charge, fleet.can_discharge, fleet.request,
             fleet.mode, fleet.need_kwh, fleet.surplus_kwh,
             fleet.p_kw, fleet.charged_kwh, fleet.discharged_kwh, fleet.plugged_count,
-            fleet.switches, fleet.as_printed, told, closed, headroom_mw * 1e3,
+            fleet.switches, fleet.as_printed, told, closed, room_kw,
             eq13["with_v2g"], eq13["one_discharge"], eq13["charge_above"],
             ADMISSION_CODES[type(self.admission)], getattr(self.admission, "guarantee", False),
             recorder.minutes, recorder.charge_kw, recorder.discharge_kw, recorder.plugged,
@@ -99,6 +119,7 @@ class CompiledHour:
             recorder.zone_plugged, recorder.plugged_peak, recorder.soc_lowest, recorder.soc_highest,
             recorder.below_min, recorder.above_min, recorder.soc_lower, recorder.soc_upper,
             recorder.ev_kw, recorder.sync_change, recorder.last_switch, recorder.window,
+            give_kw, float(margin_min), clock.steps_per_hour,
         )  # fmt: skip
         edges = np.linspace(0, fleet.n_feeders, self.threads() + 1).astype(np.int64)
         spans = list(pairwise(edges))
@@ -109,6 +130,11 @@ class CompiledHour:
             with ThreadPoolExecutor(len(spans)) as pool:
                 changes = list(pool.map(lambda span: advance(*span, *arguments), spans))
         fleet.n_plugged += sum(changes)
+
+    def anybody_until(self, step: int) -> bool:
+        """Whether anybody is plugged in or may arrive before a step."""
+        fleet = self.fleet
+        return fleet.n_plugged > 0 or bool((~fleet.arrived & (fleet.arrival_step < step)).any())
 
     def threads(self) -> int:
         """Threads for one hour: one per core for a city, fewer if NUMBA_NUM_THREADS says so."""

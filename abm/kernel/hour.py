@@ -15,7 +15,9 @@ from typing import Any
 import numba
 import numpy as np
 
-ALL_AT_ONCE, BELOW_LIMIT, FIRST_COME, LEAST_LAXITY = 0, 1, 2, 3
+from abm.kernel.coordinated import coordinate
+
+ALL_AT_ONCE, BELOW_LIMIT, FIRST_COME, LEAST_LAXITY, COORDINATED = 0, 1, 2, 3, 4
 EPS_KWH = 1e-9
 EPS_KW = 1e-6
 
@@ -174,11 +176,13 @@ def advance(
     minutes, charge_kw, discharge_kw, plugged_steps, hour_charge, hour_discharge,
     zone_plugged, plugged_peak, soc_lowest, soc_highest, below_min, above_min, soc_lower, soc_upper,
     ev_kw, sync_change, last_switch, sync_window,
+    give_kw, margin_min, steps_per_hour,
 ):  # fmt: skip
     """Walk feeders first_feeder to last_feeder - 1 through n_steps steps of one hour.
 
     Columns as in `Fleet`, arrays as in `Recorder`; told, closed (K,): whether eq. (13) tells to
     discharge, whether demand is at or above the limit; room_kw (K,): headroom for charging.
+    give_kw (K,), margin_min: what the admission coordinated calls for and spares.
     Returns the change of the number of EVs plugged in.
     """
     change = 0
@@ -189,6 +193,7 @@ def advance(
     cand = np.empty(largest, dtype=np.int64)
     ask = np.zeros(largest, dtype=np.int8)
     laxity = np.zeros(largest)
+    starts = np.zeros(largest)
     served = np.zeros(len(plugged), dtype=np.bool_)  # only rows of these feeders are touched
     zone_in = np.zeros(n_zones)
     zone_out = np.zeros(n_zones)
@@ -200,7 +205,7 @@ def advance(
         # What the rule does not depend on within an hour: the broadcast.
         v2g_now = with_v2g and told[k]
         reassess, steady = True, False
-        next_change = -never
+        next_change, quiet_until = -never, never
         for step in range(first_step, first_step + n_steps):
             t0 = step * step_min
             t1 = t0 + step_min
@@ -249,6 +254,8 @@ def advance(
             if n_live == 0:
                 continue
 
+            if step >= quiet_until:
+                steady = False
             if steady:
                 # In the last step everybody did what they had done before, so this one brings the
                 # same requests and the same answers, unless one of those that move is through.
@@ -318,7 +325,14 @@ def advance(
                     live[n_keep] = row
                     n_keep += 1
                 n_live = n_keep
-                reassess = False
+                afresh, reassess = reassess, False
+                if admission == COORDINATED:
+                    quiet_until = step + coordinate(
+                        r0, n_live, live, ask, cand, laxity, starts, afresh, served, mode,
+                        step % steps_per_hour == 0, room_kw[k], give_kw[k], forced_kw[k], margin_min,
+                        as_printed, t0, step_min, arrival_min, announced_min, p_max, p_discharge,
+                        efficiency, need, can_charge, forced,
+                    )  # fmt: skip
                 admit(
                     k, n_live, n_ask, live, ask, cand, laxity, served, mode, admission, closed[k],
                     room_kw[k] - forced_kw[k], guarantee, as_printed, t0, step_min, n_zones, zone,
@@ -336,7 +350,8 @@ def advance(
                     row = live[i]
                     if ask[i] != mode[row]:
                         note_switch(row, k, step, switches, last_switch, sync_change, sync_window)
-                        steady = False
+                        if admission != COORDINATED:
+                            steady = False
                     elif admission == LEAST_LAXITY and ask[i] == 0:
                         steady = False
                     mode[row] = ask[i]

@@ -15,6 +15,7 @@ RULES: Mapping[str, str] = MappingProxyType(
     {
         "g2v_only": "charge as soon as plugged in, never discharge (eqs. 1-8)",
         "eq13": "the paper's switching rule, eq. (13), with its options in `eq13`",
+        "coordinated": "V2G while base demand is above the hour's level, else G2V",
     }
 )
 
@@ -24,6 +25,7 @@ ADMISSIONS: Mapping[str, str] = MappingProxyType(
         "below_limit": "every request is served while the broadcast demand is below the limit",
         "first_come": "within the broadcast headroom, first come first served",
         "least_laxity": "within the broadcast headroom, the EV with least slack first",
+        "coordinated": "up or down to the hour's level by slack, nobody left short",
     }
 )
 
@@ -72,6 +74,11 @@ STRATEGIES: Mapping[str, NamedStrategy] = MappingProxyType(
             "least_laxity",
             "eq. (13), least slack first, nobody left short who can be helped",
             admission_options={"guarantee": True},
+        ),
+        "coordinated": NamedStrategy(
+            "coordinated",
+            "coordinated",
+            "one demand level each hour: the valley filled and the peak shaved to it by slack",
         ),
     }
 )

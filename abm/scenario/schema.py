@@ -380,6 +380,21 @@ class LeastLaxity(Section):
     )
 
 
+class Coordinated(Section):
+    """Options of the rule and the admission `coordinated`."""
+
+    margin_min: float = Field(
+        5.0,
+        ge=0.0,
+        le=1440.0,
+        description="Slack that an EV has to keep when it discharges, min: time until departure less the charging time still needed.",
+    )
+    price_weight: Fraction = Field(
+        0.0,
+        description="0: the level is one of demand; 1: mainly one of price, so that cheap hours are filled first; -.",
+    )
+
+
 class StrategySpec(Section):
     """A pair of rule and admission that has no name of its own."""
 
@@ -470,6 +485,27 @@ class BaseLoadSection(Section):
     scale: float = Field(1.0, ge=0.0, description="Factor on every load, active and reactive.")
 
 
+class ForecastSection(Section):
+    """The day-ahead forecast of the base demand that an aggregator may plan with."""
+
+    bias: float = Field(
+        0.0,
+        ge=-1.0,
+        le=10.0,
+        description="Error of every hour, fraction of the actual base demand: the forecast is (1 + bias) times it.",
+    )
+    noise: float = Field(
+        0.0,
+        ge=0.0,
+        le=1.0,
+        description="Standard deviation of an error of each hour, independent, fraction of the base demand.",
+    )
+    revise: bool = Field(
+        True,
+        description="Scale the forecast of the hours to come by what the base demand of the hours so far, 24 at most, was over its forecast.",
+    )
+
+
 class TariffSection(Section):
     """What energy costs, eqs. (19)-(22)."""
 
@@ -520,11 +556,15 @@ class ScenarioFields(Section):
     least_laxity: LeastLaxity = Field(
         LeastLaxity(), description="Options of the admission least_laxity."
     )
+    coordinated: Coordinated = Field(
+        Coordinated(), description="Options of the strategy coordinated."
+    )
     grid: GridSection = Field(GridSection(), description="Feeder, limits, solver.")
     broadcast: BroadcastSection = Field(
         BroadcastSection(), description="What the grid agent broadcasts, how often, how reliably."
     )
     feeder: FeederSection = Field(FeederSection(), description="Copies of the feeder.")
     base_load: BaseLoadSection = Field(BaseLoadSection(), description="Base load.")
+    forecast: ForecastSection = Field(ForecastSection(), description="Forecast of the base demand.")
     tariff: TariffSection = Field(TariffSection(), description="Prices.")
     record: RecordSection = Field(RecordSection(), description="What is written down.")

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from abm.signals.outlook import Outlook
+
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
@@ -28,6 +30,9 @@ class Broadcast:
     waits for can be solved in one batch.
     sequence: number of the message, from 1; 0 is what everybody knows at the start. minute: when it
     was sent, minutes from the start of the horizon.
+    includes_evs: whether demand_mw has that EV demand in it. outlook: what an aggregator can know
+    of the hours to come, the same object in every message of a run; only what is asked for is
+    worked out.
     """
 
     hour: int
@@ -41,6 +46,13 @@ class Broadcast:
     ended: Callable[[], tuple[FloatArray, FloatArray]] | None = None
     sequence: int = 0
     minute: float = 0.0
+    includes_evs: bool = False
+    outlook: Outlook | None = None
+
+    @property
+    def base_mw(self) -> FloatArray:
+        """Demand less the EV demand in it, (n_feeders,) [MW]; losses stay in."""
+        return self.demand_mw - self.ev_mw if self.includes_evs else self.demand_mw
 
     @property
     def loss_mw(self) -> FloatArray:
