@@ -7,11 +7,12 @@ that whatever shapes the fleet shapes the expectation. Its seed is none that a r
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
 from abm.fleet.equations import BoolArray, FloatArray, required_soc
-from abm.fleet.stays import Stays, sample_stays
+from abm.fleet.stays import IntArray, Stays, sample_stays
 from abm.scenario import Scenario
 
 # How far ahead anybody plans, h.
@@ -81,18 +82,27 @@ class ExpectedArrivals:
     def from_hour(self, hour: int, window_h: int) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Of those who come in `hour` or later and are gone window_h hours from its beginning.
 
+        window_h: at most WINDOW_H, and not beyond the horizon.
+
         Returns (3,): number, kWh needed, kWh that can be given; (window_h,) charging and
         discharging power that is plugged in, by hour [kW].
         """
-        ahead = np.arange(min(window_h, len(self.evs) - hour))
+        ahead = np.arange(window_h)
         arrival, ended_by = hour + ahead, window_h - ahead
         tables = (self.evs, self.need_kwh, self.give_kwh)
         totals = np.array([table[arrival, ended_by].sum() for table in tables])
-        power = np.zeros((2, window_h))
-        for a in ahead.tolist():
-            power[0, a:] += self.charge_kw[hour + a, : window_h - a, window_h - a]
-            power[1, a:] += self.discharge_kw[hour + a, : window_h - a, window_h - a]
-        return totals, power[0], power[1]
+        came, at = _upper_triangle(window_h)
+        place = (hour + came, at - came, window_h - came)
+        charge, discharge = (
+            np.bincount(at, power[place], window_h) for power in (self.charge_kw, self.discharge_kw)
+        )
+        return totals, charge, discharge
+
+
+@cache
+def _upper_triangle(n: int) -> tuple[IntArray, IntArray]:
+    came, at = np.triu_indices(n)
+    return came.astype(np.int64), at.astype(np.int64)
 
 
 def nobody(n_hours: int) -> ExpectedArrivals:

@@ -17,14 +17,12 @@ _jit: Any = numba.njit(cache=True, nogil=True, error_model="numpy")
 
 @_jit
 def coordinate(
-    first_row, n_live, live, ask, turn, latest, starts, afresh, served, mode, anew, room_kw, give_kw, margin_min, as_printed,
+    n_live, live, ask, turn, latest, served, mode, anew, room_kw, give_kw, margin_min, as_printed,
     t0, step_min, arrival_min, departure_min, p_max, p_discharge, efficiency, need, can_charge,
 ):  # fmt: skip
     """Set `ask` to what is granted. Returns for how many steps nothing but events can change it.
 
-    live: rows plugged in; ask, turn, latest: in the order of live; served: by row. starts: by row
-    from first_row, kept from step to step: the latest minute to begin; it changes only with who
-    moves energy, unless everything is to be looked at `afresh`. An event is
+    live: rows plugged in; ask, turn, latest: in the order of live; served: by row. An event is
     somebody who comes, goes, or has nothing left to charge or to give. Answers stand until then,
     or until the slack of somebody who waits or discharges is gone: the order of those who wait does
     not change with time, and nobody else fits. Where that is not sure 0 is returned.
@@ -33,10 +31,8 @@ def coordinate(
     best, least, quiet = -1, np.inf, np.inf
     for i in range(n_live):
         row = live[i]
-        if afresh or mode[row] != 0:
-            left = 60.0 * need[row] / (p_max[row] * efficiency[row])
-            starts[row - first_row] = departure_min[row] - max(left, 0.0)
-        start = starts[row - first_row]
+        left = 60.0 * need[row] / (p_max[row] * efficiency[row])
+        start = departure_min[row] - max(left, 0.0)
         latest[i] = start
         served[row] = True
         if can_charge[row] and start - max(arrival_min[row], t0) < step_min - 1e-9:

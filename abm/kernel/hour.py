@@ -180,7 +180,6 @@ def advance(
     cand = np.empty(largest, dtype=np.int64)
     ask = np.zeros(largest, dtype=np.int8)
     laxity = np.zeros(largest)
-    starts = np.zeros(largest)
     served = np.zeros(len(plugged), dtype=np.bool_)  # only rows of these feeders are touched
     zone_in = np.zeros(n_zones)
     zone_out = np.zeros(n_zones)
@@ -297,13 +296,12 @@ def advance(
                     live[n_keep] = row
                     n_keep += 1
                 n_live = n_keep
-                afresh, reassess = reassess, False
+                reassess = False
                 if admission == COORDINATED:
                     quiet_until = step + coordinate(
-                        r0, n_live, live, ask, cand, laxity, starts, afresh, served, mode,
-                        step % steps_per_hour == 0, room_kw[k], give_kw[k], margin_min, as_printed,
-                        t0, step_min, arrival_min, departure_min, p_max, p_discharge, efficiency,
-                        need, can_charge,
+                        n_live, live, ask, cand, laxity, served, mode, step % steps_per_hour == 0,
+                        room_kw[k], give_kw[k], margin_min, as_printed, t0, step_min, arrival_min,
+                        departure_min, p_max, p_discharge, efficiency, need, can_charge,
                     )  # fmt: skip
                 admit(
                     k, n_live, n_ask, live, ask, cand, laxity, served, mode, admission, closed[k],
