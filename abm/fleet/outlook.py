@@ -20,6 +20,10 @@ WINDOW_H = 24
 SAMPLE_EVS = 6000
 # Beyond the largest seed of a scenario.
 SAMPLE_SEED = 2**64 + 4
+KEPT = 4
+
+
+_kept: dict[tuple[int, str], ExpectedArrivals] = {}
 
 
 @dataclass(frozen=True)
@@ -113,10 +117,25 @@ def nobody(n_hours: int) -> ExpectedArrivals:
 
 
 def expected_arrivals(scenario: Scenario, n_zones: int) -> ExpectedArrivals:
-    """Expected arrivals on one feeder; nobody where the EVs come from a file of sessions."""
+    """Expected arrivals on one feeder; nobody where the EVs come from a file of sessions.
+
+    The last few are kept: replications of one scenario expect the same.
+    """
+    if scenario.inputs.sessions is not None or n_zones == 0 or scenario.fleet.evs_per_zone == 0:
+        return nobody(scenario.clock.hours)
+    # Whatever may shape a fleet; a strategy and a seed do not.
+    key = (n_zones, scenario.model_dump_json(exclude={"name", "description", "seed", "strategy"}))
+    found = _kept.get(key)
+    if found is None:
+        found = _draw(scenario, n_zones)
+        if len(_kept) >= KEPT:
+            _kept.clear()
+        _kept[key] = found
+    return found
+
+
+def _draw(scenario: Scenario, n_zones: int) -> ExpectedArrivals:
     n_hours, per_zone = scenario.clock.hours, scenario.fleet.evs_per_zone
-    if scenario.inputs.sessions is not None or n_zones == 0 or per_zone == 0:
-        return nobody(n_hours)
     sampled = -(-SAMPLE_EVS // n_zones)
     fleet = scenario.fleet.model_copy(update={"evs_per_zone": sampled})
     stays = sample_stays(scenario.model_copy(update={"fleet": fleet}), n_zones, [SAMPLE_SEED])

@@ -49,7 +49,7 @@ def coordinate(
                 small = min(small, p_max[row])
                 if start < least:
                     best, least = i, start
-    if anew or forced > 0.0:
+    if anew or (forced > 0.0 and give_kw > EPS_KW):
         quiet = 0.0
 
     # Charging.
@@ -101,47 +101,57 @@ def call(
     t0, step_min, arrival_min, p_max, p_discharge, efficiency,
 ):  # fmt: skip
     """Mark in `turn` who discharges: GIVES. Returns as `coordinate`, two steps more."""
-    total, n_may, small = 0.0, 0, np.inf
+    total, small, quiet = 0.0, np.inf, np.inf
     for i in range(n_live):
         row = live[i]
         if ask[i] >= 0 or turn[i] == MUST or p_discharge[row] <= EPS_KW:
             continue
-        spent = spent_min(row, step_min, as_printed, p_max, p_discharge, efficiency)
-        if latest[i] - max(arrival_min[row], t0) - spent >= margin_min:
-            n_may += 1
-            turn[i] = MAY
-            if mode[row] < 0 and not anew:
+        turn[i] = MAY
+        if mode[row] < 0 and not anew:
+            spent = spent_min(row, step_min, as_printed, p_max, p_discharge, efficiency)
+            if latest[i] - max(arrival_min[row], t0) - spent >= margin_min:
                 turn[i] = GOES_ON
                 total += p_discharge[row]
                 small = min(small, p_discharge[row])
-    if n_may == 0:
-        return np.inf
-    quiet = np.inf
-    if anew or total - small >= target_kw - EPS_KW:
-        quiet, total = 0.0, 0.0
+            else:
+                turn[i] = WAITS
+    sort = anew or total - small >= target_kw - EPS_KW
+    if sort:
         order = np.argsort(-latest[:n_live], kind="mergesort")
-        for now in (GOES_ON, MAY):
-            for i in order:
-                if turn[i] == now:
-                    if total < target_kw - EPS_KW:
-                        turn[i] = GIVES
-                    total += p_discharge[live[i]]
+        total, quiet = 0.0, 0.0
+        for i in order:
+            if turn[i] == GOES_ON:
+                if total < target_kw - EPS_KW:
+                    turn[i] = GIVES
+                total += p_discharge[live[i]]
     else:
+        order = np.empty(0, dtype=np.int64)
         for i in range(n_live):
             if turn[i] == GOES_ON:
                 turn[i] = GIVES
-        while total < target_kw - EPS_KW:
-            best, most = -1, -np.inf
+    at = 0
+    while total < target_kw - EPS_KW:
+        best, most = -1, -np.inf
+        if sort:
+            while at < n_live and turn[order[at]] != MAY:
+                at += 1
+            if at < n_live:
+                best = order[at]
+        else:
             for i in range(n_live):
                 if turn[i] == MAY and latest[i] > most:
                     best, most = i, latest[i]
-            if best < 0:
-                break
+        if best < 0:
+            break
+        row = live[best]
+        spent = spent_min(row, step_min, as_printed, p_max, p_discharge, efficiency)
+        turn[best] = WAITS
+        if latest[best] - max(arrival_min[row], t0) - spent >= margin_min:
             turn[best] = GIVES
-            total += p_discharge[live[best]]
-            small = min(small, p_discharge[live[best]])
-        if total - small >= target_kw - EPS_KW:
-            quiet = 0.0
+            total += p_discharge[row]
+            small = min(small, p_discharge[row])
+    if total - small >= target_kw - EPS_KW:
+        quiet = 0.0
     for i in range(n_live):
         if turn[i] == GIVES:
             row = live[i]
