@@ -85,9 +85,7 @@ def make_plan(fleet: Fleet, broadcast: Broadcast, minute: float, price_weight: f
         base[0] = broadcast.demand_mw * 1e3
     need, give, back, charge, discharge = _energy(fleet, outlook, hour, window, minute)
     low, high = _offsets(outlook, base, back, slice(hour, hour + window), price_weight)
-    level, shave = solve_levels(
-        need, give, back, (base + low, charge), (base + high, discharge)
-    )
+    level, shave = solve_levels(need, give, back, (base + low, charge), (base + high, discharge))
     return Plan(level, shave, low[0], high[0], forecast)
 
 
@@ -277,7 +275,8 @@ class CoordinatedAdmission:
         if not fleet.as_printed:
             # What is discharged in this step has to be charged again, eqs. (1), (15).
             spent += step_min * (p / (fleet.efficiency[rows] ** 2 * fleet.p_max_kw[rows]))
-        return (laxity - spent >= self.margin_min) & (p > EPS_KW)
+        can: BoolArray = (laxity - spent >= self.margin_min) & (p > EPS_KW)
+        return can
 
     @staticmethod
     def _discharge(

@@ -12,6 +12,7 @@ from functools import cache
 import numpy as np
 
 from abm.fleet.equations import BoolArray, FloatArray, required_soc
+from abm.fleet.fleet import group_sums
 from abm.fleet.stays import IntArray, Stays, sample_stays
 from abm.scenario import Scenario
 
@@ -98,7 +99,7 @@ class ExpectedArrivals:
         came, at = _upper_triangle(window_h)
         place = (hour + came, at - came, window_h - came)
         charge, discharge = (
-            np.bincount(at, power[place], window_h) for power in (self.charge_kw, self.discharge_kw)
+            group_sums(power[place], at, window_h) for power in (self.charge_kw, self.discharge_kw)
         )
         return totals, charge, discharge
 
@@ -142,9 +143,7 @@ def _draw(scenario: Scenario, n_zones: int) -> ExpectedArrivals:
     return _means(scenario, stays, per_zone / sampled, n_hours)
 
 
-def _means(
-    scenario: Scenario, stays: Stays, weight: float, n_hours: int
-) -> ExpectedArrivals:
+def _means(scenario: Scenario, stays: Stays, weight: float, n_hours: int) -> ExpectedArrivals:
     requirement = scenario.requirement
     as_printed = requirement.kind == "as_printed"
     goal = stays.soc_target
@@ -152,7 +151,7 @@ def _means(
         required = required_soc(stays.soc_target, stays.soc_arrival, requirement.factor)
         goal = stays.soc_arrival + required
     own = slack(
-        (stays.departure_min - stays.arrival_min) / 60.0,
+        np.maximum(stays.departure_min - stays.arrival_min, 0.0) / 60.0,
         stays.soc_arrival,
         goal,
         np.full(len(stays), scenario.ev.soc_min),
@@ -165,20 +164,20 @@ def _means(
     )
     arrival_h, departure_h = stays.arrival_min / 60.0, stays.departure_min / 60.0
     first = np.floor(arrival_h)
-    life = np.minimum(np.ceil(departure_h) - first, WINDOW_H + 1).astype(np.int64)
+    life = np.clip(np.ceil(departure_h) - first, 0, WINDOW_H + 1).astype(np.int64)
     in_time = (arrival_h < n_hours) & (life <= WINDOW_H)
     first, life = first[in_time].astype(np.int64), life[in_time]
     shape = (n_hours, WINDOW_H + 1)
     place = first * (WINDOW_H + 1) + life
 
     def sums(values: FloatArray) -> FloatArray:
-        return weight * np.bincount(place, values, minlength=shape[0] * shape[1]).reshape(shape)
+        return weight * group_sums(values, place, shape[0] * shape[1]).reshape(shape)
 
     def table(values: FloatArray) -> FloatArray:
         return np.asarray(np.cumsum(sums(values), axis=1))
 
     begin, end = arrival_h[in_time] - first, departure_h[in_time] - first
-    head = np.minimum(end, 1.0) - begin
+    head = np.maximum(np.minimum(end, 1.0) - begin, 0.0)
     tail = np.where(life > 1, end - (life - 1), 0.0)
     offset, ended = np.arange(WINDOW_H)[:, None], np.arange(WINDOW_H + 1)[None, :]
 

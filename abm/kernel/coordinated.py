@@ -1,4 +1,8 @@
-"""The admission `coordinated` for numba, on one feeder; `abm.control.coordinated` says why."""
+"""The admission `coordinated` for numba, on one feeder; `abm.control.coordinated` says why.
+
+numba keeps the compiled hour as long as hour.py stays the same, so hour.py holds the digest of this
+file: a test says so when it is out of date.
+"""
 
 from __future__ import annotations
 

@@ -20,6 +20,9 @@ from abm.kernel.coordinated import coordinate
 ALL_AT_ONCE, BELOW_LIMIT, FIRST_COME, LEAST_LAXITY, COORDINATED = 0, 1, 2, 3, 4
 EPS_KWH = 1e-9
 EPS_KW = 1e-6
+# SHA-256 of coordinated.py, which is compiled into `advance`: when it changes, so does this
+# file, and numba compiles anew.
+COORDINATED_DIGEST = "019ab96b13b7e3df1cc45784f97f4b4252c8144989c0767e851a41efc877916f"
 
 _jit: Any = numba.njit(cache=True, nogil=True, error_model="numpy")
 

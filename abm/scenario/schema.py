@@ -342,8 +342,6 @@ class ScenarioFields(Section):
     grid: GridSection = Field(GridSection(), description="Feeder, limits, solver.")
     feeder: FeederSection = Field(FeederSection(), description="Copies of the feeder.")
     base_load: BaseLoadSection = Field(BaseLoadSection(), description="Base load.")
-    forecast: ForecastSection = Field(
-        ForecastSection(), description="Forecast of the base demand."
-    )
+    forecast: ForecastSection = Field(ForecastSection(), description="Forecast of the base demand.")
     tariff: TariffSection = Field(TariffSection(), description="Prices.")
     record: RecordSection = Field(RecordSection(), description="What is written down.")

@@ -58,7 +58,7 @@ class Outlook:
             for k, seed in enumerate(self._seeds):
                 u = stream(seed, "forecast").random(self.n_hours)
                 error[:, k] += forecast.noise * ndtri(np.clip(u, 1e-12, 1.0))
-        return self._actual_mw[:, None] * np.maximum(error, 0.0)
+        return np.asarray(self._actual_mw[:, None] * np.maximum(error, 0.0))
 
     def base_mw(self, issued: int, hours: slice) -> FloatArray:
         """Forecast of the base demand of some hours, (n, n_feeders) [MW].
@@ -72,4 +72,6 @@ class Outlook:
         told = slice(max(0, issued + 1 - WINDOW_H), issued + 1)
         known = np.cumsum(self.day_ahead_mw[told], axis=0)[-1]
         actual = np.cumsum(self._actual_mw[told])[-1]
-        return np.asarray(ahead * np.divide(actual, known, out=np.ones_like(known), where=known > 0))
+        return np.asarray(
+            ahead * np.divide(actual, known, out=np.ones_like(known), where=known > 0)
+        )
