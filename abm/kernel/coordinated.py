@@ -32,7 +32,7 @@ def coordinate(
     not change with time, and nobody else fits. Where that is not sure 0 is returned.
     """
     used, forced, small = 0.0, 0.0, np.inf
-    best, least, quiet = -1, np.inf, np.inf
+    best, least, slackest, most, quiet = -1, np.inf, -1, -np.inf, np.inf
     for i in range(n_live):
         row = live[i]
         left = 60.0 * need[row] / (p_max[row] * efficiency[row])
@@ -53,6 +53,12 @@ def coordinate(
                 small = min(small, p_max[row])
                 if start < least:
                     best, least = i, start
+            elif ask[i] < 0 and p_discharge[row] > EPS_KW:
+                turn[i] = MAY
+                if mode[row] < 0 and not anew:
+                    turn[i] = GOES_ON
+                elif start > most:
+                    slackest, most = i, start
     if anew or (forced > 0.0 and give_kw > EPS_KW):
         quiet = 0.0
 
@@ -80,7 +86,7 @@ def coordinate(
 
     if give_kw > EPS_KW:
         quiet = min(quiet, call(
-            n_live, live, ask, turn, latest, mode, anew, give_kw + forced, margin_min, as_printed,
+            n_live, live, turn, latest, slackest, anew, give_kw + forced, margin_min, as_printed,
             t0, step_min, arrival_min, p_max, p_discharge, efficiency,
         ))  # fmt: skip
     least = np.inf
@@ -101,67 +107,58 @@ def coordinate(
 
 @_jit
 def call(
-    n_live, live, ask, turn, latest, mode, anew, target_kw, margin_min, as_printed,
+    n_live, live, turn, latest, slackest, anew, target_kw, margin_min, as_printed,
     t0, step_min, arrival_min, p_max, p_discharge, efficiency,
 ):  # fmt: skip
-    """Mark in `turn` who discharges: GIVES. Returns as `coordinate`, two steps more."""
+    """Mark in `turn` who discharges: GIVES. Returns as `coordinate`, two steps more.
+
+    slackest: who has most slack of those who MAY, -1 where nobody does.
+    """
     total, small, quiet = 0.0, np.inf, np.inf
     for i in range(n_live):
-        row = live[i]
-        if ask[i] >= 0 or turn[i] == MUST or p_discharge[row] <= EPS_KW:
-            continue
-        turn[i] = MAY
-        if mode[row] < 0 and not anew:
+        if turn[i] == GOES_ON:
+            row = live[i]
             spent = spent_min(row, step_min, as_printed, p_max, p_discharge, efficiency)
-            if latest[i] - max(arrival_min[row], t0) - spent >= margin_min:
-                turn[i] = GOES_ON
+            slack = latest[i] - max(arrival_min[row], t0) - margin_min
+            if slack >= spent:
+                turn[i] = GIVES
                 total += p_discharge[row]
                 small = min(small, p_discharge[row])
+                quiet = min(quiet, slack / spent)
             else:
                 turn[i] = WAITS
     sort = anew or total - small >= target_kw - EPS_KW
+    order = np.argsort(-latest[:n_live], kind="mergesort") if sort else np.empty(0, dtype=np.int64)
     if sort:
-        order = np.argsort(-latest[:n_live], kind="mergesort")
         total, quiet = 0.0, 0.0
         for i in order:
-            if turn[i] == GOES_ON:
-                if total < target_kw - EPS_KW:
-                    turn[i] = GIVES
+            if turn[i] == GIVES:
+                if total >= target_kw - EPS_KW:
+                    turn[i] = WAITS
                 total += p_discharge[live[i]]
-    else:
-        order = np.empty(0, dtype=np.int64)
-        for i in range(n_live):
-            if turn[i] == GOES_ON:
-                turn[i] = GIVES
-    at = 0
+    at, best = 0, slackest
     while total < target_kw - EPS_KW:
-        best, most = -1, -np.inf
         if sort:
             while at < n_live and turn[order[at]] != MAY:
                 at += 1
-            if at < n_live:
-                best = order[at]
-        else:
-            for i in range(n_live):
-                if turn[i] == MAY and latest[i] > most:
-                    best, most = i, latest[i]
+            best = order[at] if at < n_live else -1
         if best < 0:
             break
         row = live[best]
         spent = spent_min(row, step_min, as_printed, p_max, p_discharge, efficiency)
+        slack = latest[best] - max(arrival_min[row], t0) - margin_min
         turn[best] = WAITS
-        if latest[best] - max(arrival_min[row], t0) - spent >= margin_min:
+        if slack >= spent:
             turn[best] = GIVES
             total += p_discharge[row]
             small = min(small, p_discharge[row])
-    if total - small >= target_kw - EPS_KW:
-        quiet = 0.0
-    for i in range(n_live):
-        if turn[i] == GIVES:
-            row = live[i]
-            spent = spent_min(row, step_min, as_printed, p_max, p_discharge, efficiency)
-            quiet = min(quiet, (latest[i] - t0 - margin_min) / spent)
-    return quiet
+            quiet = min(quiet, slack / spent)
+        if not sort and total < target_kw - EPS_KW:
+            best, most = -1, -np.inf
+            for i in range(n_live):
+                if turn[i] == MAY and latest[i] > most:
+                    best, most = i, latest[i]
+    return 0.0 if total - small >= target_kw - EPS_KW else quiet
 
 
 @_jit

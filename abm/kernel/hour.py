@@ -22,7 +22,7 @@ EPS_KWH = 1e-9
 EPS_KW = 1e-6
 # SHA-256 of coordinated.py, which is compiled into `advance`: when it changes, so does this
 # file, and numba compiles anew.
-COORDINATED_DIGEST = "019ab96b13b7e3df1cc45784f97f4b4252c8144989c0767e851a41efc877916f"
+COORDINATED_DIGEST = "136c72aadecaf5a14dbdb9465c4b9dcc81ce70190dd06b9d329281d789eef627"
 
 _jit: Any = numba.njit(cache=True, nogil=True, error_model="numpy")
 
