@@ -19,9 +19,6 @@ from abm.fleet.outlook import WINDOW_H, slack
 from abm.fleet.stays import IntArray
 from abm.signals import Broadcast, Outlook
 
-# At a weight of 1 the price counts this many times the range of demand over the range of price.
-MOST_PRICE = 100.0
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -94,16 +91,16 @@ def _offsets(
 ) -> tuple[FloatArray, FloatArray]:
     """What prices add to the demand of each hour when filling and when shaving [kW].
 
-    Weight w puts w / (1 - w) times the range of demand on the range of price. A kWh sold earns
-    sale_ratio x price and has to be bought back `back` times, so that is what shaving looks at.
+    Weight w puts w / (1.1 - w) times the range of demand on the range of price, ten times at 1. A
+    kWh sold earns sale_ratio x price and has to be bought back `back` times: shaving looks at that.
     """
     price = outlook.price[hours]
     spread = float(price.max() - price.min())
     if weight <= 0.0 or spread <= 0.0:
         none = np.zeros_like(base)
         return none, none
-    factor = min(weight / max(1.0 - weight, 1.0 / MOST_PRICE), MOST_PRICE) / spread
-    kw_per_price = factor * (base.max(axis=0) - base.min(axis=0))
+    factor = weight / (1.1 - weight)
+    kw_per_price = factor * (base.max(axis=0) - base.min(axis=0)) / spread
     mean = float(price.mean())
     fill = (price - mean)[:, None] * kw_per_price
     worth = outlook.sale_ratio * price[:, None] / np.maximum(back, 1.0)
@@ -279,7 +276,8 @@ class CoordinatedAdmission:
         if not fleet.as_printed:
             # What is discharged in this step has to be charged again, eqs. (1), (15).
             spent += step_min * (p / (fleet.efficiency[rows] ** 2 * fleet.p_max_kw[rows]))
-        return (laxity - spent >= self.margin_min) & (p > EPS_KW)
+        can: BoolArray = (laxity - self.margin_min >= spent) & (p > EPS_KW)
+        return can
 
     @staticmethod
     def _discharge(

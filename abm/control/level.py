@@ -26,7 +26,7 @@ def filled_kwh(level: FloatArray, demand: FloatArray, power: FloatArray) -> Floa
 
 
 def shaved_kwh(level: FloatArray, demand: FloatArray, power: FloatArray) -> FloatArray:
-    """Energy that has to be supplied to come down to each level, sum_t min(max(D_t - L, 0), Q_t)."""
+    """Energy that it takes to come down to each level, sum_t min(max(D_t - L, 0), Q_t)."""
     return filled_kwh(-level, -demand, power)
 
 
@@ -91,4 +91,5 @@ def _crossing(points: FloatArray, values: FloatArray) -> FloatArray:
     v0, v1 = values[left, column], values[right, column]
     inside = (below > 0) & (below <= last)
     rise = np.where(inside, v1 - v0, 1.0)
-    return np.where(inside, x0 - v0 / rise * (x1 - x0), x1)
+    found: FloatArray = np.where(inside, x0 - v0 / rise * (x1 - x0), x1)
+    return found

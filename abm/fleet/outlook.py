@@ -6,13 +6,18 @@ that whatever shapes the fleet shapes the expectation. Its seed is none that a r
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from abm.fleet.equations import BoolArray, FloatArray, required_soc
-from abm.fleet.stays import Stays
+from abm.fleet.fleet import group_sums
+from abm.fleet.population import Population
+from abm.fleet.stays import IntArray, Stays
 from abm.scenario import Scenario
 
 # How far ahead anybody plans, h.
@@ -20,6 +25,10 @@ WINDOW_H = 24
 SAMPLE_EVS = 6000
 # Beyond the largest seed of a scenario.
 SAMPLE_SEED = 2**64 + 4
+KEPT = 4
+
+
+_kept: dict[tuple[int, str], ExpectedArrivals] = {}
 
 
 @dataclass(frozen=True)
@@ -82,18 +91,27 @@ class ExpectedArrivals:
     def from_hour(self, hour: int, window_h: int) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Of those who come in `hour` or later and are gone window_h hours from its beginning.
 
+        window_h: at most WINDOW_H, and not beyond the horizon.
+
         Returns (3,): number, kWh needed, kWh that can be given; (window_h,) charging and
         discharging power that is plugged in, by hour [kW].
         """
-        ahead = np.arange(min(window_h, len(self.evs) - hour))
+        ahead = np.arange(window_h)
         arrival, ended_by = hour + ahead, window_h - ahead
         tables = (self.evs, self.need_kwh, self.give_kwh)
         totals = np.array([table[arrival, ended_by].sum() for table in tables])
-        power = np.zeros((2, window_h))
-        for a in ahead.tolist():
-            power[0, a:] += self.charge_kw[hour + a, : window_h - a, window_h - a]
-            power[1, a:] += self.discharge_kw[hour + a, : window_h - a, window_h - a]
-        return totals, power[0], power[1]
+        came, at = _upper_triangle(window_h)
+        place = (hour + came, at - came, window_h - came)
+        charge, discharge = (
+            group_sums(power[place], at, window_h) for power in (self.charge_kw, self.discharge_kw)
+        )
+        return totals, charge, discharge
+
+
+@cache
+def _upper_triangle(n: int) -> tuple[IntArray, IntArray]:
+    came, at = np.triu_indices(n)
+    return came.astype(np.int64), at.astype(np.int64)
 
 
 def nobody(n_hours: int) -> ExpectedArrivals:
@@ -161,20 +179,20 @@ def _means(
     )
     arrival_h, departure_h = arrival_min / 60.0, departure_min / 60.0
     first = np.floor(arrival_h)
-    life = np.minimum(np.ceil(departure_h) - first, WINDOW_H + 1).astype(np.int64)
+    life = np.clip(np.ceil(departure_h) - first, 0, WINDOW_H + 1).astype(np.int64)
     in_time = (arrival_h < n_hours) & (life <= WINDOW_H)
     first, life = first[in_time].astype(np.int64), life[in_time]
     shape = (n_hours, WINDOW_H + 1)
     place = first * (WINDOW_H + 1) + life
 
     def sums(values: FloatArray) -> FloatArray:
-        return weight * np.bincount(place, values, minlength=shape[0] * shape[1]).reshape(shape)
+        return weight * group_sums(values, place, shape[0] * shape[1]).reshape(shape)
 
     def table(values: FloatArray) -> FloatArray:
         return np.asarray(np.cumsum(sums(values), axis=1))
 
     begin, end = arrival_h[in_time] - first, departure_h[in_time] - first
-    head = np.minimum(end, 1.0) - begin
+    head = np.maximum(np.minimum(end, 1.0) - begin, 0.0)
     tail = np.where(life > 1, end - (life - 1), 0.0)
     offset, ended = np.arange(WINDOW_H)[:, None], np.arange(WINDOW_H + 1)[None, :]
 

@@ -1,4 +1,8 @@
-"""The admission `coordinated` for numba, on one feeder; `abm.control.coordinated` says why."""
+"""The admission `coordinated` for numba, on one feeder; `abm.control.coordinated` says why.
+
+numba keeps the compiled hour as long as hour.py stays the same, so hour.py holds the digest of this
+file: a test says so when it is out of date.
+"""
 
 from __future__ import annotations
 
@@ -17,28 +21,24 @@ _jit: Any = numba.njit(cache=True, nogil=True, error_model="numpy")
 
 @_jit
 def coordinate(
-    first_row, n_live, live, ask, turn, latest, starts, afresh, served, mode, anew, room_kw,
-    give_kw, boost_kw, margin_min, as_printed, t0, step_min, arrival_min, announced_min, p_max,
-    p_discharge, efficiency, need, can_charge, boosts,
+    n_live, live, ask, turn, latest, served, mode, anew, room_kw, give_kw, boost_kw, margin_min,
+    as_printed, t0, step_min, arrival_min, announced_min, p_max, p_discharge, efficiency, need,
+    can_charge, boosts,
 ):  # fmt: skip
     """Set `ask` to what is granted. Returns for how many steps nothing but events can change it.
 
-    live: rows plugged in; ask, turn, latest: in the order of live; served: by row. starts: by row
-    from first_row, kept from step to step: the latest minute to begin; it changes only with who
-    moves energy, unless everything is to be looked at `afresh`. An event is
+    live: rows plugged in; ask, turn, latest: in the order of live; served: by row. An event is
     somebody who comes, goes, or has nothing left to charge or to give. Answers stand until then,
     or until the slack of somebody who waits or discharges is gone: the order of those who wait does
     not change with time, and nobody else fits. Where that is not sure 0 is returned.
     """
     room_kw = max(room_kw - boost_kw, 0.0)
     used, forced, small = 0.0, 0.0, np.inf
-    best, least, quiet = -1, np.inf, np.inf
+    best, least, slackest, most, quiet = -1, np.inf, -1, -np.inf, np.inf
     for i in range(n_live):
         row = live[i]
-        if afresh or mode[row] != 0:
-            left = 60.0 * need[row] / (p_max[row] * efficiency[row])
-            starts[row - first_row] = announced_min[row] - max(left, 0.0)
-        start = starts[row - first_row]
+        left = 60.0 * need[row] / (p_max[row] * efficiency[row])
+        start = announced_min[row] - max(left, 0.0)
         latest[i] = start
         served[row] = True
         if boosts[row]:
@@ -59,7 +59,13 @@ def coordinate(
                 small = min(small, p_max[row])
                 if start < least:
                     best, least = i, start
-    if anew or forced > 0.0:
+            elif ask[i] < 0 and p_discharge[row] > EPS_KW:
+                turn[i] = MAY
+                if mode[row] < 0 and not anew:
+                    turn[i] = GOES_ON
+                elif start > most:
+                    slackest, most = i, start
+    if anew or (forced > 0.0 and give_kw > EPS_KW):
         quiet = 0.0
 
     # Charging.
@@ -86,8 +92,8 @@ def coordinate(
 
     if give_kw > EPS_KW:
         quiet = min(quiet, call(
-            n_live, live, ask, turn, latest, mode, anew, give_kw + forced + boost_kw, margin_min, as_printed,
-            t0, step_min, arrival_min, p_max, p_discharge, efficiency,
+            n_live, live, turn, latest, slackest, anew, give_kw + forced + boost_kw,
+            margin_min, as_printed, t0, step_min, arrival_min, p_max, p_discharge, efficiency,
         ))  # fmt: skip
     least = np.inf
     for i in range(n_live):
@@ -107,57 +113,58 @@ def coordinate(
 
 @_jit
 def call(
-    n_live, live, ask, turn, latest, mode, anew, target_kw, margin_min, as_printed,
+    n_live, live, turn, latest, slackest, anew, target_kw, margin_min, as_printed,
     t0, step_min, arrival_min, p_max, p_discharge, efficiency,
 ):  # fmt: skip
-    """Mark in `turn` who discharges: GIVES. Returns as `coordinate`, two steps more."""
-    total, n_may, small = 0.0, 0, np.inf
+    """Mark in `turn` who discharges: GIVES. Returns as `coordinate`, two steps more.
+
+    slackest: who has most slack of those who MAY, -1 where nobody does.
+    """
+    total, small, quiet = 0.0, np.inf, np.inf
     for i in range(n_live):
-        row = live[i]
-        if ask[i] >= 0 or turn[i] == MUST or p_discharge[row] <= EPS_KW:
-            continue
-        spent = spent_min(row, step_min, as_printed, p_max, p_discharge, efficiency)
-        if latest[i] - max(arrival_min[row], t0) - spent >= margin_min:
-            n_may += 1
-            turn[i] = MAY
-            if mode[row] < 0 and not anew:
-                turn[i] = GOES_ON
+        if turn[i] == GOES_ON:
+            row = live[i]
+            spent = spent_min(row, step_min, as_printed, p_max, p_discharge, efficiency)
+            slack = latest[i] - max(arrival_min[row], t0) - margin_min
+            if slack >= spent:
+                turn[i] = GIVES
                 total += p_discharge[row]
                 small = min(small, p_discharge[row])
-    if n_may == 0:
-        return np.inf
-    quiet = np.inf
-    if anew or total - small >= target_kw - EPS_KW:
-        quiet, total = 0.0, 0.0
-        order = np.argsort(-latest[:n_live], kind="mergesort")
-        for now in (GOES_ON, MAY):
-            for i in order:
-                if turn[i] == now:
-                    if total < target_kw - EPS_KW:
-                        turn[i] = GIVES
-                    total += p_discharge[live[i]]
-    else:
-        for i in range(n_live):
-            if turn[i] == GOES_ON:
-                turn[i] = GIVES
-        while total < target_kw - EPS_KW:
+                quiet = min(quiet, slack / spent)
+            else:
+                turn[i] = WAITS
+    sort = anew or total - small >= target_kw - EPS_KW
+    order = np.argsort(-latest[:n_live], kind="mergesort") if sort else np.empty(0, dtype=np.int64)
+    if sort:
+        total, quiet = 0.0, 0.0
+        for i in order:
+            if turn[i] == GIVES:
+                if total >= target_kw - EPS_KW:
+                    turn[i] = WAITS
+                total += p_discharge[live[i]]
+    at, best = 0, slackest
+    while total < target_kw - EPS_KW:
+        if sort:
+            while at < n_live and turn[order[at]] != MAY:
+                at += 1
+            best = order[at] if at < n_live else -1
+        if best < 0:
+            break
+        row = live[best]
+        spent = spent_min(row, step_min, as_printed, p_max, p_discharge, efficiency)
+        slack = latest[best] - max(arrival_min[row], t0) - margin_min
+        turn[best] = WAITS
+        if slack >= spent:
+            turn[best] = GIVES
+            total += p_discharge[row]
+            small = min(small, p_discharge[row])
+            quiet = min(quiet, slack / spent)
+        if not sort and total < target_kw - EPS_KW:
             best, most = -1, -np.inf
             for i in range(n_live):
                 if turn[i] == MAY and latest[i] > most:
                     best, most = i, latest[i]
-            if best < 0:
-                break
-            turn[best] = GIVES
-            total += p_discharge[live[best]]
-            small = min(small, p_discharge[live[best]])
-        if total - small >= target_kw - EPS_KW:
-            quiet = 0.0
-    for i in range(n_live):
-        if turn[i] == GIVES:
-            row = live[i]
-            spent = spent_min(row, step_min, as_printed, p_max, p_discharge, efficiency)
-            quiet = min(quiet, (latest[i] - t0 - margin_min) / spent)
-    return quiet
+    return 0.0 if total - small >= target_kw - EPS_KW else quiet
 
 
 @_jit

@@ -20,6 +20,9 @@ from abm.kernel.coordinated import coordinate
 ALL_AT_ONCE, BELOW_LIMIT, FIRST_COME, LEAST_LAXITY, COORDINATED = 0, 1, 2, 3, 4
 EPS_KWH = 1e-9
 EPS_KW = 1e-6
+# SHA-256 of coordinated.py, which is compiled into `advance`: when it changes, so does this
+# file, and numba compiles anew.
+COORDINATED_DIGEST = "dca9f06889ea64fc1842f843a4f0f499ff2d7d329cc792c4cf9745189243eece"
 
 _jit: Any = numba.njit(cache=True, nogil=True, error_model="numpy")
 
@@ -193,7 +196,6 @@ def advance(
     cand = np.empty(largest, dtype=np.int64)
     ask = np.zeros(largest, dtype=np.int8)
     laxity = np.zeros(largest)
-    starts = np.zeros(largest)
     served = np.zeros(len(plugged), dtype=np.bool_)  # only rows of these feeders are touched
     zone_in = np.zeros(n_zones)
     zone_out = np.zeros(n_zones)
@@ -325,13 +327,13 @@ def advance(
                     live[n_keep] = row
                     n_keep += 1
                 n_live = n_keep
-                afresh, reassess = reassess, False
+                reassess = False
                 if admission == COORDINATED:
                     quiet_until = step + coordinate(
-                        r0, n_live, live, ask, cand, laxity, starts, afresh, served, mode,
-                        step % steps_per_hour == 0, room_kw[k], give_kw[k], forced_kw[k], margin_min,
-                        as_printed, t0, step_min, arrival_min, announced_min, p_max, p_discharge,
-                        efficiency, need, can_charge, forced,
+                        n_live, live, ask, cand, laxity, served, mode, step % steps_per_hour == 0,
+                        room_kw[k], give_kw[k], forced_kw[k], margin_min, as_printed, t0, step_min,
+                        arrival_min, announced_min, p_max, p_discharge, efficiency, need,
+                        can_charge, forced,
                     )  # fmt: skip
                 admit(
                     k, n_live, n_ask, live, ask, cand, laxity, served, mode, admission, closed[k],

@@ -21,8 +21,8 @@ class Outlook:
     """Forecast and expectation of one model; worked out when first asked for.
 
     base_mw: actual base demand by clock hour, (24,) [MW]; price: by clock hour, (24,) [$/kWh].
-    start_hour: clock hour at which the horizon begins. n_hours: its length. seeds: one per feeder; errors of the
-    forecast come from them.
+    start_hour: clock hour at which the horizon begins. n_hours: its length. seeds: one per feeder;
+    errors of the forecast come from them.
 
     memo: for what rules and admissions work out of it and want to share.
     """
@@ -59,7 +59,7 @@ class Outlook:
             for k, seed in enumerate(self._seeds):
                 u = stream(seed, "forecast").random(self.n_hours)
                 error[:, k] += forecast.noise * ndtri(np.clip(u, 1e-12, 1.0))
-        return self._actual_mw[:, None] * np.maximum(error, 0.0)
+        return np.asarray(self._actual_mw[:, None] * np.maximum(error, 0.0))
 
     def base_mw(self, issued: int, hours: slice) -> FloatArray:
         """Forecast of the base demand of some hours, (n, n_feeders) [MW].

@@ -53,6 +53,47 @@ def test_both_engines_leave_the_same_bytes(strategy, kind, rows, step_s, limit, 
         assert_same(with_engine(base, "numpy").run(), with_engine(base, "compiled").run())
 
 
+OTHER_PAIRS = [
+    ("eq13", "coordinated"),
+    ("g2v_only", "coordinated"),
+    ("coordinated", "first_come"),
+    ("coordinated", "least_laxity"),
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(
+    rows=sessions(most=12),
+    step_s=st.sampled_from(STEPS),
+    pair=st.sampled_from([("coordinated", "coordinated"), *OTHER_PAIRS]),
+    margin=st.sampled_from([0.0, 5.0, 90.0]),
+    weight=st.sampled_from([0.0, 0.3, 1.0]),
+)
+@settings(max_examples=25)
+def test_both_engines_coordinate_the_same(kind, rows, step_s, pair, margin, weight):
+    """A feeder almost without load, so that a few EVs are to be shaved and filled to a level."""
+    fields = fields_of({"rule": pair[0], "admission": pair[1]}, kind, step_s)
+    fields |= {"coordinated": {"margin_min": margin, "price_weight": weight}}
+    fields |= {"base_load": {"scale": 0.01}, "forecast": {"noise": 0.1}}
+    with TemporaryDirectory() as folder:
+        base = scenario(*rows, folder=folder, **fields)
+        assert_same(with_engine(base, "numpy").run(), with_engine(base, "compiled").run())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(seed=st.integers(0, 1000), weight=st.sampled_from([0.0, 0.5]), scale=st.floats(0.02, 0.2))
+@settings(max_examples=6)
+def test_both_engines_coordinate_a_fleet_the_same(kind, seed, weight, scale):
+    base = small_paper(
+        strategy="coordinated",
+        seed=seed,
+        requirement={"kind": kind},
+        base_load={"scale": scale},
+        coordinated={"price_weight": weight},
+    )
+    assert_same(with_engine(base, "numpy").run(), with_engine(base, "compiled").run())
+
+
 @pytest.mark.parametrize("strategy", CONNECTED)
 @given(rows=sessions(), broadcast=broadcasts(losses=False))
 @settings(max_examples=4)

@@ -118,11 +118,12 @@ def test_the_order_of_the_file_changes_nothing_but_the_order(strategy, kind, row
 
 
 @both_kinds
+@pytest.mark.parametrize("strategy", ["evms_guaranteed", "coordinated"])
 @given(rows=sessions(most=12), step_s=st.sampled_from(STEPS), limit=limits)
-@settings(max_examples=40)
-def test_the_guarantee_leaves_nobody_short_who_can_be_helped(kind, rows, step_s, limit):
+@settings(max_examples=30)
+def test_the_guarantee_leaves_nobody_short_who_can_be_helped(strategy, kind, rows, step_s, limit):
     """Full is what charging all the time would reach from the step that ended the discharge."""
-    model = V2GModel(scenario(*rows, **fields_of("evms_guaranteed", kind, step_s, limit)))
+    model = V2GModel(scenario(*rows, **fields_of(strategy, kind, step_s, limit)))
     fleet = model.fleet
     since, from_soc = fleet.arrival_min.copy(), fleet.soc_arrival.copy()
     for _ in stepped(model):
