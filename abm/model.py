@@ -70,8 +70,7 @@ class V2GModel(mesa.Model):
         if self.population is not None and scenario.owners.learning.graph != "off":
             self.learning = LearningOwners(self.population)
         stays = no_stays() if self.population is None else self.population.stays()
-        hours = 24 * self.days if self.days > 1 else scenario.clock.hours
-        self.clock = Clock(hours, scenario.clock.step_s)
+        self.clock = Clock(scenario.hours, scenario.clock.step_s)
         self.start_hour = clock_minutes(scenario.clock.start) // 60 % 24
         self.fleet = Fleet(
             stays,

@@ -90,12 +90,13 @@ def _run(options: argparse.Namespace) -> int:
     out = options.out or OUTPUTS / f"{scenario.name}-{label}-seed{scenario.seed}"
     check_free(out, options.force)
 
-    from abm.report.terminal import print_kpis, print_lines, progress
+    from abm.report.terminal import print_days, print_groups, print_kpis, print_lines, progress
+    from abm.results.days import days_together
     from abm.study import run_once
     from abm.study.city import run_city
 
     several = options.workers != 1 or options.cluster is not None
-    with progress(f"{scenario.name}, {label}", scenario.clock.hours) as on_hour:
+    with progress(f"{scenario.name}, {label}", scenario.hours) as on_hour:
         if several:
             run = run_city(scenario, options.workers, options.cluster, on_hour)
         else:
@@ -111,7 +112,12 @@ def _run(options: argparse.Namespace) -> int:
     if options.json:
         print_json(run.results.kpis)
     else:
-        print_kpis(f"{scenario.name}, {label}, seed {scenario.seed}", run.results.kpis)
+        title = f"{scenario.name}, {label}, seed {scenario.seed}"
+        print_kpis(title, run.results.kpis, scenario.horizon.days)
+        if scenario.owners.groups:
+            print_groups(run.results.groups)
+        if scenario.horizon.days > 1:
+            print_days(days_together(run.results))
         print_lines([f"Written to {out}"])
     return 0
 
@@ -140,7 +146,7 @@ def _compare(options: argparse.Namespace) -> int:
         comparison_table,
     )
 
-    with progress("Strategies", len(names) * scenario.clock.hours) as on_hour:
+    with progress("Strategies", len(names) * scenario.hours) as on_hour:
         runs = compare(scenario, names, on_hour)
     bound, why_not = None, "" if options.no_bound else bound_left_out(scenario)
     if not (options.no_bound or why_not):

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from abm.report.days_figures import days_figure
 from abm.report.figures import (
     BLACK,
     BLUE,
@@ -23,6 +24,7 @@ from abm.report.figures import (
     legend_below,
     limit_line,
     save,
+    width_for,
 )
 from abm.results import Results
 from abm.results.city import coincidence_by_number
@@ -32,6 +34,7 @@ from abm.results.store import strategy_label
 def city_figures(results: Results, folder: Path, label: str | None = None) -> None:
     """Write `demand.png`, the feeders' demand, and `spread.png`, peaks, voltages, coincidence.
 
+    Of several days also `days.png`.
     label: stands in the titles where it is not the scenario's strategy.
     """
     folder.mkdir(exist_ok=True)
@@ -39,10 +42,12 @@ def city_figures(results: Results, folder: Path, label: str | None = None) -> No
     title = f"{scenario.name}, {label or strategy_label(scenario.strategy)}"
     save(_demand(results, title), folder / "demand.png")
     save(_spread(results, title), folder / "spread.png")
+    if results.record.n_days > 1:
+        save(days_figure(f"Days: {title}", results), folder / "days.png")
 
 
 def _demand(results: Results, title: str) -> Figure:
-    fig, axes = figure(f"Demand of a feeder: {title}")
+    fig, axes = figure(f"Demand of a feeder: {title}", width_in=width_for(results.n_hours))
     total = results.record.total_mw
     edges = np.arange(results.n_hours + 1)
     low, high = (np.append(q, q[-1]) for q in np.quantile(total, [0.05, 0.95], axis=1))

@@ -15,7 +15,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator
+from matplotlib.ticker import FixedFormatter, FixedLocator, NullFormatter
 
 from abm.results import Results
 from abm.results.store import strategy_label
@@ -33,6 +33,10 @@ CYCLE = (
     (BLACK, (0, (3, 1))),
 )
 WIDTH_IN, HEIGHT_IN, DPI = 3.5, 2.6, 200
+# Two columns of a page, for what one is too narrow for.
+WIDE_IN = 7.2
+# A horizon longer than this is drawn over days, not over hours.
+LONG_H = 48
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 7.5,
@@ -52,10 +56,12 @@ STYLE: dict[Any, Any] = {
 }
 
 
-def figure(title: str, height_in: float = HEIGHT_IN) -> tuple[Figure, Axes]:
-    """An empty figure of one column's width with one set of axes."""
+def figure(
+    title: str, height_in: float = HEIGHT_IN, width_in: float = WIDTH_IN
+) -> tuple[Figure, Axes]:
+    """An empty figure, of one column's width if nothing else is said, with one set of axes."""
     with mpl.rc_context(STYLE):
-        fig = Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
+        fig = Figure(figsize=(width_in, height_in), layout="constrained")
         FigureCanvasAgg(fig)
         axes = fig.add_subplot()
         axes.set_title(title)
@@ -78,15 +84,34 @@ def legend_below(fig: Figure, axes: Axes, columns: int = 2) -> None:
 def clock_axis(
     axes: Axes, clock_hours: Sequence[int] | np.ndarray[Any, Any], most_ticks: int = 9
 ) -> None:
-    """Clock times on the x axis of hours counted from the start of the horizon."""
-    n = len(clock_hours)
-    every = next((h for h in (1, 2, 3, 6, 12, 24) if n / h < most_ticks), 24 * (1 + n // 200))
+    """Clock times on the x axis of hours counted from the start of the horizon.
+
+    Of more than `LONG_H` hours: days, each numbered in its middle.
+    """
+    n, start = len(clock_hours), int(clock_hours[0])
+    if n > LONG_H:
+        _day_axis(axes, n, start)
+        return
+    every = next(h for h in (1, 2, 3, 6, 12, 24) if n / h < most_ticks)
     ticks = list(range(0, n + 1, every))
-    start = int(clock_hours[0])
     axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.set_xticklabels([f"{(start + tick) % 24}:00" for tick in ticks])
     axes.set_xlim(0, n)
     axes.set_xlabel("Time of day (h:min)")
+
+
+def _day_axis(axes: Axes, n_hours: int, start: int) -> None:
+    """Day numbers in the middle of the days, and a line between any two that are labelled."""
+    days = -(-n_hours // 24)
+    every = next((k for k in (1, 2, 3, 5, 7, 10, 14, 28) if days / k <= 16), 30 * (1 + days // 480))
+    numbers = list(range(1, days + 1, every))
+    axes.xaxis.set_major_locator(FixedLocator([24 * day for day in range(0, days + 1, every)]))
+    axes.xaxis.set_major_formatter(NullFormatter())
+    axes.xaxis.set_minor_locator(FixedLocator([24 * number - 12 for number in numbers]))
+    axes.xaxis.set_minor_formatter(FixedFormatter([str(number) for number in numbers]))
+    axes.tick_params(axis="x", which="minor", length=0, labelsize=STYLE["xtick.labelsize"])
+    axes.set_xlim(0, n_hours)
+    axes.set_xlabel(f"Day, each from {start}:00 on")
 
 
 def hour_steps(axes: Axes, values: np.ndarray[Any, Any], **style: Any) -> None:
@@ -107,8 +132,8 @@ def zone_map(
     diverging: bool = False,
 ) -> Figure:
     """Zone by hour as a map of colours. values: (n_zones, n_hours)."""
-    fig, axes = figure(title)
     n_zones, n_hours = values.shape
+    fig, axes = figure(title, width_in=width_for(n_hours))
     top = float(np.nanmax(np.abs(values), initial=0.0)) or 1.0
     with mpl.rc_context(STYLE):
         image = axes.imshow(
@@ -133,7 +158,7 @@ def zone_map(
 def run_figures(
     results: Results, folder: Path, label: str | None = None, limit_mw: float | None = None
 ) -> None:
-    """The figures of one run: demand, EV power by zone, voltages.
+    """The figures of one run: demand, EV power by zone, voltages; of several days also these.
 
     label, limit_mw: take the place of the scenario's strategy in the titles and of its limit.
     """
@@ -146,25 +171,54 @@ def run_figures(
     )
     save(by_zone, folder / "zones.png")
     peak = int(np.argmax(results.total_mw))
+    when = f"{results.clock_hours[peak]}:00"
+    if results.record.n_days > 1:
+        when = f"day {peak // 24 + 1}, {when}"
     voltage = voltage_figure(
-        "Voltage along the feeder at the demand peak",
-        {f"{results.clock_hours[peak]}:00": (results, peak, BLUE, "-", "o")},
+        "Voltage along the feeder at the demand peak", {when: (results, peak, BLUE, "-", "o")}
     )
     save(voltage, folder / "voltage.png")
+    if results.record.n_days > 1:
+        from abm.report.days_figures import days_figure  # it draws with what is in this module
+
+        save(days_figure(f"Days: {title}", results), folder / "days.png")
 
 
 def demand_figure(title: str, results: Results, limit_mw: float | None = None) -> Figure:
     """Base, EV and system demand of one run; limit_mw where it is not the scenario's."""
-    fig, axes = figure(title)
-    hour_steps(axes, results.base_mw, color=BLACK, ls="--", lw=1.2, label="without EVs")
-    hour_steps(axes, results.total_mw, color=BLUE, lw=1.5, label="system")
-    hour_steps(axes, results.ev_mw, color=ORANGE, lw=1.2, ls="-.", label="EVs, net")
+    fig, axes = figure(title, width_in=width_for(results.n_hours))
+    thin = 0.6 if results.n_hours > LONG_H else 1.0
+    if results.n_hours > LONG_H:
+        base_area(axes, results.base_mw)
+    else:
+        hour_steps(axes, results.base_mw, color=BLACK, ls="--", lw=1.2, label="without EVs")
+    hour_steps(axes, results.total_mw, color=BLUE, lw=1.5 * thin, label="system")
+    # Dashes run together where a day is a centimetre wide.
+    ls = "-" if results.n_hours > LONG_H else "-."
+    hour_steps(axes, results.ev_mw, color=ORANGE, lw=1.2 * thin, ls=ls, label="EVs, net")
     scenario = results.record.scenario
     limit_line(axes, scenario.grid.demand_limit_mw if limit_mw is None else limit_mw)
     axes.set_ylabel("Mean power of the hour (MW)")
     clock_axis(axes, results.clock_hours)
-    legend_below(fig, axes, 2)
+    legend_below(fig, axes, 2 if results.n_hours <= LONG_H else 4)
     return fig
+
+
+def base_area(axes: Axes, base_mw: np.ndarray[Any, Any]) -> None:
+    """Demand without EVs as a grey area behind the curves."""
+    axes.fill_between(
+        np.arange(len(base_mw) + 1),
+        np.append(base_mw, base_mw[-1]),
+        step="post",
+        color="#E4E4E4",
+        lw=0,
+        label="without EVs",
+    )
+
+
+def width_for(n_hours: int) -> float:
+    """Width of a figure over the hours of the horizon, in."""
+    return WIDTH_IN if n_hours <= LONG_H else WIDE_IN
 
 
 def demand_curves(
@@ -174,22 +228,16 @@ def demand_curves(
 
     bound: the optimum, drawn over them.
     """
-    fig, axes = figure(title, height_in=3.0)
     first = next(iter(runs.values()))
-    axes.fill_between(
-        np.arange(len(first.base_mw) + 1),
-        np.append(first.base_mw, first.base_mw[-1]),
-        step="post",
-        color="#E4E4E4",
-        lw=0,
-        label="without EVs",
-    )
+    fig, axes = figure(title, height_in=3.0, width_in=width_for(first.n_hours))
+    thin = 0.6 if first.n_hours > LONG_H else 1.0
+    base_area(axes, first.base_mw)
     for (name, results), (color, style) in zip(runs.items(), _styles(len(runs)), strict=True):
         demand = results.record.total_mw.mean(axis=1)
-        hour_steps(axes, demand, color=color, ls=style, lw=1.3, label=name)
+        hour_steps(axes, demand, color=color, ls=style, lw=1.3 * thin, label=name)
     if bound is not None:
         demand = bound.record.total_mw.mean(axis=1)
-        hour_steps(axes, demand, color=BLACK, ls="-", lw=1.8, label="bound")
+        hour_steps(axes, demand, color=BLACK, ls="-", lw=1.8 * thin, label="bound")
     limit_line(axes, first.record.scenario.grid.demand_limit_mw)
     axes.set_ylabel(ylabel)
     clock_axis(axes, first.clock_hours)

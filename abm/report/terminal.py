@@ -158,6 +158,13 @@ KPI_LINES: tuple[tuple[str, tuple[tuple[str, int, str], ...]], ...] = (
 )
 
 
+DAYS_LINES: tuple[tuple[str, tuple[tuple[str, int, str], ...]], ...] = (
+    ("Stays", (("stays", 0, ""), ("boosts", 0, "boosts"))),
+    ("Share of V2G, mean of days", (("v2g_share", 3, ""),)),
+    ("Driven", (("trip_mwh", 2, "MWh"), ("trip_short_kwh", 0, "kWh charged elsewhere"))),
+)
+
+
 CITY_LINES: tuple[tuple[str, tuple[tuple[str, int, str], ...]], ...] = (
     ("Feeders", (("feeders", 0, ""), ("feeders_above_limit", 0, "above their limit"))),
     ("Coincidence of feeders", (("feeder_coincidence_factor", 4, ""),)),
@@ -173,12 +180,22 @@ CITY_LINES: tuple[tuple[str, tuple[tuple[str, int, str], ...]], ...] = (
 )
 
 
-def print_kpis(title: str, kpis: Mapping[str, Any]) -> None:
-    """The main indicators of a run, and a line for each kind of limit that was broken."""
+def print_kpis(title: str, kpis: Mapping[str, Any], days: int = 1) -> None:
+    """The main indicators of a run, and a line for each kind of limit that was broken.
+
+    days: of the horizon.
+    """
     out = Table(title=title, box=SIMPLE_HEAD, title_justify="left", show_header=False)
     out.add_column()
     out.add_column()
-    for label, parts in (*KPI_LINES, *(CITY_LINES if "feeders" in kpis else ())):
+    lines = KPI_LINES
+    if days > 1:
+        lines = (*lines, *DAYS_LINES)
+    if "feeders" in kpis:
+        lines = (*lines, *CITY_LINES)
+    for label, parts in lines:
+        if label == "EVs short" and days > 1:
+            label = "Stays short"
         cells = (_with_unit(kpis[name], digits, unit) for name, digits, unit in parts)
         out.add_row(label, ", ".join(cells))
     console().print(out)
@@ -215,6 +232,62 @@ def warnings_of(kpis: Mapping[str, Any]) -> list[str]:
     )
     lines += [f"{kpis[name]:,.0f} {text}." for name, text in broken if kpis[name]]
     return lines
+
+
+# Of more days than this only the first and the last are printed.
+MOST_DAYS = 14
+DAY_COLUMNS = (
+    ("day", "day", 0),
+    ("weekday", "weekday", 0),
+    ("stays", "stays", 0),
+    ("V2G\nshare", "v2g_share", 3),
+    ("peak\nMW", "system_peak_mw", 3),
+    ("net cost\n$", "net_cost_usd", 0),
+    ("benefit\n$", "benefit_usd", 0),
+    ("stays\nshort", "evs_short", 0),
+    ("missing\nkWh", "energy_short_kwh", 0),
+)
+GROUP_COLUMNS = (
+    ("group", "group", 0),
+    ("EVs", "evs", 0),
+    ("stays", "stays", 0),
+    ("V2G\nshare", "v2g_share", 3),
+    ("boosts", "boosts", 0),
+    ("charged\nkWh", "charged_kwh", 0),
+    ("supplied\nkWh", "discharged_kwh", 0),
+    ("net cost\n$", "net_cost_usd", 0),
+    ("benefit\n$", "benefit_usd", 0),
+    ("stays\nshort", "evs_short", 0),
+    ("missing\nkWh", "energy_short_kwh", 0),
+)
+
+
+def print_days(days: pd.DataFrame) -> None:
+    """One row per day, of all feeders together; of many days the first and the last."""
+    rows = days.to_dict("records")
+    cut = len(rows) > MOST_DAYS
+    shown = [*rows[: MOST_DAYS // 2], None, *rows[-(MOST_DAYS // 2) :]] if cut else rows
+    _print_rows("Days", DAY_COLUMNS, shown)
+
+
+def print_groups(groups: pd.DataFrame) -> None:
+    """One row per group of owners, all feeders and days together."""
+    _print_rows("Groups of owners", GROUP_COLUMNS, groups.to_dict("records"))
+
+
+def _print_rows(
+    title: str,
+    columns: Sequence[tuple[str, str, int]],
+    rows: Sequence[Mapping[Any, Any] | None],
+) -> None:
+    """A table of these columns (header, name, digits); None stands for rows left out."""
+    out = Table(title=title, box=SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0))
+    for header, name, _ in columns:
+        out.add_column(header, justify="left" if name in ("weekday", "group") else "right")
+    for row in rows:
+        cells = ("...",) if row is None else (number(row[n], digits) for _, n, digits in columns)
+        out.add_row(*cells)
+    console(COMPARISON_WIDTH).print(out)
 
 
 def print_comparison(table: pd.DataFrame, evs: int) -> None:

@@ -79,6 +79,46 @@ def day_table(results: Results) -> pd.DataFrame:
     return pd.DataFrame({**index, **{name: np.ravel(column) for name, column in columns.items()}})
 
 
+# Of these the days of all feeders are the sums.
+DAY_SUMS = (
+    "stays",
+    "boosts",
+    "ev_charged_mwh",
+    "ev_discharged_mwh",
+    "purchase_usd",
+    "sale_usd",
+    "net_cost_usd",
+    "benefit_usd",
+    "evs_short",
+    "energy_short_kwh",
+    "energy_short_early_kwh",
+    "trip_mwh",
+    "trip_short_kwh",
+)
+
+
+def days_together(results: Results) -> pd.DataFrame:
+    """One row per day with what all feeders have in common; `days` itself where there is one.
+
+    Sums over the feeders, the share of all EVs, and the peak of the summed demand.
+    """
+    import pandas as pd
+
+    table, record = results.days, results.record
+    if results.n_feeders == 1:
+        return table
+    together = table.groupby("day", sort=True)[list(DAY_SUMS)].sum().reset_index()
+    demand = record.total_mw.sum(axis=1).reshape(record.n_days, -1)
+    evs = np.maximum(np.diff(record.first_row), 1).astype(np.float64)
+    shares = table["v2g_share"].to_numpy().reshape(results.n_feeders, record.n_days)
+    return together.assign(
+        weekday=table["weekday"].to_numpy()[: record.n_days],
+        v2g_share=evs @ shares / evs.sum(),
+        system_peak_mw=pd.Series(demand.max(axis=1)),
+        system_peak_hour=pd.Series(record.clock_hours[demand.argmax(axis=1)]),
+    )
+
+
 def stay_table(results: Results) -> pd.DataFrame:
     """One row per day and EV; times in minutes from the start of the horizon."""
     import pandas as pd

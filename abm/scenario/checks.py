@@ -205,10 +205,16 @@ def _days_and_groups(fields: ScenarioFields, source: Source) -> Iterator[Finding
         total = sum(group.share for group in fields.owners.groups.values())
         if abs(total - 1.0) > 1e-9:
             said = f"shares that add up to 1; these add up to {total:.6g}"
-            yield problem(groups, said)
+            # The share that was written last stands where the user has just been.
+            last = source.blame(*((*groups, name, "share") for name in fields.owners.groups))
+            yield Problem(dotted(groups), "", said), last, (groups,)
     graph = fields.owners.learning.graph
+    edges: Path = ("owners", "learning", "edges")
     if graph == "edges" and fields.owners.learning.edges is None:
-        yield problem(("owners", "learning", "edges"), "a CSV file where graph is edges", learning)
+        if source.blame(edges, learning) == edges:
+            yield problem(edges, "a CSV file where graph is edges", learning)
+        else:
+            yield problem(learning, f"edges only with a CSV file in {dotted(edges)}", edges)
     if graph != "off" and not several:
         yield problem(learning, "off where horizon.days is 1: owners learn from day to day", days)
 

@@ -78,6 +78,12 @@ class Scenario(ScenarioFields):
         """Feeder, load profile, tariff and sessions, as read when the scenario was made."""
         return self._inputs
 
+    @property
+    def hours(self) -> int:
+        """Length of the whole horizon, of one day or several, h."""
+        days = self.horizon.days
+        return 24 * days if days > 1 else self.clock.hours
+
     def resolved(self) -> dict[str, Any]:
         """All fields as plain nested data; shipped references by name, files by absolute path."""
         data = self.model_dump()

@@ -202,6 +202,9 @@ def problem_of(kind: str, path: Path, value: Any) -> Problem:
         return unknown_field(path, value)
     field = field_at(path)
     if field is None:
+        named = section_at(path)
+        if named is not None:  # a name of the user's own, such as owners.groups.NAME
+            return Problem(dotted(path), show(value), _words(named, ()))
         around = free_at(path)
         free = field_at(around) if around is not None else None
         return Problem(dotted(path), show(value), allowed(free) if free else "not usable here")

@@ -62,7 +62,7 @@ def run_city(
             if error is not None:
                 raise EvenfallError(f"feeders {shard[0] + 1} to {shard[1]}: {error}") from error
             parts[shard] = record
-            due = scenario.clock.hours * len(parts) // len(shards)
+            due = scenario.hours * len(parts) // len(shards)
             if on_hour is not None:
                 for _ in range(due - told):
                     on_hour()
