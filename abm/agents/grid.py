@@ -94,7 +94,6 @@ class GridAgent(mesa.Agent):
             model.start_hour,
             self.base_mw,
             self.price,
-            model.clock.n_hours,
         )
         self._solved: list[PowerFlow] = []
         self._unsolved: list[tuple[FloatArray, FloatArray]] = []

@@ -121,26 +121,25 @@ def nobody(n_hours: int) -> ExpectedArrivals:
     return ExpectedArrivals(none, none, none, power, power, 1.0)
 
 
-def expected_arrivals(scenario: Scenario, n_zones: int, n_hours: int) -> ExpectedArrivals:
+def expected_arrivals(scenario: Scenario, n_zones: int) -> ExpectedArrivals:
     """Expected arrivals on one feeder; nobody where the EVs come from a file of sessions.
 
-    n_hours: length of the horizon. The last few are kept: replications of one scenario expect the
-    same.
+    The last few are kept: replications of one scenario expect the same.
     """
     if scenario.inputs.sessions is not None or n_zones == 0 or scenario.fleet.evs_per_zone == 0:
-        return nobody(n_hours)
+        return nobody(scenario.hours)
     # Whatever may shape a fleet; a strategy and a seed do not.
     key = (n_zones, scenario.model_dump_json(exclude={"name", "description", "seed", "strategy"}))
     found = _kept.get(key)
     if found is None:
-        found = _draw(scenario, n_zones, n_hours)
+        found = _draw(scenario, n_zones)
         if len(_kept) >= KEPT:
             _kept.clear()
         _kept[key] = found
     return found
 
 
-def _draw(scenario: Scenario, n_zones: int, n_hours: int) -> ExpectedArrivals:
+def _draw(scenario: Scenario, n_zones: int) -> ExpectedArrivals:
     per_zone = scenario.fleet.evs_per_zone
     sampled = -(-SAMPLE_EVS // n_zones)
     fleet = scenario.fleet.model_copy(update={"evs_per_zone": sampled})
@@ -148,12 +147,12 @@ def _draw(scenario: Scenario, n_zones: int, n_hours: int) -> ExpectedArrivals:
     days = [people.stays()]
     # Who left yesterday is expected to have left with what it wanted.
     days += [people.stays(day, days[0].soc_target) for day in range(1, scenario.horizon.days)]
-    return _means(scenario, days, per_zone / sampled, n_hours)
+    return _means(scenario, days, per_zone / sampled)
 
 
-def _means(
-    scenario: Scenario, days: Sequence[Stays], weight: float, n_hours: int
-) -> ExpectedArrivals:
+def _means(scenario: Scenario, days: Sequence[Stays], weight: float) -> ExpectedArrivals:
+    n_hours = scenario.hours
+
     def all_days(name: str) -> NDArray[Any]:
         return np.concatenate([getattr(stays, name)[stays.plugs_in] for stays in days])
 

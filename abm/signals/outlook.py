@@ -21,7 +21,7 @@ class Outlook:
     """Forecast and expectation of one model; worked out when first asked for.
 
     base_mw: actual base demand by clock hour, (24,) [MW]; price: by clock hour, (24,) [$/kWh].
-    start_hour: clock hour at which the horizon begins. n_hours: its length. seeds: one per feeder;
+    start_hour: clock hour at which the horizon begins. seeds: one per feeder;
     errors of the forecast come from them.
 
     memo: for what rules and admissions work out of it and want to share.
@@ -35,10 +35,9 @@ class Outlook:
         start_hour: int,
         base_mw: FloatArray,
         price: FloatArray,
-        n_hours: int,
     ) -> None:
         self._scenario, self._n_zones, self._seeds = scenario, n_zones, seeds
-        self.n_hours = n_hours
+        self.n_hours = scenario.hours
         clock_hours = (start_hour + np.arange(self.n_hours)) % 24
         self._actual_mw = base_mw[clock_hours]
         self.price: FloatArray = price[clock_hours]
@@ -48,7 +47,7 @@ class Outlook:
     @cached_property
     def arrivals(self) -> ExpectedArrivals:
         """Expected arrivals on one feeder, by hour of the horizon."""
-        return expected_arrivals(self._scenario, self._n_zones, self.n_hours)
+        return expected_arrivals(self._scenario, self._n_zones)
 
     @cached_property
     def day_ahead_mw(self) -> FloatArray:

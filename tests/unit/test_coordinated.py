@@ -15,8 +15,8 @@ from abm.control import CoordinatedAdmission, CoordinatedRule, make_admission, m
 from abm.control.coordinated import make_plan, orders
 from abm.control.level import filled_kwh, shaved_kwh, solve_levels
 from abm.errors import InputError
+from abm.fleet import sample_stays
 from abm.fleet.outlook import expected_arrivals, slack
-from abm.fleet.stays import sample_stays
 
 
 def column(*values):
