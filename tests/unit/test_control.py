@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from abm.control import (
     AllAtOnce,
     BelowLimit,
+    CoordinatedAdmission,
+    CoordinatedRule,
     Eq13,
     FirstCome,
     G2VOnly,
@@ -310,6 +312,7 @@ def test_names_of_scenarios_and_registry_are_the_same():
         ("evms_immediate", Eq13, AllAtOnce),
         ("evms_herd", Eq13, BelowLimit),
         ("evms_guaranteed", Eq13, LeastLaxity),
+        ("coordinated", CoordinatedRule, CoordinatedAdmission),
     ],
 )
 def test_named_strategies(name, rule, admission):
