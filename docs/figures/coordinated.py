@@ -1,0 +1,124 @@
+"""Figure and tables of docs/coordinated.md: `python docs/figures/coordinated.py [--figure]`.
+
+50 seeds of `paper_balanced` in one model for every line. `--figure` leaves out the tables.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from abm import Scenario, V2GModel  # noqa: E402 - the checkout that the page belongs to
+from abm.report import figures as fig  # noqa: E402
+
+SEEDS = list(range(1, 51))
+ERRORS: dict[str, dict[str, Any]] = {
+    "none": {},
+    "forecast 5 % too high": {"bias": 0.05},
+    "forecast 5 % too low": {"bias": -0.05},
+    "each hour off by 5 % (sd)": {"noise": 0.05},
+    "5 % too high, not revised": {"bias": 0.05, "revise": False},
+    "5 % too low, not revised": {"bias": -0.05, "revise": False},
+    "each hour off by 5 %, not revised": {"noise": 0.05, "revise": False},
+}
+
+
+def run(strategy: str, **fields: Any) -> tuple[V2GModel, np.ndarray]:
+    """All seeds; also the level of each hour, mean over them [MW], NaN where nobody plans."""
+    scenario = Scenario.load("paper_balanced").override(fields, strategy=strategy)
+    model = V2GModel(scenario, seed=SEEDS)
+    levels: list[float] = []
+
+    def note() -> None:
+        hour = len(levels)
+        plans = [kept[1] for key, kept in model.grid.outlook.memo.items() if key[0] == hour]
+        levels.append(float(plans[0].level_kw.mean()) / 1e3 if plans else np.nan)
+
+    model.run(on_hour=note)
+    levels = levels if strategy == "coordinated" else []
+    return model, np.array(levels)
+
+
+def figure(path: Path) -> None:
+    """Demand by hour without EVs and under three strategies, and the level."""
+    drawing, axes = fig.figure("Demand of the feeder, mean of 50 seeds", height_in=3.0)
+    curves = (
+        ("uncoordinated", fig.ORANGE, "--"),
+        ("evms", fig.GREEN, "-."),
+        ("coordinated", fig.BLUE, "-"),
+    )
+    for strategy, color, dashes in curves:
+        model, levels = run(strategy)
+        record = model.results.record
+        if strategy == "uncoordinated":
+            base = record.base_mw
+            axes.stairs(base, np.arange(len(base) + 1), fill=True, color="#E4E4E4", label="base")
+        demand = record.total_mw.mean(axis=1)
+        fig.hour_steps(axes, demand, color=color, ls=dashes, lw=1.4, label=strategy)
+        if strategy == "coordinated":
+            # After the last departure there is nothing left to plan.
+            there = (record.plugged_peak > 0).any(axis=1)
+            level = np.where(there, levels, np.nan)
+            hours = np.arange(len(level)) + 0.5
+            style = {"marker": "o", "ms": 2.8, "mew": 0.7, "mfc": "white", "zorder": 3}
+            axes.plot(hours, level, ls="", color=fig.BLACK, label="level", **style)
+            fig.clock_axis(axes, model.results_of(0).clock_hours)
+    axes.set_ylabel("Mean power of the hour (MW)")
+    axes.set_ylim(0.0, 6.0)
+    fig.legend_below(drawing, axes, 3)
+    fig.save(drawing, path)
+
+
+def line(name: str, model: V2GModel) -> str:
+    """A row of a table: peak, EVs short, V2G, cost."""
+    kpis = model.results.kpi_columns
+    peak = kpis["plugged_peak_mw"]
+    cells = (
+        f"{peak.mean():.3f}",
+        f"{peak.std(ddof=1):.3f}",
+        f"{peak.max():.3f}",
+        f"{kpis['system_peak_mw'].mean():.3f}",
+        f"{kpis['evs_short'].sum() / len(SEEDS):.0f}",
+        f"{kpis['ev_discharged_mwh'].mean():.2f}",
+        f"{kpis['net_cost_usd'].mean():.0f}",
+    )
+    return f"| {name} | {' | '.join(cells)} |"
+
+
+def head(first: str) -> str:
+    """The head of such a table."""
+    names = "mean | sd | max | system peak, MW | EVs short | V2G, MWh | net cost, $"
+    return f"\n| {first} | {names} |\n|{' --- |' * 8}"
+
+
+def main() -> int:
+    """Draw the figure and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--figure", action="store_true", help="only the figure")
+    only_figure = parser.parse_args().figure
+    figure(ROOT / "docs" / "img" / "coordinated.png")
+    if only_figure:
+        return 0
+    print(head("strategy"))
+    for strategy in ("uncoordinated", "evms", "evms_guaranteed", "coordinated"):
+        print(line(f"`{strategy}`", run(strategy)[0]))
+    print(head("error"))
+    for name, error in ERRORS.items():
+        fields = {f"forecast.{key}": value for key, value in error.items()}
+        print(line(name, run("coordinated", **fields)[0]))
+    print(head("weight"))
+    for tenth in range(11):
+        weight = tenth / 10
+        print(line(f"{weight:g}", run("coordinated", **{"coordinated.price_weight": weight})[0]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
