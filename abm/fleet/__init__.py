@@ -1,9 +1,8 @@
 """The EVs as columns: sampling, sessions, battery and charger equations."""
 
 from abm.fleet.fleet import EPS_KWH, Exchange, Fleet, Mode, ModeArray, group_sums
+from abm.fleet.owners import Behaviour, DayPlan
 from abm.fleet.population import (
-    Behaviour,
-    DayPlan,
     Population,
     build_stays,
     sample_stays,

@@ -16,10 +16,11 @@ from scipy import sparse
 from abm.fleet.economics import Columns, financial_benefit, stay_reference_cost
 from abm.fleet.equations import BoolArray, FloatArray
 from abm.fleet.fleet import Fleet
-from abm.fleet.population import Population, quantity
+from abm.fleet.owners import draw_quantity
+from abm.fleet.population import Population
 from abm.fleet.stays import stream
 from abm.scenario import Scenario
-from abm.scenario.schema import Learning
+from abm.scenario.owners import Learning
 
 
 class LearningOwners:
@@ -33,7 +34,7 @@ class LearningOwners:
         self.population = population
         self.spec: Learning = population.scenario.owners.learning
         self.neighbours = neighbours_of(population)
-        self.hassle_usd = quantity(population.uniform("hassle"), self.spec.hassle_usd)
+        self.hassle_usd = draw_quantity(population.uniform("hassle"), self.spec.hassle_usd)
         self.belief_with: FloatArray = np.full(population.n, np.nan)
         self.belief_without: FloatArray = np.full(population.n, np.nan)
         # What the owners have settled on; a trial of the opposite lasts one day.

@@ -9,15 +9,26 @@ differ in the groups' distributions compare the same owners.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from functools import cached_property
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from abm.errors import InputError, Problem
 from abm.fleet.equations import BoolArray, FloatArray, battery_capacity
+from abm.fleet.owners import (
+    FRACTIONS,
+    PLANNED,
+    SATURDAY,
+    DayPlan,
+    Kind,
+    draw_fraction,
+    draw_minutes,
+    draw_quantity,
+    kinds_of,
+)
 from abm.fleet.stays import (
     IntArray,
     Stays,
@@ -27,128 +38,10 @@ from abm.fleet.stays import (
     truncated_normal,
 )
 from abm.scenario import Scenario, TimeOfDay, clock_minutes, stay_windows
-from abm.scenario.plugin import import_class, make_object
-from abm.scenario.schema import (
-    Capacity,
-    EarlyDeparture,
-    Group,
-    LateReturn,
-    Range,
-    Spread,
-)
+from abm.scenario.sections import Capacity
 
 DAY_MIN = 1440.0
-SATURDAY = 5
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-
-
-@dataclass
-class DayPlan:
-    """What some owners of one feeder mean to do on one day; a behaviour writes to the arrays.
-
-    day: from 0. weekday: from 0, Monday. evs: numbers on the feeder, from 0. Arrays (n,): zone;
-    capacity_kwh; soc: on coming home; arrival_min, departure_min: minutes from the start of the
-    day; announced_min: the departure that the RPZ is told of; soc_target, soc_min: SoC wanted and
-    V2G threshold, fractions; plugs_in, v2g, boost: whether it plugs in, may be discharged, charges
-    at once whatever is asked.
-    """
-
-    day: int
-    weekday: int
-    evs: IntArray
-    zone: IntArray
-    capacity_kwh: FloatArray
-    soc: FloatArray
-    arrival_min: FloatArray
-    departure_min: FloatArray
-    announced_min: FloatArray
-    soc_target: FloatArray
-    soc_min: FloatArray
-    plugs_in: BoolArray
-    v2g: BoolArray
-    boost: BoolArray
-
-    @property
-    def weekend(self) -> bool:
-        """Whether it is a Saturday or a Sunday."""
-        return self.weekday >= SATURDAY
-
-
-PLANNED = ("arrival_min", "departure_min", "announced_min", "soc_target", "soc_min", "plugs_in",
-           "v2g", "boost")  # fmt: skip
-FRACTIONS = ("soc_target", "soc_min")
-
-
-class Behaviour(Protocol):
-    """A way of the user's own in which the owners of a group behave."""
-
-    def plan(self, plan: DayPlan, rng: np.random.Generator) -> None:
-        """Change what these owners mean to do; called once a day for each feeder."""
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A group of owners with everything that it leaves out taken from `fleet`, `ev`, `owners`."""
-
-    name: str
-    share: float
-    spec: Group
-    behaviour: Behaviour | None
-
-    def arrival(self, weekend: bool) -> TimeOfDay:
-        """Distribution of arrivals on weekdays or weekends."""
-        other = self.spec.weekend.arrival if weekend and self.spec.weekend else None
-        return other or cast(TimeOfDay, self.spec.arrival)
-
-    def departure(self, weekend: bool) -> TimeOfDay:
-        """Distribution of departures on weekdays or weekends."""
-        other = self.spec.weekend.departure if weekend and self.spec.weekend else None
-        return other or cast(TimeOfDay, self.spec.departure)
-
-    @property
-    def delay_h(self) -> Spread:
-        """How much later than usual an owner comes home who is late."""
-        return cast(LateReturn, self.spec.late_return).delay_h
-
-    @property
-    def early_h(self) -> Spread:
-        """How much earlier than announced an owner leaves who does."""
-        return cast(EarlyDeparture, self.spec.early_departure).early_h
-
-    def on(self, name: str, weekend: bool) -> Any:
-        """`trip` or `plug_in` of a weekday or weekend."""
-        other = getattr(self.spec.weekend, name) if weekend and self.spec.weekend else None
-        return other or getattr(self.spec, name)
-
-
-def kinds_of(scenario: Scenario) -> tuple[Kind, ...]:
-    """The groups of owners, one of all when there are none. Raises InputError for a behaviour."""
-    owners = scenario.owners
-    groups = owners.groups or {"all": Group(share=1.0)}
-    kinds = []
-    for name, group in groups.items():
-        filled: dict[str, Any] = {"share": group.share}
-        for field in Group.model_fields:
-            own = getattr(group, field)
-            if field == "share" or field == "behaviour_options":
-                continue
-            for section in (scenario.fleet, scenario.ev, owners):
-                if own is None and field in type(section).model_fields:
-                    own = getattr(section, field)
-            filled[field] = own
-        mine = group.behaviour is not None
-        options = group.behaviour_options if mine else owners.behaviour_options
-        where = f"owners.groups.{name}" if mine else "owners"
-        made = _behaviour(f"{where}.behaviour", filled.pop("behaviour"), options)
-        kinds.append(Kind(name, group.share, Group.model_construct(**filled), made))
-    return tuple(kinds)
-
-
-def _behaviour(field: str, name: str | None, options: dict[str, Any]) -> Behaviour | None:
-    if name is None:
-        return None
-    made = make_object(field, name, import_class(field, name), "plan", options, options)
-    return cast(Behaviour, made)
 
 
 class Population:
@@ -226,7 +119,7 @@ class Population:
 
         def spread(name: str) -> FloatArray:
             u = self.uniform(name)
-            return self.each(lambda kind, rows: _soc(u[rows], getattr(kind.spec, name)))
+            return self.each(lambda kind, rows: draw_fraction(u[rows], getattr(kind.spec, name)))
 
         # random() instead of integers(): its bits have been the same in every numpy since 1.17.
         u = self.uniform("capacity")
@@ -265,7 +158,9 @@ class Population:
 
         def own(kind: Kind, rows: Any) -> Any:
             spread = kind.spec.own_threshold
-            return soc_min if spread is None else np.maximum(soc_min, _soc(u[rows], spread))
+            return (
+                soc_min if spread is None else np.maximum(soc_min, draw_fraction(u[rows], spread))
+            )
 
         return self.each(own)
 
@@ -297,12 +192,12 @@ class Population:
         late = self._draw("late", "late_return", day)
         if late.any():
             u = self.uniform("late_by", day)
-            delay = self.each(lambda kind, rows: _hours(u[rows], kind.delay_h))
+            delay = self.each(lambda kind, rows: draw_minutes(u[rows], kind.delay_h))
             columns["arrival_min"] = columns["arrival_min"] + np.where(late, delay, 0.0)
         early = self._draw("early", "early_departure", day)
         if early.any():
             u = self.uniform("early_by", day)
-            sooner = self.each(lambda kind, rows: _hours(u[rows], kind.early_h))
+            sooner = self.each(lambda kind, rows: draw_minutes(u[rows], kind.early_h))
             columns["departure_min"] = columns["departure_min"] - np.where(early, sooner, 0.0)
         if any(kind.behaviour is not None for kind in self.kinds):
             self._behave(day, columns)
@@ -349,7 +244,7 @@ class Population:
 
         def energy(kind: Kind, rows: Any) -> FloatArray:
             trip = kind.on("trip", weekend)
-            kwh = quantity(u[rows], trip.distance_km) * trip.kwh_per_km
+            kwh = draw_quantity(u[rows], trip.distance_km) * trip.kwh_per_km
             return np.where(drives[rows] < trip.probability, kwh, 0.0)
 
         trip_kwh, capacity = self.each(energy), self._base.capacity_kwh
@@ -418,24 +313,6 @@ class Population:
         if problems:
             raise InputError(problems)
         return written
-
-
-def _soc(u: FloatArray, spread: Range) -> FloatArray:
-    mean = (spread.low + spread.high) / 2 if spread.mean is None else spread.mean
-    sd = (spread.high - spread.low) / 5 if spread.sd is None else spread.sd
-    return truncated_normal(u, spread.low, spread.high, mean, sd)
-
-
-def quantity(u: FloatArray, spread: Spread) -> FloatArray:
-    """Draws of a spread in its own unit, by inversion of uniforms u."""
-    mean = (spread.low + spread.high) / 2 if spread.mean is None else spread.mean
-    sd = (spread.high - spread.low) / 4 if spread.sd is None else spread.sd
-    return truncated_normal(u, spread.low, spread.high, mean, sd)
-
-
-def _hours(u: FloatArray, spread: Spread) -> FloatArray:
-    """Whole minutes of a spread in hours."""
-    return np.round(60.0 * quantity(u, spread))
 
 
 def sample_stays(scenario: Scenario, n_zones: int, seeds: Sequence[int]) -> Stays:

@@ -6,7 +6,8 @@ from abm.scenario.inputs import Inputs
 from abm.scenario.kinds import clock_minutes
 from abm.scenario.load import parse_setting
 from abm.scenario.scenario import Scenario
-from abm.scenario.schema import ScenarioFields, StrategySpec, TimeOfDay
+from abm.scenario.schema import ScenarioFields, StrategySpec
+from abm.scenario.sections import TimeOfDay
 from abm.scenario.sessions import SessionTable
 from abm.scenario.shipped import (
     shipped_dir,

@@ -10,7 +10,8 @@ from pydantic import BaseModel
 
 from abm.errors import Problem
 from abm.scenario.kinds import clock_minutes
-from abm.scenario.schema import Range, ScenarioFields, Spread, TimeOfDay
+from abm.scenario.schema import ScenarioFields
+from abm.scenario.sections import Range, Spread, TimeOfDay
 from abm.scenario.source import Source
 from abm.scenario.words import Path, dotted, show
 

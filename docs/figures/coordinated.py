@@ -19,14 +19,30 @@ from abm import Scenario, V2GModel  # noqa: E402 - the checkout that the page be
 from abm.report import figures as fig  # noqa: E402
 
 SEEDS = list(range(1, 51))
+EARLY = {"probability": 0.1, "early_h": {"low": 1.0, "high": 1.0}}
+LATE = {"probability": 0.1, "delay_h": {"low": 1.0, "high": 1.0}}
 ERRORS: dict[str, dict[str, Any]] = {
     "none": {},
-    "forecast 5 % too high": {"bias": 0.05},
-    "forecast 5 % too low": {"bias": -0.05},
-    "each hour off by 5 % (sd)": {"noise": 0.05},
-    "5 % too high, not revised": {"bias": 0.05, "revise": False},
-    "5 % too low, not revised": {"bias": -0.05, "revise": False},
-    "each hour off by 5 %, not revised": {"noise": 0.05, "revise": False},
+    "forecast 5 % too high": {"forecast.bias": 0.05},
+    "forecast 5 % too low": {"forecast.bias": -0.05},
+    "each hour off by 5 % (sd)": {"forecast.noise": 0.05},
+    "5 % too high, not revised": {"forecast.bias": 0.05, "forecast.revise": False},
+    "5 % too low, not revised": {"forecast.bias": -0.05, "forecast.revise": False},
+    "each hour off by 5 %, not revised": {"forecast.noise": 0.05, "forecast.revise": False},
+    "broadcasts lost, p = 0.2": {"broadcast.loss_probability": 0.2},
+    "an hour early, p = 0.1": {"owners.early_departure": EARLY},
+    "an hour late, p = 0.1": {"owners.late_return": LATE},
+    "each hour off, lost, early": {
+        "forecast.noise": 0.05,
+        "broadcast.loss_probability": 0.2,
+        "owners.early_departure": EARLY,
+    },
+    "5 % too low, not revised, lost, early": {
+        "forecast.bias": -0.05,
+        "forecast.revise": False,
+        "broadcast.loss_probability": 0.2,
+        "owners.early_departure": EARLY,
+    },
 }
 
 
@@ -85,7 +101,8 @@ def line(name: str, model: V2GModel) -> str:
         f"{peak.std(ddof=1):.3f}",
         f"{peak.max():.3f}",
         f"{kpis['system_peak_mw'].mean():.3f}",
-        f"{kpis['evs_short'].sum() / len(SEEDS):.0f}",
+        f"{kpis['evs_short'].sum() / len(SEEDS):.3g}",
+        f"{kpis['energy_short_kwh'].mean():.1f}",
         f"{kpis['ev_discharged_mwh'].mean():.2f}",
         f"{kpis['net_cost_usd'].mean():.0f}",
     )
@@ -94,8 +111,8 @@ def line(name: str, model: V2GModel) -> str:
 
 def head(first: str) -> str:
     """The head of such a table."""
-    names = "mean | sd | max | system peak, MW | EVs short | V2G, MWh | net cost, $"
-    return f"\n| {first} | {names} |\n|{' --- |' * 8}"
+    names = "mean | sd | max | system peak, MW | EVs short | kWh short | V2G, MWh | net cost, $"
+    return f"\n| {first} | {names} |\n|{' --- |' * 9}"
 
 
 def main() -> int:
@@ -111,8 +128,7 @@ def main() -> int:
         print(line(f"`{strategy}`", run(strategy)[0]))
     print(head("error"))
     for name, error in ERRORS.items():
-        fields = {f"forecast.{key}": value for key, value in error.items()}
-        print(line(name, run("coordinated", **fields)[0]))
+        print(line(name, run("coordinated", **error)[0]))
     print(head("weight"))
     for tenth in range(11):
         weight = tenth / 10

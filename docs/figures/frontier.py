@@ -1,0 +1,93 @@
+"""Frontier of docs/coordinated.md, peak against net cost: `python docs/figures/frontier.py`.
+
+The bound is solved for each of a few seeds at several peak limits (half a minute a seed); the
+strategies are run on the same EVs. Means over the seeds.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from abm import Scenario, V2GModel  # noqa: E402 - the checkout that the page belongs to
+from abm.report import figures as fig  # noqa: E402
+from abm.study import bound  # noqa: E402
+
+SEEDS = [1, 2, 3, 4, 5]
+WEIGHTS = np.arange(11) / 10
+# Limits that the cheapest schedule has to keep, over the lowest peak there is.
+ROOM = (0.01, 0.03, 0.06, 0.1, 0.2, 0.3)
+Points = list[tuple[float, float]]
+
+
+def paper() -> Scenario:
+    """The scenario of the page."""
+    return Scenario.load("paper_balanced")
+
+
+def bound_points() -> Points:
+    """Peak [MW] and net cost [$] of the optimum, from the lowest peak to the lowest cost."""
+    points = []
+    for seed in SEEDS:
+        studied = paper().override(seed=seed)
+        least = bound.optimum(studied)
+        lowest = least.feeders[0].lowest_peak_mw
+        if lowest is None:
+            raise RuntimeError("nobody is plugged in")
+        limits = [lowest * (1.0 + room) for room in ROOM]
+        found = [least, *(bound.optimum(studied, "cost", limit_mw=limit) for limit in limits)]
+        found.append(bound.optimum(studied, "cost"))
+        points.append([point(each.results.kpis) for each in found])
+    return means(points)
+
+
+def strategy_points(strategy: str, **fields: float) -> tuple[float, float]:
+    """Peak, net cost of a strategy, means over the seeds."""
+    model = V2GModel(paper().override(fields, strategy=strategy), seed=SEEDS).run()
+    return means([[point(model.results_of(k).kpis)] for k in range(len(SEEDS))])[0]
+
+
+def point(kpis: dict[str, float]) -> tuple[float, float]:
+    """Peak while EVs are plugged in [MW], net cost [$]."""
+    return kpis["plugged_peak_mw"], kpis["net_cost_usd"]
+
+
+def means(points: list[Points]) -> Points:
+    """Means over the first axis."""
+    return [(float(x), float(y)) for x, y in np.mean(np.array(points), axis=0)]
+
+
+def main() -> int:
+    """Solve, run, draw and print."""
+    optimum = bound_points()
+    rule = [strategy_points("coordinated", **{"coordinated.price_weight": w}) for w in WEIGHTS]
+    others = {name: strategy_points(name) for name in ("uncoordinated", "evms", "evms_guaranteed")}
+    drawing, axes = fig.figure("Peak against net cost, mean of five seeds", height_in=3.0)
+    axes.plot(*zip(*optimum, strict=True), color=fig.BLACK, marker=".", ms=4, label="bound")
+    style = {"color": fig.BLUE, "ls": "--", "marker": "o", "ms": 3.0, "label": "coordinated"}
+    axes.plot(*zip(*rule, strict=True), **style)
+    for at, weight in ((0, "0"), (5, "0.5"), (8, "0.8"), (10, "1")):
+        axes.annotate(
+            f"w = {weight}", rule[at], xytext=(5, 4), textcoords="offset points", fontsize=6
+        )
+    looks = ((fig.ORANGE, "s"), (fig.GREEN, "D"), (fig.PURPLE, "^"))
+    for (name, (peak, cost)), (color, marker) in zip(others.items(), looks, strict=True):
+        axes.plot([peak], [cost], ls="", color=color, marker=marker, ms=5, label=name)
+    axes.set_xlabel("Highest demand while EVs are plugged in (MW)")
+    axes.set_ylabel("Net cost of all owners ($)")
+    fig.legend_below(drawing, axes, 3)
+    fig.save(drawing, ROOT / "docs" / "img" / "frontier.png")
+    for name, points in {"bound": optimum, "coordinated": rule}.items():
+        print(name, *(f"{peak:.3f} MW {cost:.0f} $" for peak, cost in points), sep="\n  ")
+    for name, (peak, cost) in others.items():
+        print(f"{name}\n  {peak:.3f} MW {cost:.0f} $")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
