@@ -257,6 +257,7 @@ def advance(
             if n_live == 0:
                 continue
 
+            n_below = n_above = 0
             if step >= quiet_until:
                 steady = False
             if steady:
@@ -366,10 +367,10 @@ def advance(
                         soc_lowest[k] = min(soc[row], soc_lowest[k])
                         soc_highest[k] = max(soc[row], soc_highest[k])
                         if soc[row] < soc_lower - 1e-9:
-                            below_min[k] += step_min
+                            n_below += 1
                             steady = False
                         if soc[row] > soc_upper + 1e-9:
-                            above_min[k] += step_min
+                            n_above += 1
                             steady = False
 
             # The batteries: Fleet.exchange. `cand` holds who moves energy.
@@ -400,9 +401,9 @@ def advance(
                 soc_lowest[k] = min(soc[row], soc_lowest[k])
                 soc_highest[k] = max(soc[row], soc_highest[k])
                 if soc[row] < soc_lower - 1e-9:
-                    below_min[k] += step_min
+                    n_below += 1
                 if soc[row] > soc_upper + 1e-9:
-                    above_min[k] += step_min
+                    n_above += 1
             net_kw = 0.0
             for z in range(n_zones):
                 charge, discharge = zone_in[z] / step_h, zone_out[z] / step_h
@@ -413,4 +414,6 @@ def advance(
                     charge_kw[step, c0 + z] = charge
                     discharge_kw[step, c0 + z] = discharge
             ev_kw[step, k] = net_kw
+            below_min[k] += step_min * n_below
+            above_min[k] += step_min * n_above
     return change
