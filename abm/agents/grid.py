@@ -137,6 +137,7 @@ class GridAgent(mesa.Agent):
             sequence=self._sequence,
             minute=model.minute,
             includes_evs=self.what != "base" and measured is not None,
+            includes_losses=self.what == "net_with_losses" and measured is not None,
             outlook=self.outlook,
         )
 

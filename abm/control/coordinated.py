@@ -46,8 +46,9 @@ class Orders:
 def orders(fleet: Fleet, broadcast: Broadcast, minute: float, price_weight: float) -> Orders:
     """How far EVs are to charge or discharge in the hour of `minute`.
 
-    The plan is made once an hour; a broadcast of another hour than the present one leaves the
-    aggregator with its forecast. ValueError for a broadcast without an outlook.
+    The plan is made once an hour for the messages of each hour that are in use; a broadcast of
+    another hour than the present one leaves the aggregator with its forecast. ValueError for a
+    broadcast without an outlook.
     """
     outlook = broadcast.outlook
     if outlook is None:
@@ -80,7 +81,12 @@ def make_plan(fleet: Fleet, broadcast: Broadcast, minute: float, price_weight: f
     forecast = base[0].copy()
     if broadcast.hour == hour:
         base[0] = broadcast.base_mw * 1e3
-    need, give, back, charge, discharge = _energy(fleet, outlook, hour, window, minute)
+    # A message heard within the hour changes what is known of demand. What the EVs need stays that
+    # of its beginning: the room of the whole hour is set against it.
+    state = (hour, "energy")
+    if state not in outlook.memo:
+        outlook.memo[state] = _energy(fleet, outlook, hour, window, minute)
+    need, give, back, charge, discharge = outlook.memo[state]
     low, high = _offsets(outlook, base, back, slice(hour, hour + window), price_weight)
     level, shave = solve_levels(need, give, back, (base + low, charge), (base + high, discharge))
     return Plan(level, shave, low[0], high[0], forecast)

@@ -30,9 +30,9 @@ class Broadcast:
     waits for can be solved in one batch.
     sequence: number of the message, from 1; 0 is what everybody knows at the start. minute: when it
     was sent, minutes from the start of the horizon.
-    includes_evs: whether demand_mw has that EV demand in it. outlook: what an aggregator can know
-    of the hours to come, the same object in every message of a run; only what is asked for is
-    worked out.
+    includes_evs, includes_losses: whether demand_mw has that EV demand and those losses in it.
+    outlook: what an aggregator can know of the hours to come, the same object in every message of a
+    run; only what is asked for is worked out.
     """
 
     hour: int
@@ -47,12 +47,15 @@ class Broadcast:
     sequence: int = 0
     minute: float = 0.0
     includes_evs: bool = False
+    includes_losses: bool = False
     outlook: Outlook | None = None
 
     @property
     def base_mw(self) -> FloatArray:
-        """Demand less the EV demand in it, (n_feeders,) [MW]; losses stay in."""
-        return self.demand_mw - self.ev_mw if self.includes_evs else self.demand_mw
+        """Demand less the EV demand and the losses in it, (n_feeders,) [MW]."""
+        base = self.demand_mw - self.ev_mw if self.includes_evs else self.demand_mw
+        # Where losses are not known the message is not heard.
+        return base - np.nan_to_num(self.loss_mw) if self.includes_losses else base
 
     @property
     def loss_mw(self) -> FloatArray:

@@ -181,6 +181,30 @@ def test_a_stale_broadcast_leaves_the_forecast():
     assert same(orders(fleet, now, model.minute, 0.0).room_kw, fresh.room_kw)
 
 
+def balanced(fields=None):
+    """A tenth of `paper_balanced`."""
+    small = {"fleet.evs_per_zone": 4, "base_load.scale": 0.1, "grid.demand_limit_mw": 0.324}
+    changes = {**small, **(fields or {})}
+    return Scenario.load("paper_balanced").override(changes, strategy="coordinated")
+
+
+def test_a_message_heard_within_the_hour_leaves_the_plan_as_it_is():
+    # What has been charged since the hour began is not set against the room of the whole hour. The
+    # forecast is right, so that a late message has no news.
+    on_time = run(balanced()).results.kpis["plugged_peak_mw"]
+    for delay in (15, 90):
+        late = run(balanced({"broadcast.delay_min": delay}))
+        assert late.results.kpis["plugged_peak_mw"] == pytest.approx(on_time, rel=2e-3)
+
+
+@pytest.mark.parametrize("interval", [15, 60])
+def test_what_the_broadcast_has_beside_base_demand_is_taken_off(interval):
+    base = run(balanced()).results.total_mw
+    for what in ("net", "net_with_losses"):
+        told = run(balanced({"broadcast.what": what, "broadcast.interval_min": interval}))
+        assert told.results.total_mw == pytest.approx(base)
+
+
 def test_no_outlook_is_said():
     model = midnight()
     with pytest.raises(ValueError, match="outlook"):
