@@ -1,7 +1,7 @@
 """Figures, sized for one column of a page and safe for colour-blind readers.
 
 Figures are made without pyplot, so that nothing global is kept and no screen is needed. Colours are
-Okabe and Ito's; what differs in colour differs in line style or marker too.
+Okabe and Ito's, and a wine; what differs in colour differs in line style or marker too.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from abm.results.store import strategy_label
 
 BLACK, BLUE, ORANGE, GREEN = "#000000", "#0072B2", "#D55E00", "#009E73"
 PURPLE, SKY, YELLOW, GREY = "#CC79A7", "#56B4E9", "#E69F00", "#7A7A7A"
+WINE = "#AA3377"
 # For sets of curves without a colour of their own.
 CYCLE = (
     (BLUE, "-"),
@@ -30,7 +31,7 @@ CYCLE = (
     (PURPLE, (0, (4, 1, 1, 1, 1, 1))),
     (YELLOW, (0, (6, 2))),
     (SKY, (0, (1, 1))),
-    (BLACK, (0, (3, 1))),
+    (WINE, (0, (3, 1))),
 )
 WIDTH_IN, HEIGHT_IN, DPI = 3.5, 2.6, 200
 # Two columns of a page, for what one is too narrow for.
@@ -212,6 +213,7 @@ def base_area(axes: Axes, base_mw: np.ndarray[Any, Any]) -> None:
         step="post",
         color="#E4E4E4",
         lw=0,
+        zorder=0.5,
         label="without EVs",
     )
 
@@ -237,7 +239,8 @@ def demand_curves(
         hour_steps(axes, demand, color=color, ls=style, lw=1.3 * thin, label=name)
     if bound is not None:
         demand = bound.record.total_mw.mean(axis=1)
-        hour_steps(axes, demand, color=BLACK, ls="-", lw=1.8 * thin, label="bound")
+        # Below the others: a strategy that comes close to it is to be seen.
+        hour_steps(axes, demand, color=BLACK, ls="-", lw=2.4 * thin, label="bound", zorder=0.9)
     limit_line(axes, first.record.scenario.grid.demand_limit_mw)
     axes.set_ylabel(ylabel)
     clock_axis(axes, first.clock_hours)
