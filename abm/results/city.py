@@ -60,6 +60,7 @@ def city_kpis(results: Results) -> dict[str, Any]:
     limit = record.scenario.grid.demand_limit_mw * record.n_feeders
     after = hours_after_evening_peaks(record.base_mw * record.n_feeders, limit, record.n_days)
     loss = record.flows.loss_mw.sum(axis=1)
+    peaks = columns["system_peak_mw"].sum()
     sums = {name: columns[name].sum() for name in SUMS}
     largest = {name: _largest(columns[name]) for name in LARGEST}
     out: dict[str, Any] = {
@@ -88,7 +89,7 @@ def city_kpis(results: Results) -> dict[str, Any]:
             lowest=False,
         ),
         **city_emergence(results),
-        "feeder_coincidence_factor": total.max() / columns["system_peak_mw"].sum(),
+        "feeder_coincidence_factor": total.max() / peaks if peaks else None,
         "feeders_above_limit": (record.total_mw > limit / record.n_feeders + 1e-9)
         .any(axis=0)
         .sum(),

@@ -75,6 +75,12 @@ def test_city_kpis_are_sums_and_worst_cases():
     assert list(results.feeders["net_cost_usd"]) == [one["net_cost_usd"] for one in each]
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_city_without_demand_has_no_coincidence_of_feeders():
+    fields = {"base_load": {"scale": 0.0}, "feeder": {"copies": 2}, "strategy": "none"}
+    assert V2GModel(small_paper(**fields)).run().results.kpis["feeder_coincidence_factor"] is None
+
+
 def test_minutes_are_recorded_for_one_feeder_and_on_request():
     assert V2GModel(small_paper()).recorder.minutes
     assert not V2GModel(city(2)).recorder.minutes
