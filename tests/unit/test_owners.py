@@ -87,7 +87,7 @@ def test_the_table_of_groups_adds_up():
         ({"owners.behaviour": "nonsense"}, "module:Class"),
         ({"horizon.days": 2, "clock.hours": 48}, "24 where horizon.days = 2"),
         ({"owners.learning.graph": "zone"}, "off where horizon.days is 1"),
-        ({"horizon.days": 2, "owners.learning.graph": "edges"}, "a CSV file where graph is edges"),
+        ({"horizon.days": 2, "owners.learning.graph": "edges"}, "edges only with a CSV file"),
         (
             {"horizon.days": 2, "owners.weekend": {"departure": {"low": "9:00", "high": "14:00"}}},
             "inside each day's 1440 min",
