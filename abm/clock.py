@@ -83,9 +83,9 @@ class Clock:
         """Do `action` in `phase` of every step."""
         self.env.process(self._repeat(self.step_s, self.horizon_s, phase, action))
 
-    def every_hour(self, phase: Phase, action: Callable[[], None]) -> None:
-        """Do `action` in `phase` on every hour, the end of the horizon included."""
-        self.env.process(self._repeat(3600, self.horizon_s + 1, phase, action))
+    def every(self, interval_s: int, phase: Phase, action: Callable[[], None]) -> None:
+        """Do `action` in `phase` every interval_s seconds, the end of the horizon included."""
+        self.env.process(self._repeat(interval_s, self.horizon_s + 1, phase, action))
 
     def cohort(
         self, phase: Phase, steps: IntArray, rows: IntArray, action: Callable[[IntArray], None]

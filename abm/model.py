@@ -26,7 +26,7 @@ from abm.grid import build_feeder, make_solver
 from abm.kernel import CompiledHour
 from abm.results import Record, Recorder, Results, make_record
 from abm.scenario import Scenario, clock_minutes
-from abm.signals import Broadcast
+from abm.signals import Broadcast, Heard
 
 # EV-steps from which loading the compiled engine pays: some twenty days of the paper's fleet.
 WORTH_COMPILING = 20_000_000
@@ -42,8 +42,6 @@ class V2GModel(mesa.Model):
 
     Raises InputError when a rule, an admission or an EV named in ev_class is not there.
     """
-
-    broadcast: Broadcast
 
     def __init__(
         self,
@@ -99,15 +97,20 @@ class V2GModel(mesa.Model):
         self._roster = Roster(self, n_zones, ev_class)
         self.zones, self.evs = self._roster.zones, self._roster.evs
         self.home.own_minds = self._roster.own_minds()
-        self.broadcast = self.grid.compose(0)
+        n_cells = self.fleet.n_feeders * n_zones
+        self.heard = Heard(self.grid.known_at_start(), self.fleet.cell, n_cells)
         self.compiled = (
             CompiledHour.of(self.fleet, self.recorder, self.home.rule, self.admission)
-            if not self.home.own_minds and self._compile(scenario.clock.engine)
+            if self._compile(scenario)
             else None
         )
         self._wire()
 
-    def _compile(self, engine: str) -> bool:
+    def _compile(self, scenario: Scenario) -> bool:
+        engine = scenario.clock.engine
+        # The compiled hour knows one message per feeder, and no minds but the rule's.
+        if self.home.own_minds or scenario.broadcast.loss_probability > 0.0:
+            return False
         # Both engines give the same bytes, so `auto` may choose by what is sooner done: a single
         # day of a small fleet is over before numba has been imported.
         if engine == "auto":
@@ -121,7 +124,7 @@ class V2GModel(mesa.Model):
     def _wire(self) -> None:
         """Who acts in which phase; the clock keeps the order."""
         clock = self.clock
-        clock.every_hour(Phase.GRID, self._on_the_hour)
+        clock.every(self.grid.interval_s, Phase.GRID, self._on_the_interval)
         self._expect()
         if self.compiled is not None:
             clock.stretches(Phase.HEM, self._walk_compiled)
@@ -148,12 +151,12 @@ class V2GModel(mesa.Model):
         midway = rows[fleet.in_steps(fleet.departure_min[rows]) % 1.0 > 0.0]
         clock.cohort(Phase.ARRIVE, leaves[midway] - 1, midway, self._fit_window)
 
-    def _on_the_hour(self) -> None:
-        """Close the hour that ended, turn over the day if it did, and broadcast."""
-        self.grid.close_hour()
+    def _on_the_interval(self) -> None:
+        """Close the interval that ended, turn over the day if it did, and broadcast."""
+        self.grid.close_interval()
         if self.days > 1 and self.clock.step and self.clock.step % self.clock.steps_per_day == 0:
             self._turn_over_the_day()
-        self.grid.broadcast()
+        self.grid.send()
 
     def _turn_over_the_day(self) -> None:
         """Every stay ends with its day; the owners learn from it, and the next day is drawn."""
@@ -181,7 +184,7 @@ class V2GModel(mesa.Model):
                 "rule or admission was replaced after the model was made; that needs "
                 "clock.engine: numpy in the scenario"
             )
-        compiled.advance(self.broadcast, self.clock.step, n_steps)
+        compiled.advance(self.heard, self.clock.step, n_steps)
 
     def _depart(self, rows: IntArray) -> None:
         fleet = self.fleet
@@ -249,6 +252,11 @@ class V2GModel(mesa.Model):
             self.fleet.stale = True
             self.clock.advance(n_steps)
             self.running = not self.clock.finished
+
+    @property
+    def broadcast(self) -> Broadcast:
+        """The newest message that any zone has heard; `heard` says which zone holds which."""
+        return self.heard.newest
 
     @property
     def env(self) -> simpy.Environment:

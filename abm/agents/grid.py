@@ -1,28 +1,59 @@
-"""The grid agent: solves the feeder every hour and broadcasts what the hour brings."""
+"""The grid agent: solves the feeder every hour and broadcasts what everybody goes by."""
 
 from __future__ import annotations
 
-from functools import partial
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import mesa
 import numpy as np
 
+from abm.clock import Phase
+from abm.fleet.equations import BoolArray, hourly_demand
 from abm.grid import Feeder, PowerFlow, Solver
-from abm.signals import Broadcast, base_load
+from abm.signals import Broadcast, Channel, base_load
 
 if TYPE_CHECKING:
     from abm.fleet.equations import FloatArray
     from abm.model import V2GModel
+
+CALLED = {
+    "base": "base demand",
+    "net": "net demand",
+    "net_with_losses": "net demand with losses",
+}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured over an interval that ended.
+
+    hour: of the horizon, in which it lies. ev_mw: mean EV demand, (n_feeders,) [MW]. flow: its load
+    flow, n_feeders rows, solved when first asked for.
+    """
+
+    hour: int
+    ev_mw: FloatArray
+    flow: Callable[[], PowerFlow]
+
+    def losses_and_voltages(self) -> tuple[FloatArray, FloatArray]:
+        """Losses [MW] and lowest voltage [p.u.], (n_feeders,) each."""
+        flow = self.flow()
+        return flow.loss_mw, np.asarray(flow.vm_pu.min(axis=1))
 
 
 class GridAgent(mesa.Agent):
     """The distribution feeder and its operator.
 
     It solves the AC load flow of every hour, eqs. (10), (11), for the hour's mean powers, so that
-    energy is kept, and on the hour it broadcasts the base demand and the headroom of the hour that
-    begins with the EV demand, losses and voltages of the one that ended.
+    energy is kept. Every interval of the broadcast, an hour by default, it sends demand and
+    headroom with the EV demand, losses and voltages of the interval that ended; `broadcast` in the
+    scenario says what counts as demand, how often it is sent, how late and by whom it is heard.
 
+    interval_s: time between two messages, s. delay_steps: steps from a message to when it is heard.
     base_p_mw, base_q_mvar: load without EVs, shape (24, n_bus), by clock hour.
 
     An hour's load flow is solved when somebody asks for it (a rule that looks at voltages, a person
@@ -47,6 +78,15 @@ class GridAgent(mesa.Agent):
         self.price = scenario.inputs.tariff.price
         self.sale_ratio = scenario.tariff.sale_ratio
         self.limit_mw = np.full(model.fleet.n_feeders, scenario.grid.demand_limit_mw)
+        section, clock, n_feeders = scenario.broadcast, model.clock, model.fleet.n_feeders
+        self.what, self.interval_s = section.what, section.interval_min * 60
+        self.delay_steps = math.ceil(round(section.delay_min * 60.0 / clock.step_s, 9))
+        self.channel = Channel(section, model.seeds, model.fleet.n_zones)
+        self._sequence = 0
+        self._measured: Measured | None = None
+        # What the recorder had summed up in this hour when the interval began.
+        self._before = np.zeros((2, n_feeders * model.fleet.n_zones))
+        self._sent_mw = np.full(n_feeders, self.base_mw[self.clock_hour(0)])
         self._solved: list[PowerFlow] = []
         self._unsolved: list[tuple[FloatArray, FloatArray]] = []
 
@@ -59,49 +99,104 @@ class GridAgent(mesa.Agent):
         """Hour on the clock, 0-23, of an hour of the horizon."""
         return (self.model.start_hour + hour) % 24
 
-    def close_hour(self) -> None:
-        """Close the hour that ended, if any."""
-        hour = int(self.model.env.now) // 3600
-        if hour > 0:
-            self._close(hour - 1)
+    def close_interval(self) -> None:
+        """Measure the interval that ended, if any, and close the hour that ended with it."""
+        now_s = int(self.model.env.now)
+        on_the_hour = now_s % 3600 == 0
+        if now_s > 0:
+            self._measured = self._measure((now_s - self.interval_s) // 3600, on_the_hour)
+            if on_the_hour:
+                self._close(now_s // 3600 - 1)
 
-    def broadcast(self) -> None:
-        """Tell everyone what the hour that begins will bring, if any does."""
-        if not self.model.clock.finished:
-            self.model.broadcast = self.compose(int(self.model.env.now) // 3600)
+    def known_at_start(self) -> Broadcast:
+        """What everybody goes by until the first message is heard: the first hour without EVs."""
+        return self.compose(0, self._sent_mw)
 
-    def compose(self, hour: int) -> Broadcast:
-        """The broadcast at the beginning of an hour."""
-        model, clock_hour = self.model, self.clock_hour(hour)
-        demand = np.full(model.fleet.n_feeders, self.base_mw[clock_hour])
-        if hour > 0:
-            ev_mw, ended = (
-                model.recorder.ev_mw[hour - 1],
-                partial(self._losses_and_voltages, hour - 1),
-            )
-        else:
-            ev_mw, ended = np.full(model.fleet.n_feeders, np.nan), None
+    def compose(self, hour: int, demand_mw: FloatArray) -> Broadcast:
+        """The message of now, in an hour of the horizon; demand_mw: (n_feeders,)."""
+        model, clock_hour, measured = self.model, self.clock_hour(hour), self._measured
+        unknown = np.full(model.fleet.n_feeders, np.nan)
         return Broadcast(
             hour=hour,
             clock_hour=clock_hour,
             price=float(self.price[clock_hour]),
-            demand_mw=demand,
+            demand_mw=demand_mw,
             limit_mw=self.limit_mw,
-            headroom_mw=self.limit_mw - demand,
-            ev_mw=ev_mw,
+            headroom_mw=self.limit_mw - demand_mw,
+            ev_mw=unknown if measured is None else measured.ev_mw,
             feeder=model.fleet.feeder,
-            ended=ended,
+            ended=None if measured is None else measured.losses_and_voltages,
+            sequence=self._sequence,
+            minute=model.minute,
         )
 
-    def _close(self, hour: int) -> None:
-        model, clock_hour = self.model, self.clock_hour(hour)
-        n_feeders = model.fleet.n_feeders
-        zone_mw = model.recorder.close_hour(hour)
+    def send(self) -> None:
+        """Tell everyone what the interval that begins, if any, brings."""
+        model, clock = self.model, self.model.clock
+        if clock.finished:
+            return
+        hour = int(model.env.now) // 3600
+        self._sequence += 1
+        demand_mw, sent = self._demand(hour)
+        message = self.compose(hour, demand_mw)
+        heard_by = self.channel.heard_by()
+        if not sent.all():
+            cells = np.repeat(sent, model.fleet.n_zones)
+            heard_by = cells if heard_by is None else heard_by & cells
+        if self.delay_steps == 0:
+            model.heard.hear(message, heard_by)
+        else:
+            hear = partial(self._deliver, message, heard_by)
+            clock.once(Phase.GRID, clock.step + self.delay_steps, hear)
+
+    def _deliver(self, message: Broadcast, heard_by: BoolArray | None) -> None:
+        if not self.model.clock.finished:
+            self.model.heard.hear(message, heard_by)
+
+    def _demand(self, hour: int) -> tuple[FloatArray, BoolArray]:
+        """Demand to broadcast, (n_feeders,) [MW], and the feeders on which it can be sent.
+
+        Losses of a load flow that did not converge are not known, so nothing is sent there.
+        """
+        n_feeders, measured = self.model.fleet.n_feeders, self._measured
+        demand = np.full(n_feeders, self.base_mw[self.clock_hour(hour)])
+        sent = np.ones(n_feeders, dtype=np.bool_)
+        if measured is not None and self.what != "base":
+            demand = demand + measured.ev_mw
+        if measured is not None and self.what == "net_with_losses":
+            flow = measured.flow()
+            sent = flow.converged
+            self.model.recorder.unsent[measured.hour] += ~sent
+            demand = demand + np.where(sent, flow.loss_mw, 0.0)
+        self._sent_mw = np.where(sent, self.channel.distorted(demand), self._sent_mw)
+        return self._sent_mw, sent
+
+    def _measure(self, hour: int, on_the_hour: bool) -> Measured:
+        """The interval that ended, which lies in an hour of the horizon."""
+        fleet, recorder = self.model.fleet, self.model.recorder
+        summed = np.array([recorder.hour_charge, recorder.hour_discharge])
+        per_mw = self.interval_s // self.model.clock.step_s * 1e3
+        charge_mw, discharge_mw = (summed - self._before) / per_mw
+        self._before = np.zeros_like(summed) if on_the_hour else summed
+        zone_mw = (charge_mw - discharge_mw).reshape(fleet.n_feeders, fleet.n_zones)
+        if self.interval_s == 3600:
+            # The hour is solved for the results in any case.
+            return Measured(hour, hourly_demand(zone_mw), lambda: self.flows[hour])
+        flow = cache(lambda: self.solver.solve(*self._loads(hour, zone_mw)))
+        return Measured(hour, hourly_demand(zone_mw), flow)
+
+    def _loads(self, hour: int, zone_mw: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Load of every bus in an hour with EVs in the zones, (n_feeders, n_bus) MW and Mvar."""
+        clock_hour, n_feeders = self.clock_hour(hour), self.model.fleet.n_feeders
         p_mw = np.repeat(self.base_p_mw[clock_hour][None, :], n_feeders, axis=0)
         p_mw[:, self.feeder.zone_bus] += zone_mw
-        q_mvar = np.repeat(self.base_q_mvar[clock_hour][None, :], n_feeders, axis=0)
-        self._unsolved.append((p_mw, q_mvar))
-        model.fleet.book_hour(float(self.price[clock_hour]), self.sale_ratio)
+        return p_mw, np.repeat(self.base_q_mvar[clock_hour][None, :], n_feeders, axis=0)
+
+    def _close(self, hour: int) -> None:
+        model = self.model
+        zone_mw = model.recorder.close_hour(hour)
+        self._unsolved.append(self._loads(hour, zone_mw))
+        model.fleet.book_hour(float(self.price[self.clock_hour(hour)]), self.sale_ratio)
 
     @property
     def flows(self) -> list[PowerFlow]:
@@ -118,14 +213,11 @@ class GridAgent(mesa.Agent):
             self._unsolved.clear()
         return self._solved
 
-    def _losses_and_voltages(self, hour: int) -> tuple[FloatArray, FloatArray]:
-        flow = self.flows[hour]
-        return flow.loss_mw, np.asarray(flow.vm_pu.min(axis=1))
-
     def __str__(self) -> str:
-        broadcast = self.model.broadcast
+        model = self.model
+        broadcast = model.broadcast
         return (
-            f"Feeder {self.feeder.name} at {broadcast.clock_hour}:00: base demand "
-            f"{broadcast.demand_mw[0]:.3f} MW, limit {broadcast.limit_mw[0]:.3f} MW, "
-            f"headroom {broadcast.headroom_mw[0]:+.3f} MW"
+            f"Feeder {self.feeder.name} at {model.clock_time(broadcast.minute)}: "
+            f"{CALLED[self.what]} {broadcast.demand_mw[0]:.3f} MW, "
+            f"limit {broadcast.limit_mw[0]:.3f} MW, headroom {broadcast.headroom_mw[0]:+.3f} MW"
         )

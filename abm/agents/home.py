@@ -37,12 +37,17 @@ class HomeEnergyManager(mesa.Agent):
         return self.model.fleet.request
 
     def apply_rule(self) -> None:
-        """S_EVMS of this step, eq. (13), for every EV that is plugged in."""
+        """S_EVMS of this step, eq. (13), for every EV that is plugged in.
+
+        Where zones hold different messages, the rule is asked once for each of them, and each EV
+        takes the answer under its own zone's.
+        """
         fleet = self.model.fleet
         if self.own_minds or type(self.rule) not in BUILT_IN:
             fleet.stale = True  # somebody else's code may write to any column, at any time
         fleet.assess()
-        asked = self.rule.decide(fleet, self.model.broadcast, self.model.minute)
+        rule, minute = self.rule, self.model.minute
+        asked = self.model.heard.by_ev(lambda message: rule.decide(fleet, message, minute))
         fleet.request = fleet.possible(np.asarray(asked))
         if self.own_minds:
             self._ask_own_minds()

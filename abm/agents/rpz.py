@@ -10,6 +10,7 @@ from mesa.agent import AgentSet
 
 from abm.control import Admission, AllAtOnce, BelowLimit, FirstCome, LeastLaxity
 from abm.fleet import Mode
+from abm.signals import Broadcast
 
 if TYPE_CHECKING:
     from abm.agents.ev import EV
@@ -39,18 +40,25 @@ class ResidentialParkingZone(mesa.Agent):
     def admit(cls, model: V2GModel, admission: Admission) -> None:
         """Admit the requests of all zones at once, each within its share of the headroom.
 
-        One call for all, since zone by zone each minute would be fifty times as slow.
+        One call for all, since zone by zone each minute would be fifty times as slow. Where zones
+        hold different messages it is one call for each of them: a zone takes its part of the split
+        that it works out, for the whole feeder, from the message it holds.
         """
-        fleet = model.fleet
+        fleet, minute = model.fleet, model.minute
         asked = fleet.request
         if fleet.boosting:
             asked = np.where(fleet.forced, np.int8(Mode.IDLE), asked)
-        granted = admission.admit(fleet, asked, model.broadcast, model.minute)
+        granted = model.heard.by_ev(lambda message: admission.admit(fleet, asked, message, minute))
         # What somebody else's admission grants may be more than the EVs can do.
         known = type(admission) in BUILT_IN
         model.granted = granted if known else fleet.possible(np.asarray(granted))
         if fleet.boosting:
             model.granted = np.where(fleet.forced, np.int8(Mode.G2V), model.granted)
+
+    @property
+    def broadcast(self) -> Broadcast:
+        """The message that it holds: the last one it heard."""
+        return self.model.heard.of(self.cell)
 
     @property
     def evs(self) -> AgentSet[EV]:

@@ -41,6 +41,8 @@ STREAMS = {
     "hassle": 17,
     "graph": 18,
     "trial": 19,
+    "broadcast_loss": 20,
+    "broadcast_noise": 21,
 }
 COPIES = 1_000_000
 

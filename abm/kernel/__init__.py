@@ -26,7 +26,7 @@ from abm.control import (
 )
 from abm.fleet import Fleet
 from abm.results.recorder import Recorder
-from abm.signals import Broadcast
+from abm.signals import Heard
 
 ADMISSION_CODES: dict[type, int] = {AllAtOnce: 0, BelowLimit: 1, FirstCome: 2, LeastLaxity: 3}
 # Below this a thread costs more than it brings.
@@ -60,23 +60,28 @@ class CompiledHour:
         known = type(rule) in (G2VOnly, Eq13) and type(admission) in ADMISSION_CODES
         return cls(fleet, recorder, rule, admission) if known and numba_there() else None
 
-    def advance(self, broadcast: Broadcast, first_step: int, n_steps: int) -> None:
-        """Walk all feeders through n_steps steps that lie within one hour of the clock."""
+    def advance(self, heard: Heard, first_step: int, n_steps: int) -> None:
+        """Walk all feeders through n_steps steps of one hour, in which nobody hears anything new.
+
+        heard: the same message in all zones of a feeder.
+        """
         from abm.kernel.hour import advance
 
         fleet, recorder, rule = self.fleet, self.recorder, self.rule
-        closed = broadcast.at_or_above_limit
+        hour = first_step // recorder.clock.steps_per_hour
+        closed = heard.by_feeder(lambda message: message.at_or_above_limit)
+        headroom_mw = heard.by_feeder(lambda message: message.headroom_mw)
         eq13: dict[str, Any] = {"with_v2g": False, "one_discharge": True, "charge_above": True}
         told = np.zeros(fleet.n_feeders, dtype=np.bool_)
         if isinstance(rule, Eq13):
-            told = np.broadcast_to(rule.told_to_discharge(broadcast), told.shape).copy()
+            told = heard.by_feeder(rule.told_to_discharge)
             eq13 = {
                 "with_v2g": True,
                 "one_discharge": rule.one_discharge_per_stay,
                 "charge_above": rule.charge_above_threshold,
             }
         arguments = (
-            first_step, n_steps, broadcast.hour, fleet.step_h * 60.0, fleet.step_h, fleet.n_zones,
+            first_step, n_steps, hour, fleet.step_h * 60.0, fleet.step_h, fleet.n_zones,
             fleet.first_row, fleet.zone, fleet.arrival_min, fleet.departure_min,
             fleet.announced_min, fleet.arrival_step, fleet.departure_step,
             fleet.v2g, fleet.boost, fleet.forced, fleet.forced_kw,
@@ -86,7 +91,7 @@ class CompiledHour:
             fleet.can_charge, fleet.can_discharge, fleet.request,
             fleet.mode, fleet.need_kwh, fleet.surplus_kwh,
             fleet.p_kw, fleet.charged_kwh, fleet.discharged_kwh, fleet.plugged_count,
-            fleet.switches, fleet.as_printed, told, closed, broadcast.headroom_mw * 1e3,
+            fleet.switches, fleet.as_printed, told, closed, headroom_mw * 1e3,
             eq13["with_v2g"], eq13["one_discharge"], eq13["charge_above"],
             ADMISSION_CODES[type(self.admission)], getattr(self.admission, "guarantee", False),
             recorder.minutes, recorder.charge_kw, recorder.discharge_kw, recorder.plugged,

@@ -46,9 +46,10 @@ class Record:
     base_p_mw: (24, n_bus) by clock hour. price: (24,). ev: `EV_COLUMNS`, (n,) each, and "number",
     the EV's place in its feeder's table of stays. names: by EV in the order of rows, or None where
     they are numbered. stays: `STAY_STATE` and `STAY_SUMS` of each day, (D, n) each. zone_*: (H, K,
-    Z). plugged_peak: (H, K). soc_*, *_min: (K,). flows: arrays with (H, K, ...). ev_kw,
-    switched_evs: (S, K), net power of the EVs, and how many changed mode within the five minutes
-    that end with the step. minute_*: (S, K, Z), or None.
+    Z). plugged_peak: (H, K). soc_*, *_min: (K,). flows: arrays with (H, K, ...). unsent: (H, K),
+    messages kept back by load flows that did not converge. ev_kw, switched_evs: (S, K), net power
+    of the EVs, and how many changed mode within the five minutes that end with the step. minute_*:
+    (S, K, Z), or None.
     """
 
     scenario: Scenario
@@ -68,6 +69,7 @@ class Record:
     below_min: FloatArray
     above_min: FloatArray
     flows: PowerFlow
+    unsent: IntArray
     ev_kw: FloatArray
     switched_evs: NDArray[np.int32]
     stays: Mapping[str, NDArray[Any]]
@@ -165,6 +167,7 @@ _BY_FEEDER_SECOND = (
     "zone_discharge_mw",
     "zone_plugged",
     "plugged_peak",
+    "unsent",
     "ev_kw",
     "switched_evs",
 )
@@ -243,6 +246,7 @@ def make_record(
         above_min=recorder.above_min,
         flows=PowerFlow(**stacked),
         stays={name: np.stack([day[name] for day in days]) for name in days[0]},
+        unsent=recorder.unsent,
         ev_kw=recorder.ev_kw,
         switched_evs=recorder.switched_evs,
         minute_charge_kw=recorder.charge_kw.reshape(shape) if minutes else None,

@@ -44,6 +44,8 @@ class Recorder:
     zone_plugged: most EVs plugged in at any step of the hour, (n_hours, n_cells).
     plugged_peak: the same per feeder, (n_hours, n_feeders). ev_mw: eq. (8), (n_hours, n_feeders).
     charge_kw, discharge_kw, plugged: by step, (n_steps, n_cells); without rows if not `minutes`.
+    unsent: messages that could not be sent since the load flow of an interval of the hour did not
+    converge, (n_hours, n_feeders).
     ev_kw: net power of the EVs by step, whether `minutes` or not, (n_steps, n_feeders).
     sync_change: change of `switched_evs` from step to step, (n_steps + window, n_feeders).
     last_switch: step of each EV's last change of mode, (n_evs,).
@@ -62,6 +64,7 @@ class Recorder:
         self.zone_plugged: IntArray = np.zeros((hours, cells), dtype=np.int64)
         self.plugged_peak: IntArray = np.zeros((hours, feeders), dtype=np.int64)
         self.ev_mw: FloatArray = np.full((hours, feeders), np.nan)
+        self.unsent: IntArray = np.zeros((hours, feeders), dtype=np.int64)
         steps = clock.n_steps if minutes else 0
         self.charge_kw: FloatArray = np.zeros((steps, cells))
         self.discharge_kw: FloatArray = np.zeros((steps, cells))

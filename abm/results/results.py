@@ -179,6 +179,7 @@ class Results:
             "max_line_loading_percent": _last_max(self.loading_percent),
             "converged": flows.converged,
             "mismatch_mva": flows.mismatch_mva,
+            "messages_unsent": record.unsent,
             "price": all_feeders(record.price[self.clock_hours]),
             "headroom_mw": all_feeders(limit - record.base_mw),
         }

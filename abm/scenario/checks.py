@@ -164,6 +164,7 @@ def _findings(fields: ScenarioFields, source: Source) -> Iterator[Finding]:
         for habit in habits(fields):
             yield from _windows(fields, source, habit, seen)
     yield from _days_and_groups(fields, source)
+    yield from _interval(fields, source)
 
 
 def _sections_of(value: Any, path: Path = ()) -> Iterator[tuple[BaseModel, Path]]:
@@ -232,6 +233,20 @@ def _order(
         said = f"{'above' if strictly else 'at least'} {dotted(low_path)} = {show(low)}"
     problem = Problem(dotted(path), show(value_at(fields, path)), said)
     yield problem, path, (low_path, high_path)
+
+
+def _interval(fields: ScenarioFields, source: Source) -> Iterator[Finding]:
+    interval: Path = ("broadcast", "interval_min")
+    step: Path = ("clock", "step_s")
+    minutes, seconds = fields.broadcast.interval_min, fields.clock.step_s
+    if minutes * 60 % seconds == 0:
+        return
+    path = source.blame(interval, step)
+    if path == interval:
+        said = f"a multiple of the time step, clock.step_s = {seconds} s"
+    else:
+        said = f"a divisor of broadcast.interval_min = {minutes} min"
+    yield Problem(dotted(path), show(value_at(fields, path)), said), path, (interval, step)
 
 
 def _windows(

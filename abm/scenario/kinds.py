@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 from abm.scenario.names import ADMISSIONS, RULES, SOLVERS, STRATEGIES
 
 _CLOCK = re.compile(r"([01]?[0-9]|2[0-4]):([0-5][0-9])")
+INTERVALS_MIN = (1, 5, 15, 60)
 _MODULE_CLASS = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
@@ -49,6 +50,12 @@ def _hour(value: str) -> str:
 def _divides_hour(value: int) -> int:
     if 3600 % value:
         raise ValueError(_STEP_WORDS)
+    return value
+
+
+def _interval(value: int) -> int:
+    if value not in INTERVALS_MIN:
+        raise ValueError(_INTERVAL_WORDS)
     return value
 
 
@@ -106,6 +113,7 @@ def _enum_or_class(known: Mapping[str, Any]) -> WithJsonSchema:
 _CLOCK_WORDS = 'a clock time "HH:MM" from "0:00" to "24:00", in quotes'
 _HOUR_WORDS = 'a clock time on the hour from "0:00" to "23:00", in quotes'
 _STEP_WORDS = "a whole number from 1 to 3600 that divides 3600, e.g. 30, 60 or 300"
+_INTERVAL_WORDS = "one of: " + ", ".join(str(value) for value in INTERVALS_MIN)
 _OPTIONS_WORDS = "a mapping with text as keys and text, numbers, lists or mappings as values"
 _NAME_WORDS = 'letters, digits, "_", "." and "-", beginning with a letter or digit'
 _CLASS_WORDS = "a class as module:Class"
@@ -134,6 +142,12 @@ SolverName = Annotated[str, _name(SOLVERS), _one_of(SOLVERS), _enum(SOLVERS)]
 ClassName = Annotated[str, AfterValidator(_class_name), Words(_CLASS_WORDS)]
 StepSeconds = Annotated[
     int, Field(ge=1, le=3600), AfterValidator(_divides_hour), Words(_STEP_WORDS)
+]
+IntervalMinutes = Annotated[
+    int,
+    AfterValidator(_interval),
+    Words(_INTERVAL_WORDS),
+    WithJsonSchema({"type": "integer", "enum": list(INTERVALS_MIN)}),
 ]
 ShortName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"), Words(_NAME_WORDS)]
 Options = Annotated[dict[str, Any], AfterValidator(_plain_options), Words(_OPTIONS_WORDS)]

@@ -18,6 +18,7 @@ from abm.scenario.kinds import (
     ClockHour,
     ClockTime,
     Fraction,
+    IntervalMinutes,
     Options,
     RuleName,
     ShortName,
@@ -51,8 +52,8 @@ class Clock(Section):
     engine: Literal["auto", "numpy", "compiled"] = Field(
         "auto",
         description="How the steps are computed; the results are the same. compiled: by numba, "
-        "where it is installed and rule and admission are built in, else as numpy; auto: compiled "
-        "where that is quicker.",
+        "where it is installed, rule and admission are built in and no message is lost "
+        "(broadcast.loss_probability 0), else as numpy; auto: compiled where that is quicker.",
     )
 
 
@@ -431,6 +432,34 @@ class GridSection(Section):
     )
 
 
+class BroadcastSection(Section):
+    """What the grid agent tells the RPZs and homes, how often, and what becomes of it on the way."""
+
+    what: Literal["base", "net", "net_with_losses"] = Field(
+        "base",
+        description="Demand that is broadcast, P_D(h) in eq. (13). base: demand without EVs of the hour that begins or runs; net: that plus the mean EV demand measured over the interval that ended (0 before the first); net_with_losses: that plus the feeder's losses at the mean powers of the interval that ended.",
+    )
+    interval_min: IntervalMinutes = Field(
+        60, description="Time between two messages, min; a multiple of the time step."
+    )
+    delay_min: float = Field(
+        0.0,
+        ge=0.0,
+        le=527040.0,
+        description="Time from a message to when it is heard, min; it counts from the first time step that begins then. Until the first one is heard everybody goes by the base demand of the first hour.",
+    )
+    loss_probability: Fraction = Field(
+        0.0,
+        description="Probability that a zone misses a message, each zone and message by itself; it keeps the last one it heard, with its hour and price.",
+    )
+    noise: float = Field(
+        0.0,
+        ge=0.0,
+        le=1.0,
+        description="Standard deviation of a normal error of the broadcast demand, fraction of it; one draw for each message and feeder.",
+    )
+
+
 class BaseLoadSection(Section):
     """The demand of the feeder without EVs."""
 
@@ -492,6 +521,9 @@ class ScenarioFields(Section):
         LeastLaxity(), description="Options of the admission least_laxity."
     )
     grid: GridSection = Field(GridSection(), description="Feeder, limits, solver.")
+    broadcast: BroadcastSection = Field(
+        BroadcastSection(), description="What the grid agent broadcasts, how often, how reliably."
+    )
     feeder: FeederSection = Field(FeederSection(), description="Copies of the feeder.")
     base_load: BaseLoadSection = Field(BaseLoadSection(), description="Base load.")
     tariff: TariffSection = Field(TariffSection(), description="Prices.")

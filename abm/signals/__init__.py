@@ -1,5 +1,7 @@
-"""What everyone is told: base load, price, limit, and the hourly broadcast."""
+"""What everyone is told: base load, price, limit, and the broadcast on its way to the zones."""
 
 from abm.signals.broadcast import Broadcast, base_load
+from abm.signals.channel import Channel
+from abm.signals.heard import Heard
 
-__all__ = ["Broadcast", "base_load"]
+__all__ = ["Broadcast", "Channel", "Heard", "base_load"]

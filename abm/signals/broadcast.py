@@ -1,4 +1,4 @@
-"""What everyone is told: the hour's broadcast of the grid agent, and the base load behind it."""
+"""What everyone is told: the broadcast of the grid agent, and the base load behind it."""
 
 from __future__ import annotations
 
@@ -14,17 +14,20 @@ IntArray = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Broadcast:
-    """The grid agent's message at the beginning of an hour; arrays of shape (n_feeders,).
+    """One message of the grid agent; arrays of shape (n_feeders,).
 
-    hour: index of the hour that begins, from 0. clock_hour: the same on the clock, 0-23.
-    price: alpha(h) of the hour that begins, $/kWh.
-    demand_mw: demand of the hour that begins, P_D(h) in eq. (13); the base demand.
+    hour: index of the hour that begins or runs when it is sent, from 0. clock_hour: the same on the
+    clock, 0-23. price: alpha(h) of that hour, $/kWh.
+    demand_mw: P_D(h) in eq. (13), as `broadcast.what` in the scenario says: the base demand of that
+    hour, with EV demand and losses of the interval that ended if they are asked for.
     limit_mw: P_D^max. headroom_mw: limit less demand, negative above the limit.
-    ev_mw: EV demand of the hour that ended; NaN before the first has.
+    ev_mw: EV demand of the interval that ended, an hour by default; NaN before the first has.
     feeder: feeder of each EV, shape (n_evs,).
-    ended: gives losses and lowest voltage of the hour that ended, (n_feeders,) each; None before
-    the first has. It is only called when somebody asks, so that load flows which nobody waits for
-    can be solved in one batch.
+    ended: gives losses and lowest voltage of the interval that ended, (n_feeders,) each; None
+    before the first has. It is only called when somebody asks, so that load flows which nobody
+    waits for can be solved in one batch.
+    sequence: number of the message, from 1; 0 is what everybody knows at the start. minute: when it
+    was sent, minutes from the start of the horizon.
     """
 
     hour: int
@@ -36,15 +39,17 @@ class Broadcast:
     ev_mw: FloatArray
     feeder: IntArray
     ended: Callable[[], tuple[FloatArray, FloatArray]] | None = None
+    sequence: int = 0
+    minute: float = 0.0
 
     @property
     def loss_mw(self) -> FloatArray:
-        """Losses of the hour that ended; NaN before, and where the load flow did not converge."""
+        """Losses of the interval that ended; NaN before, and where it did not converge."""
         return self.ended()[0] if self.ended is not None else np.full_like(self.demand_mw, np.nan)
 
     @property
     def min_vm_pu(self) -> FloatArray:
-        """Lowest voltage of the hour that ended; NaN as for `loss_mw`."""
+        """Lowest voltage of the interval that ended; NaN as for `loss_mw`."""
         return self.ended()[1] if self.ended is not None else np.full_like(self.demand_mw, np.nan)
 
     @property

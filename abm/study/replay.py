@@ -22,7 +22,7 @@ class Replay(V2GModel):
         super().__init__(scenario.model_copy(update={"strategy": "uncoordinated"}))
         self._scenario_studied = scenario
 
-    def _compile(self, engine: str) -> bool:
+    def _compile(self, scenario: Scenario) -> bool:
         # A compiled hour holds a rule and an admission; a schedule has neither.
         return False
 

@@ -7,6 +7,7 @@ from helpers import CONNECTED, KINDS, arrays, same, scenario, small_paper
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_physics import STEPS, fields_of, limits, sessions
+from test_signals import broadcasts
 
 from abm import V2GModel
 from abm.control import G2VOnly
@@ -50,6 +51,29 @@ def test_both_engines_leave_the_same_bytes(strategy, kind, rows, step_s, limit, 
     with TemporaryDirectory() as folder:
         base = scenario(*rows, folder=folder, **fields)
         assert_same(with_engine(base, "numpy").run(), with_engine(base, "compiled").run())
+
+
+@pytest.mark.parametrize("strategy", CONNECTED)
+@given(rows=sessions(), broadcast=broadcasts(losses=False))
+@settings(max_examples=4)
+def test_both_engines_hear_the_same(strategy, rows, broadcast):
+    fields = fields_of(strategy, "energy_balanced", limit=2.25, broadcast=broadcast)
+    with TemporaryDirectory() as folder:
+        base = scenario(*rows, folder=folder, **fields)
+        assert_same(with_engine(base, "numpy").run(), with_engine(base, "compiled").run())
+
+
+@pytest.mark.parametrize("strategy", ["evms", "evms_herd", "evms_guaranteed"])
+@pytest.mark.parametrize(("interval", "delay"), [(1, 0.0), (5, 3.0), (15, 15.0), (60, 0.0)])
+def test_both_engines_chase_the_same_tail(strategy, interval, delay):
+    broadcast = {"what": "net", "interval_min": interval, "delay_min": delay}
+    base = small_paper(strategy=strategy, broadcast=broadcast, fleet={"evs_per_zone": 8})
+    assert_same(with_engine(base, "numpy").run(), with_engine(base, "compiled").run())
+
+
+def test_with_losses_the_numpy_engine_is_taken():
+    lossy = small_paper(broadcast={"loss_probability": 0.1}, clock={"engine": "compiled"})
+    assert V2GModel(lossy).compiled is None
 
 
 @pytest.mark.parametrize("strategy", CONNECTED)

@@ -40,7 +40,7 @@ def test_processes_of_every_kind_and_a_user_s_own(order):
             np.arange(4),
             lambda rows: seen.append(f"depart {rows.tolist()}"),
         ),
-        "hour": lambda: clock.every_hour(Phase.GRID, lambda: seen.append("grid")),
+        "hour": lambda: clock.every(3600, Phase.GRID, lambda: seen.append("grid")),
         "once": lambda: clock.once(Phase.ARRIVE, 1, lambda: seen.append("once")),
         "user": lambda: clock.env.process(user()),
     }
