@@ -201,8 +201,9 @@ class Population:
             columns["departure_min"] = columns["departure_min"] - np.where(early, sooner, 0.0)
         if any(kind.behaviour is not None for kind in self.kinds):
             self._behave(day, columns)
+        # Who has been at home all along plugs in when the day begins.
+        columns["arrival_min"] = np.maximum(columns["arrival_min"], 0.0)
         if self.scenario.horizon.days > 1:
-            columns["arrival_min"] = np.maximum(columns["arrival_min"], 0.0)
             columns["departure_min"] = np.minimum(columns["departure_min"], DAY_MIN)
         # Who comes home after the departure, or leaves before coming home, does not plug in.
         columns["plugs_in"] = columns["plugs_in"] & (
@@ -300,7 +301,8 @@ class Population:
         for name in PLANNED:
             values = np.asarray(getattr(plan, name))
             whole = name in ("plugs_in", "v2g", "boost")
-            good = values.shape == (n,) and bool(np.isfinite(values.astype(np.float64)).all())
+            good = values.shape == (n,) and values.dtype.kind in "biuf"
+            good = good and bool(np.isfinite(values).all())
             allowed = f"plan.{name}: {n} finite numbers"
             if good and name in FRACTIONS:
                 good = bool(((values >= 0.0) & (values <= 1.0)).all())

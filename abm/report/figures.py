@@ -213,7 +213,6 @@ def base_area(axes: Axes, base_mw: np.ndarray[Any, Any]) -> None:
         step="post",
         color="#E4E4E4",
         lw=0,
-        zorder=0.5,
         label="without EVs",
     )
 
@@ -228,24 +227,40 @@ def demand_curves(
 ) -> Figure:
     """System demand of several strategies, mean over the feeders, with base demand and limit.
 
-    bound: the optimum, drawn over them.
+    bound: the optimum, a broad line beneath them, so that a strategy that lies on it is seen.
     """
     first = next(iter(runs.values()))
-    fig, axes = figure(title, height_in=3.0, width_in=width_for(first.n_hours))
+    fig, axes = figure(
+        title, height_in=3.0 if bound is None else 3.3, width_in=width_for(first.n_hours)
+    )
     thin = 0.6 if first.n_hours > LONG_H else 1.0
     base_area(axes, first.base_mw)
     for (name, results), (color, style) in zip(runs.items(), _styles(len(runs)), strict=True):
         demand = results.record.total_mw.mean(axis=1)
-        hour_steps(axes, demand, color=color, ls=style, lw=1.3 * thin, label=name)
+        label = name if bound is None else f"{name}{_gap(results, bound)}"
+        hour_steps(axes, demand, color=color, ls=style, lw=1.3 * thin, label=label, zorder=2)
     if bound is not None:
         demand = bound.record.total_mw.mean(axis=1)
-        # Below the others: a strategy that comes close to it is to be seen.
-        hour_steps(axes, demand, color=BLACK, ls="-", lw=2.4 * thin, label="bound", zorder=0.9)
+        hour_steps(
+            axes,
+            demand,
+            color=BLACK,
+            ls="-",
+            lw=2.8 * thin,
+            zorder=1.5,
+            label="bound (gap to optimum, %)",
+        )
     limit_line(axes, first.record.scenario.grid.demand_limit_mw)
     axes.set_ylabel(ylabel)
     clock_axis(axes, first.clock_hours)
-    legend_below(fig, axes, 3)
+    legend_below(fig, axes, 3 if bound is None else 2)
     return fig
+
+
+def _gap(results: Results, bound: Results) -> str:
+    """Gap to the optimum as it stands behind a strategy's name."""
+    found, least = (r.kpis["plugged_peak_mw"] for r in (results, bound))
+    return "" if found is None or not least else f" ({100.0 * (found / least - 1.0):+.1f} %)"
 
 
 def _styles(n: int) -> list[tuple[str, Any]]:

@@ -56,6 +56,12 @@ written; from the working folder when it is set on the command line or in code.
 `clock.start`, the departure the first one that begins when the last EV has arrived or later; both
 have to end inside the horizon.
 
+**Names of your own.** Below `owners.groups` stand groups under names that you choose. A file that
+extends another adds to its groups or changes them; a group that is not wanted gets the share 0. From
+the command line: `--set owners.groups.commuters.share=0.5`. [owners.md](owners.md) says what owners
+do, [emergence.md](emergence.md) what `broadcast` does, [coordinated.md](coordinated.md) what
+`coordinated` and `forecast` are for.
+
 **Distributions.** The defaults of `fleet.arrival`, `fleet.departure`, `fleet.soc_arrival` and
 `fleet.soc_target` hold when the mapping is left out. In a file that extends nothing such a
 mapping is written whole (`mean`, and `sd` of a SoC, may be left out).

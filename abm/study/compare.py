@@ -76,8 +76,6 @@ def compare(
 
 def bound_left_out(scenario: Scenario) -> str:
     """Why a comparison goes without the bound, in a sentence; "" where it can have it."""
-    if scenario.horizon.days > 1:
-        return f"Without the bound, which is that of one day; these are {scenario.horizon.days}."
     sessions, feeder = scenario.inputs.sessions, build_feeder(scenario.inputs.feeder)
     sampled = scenario.fleet.evs_per_zone * len(feeder.zone_bus)
     evs = sampled if sessions is None else len(sessions)

@@ -234,6 +234,28 @@ class Confused:
         plan.soc_target[:] = 2.0
 
 
+class Wordy:
+    def plan(self, plan, rng):
+        plan.soc_target = ["most of it"] * len(plan.evs)
+
+
+class AtHome:
+    """Has been at home since before the day began, and stays."""
+
+    def plan(self, plan, rng):
+        plan.arrival_min[:] = -500.0
+        plan.departure_min[:] = 5000.0
+
+
+@pytest.mark.parametrize("days", [1, 2])
+def test_who_has_been_at_home_all_along_plugs_in_when_the_day_begins(days):
+    fields = {"owners.behaviour": "test_owners:AtHome", "horizon.days": days}
+    model = run(paper(**fields, strategy="uncoordinated"))
+    assert model.results.record.plugged_peak[0, 0] == model.fleet.n
+    assert model.results.kpis["stays"] == days * model.fleet.n
+    assert model.results.kpis["evs_short"] == 0
+
+
 def test_a_behaviour_of_the_users_own_plans_the_day_of_its_group():
     own = {"behaviour": "test_owners:Sleepers", "behaviour_options": {"at_min": 660.0}}
     groups = {"a": {"share": 0.5, **own}, "b": {"share": 0.5}}
@@ -251,6 +273,7 @@ def test_a_behaviour_of_the_users_own_plans_the_day_of_its_group():
     ("fields", "said"),
     [
         ({"owners.behaviour": "test_owners:Confused"}, "150 finite numbers"),
+        ({"owners.behaviour": "test_owners:Wordy"}, "150 finite numbers"),
         ({"owners.behaviour": "test_owners:Nobody"}, "can be imported"),
         ({"owners.behaviour": "test_owners:ev"}, "ev"),
         (
