@@ -57,7 +57,7 @@ written; from the working folder when it is set on the command line or in code.
 have to end inside the horizon.
 
 **Names of your own.** Below `owners.groups` stand groups under names that you choose. A file that
-extends another adds to its groups or changes them; a group that is not wanted gets the share 0. From
+extends another adds to its groups or changes them; one that is not wanted gets the share 0. From
 the command line: `--set owners.groups.commuters.share=0.5`. [owners.md](owners.md) says what owners
 do, [emergence.md](emergence.md) what `broadcast` does, [coordinated.md](coordinated.md) what
 `coordinated` and `forecast` are for.
