@@ -17,7 +17,7 @@ from abm.fleet.learning import LearningOwners
 
 BUDGET_S, REPEATS, DAYS = 5.0, 5, 30
 ENGINES = ("compiled", "numpy")
-STRATEGIES = ("uncoordinated", "evms", "evms_guaranteed")
+STRATEGIES = ("uncoordinated", "evms", "evms_guaranteed", "coordinated")
 
 
 def whole(scenario: Scenario) -> None:

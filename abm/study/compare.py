@@ -43,7 +43,9 @@ COLUMNS = (
     "mode_switches_per_ev",
     "equivalent_full_cycles_per_ev",
     "fairness_unmet_evs",
+    "fairness_unmet_zones",
     "fairness_benefit_evs",
+    "fairness_benefit_zones",
 )
 
 GAP = "gap_to_optimum_percent"
