@@ -128,6 +128,7 @@ class V2GModel(mesa.Model):
         self._expect()
         if self.compiled is not None:
             clock.stretches(Phase.HEM, self._walk_compiled)
+            clock.once(Phase.DEPART, clock.n_steps, lambda: self._depart(np.arange(self.fleet.n)))
             return
         clock.every_step(Phase.HEM, self._switch)
         clock.every_step(Phase.RPZ, self._admit)
@@ -138,9 +139,7 @@ class V2GModel(mesa.Model):
         """Put the arrivals and departures of the day on the clock."""
         clock, fleet = self.clock, self.fleet
         if self.compiled is not None:
-            # It looks at the columns itself; who leaves at the very end, leaves then.
-            clock.once(Phase.DEPART, clock.n_steps, lambda: self._depart(np.arange(fleet.n)))
-            return
+            return  # looks at the columns itself
         rows = np.flatnonzero(fleet.plugs_in)
         arrives, leaves = fleet.arrival_step, fleet.departure_step
         clock.cohort(Phase.DEPART, leaves[rows], rows, self._depart)

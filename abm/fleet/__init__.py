@@ -2,11 +2,7 @@
 
 from abm.fleet.fleet import EPS_KWH, Exchange, Fleet, Mode, ModeArray, group_sums
 from abm.fleet.owners import Behaviour, DayPlan
-from abm.fleet.population import (
-    Population,
-    build_stays,
-    sample_stays,
-)
+from abm.fleet.population import Population
 from abm.fleet.stays import Stays, feeder_seeds, no_stays, stays_from_sessions
 
 __all__ = [
@@ -19,10 +15,8 @@ __all__ = [
     "ModeArray",
     "Population",
     "Stays",
-    "build_stays",
     "feeder_seeds",
     "group_sums",
     "no_stays",
-    "sample_stays",
     "stays_from_sessions",
 ]

@@ -128,15 +128,18 @@ def _behaviour(field: str, name: str | None, options: dict[str, Any]) -> Behavio
 
 def draw_fraction(u: FloatArray, spread: Range) -> FloatArray:
     """Draws of a fraction of the capacity, by inversion of uniforms u."""
-    mean = (spread.low + spread.high) / 2 if spread.mean is None else spread.mean
-    sd = (spread.high - spread.low) / 5 if spread.sd is None else spread.sd
-    return truncated_normal(u, spread.low, spread.high, mean, sd)
+    return _draw(u, spread, 5)
 
 
 def draw_quantity(u: FloatArray, spread: Spread) -> FloatArray:
     """Draws of a spread in its own unit, by inversion of uniforms u."""
+    return _draw(u, spread, 4)
+
+
+def _draw(u: FloatArray, spread: Range | Spread, sds: int) -> FloatArray:
+    """sds: how many standard deviations the range is wide where none is given."""
     mean = (spread.low + spread.high) / 2 if spread.mean is None else spread.mean
-    sd = (spread.high - spread.low) / 4 if spread.sd is None else spread.sd
+    sd = (spread.high - spread.low) / sds if spread.sd is None else spread.sd
     return truncated_normal(u, spread.low, spread.high, mean, sd)
 
 

@@ -315,13 +315,3 @@ class Population:
         if problems:
             raise InputError(problems)
         return written
-
-
-def sample_stays(scenario: Scenario, n_zones: int, seeds: Sequence[int]) -> Stays:
-    """The stays of the first day as drawn, evs_per_zone EVs in each zone of each feeder."""
-    return Population(scenario, n_zones, seeds).stays()
-
-
-def build_stays(scenario: Scenario, n_zones: int, seeds: Sequence[int]) -> Stays:
-    """One feeder's stays of the first day for each seed; sessions are the same on each feeder."""
-    return Population(scenario, n_zones, seeds).stays()

@@ -15,7 +15,7 @@ from abm.control import CoordinatedAdmission, CoordinatedRule, make_admission, m
 from abm.control.coordinated import make_plan, orders
 from abm.control.level import filled_kwh, shaved_kwh, solve_levels
 from abm.errors import InputError
-from abm.fleet import sample_stays
+from abm.fleet import Population
 from abm.fleet.outlook import expected_arrivals, slack
 
 
@@ -108,7 +108,7 @@ def test_expected_arrivals_are_those_of_the_distributions():
     studied = Scenario(requirement={"kind": "energy_balanced"})
     expected = expected_arrivals(studied, 15)
     (count, need, give), charge, discharge = expected.from_hour(0, 24)
-    drawn = sample_stays(studied, 15, list(range(100, 140)))
+    drawn = Population(studied, 15, list(range(100, 140))).stays()
     wanted = (drawn.soc_target - drawn.soc_arrival) * drawn.capacity_kwh / drawn.efficiency
     above = (drawn.soc_arrival - 0.2) * drawn.capacity_kwh * drawn.efficiency
     assert count == pytest.approx(600)
