@@ -1,0 +1,226 @@
+"""Small errors made on purpose, one by one, each of which a test has to notice.
+
+    python tests/mutants.py              # all of them
+    python tests/mutants.py eta v2g      # those with one of these words in their name
+    python tests/mutants.py --list
+
+Each is made in a copy of the package; the test named beside it has to pass there before and to fail
+after. An error whose text is no longer in the package is itself reported: write the new text here.
+Not part of pytest: a few minutes, since what numba compiles is compiled anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+BY_HAND = "tests/oracle/test_by_hand.py"
+COPIED = ("abm", "scenarios", "tests", "pyproject.toml", "run.py")
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """An error. edits: text of the package and what is put in its place, wherever it stands."""
+
+    name: str
+    edits: tuple[tuple[str, str], ...]
+    test: str
+
+
+MUTANTS = (
+    Mutant(
+        "eta^2 -> eta in what V2G puts back, guaranteed",
+        (
+            ("fleet.p_discharge_kw / (fleet.efficiency**2 * fleet.p_max_kw)",
+             "fleet.p_discharge_kw / (fleet.efficiency * fleet.p_max_kw)"),
+            ("back = p_discharge[row] / (efficiency[row] ** 2 * p_max[row])",
+             "back = p_discharge[row] / (efficiency[row] * p_max[row])"),
+        ),
+        f"{BY_HAND}::test_guaranteed_v2g_puts_back_with_the_losses_of_both_ways",
+    ),
+    Mutant(
+        "eta^2 -> eta in what V2G puts back, coordinated",
+        (
+            ("(fleet.efficiency[rows] ** 2 * fleet.p_max_kw[rows])",
+             "(fleet.efficiency[rows] * fleet.p_max_kw[rows])"),
+            ("step_min * (p_discharge[row] / (efficiency[row] ** 2 * p_max[row]))",
+             "step_min * (p_discharge[row] / (efficiency[row] * p_max[row]))"),
+        ),
+        f"{BY_HAND}::test_coordinated_v2g_puts_back_with_the_losses_of_both_ways",
+    ),
+    Mutant(
+        "the bound ignores v2g of non-participants",
+        (("np.where(fleet.v2g[ev], most_d, 0.0)", "most_d"),),
+        f"{BY_HAND}::test_the_bound_takes_nothing_from_who_stays_out_of_v2g",
+    ),
+    Mutant(
+        "prediction interval without 1/n",
+        (("np.sqrt(1.0 + 1.0 / np.maximum(n, 1.0))", "1.0"),),
+        f"{BY_HAND}::test_one_more_run_falls_within_t_times_sd_times_the_root_of_one_and_a_share",
+    ),
+    Mutant(
+        "paper_inside with ten times the tolerance",
+        (("rounding = 0.5 * 10.0 **", "rounding = 5.0 * 10.0 **"),),
+        f"{BY_HAND}::test_the_papers_number_is_inside_by_half_of_its_last_digit",
+    ),
+    Mutant(
+        "price_weight without the division by back",
+        (("price[:, None] / np.maximum(back, 1.0)", "price[:, None] * np.ones_like(back)"),),
+        f"{BY_HAND}::test_a_dear_hour_is_sold_in_where_it_pays_for_the_way_back",
+    ),
+    Mutant(
+        "a trip empties the battery below soc_lower",
+        (("np.maximum(soc - self.scenario.ev.soc_lower, 0.0)", "np.maximum(soc, 0.0)"),),
+        f"{BY_HAND}::test_a_trip_empties_the_battery_to_its_lower_bound_and_no_further",
+    ),
+    Mutant(
+        "default sd of times: a fifth of the range",
+        (("sd = (high - low) / 4 if sd_h is None", "sd = (high - low) / 5 if sd_h is None"),),
+        f"{BY_HAND}::test_the_default_spread_is_a_fifth_of_a_range_of_soc_and_a_quarter_of_any_other",
+    ),
+    Mutant(
+        "default sd of quantities: a fifth of the range",
+        (("_draw(u, spread, 4)", "_draw(u, spread, 5)"),),
+        f"{BY_HAND}::test_the_default_spread_is_a_fifth_of_a_range_of_soc_and_a_quarter_of_any_other",
+    ),
+    Mutant(
+        "default sd of SoCs: a quarter of the range",
+        (("_draw(u, spread, 5)", "_draw(u, spread, 4)"),),
+        f"{BY_HAND}::test_the_default_spread_is_a_fifth_of_a_range_of_soc_and_a_quarter_of_any_other",
+    ),
+    Mutant(
+        "hours_above_limit with >=, feeder",
+        (("(total > limit + 1e-9).sum(axis=0)", "(total >= limit).sum(axis=0)"),),
+        f"{BY_HAND}::test_demand_at_the_limit_is_not_above_it",
+    ),
+    Mutant(
+        "hours_above_limit with >=, city",
+        (("(total > limit + 1e-9).sum(),", "(total >= limit).sum(),"),),
+        f"{BY_HAND}::test_demand_at_the_limit_is_not_above_it",
+    ),
+    Mutant(
+        "coordinated charges a stay beyond the window within it",
+        (("np.minimum(window / left, 1.0)", "np.ones_like(left)"),),
+        f"{BY_HAND}::test_stays_of_two_days_charge_a_share_every_hour",
+    ),
+    Mutant(
+        "a stay of more than a day is expected to be through in it",
+        (
+            ("- first, 0, WINDOW_H + 1)", "- first, 0, WINDOW_H)"),
+        ),
+        f"{BY_HAND}::test_who_stays_beyond_a_day_is_not_expected_to_be_through_in_it",
+    ),
+    Mutant(
+        "a stay of more than a day spills into the next hour's table",
+        (("(arrival_h < n_hours) & (life <= WINDOW_H)", "(arrival_h < n_hours)"),),
+        f"{BY_HAND}::test_who_stays_beyond_a_day_is_not_expected_to_be_through_in_it",
+    ),
+    Mutant(
+        "the forecast is revised by more than a day",
+        (("slice(max(0, issued + 1 - WINDOW_H), issued + 1)", "slice(0, issued + 1)"),),
+        f"{BY_HAND}::test_the_forecast_is_revised_by_the_last_24_hours_and_no_more",
+    ),
+    Mutant(
+        "the forecast is revised by an hour less than a day",
+        (("issued + 1 - WINDOW_H", "issued + 2 - WINDOW_H"),),
+        f"{BY_HAND}::test_the_forecast_is_revised_by_the_last_24_hours_and_no_more",
+    ),
+)  # fmt: skip
+
+
+def copy_to(folder: Path) -> None:
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, folder / name)
+
+
+def tests_pass(folder: Path, *tests: str) -> bool:
+    """Whether these tests pass. RuntimeError if pytest could not run them."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
+    paths = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
+    ran = subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if ran.returncode not in (0, 1):
+        raise RuntimeError(f"pytest ended with {ran.returncode}:\n{ran.stdout}\n{ran.stderr}")
+    return ran.returncode == 0
+
+
+def make(mutant: Mutant, package: Path) -> dict[Path, str]:
+    """Make the error; returns the texts of before. LookupError if one to change is not there."""
+    before: dict[Path, str] = {}
+    for old, new in mutant.edits:
+        found = False
+        for path in sorted(package.rglob("*.py")):
+            text = path.read_text(encoding="utf-8")
+            if old in text:
+                found = True
+                before.setdefault(path, text)
+                path.write_text(text.replace(old, new), encoding="utf-8")
+        if not found:
+            put_back(before)
+            raise LookupError(f"nowhere in abm/: {old}")
+    return before
+
+
+def put_back(before: dict[Path, str]) -> None:
+    for path, text in before.items():
+        path.write_text(text, encoding="utf-8")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("words", nargs="*", help="only errors with one of these in their name")
+    parser.add_argument("--list", action="store_true", help="name them and their tests")
+    parser.add_argument("--find", action="store_true", help="only look for their texts")
+    options = parser.parse_args()
+    chosen = [
+        m for m in MUTANTS if not options.words or any(word in m.name for word in options.words)
+    ]
+    if options.list:
+        for mutant in chosen:
+            print(f"{mutant.name}: {mutant.test}")
+        return 0
+    wrong = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        copy_to(folder)
+        tests = sorted({mutant.test for mutant in chosen})
+        if not options.find and not tests_pass(folder, *tests):
+            print("a test fails without any error: mend that first")
+            return 1
+        for mutant in chosen:
+            try:
+                before = make(mutant, folder / "abm")
+            except LookupError as error:
+                said = f"NOT FOUND ({error})"
+            else:
+                if options.find:
+                    said = "found in " + ", ".join(str(p.relative_to(folder)) for p in before)
+                else:
+                    said = "SURVIVES" if tests_pass(folder, mutant.test) else "noticed"
+                put_back(before)
+            print(f"{mutant.name}: {said}", flush=True)
+            if said.startswith(("NOT", "SURVIVES")):
+                wrong.append(mutant.name)
+    print(f"{len(chosen) - len(wrong)} of {len(chosen)} noticed" if not options.find else "")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
