@@ -23,7 +23,6 @@ from rich.table import Table
 from rich.text import Text
 
 from abm.report.terminal import console, number, print_lines
-from abm.results.store import MANIFEST
 from abm.scenario import Scenario
 from abm.study.ensemble import Ensemble
 from abm.study.parts import StudyFolder
@@ -77,8 +76,7 @@ def write_manifest(ensemble: Ensemble, folder: StudyFolder, began: float) -> Non
     """The last file: what was studied, and how it went."""
     question = folder.question
     names = ("study", "scenario_sha256", "files", "strategies", "seed", "until", "versions")
-    folder.write_json(
-        MANIFEST,
+    folder.write_manifest(
         {
             "scenario": question["scenario"]["name"],
             **{name: question[name] for name in names if name in question},

@@ -6,8 +6,9 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,42 +19,96 @@ from abm.results.results import Results
 
 TABLES = ("hourly", "ev", "bus_hour", "line_hour", "zones")
 MANIFEST = "manifest.json"
+# In a manifest: names of the files that were written, which --force may replace.
+WRITTEN = "written"
 PACKAGES = ("evenfall", "mesa", "simpy", "numpy", "scipy", "pandas", "pyarrow", "pandapower",
             "power-grid-model")  # fmt: skip
+NOT_OURS = "a new folder; not all in this one was written by Evenfall, so it is left be"
+TEMPORARY = re.compile(r"\.[0-9]+\.tmp\.")
 
 
 def check_free(path: Path, force: bool) -> None:
     """Raise OutputExistsError when `path` may not be written.
 
     A path that is there is only replaced with `force`, and only when it is an empty folder or one
-    that Evenfall wrote; never the working folder or one around it.
+    in which everything was written by Evenfall; never the working folder or one around it.
     """
     place = path.resolve()
-    if place == Path.cwd() or place in Path.cwd().parents:
-        _refuse(path, "a folder in the working folder, or elsewhere; not the working folder itself")
+    refuse_working_folder(path)
     around = next(folder for folder in place.parents if os.path.lexists(folder))
     if not around.is_dir():
-        _refuse(path, f"a folder; {around.name} is a file")
+        refuse(path, f"a folder; {around.name} is a file")
     if not os.access(around, os.W_OK):
-        _refuse(path, f"a place where you may write; {around.name or around} is not")
+        refuse(path, f"a place where you may write; {around.name or around} is not")
     if not os.path.lexists(path):
         return
     if not (path.is_dir() and (is_ours(path) or not any(path.iterdir()))):
-        _refuse(path, "a new folder; this one was not written by Evenfall, so it is left be")
+        refuse(path, NOT_OURS)
     if not force:
-        _refuse(path, "a new folder, or --force to replace the one that is there")
+        refuse(path, "a new folder, or --force to replace the one that is there")
+
+
+def refuse_working_folder(path: Path) -> None:
+    """Raise OutputExistsError when `path` is the working folder or one around it."""
+    place = path.resolve()
+    if place == Path.cwd() or place in Path.cwd().parents:
+        refuse(path, "a folder in the working folder, or elsewhere; not the working folder itself")
 
 
 def is_ours(folder: Path) -> bool:
-    """Whether a folder holds a manifest of ours."""
+    """Whether a folder holds a whole manifest of ours, and no file that we did not write."""
+    found = read_object(folder / MANIFEST)
+    keys = ("seed", "versions", WRITTEN)
+    return lists_versions(found, keys) and not not_written(folder, [MANIFEST, *found[WRITTEN]])
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file; empty when there is none, or something else."""
     try:
-        found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return False
-    return isinstance(found, dict) and "evenfall" in (found.get("versions") or {})
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
-def _refuse(path: Path, allowed: str) -> NoReturn:
+def lists_versions(found: Mapping[str, Any], keys: Iterable[str]) -> bool:
+    """Whether an object has `keys`, our versions of every package, and a list of written files."""
+    versions, names = found.get("versions"), found.get(WRITTEN)
+    return (
+        all(key in found for key in keys)
+        and isinstance(versions, dict)
+        and set(PACKAGES) <= set(versions)
+        and isinstance(names, list)
+        and all(isinstance(name, str) for name in names)
+    )
+
+
+def not_written(folder: Path, written: Iterable[str]) -> list[str]:
+    """Files below a folder that are not in `written`, names with "/" between, sorted.
+
+    Our own temporary files do not count.
+    """
+    known = set(written)
+    return [name for name in files_below(folder) if name not in known]
+
+
+def files_below(folder: Path) -> list[str]:
+    """Everything below a folder that is no folder itself, but for our temporary files."""
+    found = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    return sorted(
+        path.relative_to(folder).as_posix() for path in found if not TEMPORARY.match(path.name)
+    )
+
+
+def _list_written(folder: Path) -> None:
+    """Say in each manifest below a folder which files lie beside and below it."""
+    for path in folder.rglob(MANIFEST):
+        names = [name for name in files_below(path.parent) if name != MANIFEST]
+        write_json(path, {**read_object(path), WRITTEN: names})
+
+
+def refuse(path: Path, allowed: str) -> NoReturn:
+    """Raise OutputExistsError: --out is not what is allowed."""
     raise OutputExistsError([Problem("--out", str(path), allowed)])
 
 
@@ -71,6 +126,7 @@ def new_folder(path: Path, force: bool = False) -> Iterator[Path]:
     temporary.mkdir()
     try:
         yield temporary
+        _list_written(temporary)
         check_free(path, force)
         old = path.parent / f".{path.name}.{os.getpid()}.old"
         if os.path.lexists(path):

@@ -14,13 +14,26 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from abm.errors import InputError, OutputExistsError, Problem
-from abm.results.store import MANIFEST, check_free, versions
+from abm.errors import InputError, Problem
+from abm.results.store import (
+    MANIFEST,
+    NOT_OURS,
+    TEMPORARY,
+    WRITTEN,
+    check_free,
+    lists_versions,
+    not_written,
+    read_object,
+    refuse,
+    refuse_working_folder,
+    versions,
+)
 from abm.scenario import Scenario
 from abm.scenario.checks import value_at
 from abm.scenario.inputs import FEEDER, PROFILE, SESSIONS, TARIFF, shipped_names
@@ -28,6 +41,11 @@ from abm.scenario.words import dotted, show
 
 STUDY = "study.json"
 PARTS = "parts"
+_PART = re.compile(PARTS + r"/[0-9]+-[0-9]+\.parquet")
+# What a question always has; see `question`.
+_QUESTION = (
+    "study", "scenario", "scenario_sha256", "files", "strategies", "replications", "seed",
+)  # fmt: skip
 # What may differ when a study goes on; replications may not become fewer.
 MAY_GROW = ("replications", "until")
 
@@ -46,11 +64,13 @@ class StudyFolder:
         self.path = path
         self.question = json.loads(json.dumps(question))
         self.finished = False
+        self._written: set[str] = set()
         self._replace = not (resume and (path / STUDY).is_file())
         if self._replace:
             claim(path, force)
             return
-        before = json.loads((path / STUDY).read_text(encoding="utf-8"))
+        before = read_object(path / STUDY)
+        self._written.update(before.pop(WRITTEN, ()))
         problems = list(differences(before, self.question, str(path / STUDY)))
         if problems:
             raise InputError(problems)
@@ -59,12 +79,17 @@ class StudyFolder:
     def begin(self) -> None:
         """Make the folder ready for parts: what is to be replaced goes, study.json is written."""
         if self._replace and self.path.exists():
+            claim(self.path, force=True)
             shutil.rmtree(self.path)
-        (self.path / MANIFEST).unlink(missing_ok=True)
+        # What a finished study wrote stays ours while the study grows, killed or not.
+        listed = (self.manifest() or {}).get(WRITTEN, [])
+        self._written.update(name for name in listed if name != STUDY and not _PART.fullmatch(name))
         (self.path / PARTS).mkdir(parents=True, exist_ok=True)
         for left_over in self.path.glob("**/.*.tmp.*"):
-            left_over.unlink()
-        self.write(STUDY, _json_bytes(self.question))
+            if TEMPORARY.match(left_over.name):
+                left_over.unlink()
+        self._write_question()
+        (self.path / MANIFEST).unlink(missing_ok=True)
         self._replace = False
 
     def _complete(self) -> bool:
@@ -73,11 +98,7 @@ class StudyFolder:
 
     def manifest(self) -> dict[str, Any] | None:
         """The manifest of a finished study, None while there is none."""
-        try:
-            found = json.loads((self.path / MANIFEST).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return None
-        return found if isinstance(found, dict) else None
+        return read_object(self.path / MANIFEST) or None
 
     def parts(self) -> Iterator[tuple[str, bytes]]:
         """Name and content of the finished chunks."""
@@ -101,6 +122,10 @@ class StudyFolder:
 
         content: bytes, or a function that writes to the path that it gets.
         """
+        if name not in (STUDY, MANIFEST, *self._written) and not _PART.fullmatch(name):
+            # Said before it is done: killed in between, the file is still known as ours.
+            self._written.add(name)
+            self._write_question()
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{os.getpid()}.tmp.{path.name}")
@@ -110,6 +135,14 @@ class StudyFolder:
             temporary.write_bytes(content)
         temporary.replace(path)
 
+    def _write_question(self) -> None:
+        self.write_json(STUDY, {**self.question, WRITTEN: sorted(self._written)})
+
+    def write_manifest(self, content: Mapping[str, Any]) -> None:
+        """The manifest, with the names of all files that the study wrote: it is finished."""
+        parts = [f"{PARTS}/{name}.parquet" for name, _ in self.parts()]
+        self.write_json(MANIFEST, {**content, WRITTEN: sorted([STUDY, *self._written, *parts])})
+
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Write plain data as JSON."""
         self.write(name, _json_bytes(content))
@@ -117,12 +150,23 @@ class StudyFolder:
 
 def claim(path: Path, force: bool) -> None:
     """Raise OutputExistsError when a new study may not be begun at `path`."""
-    interrupted = (path / STUDY).is_file() and not (path / MANIFEST).is_file()
-    if not interrupted:
+    if not path.is_dir() or not (path / STUDY).is_file() or (path / MANIFEST).exists():
         check_free(path, force)
-    elif not force:
-        allowed = "an unfinished study: --resume to go on with it, or --force to begin anew"
-        raise OutputExistsError([Problem("--out", str(path), allowed)])
+        return
+    refuse_working_folder(path)
+    if not is_unfinished(path):
+        refuse(path, NOT_OURS)
+    if not force:
+        refuse(path, "an unfinished study: --resume to go on with it, or --force to begin anew")
+
+
+def is_unfinished(folder: Path) -> bool:
+    """Whether a folder is that of a study of ours that was not finished, and holds nothing else."""
+    found = read_object(folder / STUDY)
+    if not lists_versions(found, _QUESTION):
+        return False
+    others = not_written(folder, [STUDY, *found[WRITTEN]])
+    return all(_PART.fullmatch(name) for name in others)
 
 
 def question(

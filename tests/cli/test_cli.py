@@ -255,7 +255,9 @@ def test_an_existing_folder_is_replaced_only_with_force(folder):
 def test_a_folder_of_somebody_else_is_never_replaced(folder, verb, force):
     (folder / "thesis").mkdir()
     (folder / "thesis" / "chapter1.tex").write_text("years of work")
-    refused(folder, *verb, "--out", "thesis", *force, says=["thesis", "not written by Evenfall"])
+    refused(
+        folder, *verb, "--out", "thesis", *force, says=["thesis", "not all in this one was written"]
+    )
     assert (folder / "thesis" / "chapter1.tex").read_text() == "years of work"
 
 

@@ -1,10 +1,13 @@
 """Studies that were interrupted, go on, grow, or are refused."""
 
+import json
 import shutil
 import time
 
 import pytest
 from study_helpers import call, files, same_files, start
+
+from abm.study.parts import StudyFolder
 
 
 def parts(folder):
@@ -109,15 +112,74 @@ def test_folder_that_is_there(study, alone, tmp_path):
     said = call(*study, "--out", alone, code=2)
     assert "--force" in said.err
     (tmp_path / "file").touch()
-    assert "not written by Evenfall" in call(*study, "--out", tmp_path, "--force", code=2).err
+    assert (
+        "not all in this one was written" in call(*study, "--out", tmp_path, "--force", code=2).err
+    )
     assert "either" in call(*study, "--out", alone, "--force", "--resume", code=2).err
 
 
-def test_force_replaces_what_was_interrupted(study, alone, tmp_path):
-    out = tmp_path / "study"
+def interrupted(alone, out):
+    """The folder of a study that was killed between its last table and its manifest."""
     shutil.copytree(alone, out)
     (out / "manifest.json").unlink()
-    (out / "old").touch()
+    (out / "parts" / ".4242.tmp.0000000-000000.parquet").write_bytes(b"PAR1 half")
+    return out
+
+
+def test_force_replaces_what_was_interrupted(study, alone, tmp_path):
+    out = interrupted(alone, tmp_path / "study")
     call(*study[:-1], 3, "--out", out, "--workers", 1, "--force")
-    assert not (out / "old").exists()
+    assert len(parts(out)) == 1
+    assert (out / "manifest.json").exists()
+
+
+@pytest.mark.parametrize("name", ["thesis.txt", "parts/data.parquet", "figures/photo.png"])
+@pytest.mark.parametrize("finished", [True, False])
+def test_force_leaves_a_folder_with_a_file_of_somebody_else(study, alone, tmp_path, name, finished):
+    out = tmp_path / "study"
+    shutil.copytree(alone, out) if finished else interrupted(alone, out)
+    (out / name).write_text("ours is not")
+    before = files(out)
+    said = call(*study[:-1], 3, "--out", out, "--workers", 1, "--force", code=2)
+    assert "not all in this one was written by Evenfall" in said.err
+    assert files(out) == before
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", "no JSON", '{"versions": {"evenfall": "1"}}'])
+@pytest.mark.parametrize("manifest", ["study.json", "manifest.json"])
+@pytest.mark.parametrize("with_file", [True, False])
+@pytest.mark.parametrize("verb", ["montecarlo", "sweep"])
+def test_force_leaves_a_folder_whose_manifest_is_not_ours(
+    tmp_path, content, manifest, with_file, verb
+):
+    mine = tmp_path / "p"
+    mine.mkdir()
+    (mine / manifest).write_text(content)
+    if with_file:
+        (mine / "thesis.txt").write_text("t")
+    before = files(mine)
+    argv = [verb, "paper", "--replications", 1, "--force"]
+    argv += ["--vary", "ev.efficiency=0.9,1.0"] if verb == "sweep" else []
+    call(*argv, "--out", mine, code=2)
+    assert files(mine) == before
+
+
+def test_force_never_replaces_the_working_folder(study, alone, tmp_path, monkeypatch):
+    out = interrupted(alone, tmp_path / "study")
+    monkeypatch.chdir(out)
+    before = files(out)
+    assert "working folder" in call(*study, "--out", ".", "--force", code=2).err
+    assert files(out) == before
+
+
+def test_killed_while_it_grows_a_study_keeps_its_files_known(study, alone, tmp_path):
+    """As if killed right after the larger study was begun in the folder of the smaller one."""
+    out = tmp_path / "study"
+    call(*study[:-1], 30, "--out", out, "--workers", 1)
+    asked = json.loads((alone / "study.json").read_text())
+    folder = StudyFolder(out, {k: v for k, v in asked.items() if k != "written"}, resume=True)
+    folder.begin()
+    assert not (out / "manifest.json").exists()
+    assert (out / "summary.csv").exists()
+    call(*study[:-1], 3, "--out", out, "--workers", 1, "--force")
     assert len(parts(out)) == 1

@@ -272,6 +272,18 @@ def nothing(path):
 
 def ours(path):
     path.mkdir()
+    (path / "table.csv").write_text("a,b\n1,2\n")
+    content = {"seed": 1, "versions": store.versions(), "written": ["table.csv"]}
+    (path / "manifest.json").write_text(json.dumps(content))
+
+
+def ours_and_a_note(path):
+    ours(path)
+    (path / "note.txt").write_text("what the table says")
+
+
+def half_a_manifest(path):
+    path.mkdir()
     (path / "manifest.json").write_text('{"versions": {"evenfall": "0.0.1"}}')
 
 
@@ -297,6 +309,8 @@ CASES = {
     "nothing": Case(nothing, True, True),
     "empty": Case(lambda path: path.mkdir(), False, True),
     "ours": Case(ours, False, True),
+    "ours and a note": Case(ours_and_a_note, False, False),
+    "half a manifest": Case(half_a_manifest, False, False),
     "foreign": Case(foreign, False, False),
     "somebody's manifest": Case(somebodys_manifest, False, False),
     "file": Case(file, False, False),
