@@ -70,5 +70,5 @@ def _make(
     section = getattr(scenario, name, None) if name in known else None
     arguments = {**(section.model_dump() if section is not None else {}), **options}
     field = f"strategy.{kind}"
-    factory = known[name] if name in known else import_class(field, name)
-    return make_object(field, name, factory, method, arguments, options)
+    factory = known[name] if name in known else import_class(field, name, method)
+    return make_object(field, name, factory, arguments, options)

@@ -122,7 +122,7 @@ def kinds_of(scenario: Scenario) -> tuple[Kind, ...]:
 def _behaviour(field: str, name: str | None, options: dict[str, Any]) -> Behaviour | None:
     if name is None:
         return None
-    made = make_object(field, name, import_class(field, name), "plan", options, options)
+    made = make_object(field, name, import_class(field, name, "plan"), options, options)
     return cast(Behaviour, made)
 
 

@@ -243,11 +243,13 @@ def test_what_is_wrong_is_said_and_nothing_written(folder, argv, says):
 def test_an_existing_folder_is_replaced_only_with_force(folder):
     argv = ("run", "paper", *SMALL, "--no-figures", "--out", "here")
     call(*argv)
-    (folder / "here" / "note.txt").write_text("mine")
     refused(folder, *argv, says=["here", "--force"])
-    call(*argv, "--force")
-    assert not (folder / "here" / "note.txt").exists()
+    call(*argv, "--seed", "2", "--force")
+    assert json.loads((folder / "here" / "manifest.json").read_text())["seed"] == 2
     assert [path.name for path in folder.iterdir()] == ["here"]
+    (folder / "here" / "note.txt").write_text("mine")
+    refused(folder, *argv, "--force", says=["here", "not all in this one was written"])
+    assert (folder / "here" / "note.txt").read_text() == "mine"
 
 
 @pytest.mark.parametrize("verb", [("reproduce",), ("run", "paper"), ("compare", "paper")])
@@ -408,3 +410,20 @@ def test_the_parser_knows_the_issue_s_options():
     options = parse(line.split())
     assert (options.scenario, options.strategy, options.settings) == ("x", "a", ["b=1", "c=2"])
     assert (options.seed, options.out, options.force, options.json) == ("3", Path("d"), True, True)
+
+
+def test_a_module_beside_the_scenario_never_hides_an_installed_one(folder):
+    (folder / "place").mkdir()
+    lying = "raise SystemExit('this must not be imported')\n"
+    (folder / "place" / "xmlrpc.py").write_text(lying)
+    (folder / "place" / "mine.yaml").write_text("strategy: {rule: 'xmlrpc:Night'}\n")
+    refused(folder, "validate", "place/mine.yaml", says=["strategy.rule", "no attribute 'Night'"])
+
+
+def test_what_a_scenario_names_is_not_called_unless_it_is_a_rule(folder):
+    (folder / "mine.yaml").write_text(
+        "strategy: {rule: 'subprocess:Popen', rule_options: {args: [touch, made]}}\n"
+    )
+    for verb in ("validate", "run"):
+        refused(folder, verb, "mine.yaml", says=["strategy.rule", "a method decide"])
+    assert not (folder / "made").exists()

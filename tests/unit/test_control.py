@@ -351,6 +351,15 @@ class Nobody:
         return np.zeros_like(request)
 class Useless: ...
 number = 3
+called = []
+def decide(fleet, broadcast, minute):
+    called.append("decide")
+def factory(**options):
+    called.append("factory")
+class Called:
+    def __init__(self, **options):
+        called.append("Called")
+from pathlib import PurePath as Elsewhere
 """
 
 
@@ -386,6 +395,12 @@ def test_rules_and_admissions_of_one_s_own(module, spec, minutes):
         ({"rule": "{}:Missing"}, "strategy.rule", "Missing"),
         ({"rule": "{}:number"}, "strategy.rule", "a class"),
         ({"rule": "{}:Useless"}, "strategy.rule", "decide"),
+        ({"rule": "{}:Called"}, "strategy.rule", "a class with a method decide"),
+        ({"rule": "{}:decide"}, "strategy.rule", "a class"),
+        ({"rule": "{}:factory"}, "strategy.rule", "a class"),
+        ({"rule": "{}:Elsewhere"}, "strategy.rule", "defined in pathlib"),
+        ({"rule": "subprocess:Popen"}, "strategy.rule", "a class with a method decide"),
+        ({"rule": "os:system"}, "strategy.rule", "a class"),
         ({"rule": "{}:Night", "rule_options": {"stop": 1}}, "strategy.rule_options", "stop"),
         ({"rule": "eq13", "rule_options": {"v2g_when": "no"}}, "strategy.rule_options", "always"),
         ({"rule": "eq13", "admission": "{}:Useless"}, "strategy.admission", "admit"),
@@ -404,6 +419,8 @@ def test_what_cannot_be_made_is_refused_with_its_field(module, spec, field, said
     (problem,) = caught.value.problems
     assert problem.field == field
     assert said in str(problem)
+    if own := sys.modules.get(module):
+        assert own.called == []
 
 
 def test_an_admission_cannot_charge_what_is_not_there(monkeypatch):
