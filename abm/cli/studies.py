@@ -144,7 +144,8 @@ def _sweep(options: argparse.Namespace) -> int:
         design = {"design": f"sobol:{size}", "vary": vary}
     names = list(dict.fromkeys(case.labels["strategy"] for case in cases))
     out = options.out or OUTPUTS / f"{scenario.name}-sweep-seed{scenario.seed}"
-    asked = question("sweep", scenario, names, replications, **design)
+    varied = [case.scenario for case in cases]
+    asked = question("sweep", scenario, names, replications, varied, **design)
     folder = StudyFolder(out, asked, options.resume, options.force)
     if folder.finished:
         return _nothing_to_do(folder)

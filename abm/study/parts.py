@@ -16,7 +16,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,8 @@ from abm.results.store import (
 )
 from abm.scenario import Scenario
 from abm.scenario.checks import value_at
-from abm.scenario.inputs import FEEDER, PROFILE, SESSIONS, TARIFF, shipped_names
+from abm.scenario.inputs import REFERENCES, shipped_names
+from abm.scenario.plugin import source_files
 from abm.scenario.words import dotted, show
 
 STUDY = "study.json"
@@ -170,14 +172,19 @@ def is_unfinished(folder: Path) -> bool:
 
 
 def question(
-    study: str, scenario: Scenario, strategies: list[str], replications: int, **more: Any
+    study: str,
+    scenario: Scenario,
+    strategies: list[str],
+    replications: int,
+    varied: Iterable[Scenario] = (),
+    **more: Any,
 ) -> dict[str, Any]:
-    """All that the numbers of a study depend on, as plain data."""
+    """All that the numbers of a study depend on, as plain data; varied: a sweep's scenarios."""
     return {
         "study": study,
         "scenario": scenario.resolved(),
         "scenario_sha256": hashlib.sha256(scenario.to_yaml().encode()).hexdigest(),
-        "files": file_hashes(scenario),
+        "files": file_hashes(scenario, varied),
         "strategies": strategies,
         "replications": replications,
         "seed": scenario.seed,
@@ -186,22 +193,59 @@ def question(
     }
 
 
-def file_hashes(scenario: Scenario) -> dict[str, str]:
-    """SHA-256 of each file, or of all files of a folder, that the scenario names."""
-    hashes = {}
-    data = scenario.resolved()
-    for field in (FEEDER, PROFILE, TARIFF, SESSIONS):
-        if value_at(scenario, field) is None:
-            continue
-        reference = data[field[0]][field[1]]
-        path = shipped_names(field).get(reference, Path(reference))
-        files = sorted(path.iterdir()) if path.is_dir() else [path]
-        digest = hashlib.sha256()
-        for file in files:
-            if file.is_file():
-                digest.update(file.name.encode() + b"\0" + file.read_bytes())
-        hashes[dotted(field)] = digest.hexdigest()
+def file_hashes(scenario: Scenario, varied: Iterable[Scenario] = ()) -> dict[str, str]:
+    """SHA-256 of each file, folder or source of a class of the user's own that scenarios name.
+
+    By field; where a varied scenario names another one than `scenario`, by field=name.
+    """
+    hashes = {field: sha256 for (field, _), sha256 in _hashes([scenario]).items()}
+    own = set(_references(scenario))
+    for (field, name), sha256 in _hashes(varied).items():
+        if (field, name) not in own:
+            hashes[f"{field}={name}"] = sha256
     return hashes
+
+
+def _hashes(scenarios: Iterable[Scenario]) -> dict[tuple[str, str], str]:
+    named = {key: files for scenario in scenarios for key, files in _references(scenario).items()}
+    return {key: _sha256(files()) for key, files in named.items()}
+
+
+def _references(scenario: Scenario) -> dict[tuple[str, str], Callable[[], Sequence[Path]]]:
+    """Field and name of everything outside its file that a scenario names, and its files."""
+    found: dict[tuple[str, str], Callable[[], Sequence[Path]]] = {}
+    data = scenario.resolved()
+    for path in REFERENCES:
+        if value_at(scenario, path) is not None:
+            section, *rest = path
+            reference: str = reduce(dict.__getitem__, rest, data[section])
+            place = shipped_names(path).get(reference, Path(reference))
+            found[dotted(path), reference] = partial(_files_of, place)
+    for field, name in own_classes(scenario):
+        found[field, name] = partial(source_files, name)
+    return found
+
+
+def _files_of(path: Path) -> list[Path]:
+    return sorted(path.iterdir()) if path.is_dir() else [path]
+
+
+def own_classes(scenario: Scenario) -> Iterator[tuple[str, str]]:
+    """Field and name of each class of the user's own, module:Class, that a scenario names."""
+    strategy, owners = scenario.strategy, scenario.owners
+    named = [("owners.behaviour", owners.behaviour)]
+    named += [(f"owners.groups.{key}.behaviour", g.behaviour) for key, g in owners.groups.items()]
+    if not isinstance(strategy, str):
+        named += [("strategy.rule", strategy.rule), ("strategy.admission", strategy.admission)]
+    yield from ((field, name) for field, name in named if name is not None and ":" in name)
+
+
+def _sha256(files: Iterable[Path]) -> str:
+    digest = hashlib.sha256()
+    for file in files:
+        if file.is_file():
+            digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()
 
 
 def differences(

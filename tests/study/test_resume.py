@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 import time
 
 import pytest
@@ -94,6 +95,71 @@ def test_changed_input_file_is_refused(tmp_path, small_tariff):
     prices.write_text(prices.read_text().replace("0.1", "0.2"))
     said = call(*argv, "--out", out, "--resume", code=2)
     assert "tariff.prices: the file has changed" in said.err
+
+
+RULE = """
+import numpy as np
+from {helper} import START
+class Night:
+    def decide(self, fleet, broadcast, minute):
+        return np.array([int(minute >= START)])
+"""
+
+
+@pytest.fixture
+def own_rule(tmp_path):
+    """A scenario whose rule lies beside it, with a module that the rule imports."""
+    name = f"rule_{tmp_path.name}"  # modules are remembered: no two tests have one of a name
+    (tmp_path / f"{name}.py").write_text(RULE.format(helper=f"{name}_start"))
+    (tmp_path / f"{name}_start.py").write_text("START = 720\n")
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        f"extends: paper\nstrategy: {{rule: '{name}:Night'}}\n"
+        "fleet: {evs_per_zone: 1}\nclock: {step_s: 900}\n"
+    )
+    yield path
+    for module in (name, f"{name}_start"):
+        sys.modules.pop(module, None)
+
+
+@pytest.mark.parametrize("changed", ["", "_start"])
+def test_changed_source_of_a_rule_is_refused(tmp_path, own_rule, changed):
+    argv = ("montecarlo", own_rule, "--replications", 2, "--workers", 1)
+    out = tmp_path / "study"
+    call(*argv, "--out", out)
+    assert "nothing to do" in call(*argv, "--out", out, "--resume").err
+    with (tmp_path / f"rule_{tmp_path.name}{changed}.py").open("a") as source:
+        source.write("# a word more\n")
+    said = call(*argv, "--out", out, "--resume", code=2)
+    assert "strategy.rule: the file has changed" in said.err
+
+
+def test_changed_edges_of_learning_owners_are_refused(tmp_path):
+    (tmp_path / "edges.csv").write_text("ev_a,ev_b\n1,2\n")
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "extends: paper\nowners: {learning: {graph: edges, edges: edges.csv}}\n"
+        "horizon: {days: 2}\nfleet: {evs_per_zone: 1}\nclock: {step_s: 900}\n"
+    )
+    argv = ("montecarlo", path, "--replications", 2, "--workers", 1)
+    out = tmp_path / "study"
+    call(*argv, "--out", out)
+    (tmp_path / "edges.csv").write_text("ev_a,ev_b\n1,3\n")
+    said = call(*argv, "--out", out, "--resume", code=2)
+    assert "owners.learning.edges: the file has changed" in said.err
+
+
+def test_changed_file_of_a_sweep_is_refused(tmp_path, small_tariff):
+    other = tmp_path / "other.csv"
+    other.write_text((tmp_path / "prices.csv").read_text().replace("0.1", "0.3"))
+    vary = f"tariff.prices={tmp_path / 'prices.csv'},{other}"
+    argv = ("sweep", small_tariff, "--vary", vary, "--replications", 1, "--workers", 1)
+    out = tmp_path / "study"
+    call(*argv, "--out", out)
+    assert "nothing to do" in call(*argv, "--out", out, "--resume").err
+    other.write_text(other.read_text().replace("0.3", "0.4"))
+    said = call(*argv, "--out", out, "--resume", code=2)
+    assert f"tariff.prices={other}: the file has changed" in said.err
 
 
 @pytest.fixture
