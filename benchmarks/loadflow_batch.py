@@ -15,7 +15,6 @@ import json
 import statistics
 import sys
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +24,8 @@ from _common import machine, print_table, seconds
 
 from abm import Scenario
 from abm.errors import LoadFlowError
-from abm.grid import build_feeder, make_solver
-from abm.grid.netfile import load_net
+from abm.grid import build_feeder, load_net, make_solver
+from abm.scenario.feeder import FeederTable
 from abm.signals import base_load
 
 ROWS = 24_000
@@ -47,25 +46,22 @@ SYNTHETIC = (1_000, 3_000)
 GROWTH_ROWS = 2_000
 
 
-@dataclass(frozen=True)
-class NetTable:
-    """A feeder table without customers of interest: a zone on the first bus, ratings of the net."""
-
-    name: str
-    net: str
-    buses: Any
-    customer_class: tuple[str, ...]
-    zone: Any
-    line_from: Any = ()
-    line_to: Any = ()
-    ampacity_a: Any = ()
-
-
-def table_of(source: str) -> NetTable:
+def table_of(source: str) -> FeederTable:
+    """A feeder without customers of interest: a zone on the last bus, ratings of the net."""
     buses = load_net(source).bus.index.to_numpy() + 1
     zone = np.zeros(len(buses), dtype=np.int64)
     zone[-1] = 1
-    return NetTable(source.partition(":")[2], source, buses, ("any",) * len(buses), zone)
+    none = np.array([], dtype=np.int64)
+    return FeederTable(
+        name=source.partition(":")[2],
+        net=source,
+        buses=buses,
+        customer_class=np.full(len(buses), "any"),
+        zone=zone,
+        line_from=none,
+        line_to=none,
+        ampacity_a=np.array([]),
+    )
 
 
 def laterals_1000() -> Any:

@@ -16,7 +16,7 @@ import mesa
 from _common import machine, print_table, seconds
 
 from abm import Scenario, V2GModel
-from abm.grid.solve import PowerFlow, empty_power_flow
+from abm.grid import PowerFlow, empty_power_flow
 
 REPEATS = 5
 ENGINES = ("compiled", "numpy")

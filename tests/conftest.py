@@ -2,9 +2,16 @@
 
 A failing example is a whole simulated day, and finding the smallest one takes minutes: ask for it
 with `pytest --hypothesis-profile=smallest`.
+
+Nothing is remembered from one test run to the next: power-grid-model is checked against pandapower
+on every feeder.
 """
 
+import os
+
 from hypothesis import HealthCheck, Phase, settings
+
+os.environ["EVENFALL_CACHE"] = ""
 
 settings.register_profile(
     "evenfall",

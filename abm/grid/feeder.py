@@ -1,14 +1,16 @@
-"""The feeder: a pandapower net, who its customers are, and the matrices it is judged by.
+"""The feeder: its network, who its customers are, and who hangs on whom.
 
 Bus position i is the i-th bus in order of pandapower index, which is the paper's bus i + 1 on
-case33bw; line position l is the l-th line in service in pandapower's order. Every array of the
-package that has a bus or a line axis uses these positions.
+case33bw; line position l is the l-th line in service in the order of the net, or of lines.csv.
+Every array of the package that has a bus or a line axis uses these positions.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import astuple, dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,20 +18,22 @@ import numpy as np
 
 from abm.errors import InputError, LoadFlowError, Problem
 from abm.grid.equations import FloatArray
-from abm.grid.netfile import load_net
-from abm.grid.network import (
-    IntArray,
-    Network,
-    constant_power_copy,
+from abm.grid.network import IntArray, Network, line_network
+from abm.grid.reference import (
+    closed_connections,
+    load_net,
+    net_of_lines,
+    nominal_load,
     read_network,
-    run_reference,
+    without_supply,
+    write_ampacities,
 )
-from abm.grid.table import FeederTable
-from abm.grid.topology import bus_graph, is_radial
 
 if TYPE_CHECKING:
     import networkx as nx
     from scipy.sparse import csr_matrix
+
+    from abm.scenario.feeder import FeederTable, LineValues
 
 _FEEDERS: dict[str, Feeder] = {}
 
@@ -38,8 +42,7 @@ _FEEDERS: dict[str, Feeder] = {}
 class Feeder:
     """A feeder that can be solved. Shared between models of a process, so nothing in it changes.
 
-    name; key: digest of everything it was built from; net: the pandapower net, with the ampacities
-    in net.line.max_i_ka.
+    name; key: digest of everything it was built from.
     bus_index: int64 [n_bus], pandapower index of each bus position. line_index: int64 [n_line].
     p_mw, q_mvar: float64 [n_bus], nominal net load, MW and Mvar, consumption positive.
     class_names; bus_class: int64 [n_bus], position of the bus's customer class in class_names.
@@ -47,13 +50,13 @@ class Feeder:
     line_from, line_to: int64 [n_line], bus positions. ampacity_a: float64 [n_line], A, of the whole
     line (parallel systems together), NaN where neither table nor net knows it.
     vn_kv: float64 [n_bus], kV. slack_buses: int64 [S], positions of the external grids.
-    graph: networkx graph of the closed connections (`abm.grid.topology`).
-    network: nodes, admittances and base values, from pandapower's own matrices.
+    connections: bus position, bus position and (element, its index in the net) of all that joins
+    two buses; what is open or out of service does not.
+    network: nodes, admittances and base values.
     """
 
     name: str
     key: str
-    net: Any
     bus_index: IntArray
     line_index: IntArray
     p_mw: FloatArray
@@ -66,14 +69,31 @@ class Feeder:
     ampacity_a: FloatArray
     vn_kv: FloatArray
     slack_buses: IntArray
-    graph: nx.MultiGraph[int]
+    connections: tuple[tuple[int, int, tuple[str, int]], ...]
     network: Network
+    make_net: Callable[[], Any]
 
     def __repr__(self) -> str:
         return (
             f"Feeder({self.name!r}, {self.n_bus} buses, {self.n_line} lines, "
             f"{len(self.zone_bus)} zones)"
         )
+
+    @cached_property
+    def net(self) -> Any:
+        """The pandapower net, with the ampacities in net.line.max_i_ka; made when asked for."""
+        return self.make_net()
+
+    @cached_property
+    def graph(self) -> nx.MultiGraph[int]:
+        """Graph of the connections. Nodes are bus positions, edge keys (element, index in net)."""
+        import networkx as nx
+
+        graph: nx.MultiGraph[int] = nx.MultiGraph()
+        graph.add_nodes_from(range(self.n_bus))
+        for one, other, key in self.connections:
+            graph.add_edge(one, other, key=key)
+        return graph
 
     @property
     def n_bus(self) -> int:
@@ -109,7 +129,28 @@ class Feeder:
     @property
     def is_radial(self) -> bool:
         """Whether each bus is reached by exactly one path, from one of the external grids."""
-        return is_radial(self.graph, len(self.slack_buses))
+        import networkx as nx
+
+        pieces = nx.number_connected_components(self.graph)
+        return bool(nx.is_forest(self.graph)) and pieces == len(self.slack_buses)
+
+    def downstream_buses(self, line: int) -> IntArray:
+        """Positions of the buses that lose their supply with one line. line: in [0, n_line).
+
+        Empty when the line is part of a mesh. Raises IndexError for a line that is not there.
+        """
+        key = ("line", int(self.line_index[line]))
+        return self.unsupplied_buses((int(self.line_from[line]), int(self.line_to[line]), key))
+
+    def unsupplied_buses(self, *cut: tuple[int, int, tuple[str, int]]) -> IntArray:
+        """Positions of the buses that no path joins to an external grid. cut: connections."""
+        import networkx as nx
+
+        left = nx.restricted_view(self.graph, [], cut)
+        supplied: set[int] = set()
+        for slack in self.slack_buses:
+            supplied |= nx.node_connected_component(left, int(slack))
+        return np.array(sorted(set(left.nodes) - supplied), dtype=np.int64)
 
 
 def build_feeder(table: FeederTable) -> Feeder:
@@ -117,7 +158,8 @@ def build_feeder(table: FeederTable) -> Feeder:
 
     Raises InputError with every problem of the table against the net (unreadable file, unknown
     function, bus or line that is not in the net, zone numbers with gaps), and LoadFlowError when
-    the net cannot be solved at nominal load by the reference or holds what no solver here knows.
+    buses have no supply, the net cannot be solved at nominal load by the reference or holds what no
+    solver here knows.
     """
     key = _digest(table)
     if key not in _FEEDERS:
@@ -131,7 +173,10 @@ def _digest(table: FeederTable) -> str:
         digest.update(np.asarray(values, dtype=np.int64).tobytes() + b"|")
     digest.update(np.asarray(table.ampacity_a, dtype=np.float64).tobytes())
     path = Path(table.net)
-    if path.is_file():
+    if table.values is not None:
+        for value in astuple(table.values):
+            digest.update(np.asarray(value, dtype=np.float64).tobytes() + b"|")
+    elif path.is_file():
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
@@ -141,22 +186,82 @@ def _class_of_each(table: FeederTable) -> tuple[str, ...]:
 
 
 def _build(table: FeederTable, key: str) -> Feeder:
+    """The feeder of a table, from its values or from its net."""
+    if table.values is None:
+        feeder = _from_net(table, key)
+    else:
+        feeder = _from_values(table, table.values, key)
+    for value in vars(feeder).values():
+        if isinstance(value, np.ndarray):
+            value.setflags(write=False)
+    return feeder
+
+
+def _from_values(table: FeederTable, values: LineValues, key: str) -> Feeder:
+    order = np.argsort(table.buses)
+    bus_index = np.asarray(table.buses, dtype=np.int64)[order] - 1
+    position = {int(index): i for i, index in enumerate(bus_index)}
+    bus_class, class_names, zone_bus, problems = _customers(table, position)
+    problems += [
+        Problem("feeder.lines", f"N{one}-N{other}", "two buses of the feeder")
+        for one, other in zip(table.line_from, table.line_to, strict=True)
+        if one - 1 not in position or other - 1 not in position
+    ]
+    if problems:
+        raise InputError(problems)
+    line_from, line_to = (
+        np.array([position[int(bus) - 1] for bus in end], dtype=np.int64)
+        for end in (table.line_from, table.line_to)
+    )
+    slack = position[values.slack_bus - 1]
+    lines = range(len(line_from))
+    feeder = Feeder(
+        name=table.name,
+        key=key,
+        bus_index=bus_index,
+        line_index=np.array(lines, dtype=np.int64),
+        p_mw=values.p_mw[order],
+        q_mvar=values.q_mvar[order],
+        class_names=class_names,
+        bus_class=bus_class,
+        zone_bus=zone_bus,
+        line_from=line_from,
+        line_to=line_to,
+        ampacity_a=np.array(table.ampacity_a, dtype=np.float64),
+        vn_kv=np.full(len(bus_index), values.vn_kv),
+        slack_buses=np.array([slack]),
+        connections=tuple(
+            (int(line_from[line]), int(line_to[line]), ("line", line)) for line in lines
+        ),
+        network=line_network(values, line_from, line_to, len(bus_index), slack),
+        make_net=partial(net_of_lines, table, values),
+    )
+    dark = feeder.unsupplied_buses()
+    if len(dark):
+        raise LoadFlowError(f"feeder {table.name!r}: {without_supply(bus_index[dark])}")
+    return feeder
+
+
+def _from_net(table: FeederTable, key: str) -> Feeder:
     net = load_net(table.net)
     bus_index = np.sort(net.bus.index.to_numpy(dtype=np.int64))
     position = {int(index): i for i, index in enumerate(bus_index)}
     bus_class, class_names, zone_bus, problems = _customers(table, position)
-    problems += _write_ampacities(net, table)
+    problems += write_ampacities(net, table)
     if problems:
         raise InputError(problems)
-
-    p_mw, q_mvar = _nominal_load(net, bus_index)
-    network, line_index = _reference(table.name, net, bus_index, p_mw, q_mvar)
+    p_mw, q_mvar = nominal_load(net, bus_index)
+    try:
+        network, line_index = read_network(net, bus_index, p_mw, q_mvar)
+    except LoadFlowError as error:
+        raise LoadFlowError(f"feeder {table.name!r}: {error}") from error
+    except Exception as error:  # pandapower raises UserWarning and worse for a net without source
+        raise LoadFlowError(f"feeder {table.name!r} cannot be solved: {error}") from error
     lines = net.line.loc[line_index]
     slack = net.ext_grid[net.ext_grid["in_service"].astype(bool)]["bus"].unique()
-    feeder = Feeder(
+    return Feeder(
         name=table.name,
         key=key,
-        net=net,
         bus_index=bus_index,
         line_index=line_index,
         p_mw=p_mw,
@@ -171,13 +276,12 @@ def _build(table: FeederTable, key: str) -> Feeder:
         ),
         vn_kv=net.bus["vn_kv"].loc[bus_index].to_numpy(dtype=np.float64, copy=True),
         slack_buses=np.array([position[int(bus)] for bus in slack], dtype=np.int64),
-        graph=bus_graph(net, position),
+        connections=tuple(
+            (position[one], position[other], item) for one, other, item in closed_connections(net)
+        ),
         network=network,
+        make_net=lambda: net,
     )
-    for value in vars(feeder).values():
-        if isinstance(value, np.ndarray):
-            value.setflags(write=False)
-    return feeder
 
 
 def _customers(
@@ -218,61 +322,3 @@ def _customers(
             )
     zone_bus = np.array([buses_of_zone.get(z, [-1])[0] for z in range(1, n_zone + 1)], np.int64)
     return bus_class, class_names, zone_bus, problems
-
-
-def _write_ampacities(net: Any, table: FeederTable) -> list[Problem]:
-    """Write the table's ampacities to net.line.max_i_ka; problems for lines the net does not have.
-
-    Lines between the same two buses are taken in the order of the net.
-    """
-    between: dict[tuple[int, int], list[int]] = {}
-    for index, one, other in zip(
-        net.line.index, net.line["from_bus"], net.line["to_bus"], strict=True
-    ):
-        between.setdefault((min(one, other), max(one, other)), []).append(int(index))
-    max_i_ka = net.line["max_i_ka"].astype(float)
-    systems = net.line["df"] * net.line["parallel"]
-    problems = []
-    for one, other, ampacity in zip(table.line_from, table.line_to, table.ampacity_a, strict=True):
-        free = between.get((int(min(one, other)) - 1, int(max(one, other)) - 1))
-        if not free:
-            wanted = "a line of the net, once" if free is not None else "a line of the net"
-            problems.append(Problem("feeder.lines", f"N{one}-N{other}", wanted))
-            continue
-        index = free.pop(0)
-        if ampacity <= 0.0:
-            problems.append(
-                Problem("feeder.ampacity_a", f"{ampacity:g} (N{one}-N{other})", "A, above 0")
-            )
-        elif not np.isnan(ampacity):
-            max_i_ka[index] = ampacity / 1e3 / systems[index]
-    net.line["max_i_ka"] = max_i_ka
-    return problems
-
-
-def _nominal_load(net: Any, bus_index: IntArray) -> tuple[FloatArray, FloatArray]:
-    """Loads less static generators in service, scaled, summed per bus: p [n_bus] MW, q Mvar."""
-    totals = np.zeros((2, len(bus_index)))
-    for kind, sign in (("load", 1.0), ("sgen", -1.0)):
-        elements = net[kind][net[kind]["in_service"].astype(bool)]
-        at = np.searchsorted(bus_index, elements["bus"].to_numpy(dtype=np.int64))
-        for row, column in enumerate(("p_mw", "q_mvar")):
-            np.add.at(
-                totals[row], at, sign * (elements[column] * elements["scaling"]).to_numpy(float)
-            )
-    return totals[0].copy(), totals[1].copy()
-
-
-def _reference(
-    name: str, net: Any, bus_index: IntArray, p_mw: FloatArray, q_mvar: FloatArray
-) -> tuple[Network, IntArray]:
-    """Solve the net once at nominal load and read its matrices. LoadFlowError where it fails."""
-    try:
-        own = constant_power_copy(net, bus_index)
-        if not run_reference(own, p_mw, q_mvar):
-            raise LoadFlowError("the load flow does not converge at nominal load")
-        return read_network(own, bus_index)
-    except LoadFlowError as error:
-        raise LoadFlowError(f"feeder {name!r}: {error}") from error
-    except Exception as error:  # pandapower raises UserWarning and worse for a net without source
-        raise LoadFlowError(f"feeder {name!r} cannot be solved: {error}") from error

@@ -1,47 +1,51 @@
-"""The per-unit network behind a feeder, read out of pandapower's own matrices.
+"""What a load flow is solved on, in per unit, and what it gives.
 
-Nodes are what pandapower solves for: buses joined by a closed switch are one node, and a line that
-is open at one end or a three-winding transformer brings a node that is no bus.
+Nodes are what is solved for: buses joined by a closed switch are one node, and a line that is open
+at one end or a three-winding transformer brings a node that is no bus.
 """
 
 from __future__ import annotations
 
-import copy
-import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from abm.errors import LoadFlowError
 from abm.grid.equations import ComplexArray, FloatArray
+
+if TYPE_CHECKING:
+    from abm.scenario.feeder import LineValues
 
 IntArray = NDArray[np.int64]
 
-TOLERANCE_MVA = 1e-10
-MAX_ITERATIONS = 20
+# Base power of the per-unit system of a feeder that is given by its tables, MVA.
+BASE_MVA = 10.0
+# No line of such a feeder has a capacitance, so that nothing depends on it.
+_ANY_HZ = 50.0
 
-# What feeds or takes power other than a load or a static generator of constant power. A bus's load
-# is the only thing that a simulation sets, so a feeder with one of these would not be what it says.
-_NOT_CONSTANT_POWER = (
-    "gen",
-    "storage",
-    "motor",
-    "ward",
-    "xward",
-    "asymmetric_load",
-    "asymmetric_sgen",
-    "dcline",
-    "svc",
-    "ssc",
-    "tcsc",
-    "vsc",
-    "b2b_vsc",
-    "line_dc",
-    "source_dc",
-    "load_dc",
-)
+# Beyond what any feeder carries, and far from where squares overflow.
+LARGEST_LOAD_MVA = 1e9
+
+
+@dataclass(frozen=True, eq=False)
+class Branches:
+    """Branches in service, generic pi sections, M of them.
+
+    from_node, to_node: int64 [M]. Series impedance r_pu + j x_pu and shunt admittance g_pu + j b_pu
+    in p.u. of the voltage at the to end; ratio and shift_deg: of an ideal transformer at the from
+    end, 1 and 0 where there is none; float64 [M]. lopsided: bool [M], whether the two ends differ.
+    """
+
+    from_node: IntArray
+    to_node: IntArray
+    r_pu: FloatArray
+    x_pu: FloatArray
+    g_pu: FloatArray
+    b_pu: FloatArray
+    ratio: FloatArray
+    shift_deg: FloatArray
+    lopsided: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,23 +54,23 @@ class Network:
 
     y_bus: complex sparse [N, N], p.u.; y_from, y_to: complex sparse [M, N], p.u.: branch currents
     into the branch at its from and its to end are y_from v and y_to v.
-    branch: float64 [M, 26], bus: float64 [N, ...], pandapower's (MATPOWER's) branch and bus tables.
+    shunt_mva: complex [N], P - jQ that shunts take at 1 p.u.
     base_mva: base power, MVA. base_kv: float64 [N], kV. f_hz: frequency, Hz.
-    node_of_bus: int64 [n_bus]. slack_nodes: int64 [S]. v_nominal: complex [N], p.u., the solution
-    at nominal load. branch_of_line: int64 [n_line], rows of the lines in `branch`.
+    node_of_bus: int64 [n_bus]. slack_nodes: int64 [S]; slack_v: complex [S], their voltage, p.u.
+    branch_of_line: int64 [n_line], rows of the lines in `branches`.
     """
 
+    branches: Branches
     y_bus: Any
     y_from: Any
     y_to: Any
-    branch: FloatArray
-    bus: FloatArray
+    shunt_mva: ComplexArray
     base_mva: float
     base_kv: FloatArray
     f_hz: float
     node_of_bus: IntArray
     slack_nodes: IntArray
-    v_nominal: ComplexArray
+    slack_v: ComplexArray
     branch_of_line: IntArray
 
     @property
@@ -88,84 +92,106 @@ class Network:
         return total
 
 
-def constant_power_copy(net: Any, bus_index: IntArray) -> Any:
-    """Private copy of a pandapower net with exactly one constant-power load per bus.
+def line_network(
+    values: LineValues, line_from: IntArray, line_to: IntArray, n_bus: int, slack: int
+) -> Network:
+    """Network of lines that are series impedances. line_from, line_to, slack: bus positions.
 
-    Loads and static generators are taken out; load i belongs to bus_index[i] and draws nothing.
-    Raises LoadFlowError when something else in service feeds or takes power.
+    I_from = (V_from - V_to) / z = -I_to, and Y the sum over the lines that end at a bus.
     """
-    import pandapower as pp
+    from scipy.sparse import csr_matrix
 
-    others = [
-        f"{count} x {kind}"
-        for kind in _NOT_CONSTANT_POWER
-        if kind in net and (count := int(net[kind]["in_service"].astype(bool).sum()))
-    ]
-    if others:
-        raise LoadFlowError(
-            "only loads, static generators and external grids may feed or take power, "
-            f"but the net has {', '.join(others)}"
-        )
-    own = copy.deepcopy(net)
-    for kind in ("load", "sgen"):
-        own[kind] = own[kind].iloc[:0]
-    pp.create_loads(own, bus_index, p_mw=0.0, q_mvar=0.0)
-    return own
-
-
-def run_reference(own: Any, p_mw: FloatArray, q_mvar: FloatArray) -> bool:
-    """One pandapower Newton-Raphson load flow on a `constant_power_copy`; True if it converged.
-
-    p_mw, q_mvar: float64 [n_bus], consumption positive. Results stay in the net's res_ tables.
-    """
-    import pandapower as pp
-
-    own.load["p_mw"] = p_mw
-    own.load["q_mvar"] = q_mvar
-    # A diverging Newton overflows on its way; that it did not converge says it all.
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        try:
-            # init="auto", never "results": after a failed run those are NaN.
-            pp.runpp(
-                own,
-                init="auto",
-                numba=False,
-                tolerance_mva=TOLERANCE_MVA,
-                max_iteration=MAX_ITERATIONS,
-            )
-        except pp.LoadflowNotConverged:
-            return False
-    return True
-
-
-def read_network(own: Any, bus_index: IntArray) -> tuple[Network, IntArray]:
-    """Network of a solved `constant_power_copy`, and the index of its lines in service [n_line].
-
-    Raises LoadFlowError when a bus of bus_index [n_bus] is out of service or has no supply.
-    """
-    solved = own._ppc["internal"]
-    dead = bus_index[~np.isfinite(own.res_bus["vm_pu"].loc[bus_index].to_numpy(dtype=np.float64))]
-    if len(dead):
-        names = ", ".join(f"N{index + 1}" for index in dead)
-        raise LoadFlowError(f"buses without supply: {names}")
-    in_service = np.asarray(solved["branch_is"], dtype=bool)
-    row = np.cumsum(in_service) - 1
-    first, last = own._pd2ppc_lookups["branch"].get("line", (0, 0))
-    serving = in_service[first:last]
-    bus = np.asarray(solved["bus"]).real.astype(np.float64)
-    network = Network(
-        y_bus=solved["Ybus"].tocsr(),
-        y_from=solved["Yf"].tocsr(),
-        y_to=solved["Yt"].tocsr(),
-        branch=np.asarray(solved["branch"]).real.astype(np.float64),
-        bus=bus,
-        base_mva=float(solved["baseMVA"]),
-        base_kv=bus[:, 9],  # BASE_KV
-        f_hz=float(own.f_hz),
-        node_of_bus=np.asarray(own._pd2ppc_lookups["bus"])[bus_index].astype(np.int64),
-        slack_nodes=np.unique(np.asarray(solved["ref"], dtype=np.int64)),
-        v_nominal=np.asarray(solved["V"], dtype=np.complex128),
-        branch_of_line=row[first:last][serving].astype(np.int64),
+    n_line = len(line_from)
+    base_ohm = np.square(values.vn_kv) / BASE_MVA
+    r_pu, x_pu = values.r_ohm / base_ohm, values.x_ohm / base_ohm
+    y = 1.0 / (r_pu + 1j * x_pu)
+    rows = np.arange(n_line)
+    both = (np.concatenate([rows, rows]), np.concatenate([line_from, line_to]))
+    y_from = csr_matrix((np.concatenate([y, -y]), both), (n_line, n_bus))
+    y_to = csr_matrix((np.concatenate([-y, y]), both), (n_line, n_bus))
+    at_from, at_to = (
+        csr_matrix((np.ones(n_line), (rows, end)), (n_line, n_bus)) for end in (line_from, line_to)
     )
-    return network, own.line.index.to_numpy(dtype=np.int64)[serving]
+    y_bus = (at_from.T @ y_from + at_to.T @ y_to).tocsr()
+    for matrix in (y_bus, y_from, y_to):
+        matrix.sum_duplicates()
+    zero = np.zeros(n_line)
+    return Network(
+        branches=Branches(
+            line_from, line_to, r_pu, x_pu, zero, zero, zero + 1.0, zero, zero.astype(np.bool_)
+        ),
+        y_bus=y_bus,
+        y_from=y_from,
+        y_to=y_to,
+        shunt_mva=np.zeros(n_bus, dtype=np.complex128),
+        base_mva=BASE_MVA,
+        base_kv=np.full(n_bus, values.vn_kv),
+        f_hz=_ANY_HZ,
+        node_of_bus=np.arange(n_bus),
+        slack_nodes=np.array([slack]),
+        slack_v=np.array([values.slack_vm_pu], dtype=np.complex128),
+        branch_of_line=rows,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class PowerFlow:
+    """B load flows. A row that did not converge is NaN throughout, with converged False.
+
+    vm_pu, va_rad: float64 [B, n_bus], voltage magnitude p.u. and angle rad.
+    i_a: float64 [B, n_line], current A, the larger of the two ends.
+    line_loss_mw: float64 [B, n_line]; loss_mw: float64 [B], all that the network loses (slack power
+    less net load: lines, transformers, shunts), MW.
+    slack_p_mw, slack_q_mvar: float64 [B], taken from the external grids, MW and Mvar.
+    converged: bool [B]. mismatch_mva: float64 [B], residual of eqs. (10), (11).
+    """
+
+    vm_pu: FloatArray
+    va_rad: FloatArray
+    i_a: FloatArray
+    loss_mw: FloatArray
+    line_loss_mw: FloatArray
+    slack_p_mw: FloatArray
+    slack_q_mvar: FloatArray
+    converged: NDArray[np.bool_]
+    mismatch_mva: FloatArray
+
+
+def empty_power_flow(rows: int, n_bus: int, n_line: int) -> PowerFlow:
+    """B = rows load flows of which none has converged yet, to be filled in."""
+
+    def unknown(*shape: int) -> FloatArray:
+        return np.full(shape, np.nan)
+
+    return PowerFlow(
+        vm_pu=unknown(rows, n_bus),
+        va_rad=unknown(rows, n_bus),
+        i_a=unknown(rows, n_line),
+        loss_mw=unknown(rows),
+        line_loss_mw=unknown(rows, n_line),
+        slack_p_mw=unknown(rows),
+        slack_q_mvar=unknown(rows),
+        converged=np.zeros(rows, dtype=np.bool_),
+        mismatch_mva=unknown(rows),
+    )
+
+
+def checked_load(
+    p_mw: FloatArray, q_mvar: FloatArray, n_bus: int
+) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
+    """Loads as float64 [B, n_bus], and which rows can be tried, bool [B]; the others are zeroed.
+
+    Rows with NaN, infinite or astronomic values cannot. ValueError for arrays of another shape.
+    """
+    p = np.asarray(p_mw, dtype=np.float64)
+    q = np.asarray(q_mvar, dtype=np.float64)
+    if p.ndim != 2 or p.shape[1] != n_bus or q.shape != p.shape:
+        raise ValueError(
+            f"p_mw and q_mvar have to be [B, {n_bus}], not {list(p.shape)} and {list(q.shape)}"
+        )
+    largest: FloatArray = np.maximum(np.abs(p), np.abs(q)).max(axis=1, initial=0.0)
+    usable = largest < LARGEST_LOAD_MVA
+    if not usable.all():
+        p = np.where(usable[:, np.newaxis], p, 0.0)
+        q = np.where(usable[:, np.newaxis], q, 0.0)
+    return p, q, usable

@@ -1,16 +1,25 @@
-"""The reference solver: pandapower's Newton-Raphson, one row after the other."""
+"""All that needs pandapower: its nets, and its Newton-Raphson as the reference.
+
+It takes seconds to import, so that it is imported by whoever needs it, when they need it.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import copy
+import importlib
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from abm.grid.equations import FloatArray, power_mismatch
-from abm.grid.network import constant_power_copy, run_reference
-from abm.grid.solve import (
-    MISMATCH_LIMIT_MVA,
-    VM_PLAUSIBLE_PU,
+from abm.errors import InputError, LoadFlowError, Problem, nearest
+from abm.grid.equations import ComplexArray, FloatArray, power_mismatch
+from abm.grid.network import (
+    BASE_MVA,
+    Branches,
+    IntArray,
+    Network,
     PowerFlow,
     checked_load,
     empty_power_flow,
@@ -18,6 +27,40 @@ from abm.grid.solve import (
 
 if TYPE_CHECKING:
     from abm.grid.feeder import Feeder
+    from abm.scenario.feeder import FeederTable, LineValues
+
+TOLERANCE_MVA = 1e-10
+MAX_ITERATIONS = 20
+
+# Farther out, or with this much power missing, a "solution" is an artefact of the iteration.
+VM_PLAUSIBLE_PU = (0.3, 2.0)
+MISMATCH_LIMIT_MVA = 1e-4
+
+# What feeds or takes power other than a load or a static generator of constant power. A bus's load
+# is the only thing that a simulation sets, so a feeder with one of these would not be what it says.
+_NOT_CONSTANT_POWER = (
+    "gen",
+    "storage",
+    "motor",
+    "ward",
+    "xward",
+    "asymmetric_load",
+    "asymmetric_sgen",
+    "dcline",
+    "svc",
+    "ssc",
+    "tcsc",
+    "vsc",
+    "b2b_vsc",
+    "line_dc",
+    "source_dc",
+    "load_dc",
+)
+
+# Columns of pandapower's tables (pandapower.pypower.idx_brch, idx_bus).
+_F_BUS, _T_BUS, _BR_R, _BR_X, _BR_B, _TAP, _SHIFT, _BR_G = 0, 1, 2, 3, 4, 8, 9, 23
+_ASYMMETRIES = (21, 22, 24, 25)
+_GS, _BS, _BASE_KV = 4, 5, 9
 
 
 class PandapowerSolver:
@@ -30,7 +73,7 @@ class PandapowerSolver:
 
     def __init__(self, feeder: Feeder) -> None:
         self._feeder = feeder
-        self._net = constant_power_copy(feeder.net, feeder.bus_index)
+        self._net = _constant_power_copy(feeder.net, feeder.bus_index)
 
     def solve(self, p_mw: FloatArray, q_mvar: FloatArray) -> PowerFlow:
         """Solve B load flows, see `abm.grid.solve.Solver.solve`."""
@@ -38,7 +81,7 @@ class PandapowerSolver:
         p, q, usable = checked_load(p_mw, q_mvar, feeder.n_bus)
         flow = empty_power_flow(len(p), feeder.n_bus, feeder.n_line)
         for row in np.flatnonzero(usable):
-            if not run_reference(net, p[row], q[row]):
+            if not _converges(net, p[row], q[row]):
                 continue
             mismatch = self._mismatch(p[row], q[row])
             vm_pu = net.res_bus["vm_pu"].loc[feeder.bus_index].to_numpy(dtype=np.float64)
@@ -60,7 +103,241 @@ class PandapowerSolver:
     def _mismatch(self, p_mw: FloatArray, q_mvar: FloatArray) -> float:
         network = self._feeder.network
         v = np.asarray(self._net._ppc["internal"]["V"], dtype=np.complex128)[np.newaxis]
-        s_load = network.per_node((p_mw + 1j * q_mvar)[np.newaxis])
+        s_load: ComplexArray = network.per_node((p_mw + 1j * q_mvar)[np.newaxis])
         return float(
             power_mismatch(v, network.y_bus, s_load, network.slack_nodes, network.base_mva)[0]
         )
+
+
+def load_net(source: str) -> Any:
+    """Pandapower net of "module:function" or of the path of a pandapower JSON file.
+
+    The net is the caller's own. Raises InputError (field "feeder.net") when there is no such
+    module, function or file, or when it does not give a pandapower net.
+    """
+    is_file = source.lower().endswith(".json") or ":" not in source
+    net = _from_file(source) if is_file else _from_function(source)
+    from pandapower import pandapowerNet
+
+    if not isinstance(net, pandapowerNet):
+        raise _wrong(source, f"has to give a pandapower net, not {type(net).__name__}")
+    if len(net.bus) == 0:
+        raise _wrong(source, "the net has no buses")
+    return net
+
+
+def _from_function(source: str) -> Any:
+    module_name, _, function_name = source.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except (ImportError, ValueError) as error:
+        raise _wrong(source, f"module {module_name!r} cannot be imported: {error}") from error
+    function = getattr(module, function_name, None)
+    if not callable(function):
+        near = nearest(function_name, [name for name in dir(module) if not name.startswith("_")])
+        raise _wrong(source, f"module {module_name} has no function {function_name!r}", near)
+    try:
+        # A user's function may hand out the same net each time; we write ampacities into ours.
+        return copy.deepcopy(function())
+    except Exception as error:
+        raise _wrong(source, f"{function_name}() failed: {error!r}") from error
+
+
+def _from_file(source: str) -> Any:
+    if not Path(source).is_file():
+        raise _wrong(source, "a pandapower JSON file, or module:function; there is no such file")
+    import pandapower as pp
+
+    try:
+        return pp.from_json(source)
+    except Exception as error:  # from_json lets through whatever its parsers raise
+        raise _wrong(source, f"not a pandapower JSON file: {error!r}") from error
+
+
+def _wrong(source: str, allowed: str, hint: str = "") -> InputError:
+    return InputError([Problem("feeder.net", source, allowed, hint=hint)])
+
+
+def net_of_lines(table: FeederTable, values: LineValues) -> Any:
+    """Pandapower net of a feeder that is given by its tables, bus i of it being number i + 1."""
+    import pandapower as pp
+
+    net = pp.create_empty_network(name=table.name, sn_mva=BASE_MVA)
+    for bus in np.sort(table.buses) - 1:
+        pp.create_bus(net, values.vn_kv, index=int(bus))
+    pp.create_ext_grid(net, values.slack_bus - 1, vm_pu=values.slack_vm_pu)
+    loaded = np.flatnonzero((values.p_mw != 0.0) | (values.q_mvar != 0.0))
+    pp.create_loads(
+        net, table.buses[loaded] - 1, p_mw=values.p_mw[loaded], q_mvar=values.q_mvar[loaded]
+    )
+    pp.create_lines_from_parameters(
+        net,
+        table.line_from - 1,
+        table.line_to - 1,
+        length_km=1.0,
+        r_ohm_per_km=values.r_ohm,
+        x_ohm_per_km=values.x_ohm,
+        c_nf_per_km=0.0,
+        max_i_ka=table.ampacity_a / 1e3,
+    )
+    return net
+
+
+def closed_connections(net: Any) -> list[tuple[int, int, tuple[str, int]]]:
+    """Bus, bus and (element, its index) of all that joins two buses of a net, nothing open."""
+    from pandapower.topology import create_nxgraph
+
+    return [
+        (int(one), int(other), (key[0], int(key[1])))
+        for one, other, key in create_nxgraph(net, multi=True).edges(keys=True)
+    ]
+
+
+def nominal_load(net: Any, bus_index: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Loads less static generators in service, scaled, summed per bus: p [n_bus] MW, q Mvar."""
+    totals = np.zeros((2, len(bus_index)))
+    for kind, sign in (("load", 1.0), ("sgen", -1.0)):
+        elements = net[kind][net[kind]["in_service"].astype(bool)]
+        at = np.searchsorted(bus_index, elements["bus"].to_numpy(dtype=np.int64))
+        for row, column in enumerate(("p_mw", "q_mvar")):
+            np.add.at(
+                totals[row], at, sign * (elements[column] * elements["scaling"]).to_numpy(float)
+            )
+    return totals[0].copy(), totals[1].copy()
+
+
+def write_ampacities(net: Any, table: FeederTable) -> list[Problem]:
+    """Write the table's ampacities to net.line.max_i_ka; problems for lines the net does not have.
+
+    Lines between the same two buses are taken in the order of the net.
+    """
+    between: dict[tuple[int, int], list[int]] = {}
+    for index, one, other in zip(
+        net.line.index, net.line["from_bus"], net.line["to_bus"], strict=True
+    ):
+        between.setdefault((min(one, other), max(one, other)), []).append(int(index))
+    max_i_ka = net.line["max_i_ka"].astype(float)
+    systems = net.line["df"] * net.line["parallel"]
+    problems = []
+    for one, other, ampacity in zip(table.line_from, table.line_to, table.ampacity_a, strict=True):
+        free = between.get((int(min(one, other)) - 1, int(max(one, other)) - 1))
+        if not free:
+            wanted = "a line of the net, once" if free is not None else "a line of the net"
+            problems.append(Problem("feeder.lines", f"N{one}-N{other}", wanted))
+            continue
+        index = free.pop(0)
+        if ampacity <= 0.0:
+            problems.append(
+                Problem("feeder.ampacity_a", f"{ampacity:g} (N{one}-N{other})", "A, above 0")
+            )
+        elif not np.isnan(ampacity):
+            max_i_ka[index] = ampacity / 1e3 / systems[index]
+    net.line["max_i_ka"] = max_i_ka
+    return problems
+
+
+def read_network(
+    net: Any, bus_index: IntArray, p_mw: FloatArray, q_mvar: FloatArray
+) -> tuple[Network, IntArray]:
+    """Network out of pandapower's own matrices, and the index of its lines in service [n_line].
+
+    The net is solved once at nominal load p_mw, q_mvar [n_bus]. Raises LoadFlowError where that
+    fails, and when a bus is out of service or has no supply.
+    """
+    own = _constant_power_copy(net, bus_index)
+    if not _converges(own, p_mw, q_mvar):
+        raise LoadFlowError("the load flow does not converge at nominal load")
+    solved = own._ppc["internal"]
+    dead = bus_index[~np.isfinite(own.res_bus["vm_pu"].loc[bus_index].to_numpy(dtype=np.float64))]
+    if len(dead):
+        raise without_supply(dead)
+    in_service = np.asarray(solved["branch_is"], dtype=bool)
+    row = np.cumsum(in_service) - 1
+    first, last = own._pd2ppc_lookups["branch"].get("line", (0, 0))
+    serving = in_service[first:last]
+    bus = np.asarray(solved["bus"]).real.astype(np.float64)
+    branch = np.asarray(solved["branch"]).real.astype(np.float64)
+    branch[branch[:, _TAP] == 0.0, _TAP] = 1.0
+    ends = branch[:, [_F_BUS, _T_BUS]].astype(np.int64)
+    slack_nodes = np.unique(np.asarray(solved["ref"], dtype=np.int64))
+    network = Network(
+        branches=Branches(
+            from_node=ends[:, 0],
+            to_node=ends[:, 1],
+            r_pu=branch[:, _BR_R],
+            x_pu=branch[:, _BR_X],
+            g_pu=branch[:, _BR_G],
+            b_pu=branch[:, _BR_B],
+            ratio=branch[:, _TAP],
+            shift_deg=branch[:, _SHIFT],
+            lopsided=np.any(branch[:, _ASYMMETRIES] != 0.0, axis=1),
+        ),
+        y_bus=solved["Ybus"].tocsr(),
+        y_from=solved["Yf"].tocsr(),
+        y_to=solved["Yt"].tocsr(),
+        shunt_mva=bus[:, _GS] + 1j * bus[:, _BS],
+        base_mva=float(solved["baseMVA"]),
+        base_kv=bus[:, _BASE_KV],
+        f_hz=float(own.f_hz),
+        node_of_bus=np.asarray(own._pd2ppc_lookups["bus"])[bus_index].astype(np.int64),
+        slack_nodes=slack_nodes,
+        slack_v=np.asarray(solved["V"], dtype=np.complex128)[slack_nodes],
+        branch_of_line=row[first:last][serving].astype(np.int64),
+    )
+    return network, own.line.index.to_numpy(dtype=np.int64)[serving]
+
+
+def without_supply(bus_index: IntArray) -> LoadFlowError:
+    """What is wrong with a feeder that leaves buses in the dark."""
+    return LoadFlowError("buses without supply: " + ", ".join(f"N{i + 1}" for i in bus_index))
+
+
+def _constant_power_copy(net: Any, bus_index: IntArray) -> Any:
+    """Private copy of a pandapower net with exactly one constant-power load per bus.
+
+    Loads and static generators are taken out; load i belongs to bus_index[i] and draws nothing.
+    Raises LoadFlowError when something else in service feeds or takes power.
+    """
+    import pandapower as pp
+
+    others = [
+        f"{count} x {kind}"
+        for kind in _NOT_CONSTANT_POWER
+        if kind in net and (count := int(net[kind]["in_service"].astype(bool).sum()))
+    ]
+    if others:
+        raise LoadFlowError(
+            "only loads, static generators and external grids may feed or take power, "
+            f"but the net has {', '.join(others)}"
+        )
+    own = copy.deepcopy(net)
+    for kind in ("load", "sgen"):
+        own[kind] = own[kind].iloc[:0]
+    pp.create_loads(own, bus_index, p_mw=0.0, q_mvar=0.0)
+    return own
+
+
+def _converges(own: Any, p_mw: FloatArray, q_mvar: FloatArray) -> bool:
+    """One Newton-Raphson load flow on a `_constant_power_copy`; True if it converged.
+
+    p_mw, q_mvar: float64 [n_bus], consumption positive. Results stay in the net's res_ tables.
+    """
+    import pandapower as pp
+
+    own.load["p_mw"] = p_mw
+    own.load["q_mvar"] = q_mvar
+    # A diverging Newton overflows on its way; that it did not converge says it all.
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        try:
+            # init="auto", never "results": after a failed run those are NaN.
+            pp.runpp(
+                own,
+                init="auto",
+                numba=False,
+                tolerance_mva=TOLERANCE_MVA,
+                max_iteration=MAX_ITERATIONS,
+            )
+        except pp.LoadflowNotConverged:
+            return False
+    return True

@@ -1,38 +1,68 @@
-"""What a load-flow solver takes and gives, and which one is used.
+"""Which solver is used: power-grid-model, fast, or pandapower, the reference.
 
-power-grid-model is fast, pandapower is the reference. Nobody has to trust the fast one: before it
-is used on a feeder it has to agree with the reference there.
+Nobody has to trust the fast one: before it is used on a feeder it has to agree with the reference
+there. That they agree is remembered for the feeder's content, in a file of the user's cache, so
+that pandapower is not needed again; that they do not is found out anew each time.
+
+power-grid-model finds the voltages; currents, losses and slack power follow from them with the
+feeder's own admittances, so that they are the feeder's even where a conversion was wrong (the
+mismatch of eqs. (10), (11) then says so).
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import os
+import sys
+import tempfile
 import warnings
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from abm.errors import InputError, LoadFlowError, Problem, nearest
-from abm.grid.equations import FloatArray
+from abm.grid.equations import (
+    ComplexArray,
+    FloatArray,
+    largest_residual,
+    magnitude,
+    node_currents,
+    scaled,
+    times_conjugate,
+)
+from abm.grid.network import Network, PowerFlow, checked_load, empty_power_flow
+from abm.grid.reference import (
+    MAX_ITERATIONS,
+    MISMATCH_LIMIT_MVA,
+    VM_PLAUSIBLE_PU,
+    PandapowerSolver,
+)
 
 if TYPE_CHECKING:
     from abm.grid.feeder import Feeder
 
 SOLVERS = ("power-grid-model", "pandapower")
 
-# Farther out, or with this much power missing, a "solution" is an artefact of the iteration.
-VM_PLAUSIBLE_PU = (0.3, 2.0)
-MISMATCH_LIMIT_MVA = 1e-4
-# Beyond what any feeder carries, and far from where squares overflow.
-LARGEST_LOAD_MVA = 1e9
-
 AGREE_PU = 1e-6
 AGREE_MW = 1e-6
 # Nominal, light load, and every customer feeding in.
 CHECK_FACTORS = (1.0, 0.3, -0.6)
+# Folder of what is remembered; empty: nothing is.
+CACHE_VARIABLE = "EVENFALL_CACHE"
 
-_CHECKED: dict[tuple[str, str], tuple[Solver, str]] = {}
+_TOLERANCE_PU = 1e-10
+# The default short-circuit power, 1e10 VA, is an impedance that shifts case33bw by 4e-4 p.u.;
+# at 1e18 VA the shift is 3e-12.
+SOURCE_VA = 1e18
+# Voltages of one chunk stay in the processor's cache and memory does not grow with B.
+VOLTAGES_PER_CHUNK = 200_000
+# Plain NaN in a complex array has an imaginary part of 0.
+_NO_VALUE = complex(np.nan, np.nan)
 
 
 class LoadFlowWarning(UserWarning):
@@ -41,29 +71,6 @@ class LoadFlowWarning(UserWarning):
 
 class UnsupportedFeederError(LoadFlowError):
     """The feeder holds something that this solver does not model; another solver may."""
-
-
-@dataclass(frozen=True, eq=False)
-class PowerFlow:
-    """B load flows. A row that did not converge is NaN throughout, with converged False.
-
-    vm_pu, va_rad: float64 [B, n_bus], voltage magnitude p.u. and angle rad.
-    i_a: float64 [B, n_line], current A, the larger of the two ends.
-    line_loss_mw: float64 [B, n_line]; loss_mw: float64 [B], all that the network loses (slack power
-    less net load: lines, transformers, shunts), MW.
-    slack_p_mw, slack_q_mvar: float64 [B], taken from the external grids, MW and Mvar.
-    converged: bool [B]. mismatch_mva: float64 [B], residual of eqs. (10), (11).
-    """
-
-    vm_pu: FloatArray
-    va_rad: FloatArray
-    i_a: FloatArray
-    loss_mw: FloatArray
-    line_loss_mw: FloatArray
-    slack_p_mw: FloatArray
-    slack_q_mvar: FloatArray
-    converged: NDArray[np.bool_]
-    mismatch_mva: FloatArray
 
 
 class Solver(Protocol):
@@ -80,82 +87,51 @@ class Solver(Protocol):
         ...
 
 
-def empty_power_flow(rows: int, n_bus: int, n_line: int) -> PowerFlow:
-    """B = rows load flows of which none has converged yet, to be filled in."""
-
-    def unknown(*shape: int) -> FloatArray:
-        return np.full(shape, np.nan)
-
-    return PowerFlow(
-        vm_pu=unknown(rows, n_bus),
-        va_rad=unknown(rows, n_bus),
-        i_a=unknown(rows, n_line),
-        loss_mw=unknown(rows),
-        line_loss_mw=unknown(rows, n_line),
-        slack_p_mw=unknown(rows),
-        slack_q_mvar=unknown(rows),
-        converged=np.zeros(rows, dtype=np.bool_),
-        mismatch_mva=unknown(rows),
-    )
-
-
-def checked_load(
-    p_mw: FloatArray, q_mvar: FloatArray, n_bus: int
-) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
-    """Loads as float64 [B, n_bus], and which rows can be tried, bool [B]; the others are zeroed.
-
-    Rows with NaN, infinite or astronomic values cannot. ValueError for arrays of another shape.
-    """
-    p = np.asarray(p_mw, dtype=np.float64)
-    q = np.asarray(q_mvar, dtype=np.float64)
-    if p.ndim != 2 or p.shape[1] != n_bus or q.shape != p.shape:
-        raise ValueError(
-            f"p_mw and q_mvar have to be [B, {n_bus}], not {list(p.shape)} and {list(q.shape)}"
-        )
-    largest: FloatArray = np.maximum(np.abs(p), np.abs(q)).max(axis=1, initial=0.0)
-    usable = largest < LARGEST_LOAD_MVA
-    if not usable.all():
-        p = np.where(usable[:, np.newaxis], p, 0.0)
-        q = np.where(usable[:, np.newaxis], q, 0.0)
-    return p, q, usable
-
-
 def make_solver(name: str, feeder: Feeder) -> Solver:
-    """Solver by name, "power-grid-model" or "pandapower"; one per feeder content and process.
+    """Solver by name, "power-grid-model" or "pandapower"; one per feeder and process.
 
     power-grid-model is compared with pandapower on this feeder first (`CHECK_FACTORS` times the
-    nominal load). Where it cannot model the feeder or differs by more than `AGREE_PU`, `AGREE_MW`,
-    a `LoadFlowWarning` says so and the pandapower solver is returned. InputError: unknown name.
+    nominal load), unless that was done before. Where it cannot model the feeder or differs by more
+    than `AGREE_PU`, `AGREE_MW`, a `LoadFlowWarning` says so and the pandapower solver is returned.
+    InputError: unknown name. LoadFlowError: not even the nominal load can be solved.
     """
     if name not in SOLVERS:
         raise InputError(
             [Problem("solver", name, f"one of {', '.join(SOLVERS)}", hint=nearest(name, SOLVERS))]
         )
-    key = (name, feeder.key)
-    if key not in _CHECKED:
-        _CHECKED[key] = _make(name, feeder)
-    solver, doubt = _CHECKED[key]
+    solver, doubt = _checked_solver(name, feeder)
     if doubt:
         warnings.warn(doubt, LoadFlowWarning, stacklevel=2)
     return solver
 
 
-def _make(name: str, feeder: Feeder) -> tuple[Solver, str]:
-    from abm.grid.fast import PowerGridModelSolver
-    from abm.grid.reference import PandapowerSolver
-
-    reference = PandapowerSolver(feeder)
-    if name == reference.name:
-        return reference, ""
+@lru_cache(maxsize=32)
+def _checked_solver(name: str, feeder: Feeder) -> tuple[Solver, str]:
+    """A solver, and in words why it is not the one that was asked for."""
+    if name == PandapowerSolver.name:
+        return _nominal(PandapowerSolver(feeder), feeder), ""
+    memory = _memory_of(feeder)
     try:
         fast = PowerGridModelSolver(feeder)
-    except UnsupportedFeederError as error:
-        doubt = str(error)
-    else:
-        doubt = disagreement(fast, reference, feeder)
-        if not doubt:
+        if _remembered(memory):
             return fast, ""
-    return reference, f"feeder {feeder.name!r}: {name} {doubt}; pandapower is used instead"
+        reference = _nominal(PandapowerSolver(feeder), feeder)
+        doubt = disagreement(fast, reference, feeder)
+    except UnsupportedFeederError as error:
+        reference, doubt = _nominal(PandapowerSolver(feeder), feeder), str(error)
+    if doubt:
+        return reference, f"feeder {feeder.name!r}: {name} {doubt}; pandapower is used instead"
+    _remember(memory)
+    return fast, ""
+
+
+def _nominal(reference: PandapowerSolver, feeder: Feeder) -> PandapowerSolver:
+    """The reference itself. LoadFlowError where it cannot solve the nominal load."""
+    if not reference.solve(feeder.p_mw[np.newaxis], feeder.q_mvar[np.newaxis]).converged.all():
+        raise LoadFlowError(
+            f"feeder {feeder.name!r}: the load flow does not converge at nominal load"
+        )
+    return reference
 
 
 def disagreement(solver: Solver, reference: Solver, feeder: Feeder) -> str:
@@ -183,3 +159,267 @@ def disagreement(solver: Solver, reference: Solver, feeder: Feeder) -> str:
     if volts <= AGREE_PU and power <= AGREE_MW:
         return ""
     return f"differs from pandapower by {volts:.2g} p.u. and {power:.2g} MW"
+
+
+def _memory_of(feeder: Feeder) -> Path | None:
+    """File that says that the solvers agree on this feeder; None where nothing is remembered.
+
+    Its name is a digest of all that a solver is given, of both solvers' versions and of the code
+    beside this.
+    """
+    folder = _cache_folder()
+    if folder is None:
+        return None
+    digest = hashlib.sha256()
+    for package in ("power-grid-model", "pandapower", "numpy"):
+        digest.update(f"{package} {version(package)}\n".encode())
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.read_bytes())
+
+    network = feeder.network
+    digest.update(f"{network.base_mva} {network.f_hz}".encode())
+    matrices = (network.y_bus, network.y_from, network.y_to)
+    for values in (
+        *vars(network.branches).values(),
+        *(matrix.data for matrix in matrices),
+        network.shunt_mva,
+        network.base_kv,
+        network.node_of_bus,
+        network.slack_nodes,
+        network.slack_v,
+        network.branch_of_line,
+        feeder.p_mw,
+        feeder.q_mvar,
+    ):
+        digest.update(np.ascontiguousarray(values).tobytes() + b"|")
+    return folder / f"{digest.hexdigest()}.agrees"
+
+
+def _cache_folder() -> Path | None:
+    """The folder of `CACHE_VARIABLE`, or one of ours in the user's cache; None for none."""
+    if CACHE_VARIABLE in os.environ:
+        named = os.environ[CACHE_VARIABLE]
+        return Path(named) if named else None
+    base = os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME")
+    try:
+        return Path(base or Path.home() / ".cache") / "evenfall"
+    except RuntimeError:  # there is no home
+        return None
+
+
+def _remembered(memory: Path | None) -> bool:
+    """Whether the file is there and whole: it holds its own name."""
+    try:
+        return memory is not None and memory.read_bytes() == memory.name.encode()
+    except OSError:
+        return False
+
+
+def _remember(memory: Path | None) -> None:
+    """Write the file in one go. A folder that cannot be written costs the next run a check."""
+    if memory is None:
+        return
+    with contextlib.suppress(OSError):
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        handle, half = tempfile.mkstemp(dir=memory.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(memory.name.encode())
+            os.replace(half, memory)
+        except OSError:
+            os.unlink(half)
+            raise
+
+
+class PowerGridModelSolver:
+    """Solves with power-grid-model's Newton-Raphson, one thread.
+
+    Raises UnsupportedFeederError for branches that are not a symmetric pi (an impedance that
+    differs by direction, a transformer whose windings differ) or have no impedance, and for
+    anything that the library refuses. source_va: short-circuit power of the external grids, VA.
+    voltages_per_chunk: how many are solved in one go; the results do not depend on it.
+    """
+
+    name = "power-grid-model"
+
+    def __init__(
+        self,
+        feeder: Feeder,
+        *,
+        source_va: float = SOURCE_VA,
+        voltages_per_chunk: int = VOLTAGES_PER_CHUNK,
+    ) -> None:
+        from power_grid_model import ComponentType, PowerGridModel
+
+        network = feeder.network
+        self._feeder = feeder
+        try:
+            self._model = PowerGridModel(
+                _grid_of(network, feeder.n_bus, source_va), system_frequency=network.f_hz
+            )
+        except RuntimeError as error:  # the base of power-grid-model's own errors
+            raise UnsupportedFeederError(f"refuses it ({error})") from error
+        self._load, self._node = ComponentType.sym_load, ComponentType.node
+        self._update = self._update_array(0)
+
+        from scipy.sparse import vstack
+
+        lines = network.branch_of_line
+        # One sparse product gives the currents of all nodes and of both ends of all lines.
+        self._y_all = vstack(
+            [network.y_bus, network.y_from[lines], network.y_to[lines]], format="csr"
+        )
+        self._from_node = network.branches.from_node[lines]
+        self._to_node = network.branches.to_node[lines]
+        amperes = 1e3 * network.base_mva / (np.sqrt(3.0) * network.base_kv)
+        self._from_a, self._to_a = amperes[self._from_node], amperes[self._to_node]
+        self._chunk = max(1, voltages_per_chunk // network.n_node)
+        self._node_is_bus = network.one_node_per_bus
+
+    def solve(self, p_mw: FloatArray, q_mvar: FloatArray) -> PowerFlow:
+        """Solve B load flows, see `abm.grid.solve.Solver.solve`."""
+        feeder = self._feeder
+        p, q, usable = checked_load(p_mw, q_mvar, feeder.n_bus)
+        flow = empty_power_flow(len(p), feeder.n_bus, feeder.n_line)
+        for start in range(0, len(p), self._chunk):
+            rows = slice(start, start + self._chunk)
+            s_load = p[rows] + 1j * q[rows]
+            v, solved = self._voltages(s_load, usable[rows])
+            self._fill(flow, rows, v, solved, s_load)
+        return flow
+
+    def _update_array(self, rows: int) -> Any:
+        from power_grid_model import DatasetType, initialize_array
+
+        return initialize_array(DatasetType.update, self._load, (rows, self._feeder.n_bus))
+
+    def _voltages(
+        self, s_load: ComplexArray, usable: NDArray[np.bool_]
+    ) -> tuple[ComplexArray, NDArray[np.bool_]]:
+        """Node voltages [b, N] p.u. (NaN where there are none) and bool [b], which are solved."""
+        if len(self._update) != len(s_load):
+            self._update = self._update_array(len(s_load))
+        np.multiply(s_load.real, 1e6, out=self._update["p_specified"])
+        np.multiply(s_load.imag, 1e6, out=self._update["q_specified"])
+        # Whole records in and out: single attributes cost a third more in a batch of one.
+        output: Any = self._model.calculate_power_flow(
+            update_data={self._load: self._update},
+            output_component_types=[self._node],
+            error_tolerance=_TOLERANCE_PU,
+            max_iterations=MAX_ITERATIONS,
+            continue_on_batch_error=True,
+            decode_error=False,
+        )[self._node]
+        solved = usable.copy()
+        if self._model.batch_error is not None:
+            # The voltages of these rows are whatever was in memory.
+            solved[self._model.batch_error.failed_scenarios] = False
+        vm_pu, va_rad = output["u_pu"], output["u_angle"]
+        vm_pu[~solved], va_rad[~solved] = np.nan, 0.0
+        low, high = VM_PLAUSIBLE_PU
+        solved &= (vm_pu.min(axis=1) > low) & (vm_pu.max(axis=1) < high)
+        v = np.empty(vm_pu.shape, dtype=np.complex128)
+        v.real, v.imag = vm_pu * np.cos(va_rad), vm_pu * np.sin(va_rad)
+        v[~solved] = _NO_VALUE
+        return v, solved
+
+    def _fill(
+        self,
+        flow: PowerFlow,
+        rows: slice,
+        v: ComplexArray,
+        solved: NDArray[np.bool_],
+        s_load: ComplexArray,
+    ) -> None:
+        """Everything that follows from the voltages, written to some rows of a PowerFlow."""
+        network = self._feeder.network
+        n, n_line, base = network.n_node, self._feeder.n_line, network.base_mva
+        slack = network.slack_nodes
+        s_node = network.per_node(s_load) if not self._node_is_bus else s_load
+        currents = node_currents(v, self._y_all)
+        injected = scaled(times_conjugate(v, currents[:, :n]), base)
+        mismatch = largest_residual(injected, s_node, slack)
+        good = solved & (mismatch <= MISMATCH_LIMIT_MVA)
+        if not good.all():
+            v[~good] = currents[~good] = injected[~good] = _NO_VALUE
+            mismatch[~good] = np.nan
+        i_from, i_to = currents[:, n : n + n_line], currents[:, n + n_line :]
+        supplied = (injected[:, slack] + s_node[:, slack]).sum(axis=1)
+        v_bus = v if self._node_is_bus else v[:, network.node_of_bus]
+
+        flow.converged[rows] = good
+        flow.mismatch_mva[rows] = mismatch
+        flow.vm_pu[rows] = magnitude(v_bus)
+        flow.va_rad[rows] = np.angle(v_bus)
+        flow.i_a[rows] = np.maximum(magnitude(i_from) * self._from_a, magnitude(i_to) * self._to_a)
+        lost = times_conjugate(v[:, self._from_node], i_from) + times_conjugate(
+            v[:, self._to_node], i_to
+        )
+        np.multiply(lost.real, base, out=flow.line_loss_mw[rows])
+        flow.slack_p_mw[rows] = supplied.real
+        flow.slack_q_mvar[rows] = supplied.imag
+        flow.loss_mw[rows] = supplied.real - s_load.real.sum(axis=1)
+
+
+def _grid_of(network: Network, n_bus: int, source_va: float) -> dict[Any, Any]:
+    """power-grid-model's input: nodes, branches, shunts, one load per bus, the sources.
+
+    Lines and transformers alike are generic branches in SI units at the voltage of their to end,
+    the convention of pandapower's branch table. Raises UnsupportedFeederError.
+    """
+    from power_grid_model import ComponentType, DatasetType, LoadGenType, initialize_array
+
+    branch, base_va = network.branches, 1e6 * network.base_mva
+    if branch.lopsided.any():
+        raise UnsupportedFeederError("cannot model a branch whose two ends differ")
+    if not np.hypot(branch.r_pu, branch.x_pu).all():
+        raise UnsupportedFeederError("cannot model a branch without impedance")
+
+    used = 0
+
+    def component(kind: Any, count: int) -> Any:
+        nonlocal used
+        array = initialize_array(DatasetType.input, kind, count)
+        array["id"] = np.arange(used, used + count)
+        used += count
+        return array
+
+    volts = 1e3 * network.base_kv
+    nodes = component(ComponentType.node, network.n_node)
+    nodes["u_rated"] = volts
+
+    ohm = volts[branch.to_node] ** 2 / base_va
+    branches = component(ComponentType.generic_branch, len(ohm))
+    branches["from_node"], branches["to_node"] = branch.from_node, branch.to_node
+    branches["from_status"] = branches["to_status"] = 1
+    branches["r1"], branches["x1"] = branch.r_pu * ohm, branch.x_pu * ohm
+    branches["g1"], branches["b1"] = branch.g_pu / ohm, branch.b_pu / ohm
+    branches["k"] = branch.ratio
+    branches["theta"] = np.radians(branch.shift_deg)
+    branches["sn"] = base_va
+
+    with_shunt = np.flatnonzero(network.shunt_mva)
+    shunts = component(ComponentType.shunt, len(with_shunt))
+    shunts["node"], shunts["status"] = with_shunt, 1
+    shunt_s = 1e6 * network.shunt_mva[with_shunt] / volts[with_shunt] ** 2
+    shunts["g1"], shunts["b1"] = shunt_s.real, shunt_s.imag
+
+    loads = component(ComponentType.sym_load, n_bus)
+    loads["node"], loads["status"] = network.node_of_bus, 1
+    loads["type"] = LoadGenType.const_power
+    loads["p_specified"] = loads["q_specified"] = 0.0
+
+    source = component(ComponentType.source, len(network.slack_nodes))
+    source["node"], source["status"] = network.slack_nodes, 1
+    source["u_ref"], source["u_ref_angle"] = np.abs(network.slack_v), np.angle(network.slack_v)
+    source["sk"] = source_va
+
+    grid = {
+        ComponentType.node: nodes,
+        ComponentType.generic_branch: branches,
+        ComponentType.sym_load: loads,
+        ComponentType.source: source,
+    }
+    if len(with_shunt):
+        grid[ComponentType.shunt] = shunts
+    return grid

@@ -80,11 +80,15 @@ UTF-8, comma separated, first row with the column names; lines that begin with `
   customer class: multiplier of the nominal load of its buses, at least 0.
 - **Tariff** (`tariff.prices`): `hour` and `price`; negative prices are allowed. A comment `#
   unit: ...` names the unit, $/kWh if there is none.
-- **Feeder** (`grid.feeder`), a folder: `feeder.yaml` with `net` (a function `module:function`
-  that returns a pandapower net, or a pandapower JSON file in the folder), `description` and
-  `source`; `buses.csv` with `bus` (pandapower's index + 1), `customer_class` (a class of the load
-  profile) and `zone` (1, 2, ... without gaps, each on one bus, or empty); `lines.csv` with
-  `from_bus`, `to_bus` and `ampacity_a`.
+- **Feeder** (`grid.feeder`), a folder: `feeder.yaml` with `description` and `source`; `buses.csv`
+  with `bus`, `customer_class` (a class of the load profile) and `zone` (1, 2, ... without gaps,
+  each on one bus, or empty); `lines.csv` with `from_bus`, `to_bus` and `ampacity_a`. The network
+  itself is in the tables or in pandapower:
+  - Lines of one voltage without capacitance: `feeder.yaml` has `vn_kv`, `slack_bus` (the bus that
+    is fed) and, if it is not 1, its voltage `slack_vm_pu`; `buses.csv` the nominal load `p_mw` and
+    `q_mvar`; `lines.csv` the impedances `r_ohm` and `x_ohm`. pandapower is not needed to read it.
+  - Anything else: `feeder.yaml` has `net`, a function `module:function` that returns a pandapower
+    net, or a pandapower JSON file in the folder. `bus` is pandapower's index + 1.
 """
 
 

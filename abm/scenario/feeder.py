@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,18 +20,41 @@ from abm.scenario.words import show
 from abm.scenario.yamlio import read_yaml_file
 
 _FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
-_KEYS = ("net", "description", "source")
+_TEXTS = ("net", "description", "source")
+_NUMBERS = ("vn_kv", "slack_bus", "slack_vm_pu")
 _NET = 'a function "module:function", or the pandapower JSON file beside feeder.yaml'
+_BUS_COLUMNS = ("bus", "customer_class", "zone")
+_LINE_COLUMNS = ("from_bus", "to_bus", "ampacity_a")
+_LOAD_COLUMNS = ("p_mw", "q_mvar")
+_IMPEDANCE_COLUMNS = ("r_ohm", "x_ohm")
+
+
+@dataclass(frozen=True, eq=False)
+class LineValues:
+    """The network of a feeder of one voltage, fed at one bus, of lines without capacitance.
+
+    vn_kv: rated voltage, kV. slack_bus: number of the bus that is fed, at slack_vm_pu [p.u.].
+    Nominal load at each bus p_mw, q_mvar float64[n], consumption positive; impedance of each line
+    r_ohm, x_ohm float64[m].
+    """
+
+    vn_kv: float
+    slack_bus: int
+    slack_vm_pu: float
+    p_mw: NDArray[np.float64]
+    q_mvar: NDArray[np.float64]
+    r_ohm: NDArray[np.float64]
+    x_ohm: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class FeederTable:
     """What a feeder folder says; the network itself is built by `abm.grid`.
 
-    net: "module:function", or the absolute path of a pandapower JSON file. Buses are numbered from
-    1 (pandapower's index + 1), in the order of buses.csv: buses int64[n], customer_class str[n],
-    zone int64[n] (0 where no EVs live). Lines in the order of lines.csv: line_from, line_to
-    int64[m], ampacity_a float64[m] [A].
+    net: "module:function", or the absolute path of a pandapower JSON file; "" where `values` are
+    the network. Buses are numbered from 1 (pandapower's index + 1), in the order of buses.csv:
+    buses int64[n], customer_class str[n], zone int64[n] (0 where no EVs live). Lines in the order
+    of lines.csv: line_from, line_to int64[m], ampacity_a float64[m] [A].
     """
 
     name: str
@@ -40,6 +65,7 @@ class FeederTable:
     line_from: NDArray[np.int64]
     line_to: NDArray[np.int64]
     ampacity_a: NDArray[np.float64]
+    values: LineValues | None = None
     description: str = ""
     source: str = ""
 
@@ -56,69 +82,125 @@ def read_feeder(folder: Path, classes: tuple[str, ...] | None) -> FeederTable:
     Raises InputError with the problems of all three files.
     """
     problems: list[Problem] = []
-    head: dict[str, str] = {}
+    # With a net, or where it is not known, the tables do without loads and impedances.
+    head: dict[str, Any] = {"net": ""}
     try:
         head = _read_head(folder, problems)
     except InputError as error:
         problems += error.problems
+    tabled = "net" not in head
     buses: Table | None = None
     columns: tuple[list[int], list[str], list[int]] = ([], [], [])
+    load: list[list[float]] = []
     try:
         file = folder / "buses.csv"
-        buses = read_table(file, display(file), ["bus", "customer_class", "zone"])
+        buses = read_table(file, display(file), [*_BUS_COLUMNS, *_LOAD_COLUMNS[: 2 * tabled]])
         columns = _buses(buses, classes)
+        if tabled:
+            load = [_numbers(buses, name, "a number") for name in _LOAD_COLUMNS]
         problems += buses.problems
     except InputError as error:
         problems += error.problems
+    known = set(columns[0]) if buses is not None and not buses.problems else None
     ends: tuple[list[int], list[int], list[float]] = ([], [], [])
+    impedance: list[list[float]] = []
     try:
         file = folder / "lines.csv"
-        lines = read_table(file, display(file), ["from_bus", "to_bus", "ampacity_a"])
-        ends = _lines(lines, set(columns[0]) if buses is not None and not buses.problems else None)
+        lines = read_table(file, display(file), [*_LINE_COLUMNS, *_IMPEDANCE_COLUMNS[: 2 * tabled]])
+        ends = _lines(lines, known)
+        if tabled:
+            impedance = [
+                _numbers(lines, "r_ohm", "a number from 0 up", lambda ohm: ohm >= 0),
+                _numbers(lines, "x_ohm", "a number above 0", lambda ohm: ohm > 0),
+            ]
         problems += lines.problems
     except InputError as error:
         problems += error.problems
+    slack = head.get("slack_bus")
+    if known is not None and slack is not None and slack not in known:
+        file = folder / "feeder.yaml"
+        problems.append(Problem("slack_bus", str(slack), "a bus of buses.csv", display(file)))
     if problems:
         raise InputError(problems)
+
+    def array(values: Sequence[float]) -> NDArray[np.float64]:
+        return frozen(np.array(values, dtype=np.float64))
+
+    values = None
+    if tabled:
+        values = LineValues(
+            float(head["vn_kv"]),
+            head["slack_bus"],
+            float(head.get("slack_vm_pu", 1.0)),
+            *map(array, load),
+            *map(array, impedance),
+        )
     return FeederTable(
         name=folder.name,
-        net=head["net"],
+        net=head.get("net", ""),
         buses=frozen(np.array(columns[0], dtype=np.int64)),
         customer_class=frozen(np.array(columns[1], dtype=np.str_)),
         zone=frozen(np.array(columns[2], dtype=np.int64)),
         line_from=frozen(np.array(ends[0], dtype=np.int64)),
         line_to=frozen(np.array(ends[1], dtype=np.int64)),
-        ampacity_a=frozen(np.array(ends[2], dtype=np.float64)),
+        ampacity_a=array(ends[2]),
+        values=values,
         description=head.get("description", ""),
         source=head.get("source", ""),
     )
 
 
-def _read_head(folder: Path, problems: list[Problem]) -> dict[str, str]:
+def _read_head(folder: Path, problems: list[Problem]) -> dict[str, Any]:
     path = folder / "feeder.yaml"
     file = display(path)
     data, lines = read_yaml_file(path, file)
     if not isinstance(data, dict):
-        raise InputError([Problem("file", show(data), "a mapping with the key net", file)])
-    head: dict[str, str] = {}
+        raise InputError([Problem("file", show(data), "a mapping", file)])
+    head: dict[str, Any] = {}
     for key, value in data.items():
-        line = lines.get((key,))
-        if key not in _KEYS:
-            hint = nearest(key, _KEYS) or "known: " + ", ".join(_KEYS)
-            problems.append(Problem(key, show(value), "unknown field", file, line, hint))
-        elif not isinstance(value, str):
-            problems.append(Problem(key, show(value), "text", file, line))
+        said = _wrong(key, value)
+        if said:
+            known = (*_TEXTS, *_NUMBERS)
+            hint = "" if key in known else nearest(key, known) or "known: " + ", ".join(known)
+            problems.append(Problem(key, show(value), said, file, lines.get((key,)), hint))
         else:
-            head[key] = " ".join(value.split())
+            head[key] = " ".join(value.split()) if isinstance(value, str) else value
+    of_tables = [key for key in _NUMBERS if key in data]
     net: Any = data.get("net")
-    if "net" not in data:
-        problems.append(Problem("net", "", f"missing; {_NET}", file))
-    elif isinstance(net, str) and not _FUNCTION.fullmatch(net):
+    if "net" in data and of_tables:
+        said = f"either net, or {of_tables[0]} and impedances in lines.csv"
+        problems.append(Problem("net", show(net), said, file, lines.get(("net",))))
+    elif "net" not in data and not of_tables:
+        said = f"missing; {_NET}; or vn_kv and slack_bus, with impedances in lines.csv"
+        problems.append(Problem("net", "", said, file))
+    elif "net" not in data:
+        problems += [
+            Problem(key, "", f"missing; {_wrong(key, None)}", file)
+            for key in _NUMBERS[:2]
+            if key not in data
+        ]
+    elif "net" in head and not _FUNCTION.fullmatch(net):
         beside = folder / net
         if beside.suffix != ".json" or not beside.is_file():
             problems.append(Problem("net", show(net), _NET, file, lines.get(("net",))))
         head["net"] = str(beside.resolve())
+    if "net" in data or not of_tables:
+        head.setdefault("net", "")
     return head
+
+
+def _wrong(key: str, value: Any) -> str:
+    """What is allowed under a key of feeder.yaml, when it is not this value; "" when it is."""
+    if key in _TEXTS:
+        return "" if isinstance(value, str) else "text"
+    if key == "slack_bus":
+        good = isinstance(value, int) and not isinstance(value, bool)
+        return "" if good else "the number of the bus that is fed"
+    if key in _NUMBERS:
+        good = isinstance(value, int | float) and not isinstance(value, bool)
+        good = good and 0 < value < math.inf
+        return "" if good else "a number above 0"
+    return "unknown field"
 
 
 def _buses(table: Table, classes: tuple[str, ...] | None) -> tuple[list[int], list[str], list[int]]:
@@ -192,3 +274,16 @@ def _lines(table: Table, buses: set[int] | None) -> tuple[list[int], list[int], 
         columns[1].append(ends[1])
         columns[2].append(rating or 0.0)
     return columns
+
+
+def _numbers(
+    table: Table, column: str, said: str, good: Callable[[float], bool] = math.isfinite
+) -> list[float]:
+    """Numbers of a column; problems go into the table."""
+    values = []
+    for row in table.rows:
+        value = table.number(row, column, said)
+        if value is not None and not good(value):
+            table.refuse(row.line, column, row.cells[column], said)
+        values.append(value or 0.0)
+    return values

@@ -31,7 +31,7 @@ ADMISSIONS: Mapping[str, str] = MappingProxyType(
 
 SOLVERS: Mapping[str, str] = MappingProxyType(
     {
-        "power-grid-model": "fast, checked against pandapower at the start of every run",
+        "power-grid-model": "fast, checked against pandapower before its first use on a feeder",
         "pandapower": "the reference",
     }
 )

@@ -199,7 +199,7 @@ class GridSection(Section):
     )
     solver: SolverName = Field(
         "power-grid-model",
-        description="Load-flow solver: power-grid-model (fast, checked at the start) or pandapower (reference).",
+        description="Load-flow solver: power-grid-model (fast, checked on the feeder before its first use) or pandapower (reference).",
     )
     vm_min_pu: float = Field(
         0.9, gt=0.0, lt=1.5, description="Lower voltage limit, V_min in eq. (9); p.u."

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandapower as pp
+import power_grid_model
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,46 +22,42 @@ from abm.grid import (
     PandapowerSolver,
     PowerFlow,
     PowerGridModelSolver,
+    Solver,
     UnsupportedFeederError,
     build_feeder,
-    fast,
+    disagreement,
     make_solver,
     power_mismatch,
-    solve,
 )
+from abm.scenario.feeder import FeederTable
 
 VALUES = ("vm_pu", "va_rad", "i_a", "line_loss_mw", "loss_mw", "slack_p_mw", "slack_q_mvar")
 
 
-@dataclass(frozen=True)
-class Table:
+def table_of(net: str, buses: NDArray[np.int64]) -> FeederTable:
     """The feeder as the net has it: one class, no zones, the net's own ampacities."""
-
-    net: str
-    buses: NDArray[np.int64]
-    name: str = "test feeder"
-    line_from: Any = field(default_factory=lambda: np.array([], dtype=np.int64))
-    line_to: Any = field(default_factory=lambda: np.array([], dtype=np.int64))
-    ampacity_a: Any = field(default_factory=lambda: np.array([]))
-
-    @property
-    def customer_class(self) -> tuple[str, ...]:
-        return ("residential",) * len(self.buses)
-
-    @property
-    def zone(self) -> NDArray[np.int64]:
-        return np.zeros(len(self.buses), dtype=np.int64)
+    none = np.array([], dtype=np.int64)
+    return FeederTable(
+        name="test feeder",
+        net=net,
+        buses=buses,
+        customer_class=np.full(len(buses), "residential"),
+        zone=np.zeros(len(buses), dtype=np.int64),
+        line_from=none,
+        line_to=none,
+        ampacity_a=np.array([]),
+    )
 
 
 def feeder_of(net: pp.pandapowerNet, folder: Path) -> Feeder:
     path = folder / "net.json"
     pp.to_json(net, str(path))
-    return build_feeder(Table(str(path), net.bus.index.to_numpy() + 1))
+    return build_feeder(table_of(str(path), net.bus.index.to_numpy() + 1))
 
 
 @pytest.fixture(scope="module")
 def feeder() -> Feeder:
-    return build_feeder(Table("pandapower.networks:case33bw", np.arange(1, 34)))
+    return build_feeder(table_of("pandapower.networks:case33bw", np.arange(1, 34)))
 
 
 @pytest.fixture(scope="module")
@@ -73,16 +71,10 @@ def quick(feeder: Feeder) -> PowerGridModelSolver:
 
 
 @pytest.fixture(params=["pandapower", "power-grid-model"])
-def solver(request: pytest.FixtureRequest, feeder: Feeder) -> solve.Solver:
+def solver(request: pytest.FixtureRequest, feeder: Feeder) -> Solver:
     made = make_solver(request.param, feeder)
     assert made.name == request.param
     return made
-
-
-@pytest.fixture
-def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forget which solvers were checked, for the length of a test."""
-    monkeypatch.setattr(solve, "_CHECKED", {})
 
 
 def loads(feeder: Feeder, *factors: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -98,7 +90,7 @@ def assert_same(one: PowerFlow, other: PowerFlow, tolerance: float) -> None:
     np.testing.assert_array_equal(one.converged, other.converged)
 
 
-def test_published_base_case(feeder: Feeder, solver: solve.Solver) -> None:
+def test_published_base_case(feeder: Feeder, solver: Solver) -> None:
     """202.68 kW and 0.9131 p.u. at N18, as the literature on this feeder since 1989 has it."""
     flow = solver.solve(*loads(feeder, 1.0))
     assert flow.converged.all()
@@ -113,13 +105,13 @@ def test_published_base_case(feeder: Feeder, solver: solve.Solver) -> None:
     assert flow.mismatch_mva[0] < 1e-6
 
 
-def test_no_load(feeder: Feeder, solver: solve.Solver) -> None:
+def test_no_load(feeder: Feeder, solver: Solver) -> None:
     flow = solver.solve(*loads(feeder, 0.0))
     np.testing.assert_allclose(flow.vm_pu, 1.0, atol=1e-9)
     np.testing.assert_allclose(flow.loss_mw, 0.0, atol=1e-9)
 
 
-def test_empty_batch_and_wrong_shape(feeder: Feeder, solver: solve.Solver) -> None:
+def test_empty_batch_and_wrong_shape(feeder: Feeder, solver: Solver) -> None:
     assert solver.solve(np.empty((0, 33)), np.empty((0, 33))).vm_pu.shape == (0, 33)
     with pytest.raises(ValueError, match=r"\[B, 33\]"):
         solver.solve(feeder.p_mw, feeder.q_mvar)
@@ -174,7 +166,7 @@ def test_mismatch_by_hand() -> None:
 
 
 def test_rows_do_not_depend_on_their_neighbours(
-    feeder: Feeder, quick: PowerGridModelSolver, monkeypatch: pytest.MonkeyPatch
+    feeder: Feeder, quick: PowerGridModelSolver
 ) -> None:
     rng = np.random.default_rng(7)
     p = feeder.p_mw * rng.uniform(-2.0, 2.0, (20, 33))
@@ -182,9 +174,7 @@ def test_rows_do_not_depend_on_their_neighbours(
     p[[3, 11]] *= 50.0
     whole = quick.solve(p, q)
     assert np.flatnonzero(~whole.converged).tolist() == [3, 11]
-    monkeypatch.setattr(quick, "_chunk", 3)
-    chunked = quick.solve(p, q)
-    monkeypatch.undo()
+    chunked = PowerGridModelSolver(feeder, voltages_per_chunk=3 * 33).solve(p, q)
     assert_same(chunked, whole, 1e-12)
     for row in range(20):
         single = quick.solve(p[row : row + 1], q[row : row + 1])
@@ -194,7 +184,7 @@ def test_rows_do_not_depend_on_their_neighbours(
             )
 
 
-def test_no_convergence_is_flagged_and_passes(feeder: Feeder, solver: solve.Solver) -> None:
+def test_no_convergence_is_flagged_and_passes(feeder: Feeder, solver: Solver) -> None:
     p, q = loads(feeder, 1.0, 10.0, 1.0, 1.0, 1.0, 1.0, 0.5)
     p[2, 4], p[3, 4], q[4, 4], p[5, 4] = np.nan, np.inf, -np.inf, 1e300
     flow = solver.solve(p, q)
@@ -269,7 +259,6 @@ def lopsided() -> pp.pandapowerNet:
     return net
 
 
-@pytest.mark.usefixtures("unchecked")
 def test_an_unsupported_feeder_falls_back(tmp_path: Path) -> None:
     feeder = feeder_of(lopsided(), tmp_path)
     with pytest.raises(UnsupportedFeederError, match="two ends differ"):
@@ -282,29 +271,121 @@ def test_an_unsupported_feeder_falls_back(tmp_path: Path) -> None:
     assert flow.mismatch_mva[0] < 1e-6
 
 
-@pytest.mark.usefixtures("unchecked")
+def spoil(monkeypatch: pytest.MonkeyPatch, factor: float = 1.01) -> None:
+    """Let power-grid-model have another resistance of the fourth branch than the feeder says."""
+    library = power_grid_model.PowerGridModel
+
+    def wrong(grid: Any, **options: Any) -> Any:
+        branches = grid[power_grid_model.ComponentType.generic_branch]
+        branches["r1"][3] *= factor
+        return library(grid, **options)
+
+    monkeypatch.setattr(power_grid_model, "PowerGridModel", wrong)
+
+
 def test_a_wrong_conversion_is_not_used(feeder: Feeder, monkeypatch: pytest.MonkeyPatch) -> None:
-    right = fast._grid
-
-    def wrong(*args: Any) -> dict[Any, Any]:
-        grid = right(*args)
-        grid["generic_branch"]["r1"][3] *= 1.01
-        return grid
-
-    monkeypatch.setattr(fast, "_grid", wrong)
+    spoil(monkeypatch)
     with pytest.warns(LoadFlowWarning, match="does not converge where pandapower does"):
-        assert make_solver("power-grid-model", feeder).name == "pandapower"
+        assert make_solver("power-grid-model", replace(feeder)).name == "pandapower"
 
 
-@pytest.mark.usefixtures("unchecked")
-def test_a_weak_source_is_noticed(feeder: Feeder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_weak_source_is_noticed(feeder: Feeder, reference: PandapowerSolver) -> None:
     """power-grid-model's default source is an impedance that moves every voltage by 4e-4 p.u."""
-    monkeypatch.setattr(fast, "_SOURCE_VA", 1e10)
-    with pytest.warns(LoadFlowWarning, match=r"differs from pandapower by 0\.000\d+ p\.u\."):
-        assert make_solver("power-grid-model", feeder).name == "pandapower"
+    weak = PowerGridModelSolver(feeder, source_va=1e10)
+    said = disagreement(weak, reference, feeder)
+    assert re.fullmatch(r"differs from pandapower by 0\.000\d+ p\.u\. and \S+ MW", said)
+    assert disagreement(PowerGridModelSolver(feeder), reference, feeder) == ""
 
 
 def test_solvers_are_made_once(feeder: Feeder) -> None:
     assert make_solver("power-grid-model", feeder) is make_solver("power-grid-model", feeder)
     with pytest.raises(InputError, match="did you mean 'pandapower'"):
         make_solver("pandapwer", feeder)
+
+
+class Counted:
+    """How often pandapower is asked for a load flow."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.flows = 0
+        runpp = pp.runpp
+
+        def counting(*args: Any, **options: Any) -> Any:
+            self.flows += 1
+            return runpp(*args, **options)
+
+        monkeypatch.setattr(pp, "runpp", counting)
+
+    def checks(self, feeder: Feeder) -> bool:
+        """Whether power-grid-model is checked before it is used on a feeder, by a new process."""
+        before = self.flows
+        assert make_solver("power-grid-model", replace(feeder)).name == "power-grid-model"
+        return self.flows > before
+
+
+@pytest.fixture
+def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "user" / "cache"
+    monkeypatch.setenv("EVENFALL_CACHE", str(folder))
+    return folder
+
+
+def test_a_check_is_remembered(
+    feeder: Feeder, memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pandapower = Counted(monkeypatch)
+    assert pandapower.checks(feeder)
+    assert len(list(memory.iterdir())) == 1
+    assert not pandapower.checks(feeder)
+    monkeypatch.setenv("EVENFALL_CACHE", "")
+    assert pandapower.checks(feeder)
+    assert len(list(memory.iterdir())) == 1
+
+
+def test_another_content_is_checked_again(
+    feeder: Feeder, memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Be it a line, an own source's voltage or the nominal load, and under the same name."""
+    pandapower = Counted(monkeypatch)
+    assert pandapower.checks(feeder)
+    branches, r_pu = feeder.network.branches, feeder.network.branches.r_pu.copy()
+    r_pu[5] = np.nextafter(r_pu[5], 1.0)
+    network = replace(feeder.network, branches=replace(branches, r_pu=r_pu))
+    assert pandapower.checks(replace(feeder, network=network))
+    assert pandapower.checks(replace(feeder, p_mw=feeder.p_mw * 0.9))
+    assert not pandapower.checks(feeder)
+    assert len(list(memory.iterdir())) == 3
+
+
+def test_a_spoiled_memory_is_no_memory(
+    feeder: Feeder, memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pandapower = Counted(monkeypatch)
+    assert pandapower.checks(feeder)
+    (file,) = memory.iterdir()
+    for content in (b"", file.read_bytes()[:-1], b"\xff\x00"):
+        file.write_bytes(content)
+        assert pandapower.checks(feeder)
+        assert not pandapower.checks(feeder)
+
+
+def test_a_folder_that_cannot_be_written(
+    feeder: Feeder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setenv("EVENFALL_CACHE", str(tmp_path / "file" / "cache"))
+    pandapower = Counted(monkeypatch)
+    assert pandapower.checks(feeder)
+    assert pandapower.checks(feeder)
+
+
+def test_a_failed_check_is_not_remembered(
+    feeder: Feeder, memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        spoil(patch)
+        for _ in range(2):
+            with pytest.warns(LoadFlowWarning, match="pandapower is used instead"):
+                assert make_solver("power-grid-model", replace(feeder)).name == "pandapower"
+    assert not memory.exists()
+    assert Counted(monkeypatch).checks(feeder)

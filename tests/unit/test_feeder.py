@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandapower as pp
 import pytest
 
 from abm.errors import InputError, LoadFlowError
-from abm.grid import build_feeder, downstream_buses, is_radial, loading_percent
-from abm.grid.netfile import load_net
+from abm.grid import build_feeder, load_net, loading_percent, make_solver
 from abm.scenario import Scenario
-from abm.scenario.feeder import FeederTable
-
-
-@dataclass(frozen=True)
-class Table:
-    name: str
-    net: str
-    buses: np.ndarray
-    customer_class: tuple[str, ...]
-    zone: np.ndarray
-    line_from: np.ndarray
-    line_to: np.ndarray
-    ampacity_a: np.ndarray
+from abm.scenario.feeder import FeederTable, LineValues
 
 
 @pytest.fixture(scope="module")
@@ -33,13 +21,13 @@ def table() -> FeederTable:
     return Scenario.load("paper").inputs.feeder
 
 
-def plain_table(net: str, numbers: list[int]) -> Table:
+def plain_table(net: str, numbers: list[int]) -> FeederTable:
     none = np.array([], dtype=np.int64)
-    return Table(
+    return FeederTable(
         name="plain",
         net=net,
         buses=np.array(numbers),
-        customer_class=("residential",) * len(numbers),
+        customer_class=np.full(len(numbers), "residential"),
         zone=np.zeros(len(numbers), dtype=np.int64),
         line_from=none,
         line_to=none,
@@ -91,13 +79,115 @@ def test_ampacities_reach_the_net(table: FeederTable) -> None:
     assert loading[:, 0].tolist() == pytest.approx([25.0, 25.0])
 
 
+def test_the_shipped_tables_are_the_net_of_pandapower(table: FeederTable) -> None:
+    """Loads, impedances, matrices and voltages, to the byte."""
+    none = np.array([], dtype=np.int64)
+    of_net = build_feeder(
+        replace(
+            table,
+            net="pandapower.networks:case33bw",
+            values=None,
+            line_from=none,
+            line_to=none,
+            ampacity_a=np.array([]),
+        )
+    )
+    of_tables = build_feeder(table)
+    for name in ("bus_index", "line_index", "line_from", "line_to", "vn_kv", "slack_buses"):
+        assert np.array_equal(getattr(of_tables, name), getattr(of_net, name)), name
+    one, other = of_tables.network, of_net.network
+    for name in ("y_bus", "y_from", "y_to"):
+        for part in ("data", "indices", "indptr"):
+            found, wanted = (getattr(getattr(net, name), part) for net in (one, other))
+            assert found.tobytes() == wanted.tobytes(), (name, part)
+    for name, wanted in vars(other.branches).items():
+        assert np.array_equal(getattr(one.branches, name), wanted), name
+    load = (of_net.p_mw[np.newaxis], of_net.q_mvar[np.newaxis])
+    assert load[0].tobytes() == of_tables.p_mw.tobytes()
+    assert load[1].tobytes() == of_tables.q_mvar.tobytes()
+    for solver in ("power-grid-model", "pandapower"):
+        flows = [make_solver(solver, feeder).solve(*load) for feeder in (of_tables, of_net)]
+        for name, wanted in vars(flows[1]).items():
+            assert getattr(flows[0], name).tobytes() == wanted.tobytes(), (solver, name)
+
+
+def line_table(**changes: Any) -> FeederTable:
+    """Buses 8, 4, 6 at 20 kV, fed at 6 with 1.02 p.u.; lines 6-4 and 4-8; 0.2 MW at bus 8."""
+    values = LineValues(
+        vn_kv=20.0,
+        slack_bus=6,
+        slack_vm_pu=1.02,
+        p_mw=np.array([0.2, -0.3, 0.0]),
+        q_mvar=np.array([0.05, -0.05, 0.0]),
+        r_ohm=np.array([0.075, 0.15]),
+        x_ohm=np.array([0.15, 0.3]),
+    )
+    table = replace(
+        plain_table("", [8, 4, 6]),
+        line_from=np.array([6, 4]),
+        line_to=np.array([4, 8]),
+        ampacity_a=np.array([500.0, 250.0]),
+        values=values,
+    )
+    return replace(table, **changes)
+
+
+def test_a_feeder_of_tables() -> None:
+    """Rows of buses.csv in any order; the net that is made of it for pandapower is the same."""
+    feeder = build_feeder(line_table())
+    assert feeder.bus_index.tolist() == [3, 5, 7]
+    assert feeder.p_mw.tolist() == [-0.3, 0.0, 0.2]
+    assert (feeder.slack_bus, feeder.base_kv) == (1, 20.0)
+    assert feeder.downstream_buses(0).tolist() == [0, 2]
+    assert feeder.is_radial
+    assert make_solver("power-grid-model", feeder).name == "power-grid-model"
+    own = feeder.net
+    pp.runpp(own, numba=False, tolerance_mva=1e-10)
+    flow = make_solver("power-grid-model", feeder).solve(
+        *(v[None] for v in (feeder.p_mw, feeder.q_mvar))
+    )
+    np.testing.assert_allclose(flow.vm_pu[0], own.res_bus["vm_pu"], atol=1e-9)
+    assert flow.vm_pu[0, 1] == pytest.approx(1.02)
+    assert own.line["max_i_ka"].tolist() == [0.5, 0.25]
+
+
+def test_a_mesh_of_tables_is_not_radial() -> None:
+    values = line_table().values
+    assert values is not None
+    feeder = build_feeder(
+        line_table(
+            line_from=np.array([6, 4, 8]),
+            line_to=np.array([4, 8, 6]),
+            ampacity_a=np.full(3, 250.0),
+            values=replace(values, r_ohm=np.full(3, 0.1), x_ohm=np.full(3, 0.2)),
+        )
+    )
+    assert not feeder.is_radial
+    assert feeder.downstream_buses(0).tolist() == []
+    flows = [
+        make_solver(name, feeder).solve(feeder.p_mw[None], feeder.q_mvar[None])
+        for name in ("power-grid-model", "pandapower")
+    ]
+    np.testing.assert_allclose(flows[0].i_a, flows[1].i_a, atol=1e-6)
+
+
+def test_feeders_of_tables_that_cannot_be_solved() -> None:
+    values = line_table().values
+    assert values is not None
+    with pytest.raises(LoadFlowError, match="'plain': buses without supply: N8"):
+        build_feeder(line_table(line_to=np.array([4, 6])))
+    heavy = build_feeder(line_table(values=replace(values, p_mw=values.p_mw * 1e5)))
+    for name in ("power-grid-model", "pandapower"):
+        with pytest.raises(LoadFlowError, match="'plain': the load flow does not converge at nom"):
+            make_solver(name, heavy)
+
+
 def test_topology(table: FeederTable) -> None:
     feeder = build_feeder(table)
     assert feeder.is_radial
-    assert is_radial(feeder.graph)
-    assert downstream_buses(feeder, 0).tolist() == list(range(1, 33))
-    assert downstream_buses(feeder, 16).tolist() == [17]  # N17-N18
-    assert downstream_buses(feeder, 17).tolist() == [18, 19, 20, 21]  # N2-N19
+    assert feeder.downstream_buses(0).tolist() == list(range(1, 33))
+    assert feeder.downstream_buses(16).tolist() == [17]  # N17-N18
+    assert feeder.downstream_buses(17).tolist() == [18, 19, 20, 21]  # N2-N19
 
 
 def test_a_mesh_is_not_radial(tmp_path: Path) -> None:
@@ -105,13 +195,13 @@ def test_a_mesh_is_not_radial(tmp_path: Path) -> None:
     pp.create_line_from_parameters(net, 5, 7, 1.0, 0.1, 0.2, 10.0, max_i_ka=0.25)
     feeder = build_feeder(plain_table(saved(net, tmp_path), [4, 6, 8]))
     assert not feeder.is_radial
-    assert downstream_buses(feeder, 0).tolist() == []
+    assert feeder.downstream_buses(0).tolist() == []
 
 
 def test_bus_positions_follow_sorted_indices(tmp_path: Path) -> None:
     table = replace(
         plain_table(saved(three_buses(), tmp_path), [8, 4, 6]),
-        customer_class=("industrial", "residential", "residential"),
+        customer_class=np.array(["industrial", "residential", "residential"]),
         zone=np.array([1, 2, 0]),
         line_from=np.array([4]),
         line_to=np.array([6]),
@@ -158,6 +248,7 @@ def test_arrays_cannot_be_written(table: FeederTable) -> None:
 
 
 def test_all_problems_of_a_table_at_once(table: FeederTable) -> None:
+    """Against a net; then a table without one, whose own buses are the network's."""
     buses, zone = table.buses.copy(), table.zone.copy()
     buses[32] = 34
     zone[1] = 1
@@ -166,7 +257,17 @@ def test_all_problems_of_a_table_at_once(table: FeederTable) -> None:
     line_to = table.line_to.copy()
     line_to[3] = 17
     with pytest.raises(InputError) as caught:
-        build_feeder(replace(table, buses=buses, zone=zone, ampacity_a=ampacity, line_to=line_to))
+        build_feeder(
+            replace(
+                table,
+                net="pandapower.networks:case33bw",
+                values=None,
+                buses=buses,
+                zone=zone,
+                ampacity_a=ampacity,
+                line_to=line_to,
+            )
+        )
     found = {(problem.field, problem.value) for problem in caught.value.problems}
     assert found == {
         ("feeder.buses", "N34"),
@@ -176,6 +277,10 @@ def test_all_problems_of_a_table_at_once(table: FeederTable) -> None:
         ("feeder.ampacity_a", "-5 (N3-N4)"),
         ("feeder.lines", "N4-N17"),
     }
+    with pytest.raises(InputError) as caught:
+        build_feeder(line_table(zone=np.array([2, 0, 0]), line_to=np.array([4, 9])))
+    found = {(problem.field, problem.value) for problem in caught.value.problems}
+    assert found == {("feeder.zone", "1 (no bus)"), ("feeder.lines", "N4-N9")}
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,11 @@ def test_paper_is_the_default_study_spelled_out():
 def test_shipped_inputs_of_the_paper():
     inputs = Scenario().inputs
     feeder = inputs.feeder
-    assert (feeder.name, feeder.net) == ("case33bw", "pandapower.networks:case33bw")
+    assert (feeder.name, feeder.net) == ("case33bw", "")
+    values = feeder.values
+    assert (values.vn_kv, values.slack_bus, values.slack_vm_pu) == (12.66, 1, 1.0)
+    assert (values.p_mw.sum(), values.q_mvar.sum()) == (pytest.approx(3.715), pytest.approx(2.3))
+    assert (values.r_ohm[0], values.x_ohm[-1]) == (0.0922, 0.5302)
     assert feeder.n_zones == 15
     assert feeder.zone[:16].tolist() == [*range(1, 16), 0]
     assert len(feeder.ampacity_a) == 32
@@ -506,6 +510,60 @@ def test_bad_feeder(tmp_path, file, text, where):
         put(tmp_path, good, name)
     found = problems(Scenario, grid={"feeder": str(tmp_path)})
     assert [(p.line, p.field) for p in found] == where
+
+
+TABLED = {
+    "feeder.yaml": "vn_kv: 20\nslack_bus: 2\n",
+    "buses.csv": "bus,customer_class,zone,p_mw,q_mvar\n1,residential,1,0.4,0\n2,industrial,,-1,1\n",
+    "lines.csv": "from_bus,to_bus,ampacity_a,r_ohm,x_ohm\n1,2,400,0,0.5\n",
+}
+
+
+def test_own_feeder_of_tables(tmp_path):
+    for name, text in TABLED.items():
+        put(tmp_path, text, f"mine/{name}")
+    feeder = Scenario(grid={"feeder": str(tmp_path / "mine")}).inputs.feeder
+    values = feeder.values
+    assert (feeder.net, values.vn_kv, values.slack_bus, values.slack_vm_pu) == ("", 20.0, 2, 1.0)
+    assert (values.p_mw.tolist(), values.q_mvar.tolist()) == ([0.4, -1.0], [0.0, 1.0])
+    assert (values.r_ohm.tolist(), values.x_ohm.tolist()) == ([0.0], [0.5])
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "where"),
+    [
+        ("feeder.yaml", "vn_kv: 0\n", [(None, "slack_bus"), (1, "vn_kv")]),
+        ("feeder.yaml", "vn_kv: 20\nslack_bus: 1.0\n", [(2, "slack_bus")]),
+        ("feeder.yaml", "slack_bus: 7\nvn_kv: true\n", [(None, "slack_bus"), (2, "vn_kv")]),
+        ("feeder.yaml", "vn_kv: 20\nslack_bus: 1\nslack_vm_pu: x\n", [(3, "slack_vm_pu")]),
+        ("feeder.yaml", "vn_kv: 20\nslack_buss: 1\n", [(None, "slack_bus"), (2, "slack_buss")]),
+        (
+            "buses.csv",
+            "bus,customer_class,zone,p_mw,q_mvar\n1,residential,1,,0\n2,industrial,,1,x\n",
+            [(2, "p_mw"), (3, "q_mvar")],
+        ),
+        ("buses.csv", FEEDER["buses.csv"], [(1, "p_mw"), (1, "q_mvar")]),
+        (
+            "lines.csv",
+            "from_bus,to_bus,ampacity_a,r_ohm,x_ohm\n1,2,400,-1,0\n",
+            [(2, "r_ohm"), (2, "x_ohm")],
+        ),
+        ("lines.csv", "from_bus,to_bus,ampacity_a\n1,2,4\n", [(1, "r_ohm"), (1, "x_ohm")]),
+    ],
+)
+def test_bad_feeder_of_tables(tmp_path, file, text, where):
+    for name, good in {**TABLED, file: text}.items():
+        put(tmp_path, good, name)
+    found = problems(Scenario, grid={"feeder": str(tmp_path)})
+    assert [(p.line, p.field) for p in found] == where
+
+
+def test_a_net_and_tables_exclude_each_other(tmp_path):
+    for name, good in {**FEEDER, "feeder.yaml": "vn_kv: 20\nnet: net.json\n"}.items():
+        put(tmp_path, good, name)
+    problem = only(Scenario, grid={"feeder": str(tmp_path)})
+    assert (problem.line, problem.field) == (2, "net")
+    assert "either net, or vn_kv" in problem.allowed
 
 
 @pytest.mark.parametrize(
