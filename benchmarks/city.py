@@ -21,18 +21,20 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-from _common import ROOT, cores, machine, print_table
+from _common import ROOT, SMOKE, cores, load, machine, options, print_table, seconds_by_room, sized
 
-STRATEGIES = ("uncoordinated", "evms")
+STRATEGIES = sized(("uncoordinated", "evms"), ("evms",))
 BUDGET_S = {"compiled": 15.0, "numpy": 60.0}
 BUDGET_GB = 3.0
-COPIES = 1667
-GROWTH = {1: 15, 10: 9, 100: 3}
+COPIES = sized(1667, 3)
+GROWTH = sized({1: 15, 10: 9, 100: 3}, {})
+REPEATS = sized(3, 1)
 PHASES = ("build", "steps", "load flows", "KPIs", "write")
-WARM_UP_COPIES = 64  # enough for the threads, too
+WARM_UP_COPIES = sized(64, 2)  # enough for the threads, too
+# The folder of the package in which the compiled hour is called.
+COMPILED_ROOM = "kernel"
 
 
 # --- in the process of a case ------------------------------------------------------------------
@@ -41,29 +43,18 @@ WARM_UP_COPIES = 64  # enough for the threads, too
 def timed_run(scenario: Any, compiled: bool) -> tuple[dict[str, float], dict[str, Any]]:
     """Seconds of each phase of one run in this process, and what is worth knowing about it."""
     from abm import V2GModel
-    from abm.results import Results
     from abm.results.store import write_run
 
     marks = [time.perf_counter()]
     model = V2GModel(scenario)
     marks.append(time.perf_counter())
-    kernel = []
-    if compiled and model.compiled is not None:
-        hour = model.compiled
-
-        def advance(*arguments: Any) -> None:
-            began = time.perf_counter()
-            hour.advance(*arguments)
-            kernel.append(time.perf_counter() - began)
-
-        model.compiled = SimpleNamespace(advance=advance)
-    elif compiled:
-        raise SystemExit("the compiled engine is not there: pip install numba")
-    model.run()
+    if compiled and model.compiled is None:
+        raise SystemExit("the compiled engine is not there")
+    rooms = seconds_by_room(model.run)
     marks.append(time.perf_counter())
     flows = model.grid.flows
     marks.append(time.perf_counter())
-    results = Results(model.record)
+    results = model.results
     kpis = results.kpis
     marks.append(time.perf_counter())
     with tempfile.TemporaryDirectory() as folder:
@@ -72,7 +63,7 @@ def timed_run(scenario: Any, compiled: bool) -> tuple[dict[str, float], dict[str
         written = sum(file.stat().st_size for file in Path(folder).iterdir())
     fleet = model.fleet
     seconds = {name: marks[i + 1] - marks[i] for i, name in enumerate(PHASES)}
-    seconds["kernel"] = sum(kernel)
+    seconds["kernel"] = rooms.get(COMPILED_ROOM, float("nan"))
     known = {
         "evs": fleet.n,
         "load_flows": sum(len(flow.converged) for flow in flows),
@@ -86,15 +77,9 @@ def timed_run(scenario: Any, compiled: bool) -> tuple[dict[str, float], dict[str
 
 
 def column_bytes(fleet: Any) -> int:
-    """Bytes of all columns that the compiled hour is handed, one row per EV."""
-    names = (
-        *("zone", "arrival_min", "departure_min", "arrival_step", "departure_step"),
-        *("capacity_kwh", "efficiency", "p_max_kw", "p_discharge_kw", "soc_min", "soc_arrival"),
-        *("soc_required", "soc_goal", "soc", "soc_departure", "arrived", "plugged", "has_charged"),
-        *("can_charge", "can_discharge", "request", "mode", "need_kwh", "surplus_kwh", "p_kw"),
-        *("charged_kwh", "discharged_kwh"),
-    )
-    return sum(getattr(fleet, name).nbytes for name in names)
+    """Bytes of all columns of the fleet, one row per EV."""
+    shape = (fleet.n,)
+    return sum(a.nbytes for a in vars(fleet).values() if getattr(a, "shape", None) == shape)
 
 
 def sharded_run(scenario: Any, workers: int) -> tuple[dict[str, float], dict[str, Any]]:
@@ -117,9 +102,7 @@ def sharded_run(scenario: Any, workers: int) -> tuple[dict[str, float], dict[str
 
 def case(strategy: str, engine: str, copies: int, workers: int, repeats: int) -> None:
     """What one process measures, as JSON on stdout."""
-    from abm import Scenario
-
-    base = Scenario.load("city").override({"clock.engine": engine}, strategy=strategy)
+    base = load("city").override({"clock.engine": engine}, strategy=strategy)
     compiled = engine == "compiled"
     timed_run(base.override({"feeder.copies": WARM_UP_COPIES}), compiled)
     scenario = base.override({"feeder.copies": copies})
@@ -184,7 +167,8 @@ def run_case(
     said = f"{strategy}, {engine}, {copies} feeders, {workers} worker(s) ..."
     print(said, file=sys.stderr, flush=True)
     numbers = map(str, (copies, workers, repeats))
-    command = [sys.executable, __file__, "--case", strategy, engine, *numbers]
+    command = [sys.executable, __file__, *(["--smoke"] if SMOKE else [])]
+    command += ["--case", strategy, engine, *numbers]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with tempfile.TemporaryFile("w+", encoding="utf-8") as out:
         process = subprocess.Popen(command, stdout=out, env=environment, start_new_session=True)
@@ -215,8 +199,8 @@ def middle_of(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--repeats", type=int, default=3, metavar="N")
+    parser = options(__doc__)
+    parser.add_argument("--repeats", type=int, default=REPEATS, metavar="N")
     parser.add_argument("--quick", action="store_true", help="one repeat, without numpy's engine")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     parser.add_argument("--case", nargs=5, help=argparse.SUPPRESS)
@@ -233,7 +217,7 @@ def main() -> int:
     for i in range(repeats):
         for strategy in STRATEGIES:
             keys = [(strategy, "compiled", 1), (strategy, "compiled", 2)]
-            if i == 0 and not args.quick:
+            if i == 0 and not args.quick and not SMOKE:
                 keys.append((strategy, "numpy", 1))
             for key in keys:
                 runs.setdefault(key, []).append(run_case(key[0], key[1], COPIES, key[2]))
@@ -272,6 +256,7 @@ def same_answer(found: dict[str, Any], cases: Any, strategy: str) -> bool:
 
 
 def show_budgets(cases: Any) -> None:
+    n_evs = next(iter(cases.values()))["evs"]
     rows = []
     for (strategy, engine, workers), found in cases.items():
         budget_s, gb = BUDGET_S[engine], found["peak_mb"] / 1024
@@ -290,7 +275,7 @@ def show_budgets(cases: Any) -> None:
             )
         )
     print_table(
-        f"{600 * COPIES:,} EVs on {COPIES:,} feeders, results written, after imports and warm-up",
+        f"{n_evs:,} EVs on {COPIES:,} feeders, results written, after imports and warm-up",
         (
             *("strategy", "engine", "workers", "runs", "s (median)", "slowest", "budget", "share"),
             *("peak GB", f"share of {BUDGET_GB:g} GB"),
@@ -340,7 +325,8 @@ def show_growth(cases: Any, growth: Any) -> None:
             before = found
         x = np.log([found["evs"] for found in points])
         y = np.log([found["total_s"] for found in points])
-        rows.append((strategy, "all four", "", "", f"{np.polyfit(x, y, 1)[0]:.2f}", ""))
+        if len(points) > 1:
+            rows.append((strategy, "all", "", "", f"{np.polyfit(x, y, 1)[0]:.2f}", ""))
     print_table(
         "Growth, compiled, everything from the model to the written results (1 = linear)",
         ("strategy", "EVs", "s", "us per EV", "exponent", "peak MB"),

@@ -9,7 +9,6 @@ for the growth with the number of buses.
 
 from __future__ import annotations
 
-import argparse
 import copy
 import json
 import statistics
@@ -20,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import pandapower as pp
-from _common import machine, print_table, seconds
+from _common import machine, options, print_table, seconds, sized
 
 from abm import Scenario
 from abm.errors import LoadFlowError
@@ -28,7 +27,9 @@ from abm.grid import build_feeder, load_net, make_solver
 from abm.scenario.feeder import FeederTable
 from abm.signals import base_load
 
-ROWS = 24_000
+ROWS = sized(24_000, 48)
+LOOP_ROWS = sized(48, 2)
+REPEATS = sized(7, 1)
 TARGET = 500.0
 AGREE_PU = 1e-6
 LOOPS: dict[str, dict[str, Any]] = {
@@ -36,14 +37,18 @@ LOOPS: dict[str, dict[str, Any]] = {
     'runpp(net, init="results", numba=False)': {"init": "results", "numba": False},
     'runpp(net, init="results")': {"init": "results"},
 }
-NETS = (
-    "pandapower.networks:case33bw",
-    "pandapower.networks:create_cigre_network_mv",
-    "pandapower.networks:create_kerber_vorstadtnetz_kabel_1",
-    "pandapower.networks:mv_oberrhein",
-)
 SYNTHETIC = (1_000, 3_000)
-GROWTH_ROWS = 2_000
+NETS = sized(
+    (
+        "pandapower.networks:case33bw",
+        "pandapower.networks:create_cigre_network_mv",
+        "pandapower.networks:create_kerber_vorstadtnetz_kabel_1",
+        "pandapower.networks:mv_oberrhein",
+        *(f"loadflow_batch:laterals_{n}" for n in SYNTHETIC),
+    ),
+    ("pandapower.networks:case33bw", "loadflow_batch:laterals_60"),
+)
+GROWTH_ROWS = sized(2_000, 20)
 
 
 def table_of(source: str) -> FeederTable:
@@ -62,6 +67,10 @@ def table_of(source: str) -> FeederTable:
         line_to=none,
         ampacity_a=np.array([]),
     )
+
+
+def laterals_60() -> Any:
+    return laterals(60)
 
 
 def laterals_1000() -> Any:
@@ -126,10 +135,10 @@ def batch_times(solver: Any, p: Any, q: Any, repeats: int) -> list[float]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = options(__doc__)
     parser.add_argument("--rows", type=int, default=ROWS, metavar="N")
-    parser.add_argument("--loop-rows", type=int, default=48, metavar="N")
-    parser.add_argument("--repeats", type=int, default=7, metavar="N")
+    parser.add_argument("--loop-rows", type=int, default=LOOP_ROWS, metavar="N")
+    parser.add_argument("--repeats", type=int, default=REPEATS, metavar="N")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     args = parser.parse_args()
     n, k = args.rows, min(args.loop_rows, args.rows)
@@ -144,13 +153,13 @@ def main() -> int:
     rows = [("Evenfall's batch", str(n), f"{batch_s:.3f}", f"{1e6 * batch_s / n:.1f}", "1", "", "")]
     report: dict[str, Any] = {"rows": n, "batch_s": times, "loops": {}}
     worst = 0.0
-    for title, options in LOOPS.items():
+    for title, settings in LOOPS.items():
         net = net_of_loads(feeder)
         pp.runpp(net)
-        loop(net, p[:2], q[:2], options)
+        loop(net, p[:2], q[:2], settings)
         found: list[Any] = []
         each = [
-            seconds(lambda f=found, o=options, v=net: f.append(loop(v, p[:k], q[:k], o)))
+            seconds(lambda f=found, o=settings, v=net: f.append(loop(v, p[:k], q[:k], o)))
             for _ in range(3)
         ]
         whole_s = statistics.median(each) * n / k
@@ -193,8 +202,7 @@ def main() -> int:
 def by_buses(repeats: int) -> list[tuple[str, int, int, float]]:
     """Name, buses, lines and microseconds a load flow of other nets, solved by power-grid-model."""
     found = []
-    synthetic = [f"loadflow_batch:laterals_{n}" for n in SYNTHETIC]
-    for source in (*NETS, *synthetic):
+    for source in NETS:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")

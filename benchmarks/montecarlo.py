@@ -8,7 +8,6 @@ that is.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import pickle
@@ -21,15 +20,27 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from _common import ROOT, machine, print_table, seconds
+from _common import (
+    ROOT,
+    SMOKE,
+    SMOKE_EVS_PER_ZONE,
+    load,
+    machine,
+    options,
+    print_table,
+    seconds,
+    sized,
+)
 
 from abm import Scenario
 from abm.study import ensemble as ens
 from abm.study.executor import hand_out, open_backend
 from abm.study.montecarlo import montecarlo, strategy_cases
 
-STRATEGIES = ("uncoordinated", "evms")
-WORKERS = (1, 2)
+STRATEGIES = sized(("uncoordinated", "evms"), ("evms",))
+WORKERS = sized((1, 2), (1,))
+REPLICATIONS = sized(1000, 2)
+REPEATS = sized(3, 1)
 BUDGET_S = 20.0
 OVERHEAD_BUDGET = 0.05
 
@@ -71,7 +82,7 @@ def journey_s(scenario: Scenario, replications: int, part: bytes) -> float:
     def call(chunk: ens.Chunk) -> Any:
         return answer, (ens.jobs_of(chunk, cases, scenario.seed), part)
 
-    with open_backend(2) as backend:
+    with open_backend(WORKERS[-1]) as backend:
         list(hand_out(backend, chunks[:2], call, lambda _: []))
         took = seconds(lambda: list(hand_out(backend, chunks, call, lambda _: [])))
     return took / len(chunks)
@@ -83,15 +94,16 @@ def command_s(strategy: str, replications: int, workers: int) -> float:
         command = [sys.executable, str(ROOT / "run.py"), "montecarlo", "paper"]
         command += ["--replications", str(replications), "--strategies", strategy]
         command += ["--workers", str(workers), "--out", str(Path(folder) / "out")]
+        command += ["--set", f"fleet.evs_per_zone={SMOKE_EVS_PER_ZONE}"] if SMOKE else []
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         return seconds(lambda: subprocess.run(command, check=True, env=environment, **quiet))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--replications", type=int, default=1000, metavar="N")
-    parser.add_argument("--repeats", type=int, default=3, metavar="N")
+    parser = options(__doc__)
+    parser.add_argument("--replications", type=int, default=REPLICATIONS, metavar="N")
+    parser.add_argument("--repeats", type=int, default=REPEATS, metavar="N")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     args = parser.parse_args(arguments)
     n, budget_s = args.replications, BUDGET_S * args.replications / 1000
@@ -99,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     report: dict[str, Any] = {"replications": n}
     totals, overheads = [], []
     for strategy in STRATEGIES:
-        scenario = Scenario.load("paper").override(strategy=strategy)
+        scenario = load("paper").override(strategy=strategy)
         montecarlo(scenario, ens.BLOCK)  # warm up: the feeder, the check of the solver
         times: dict[int, list[float]] = {workers: [] for workers in WORKERS}
         splits = []
@@ -174,7 +186,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ),
         overheads,
     )
-    first = report[STRATEGIES[0]]["seconds"][2]
+    first = report[STRATEGIES[0]]["seconds"][WORKERS[-1]]
     more_s = first[0] - statistics.median(first)
     print(f"\nThe first start of workers, which imports everything, took {more_s:.1f} s more.")
     print("The rest: rows of the tables, reading the parts, joining them.")

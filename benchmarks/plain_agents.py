@@ -13,15 +13,15 @@ import sys
 from typing import Any
 
 import mesa
-from _common import machine, print_table, seconds
+from _common import load, machine, options, print_table, seconds, sized
 
 from abm import Scenario, V2GModel
 from abm.grid import PowerFlow, empty_power_flow
 
-REPEATS = 5
+REPEATS = sized(5, 1)
 ENGINES = ("compiled", "numpy")
 TARGET = 20.0
-COPIES = 20
+COPIES = sized(20, 2)
 AGREE_KWH = 1e-6
 COLUMNS = (
     "arrival_min",
@@ -140,7 +140,8 @@ PLAIN = {"uncoordinated": PlainEV, "evms_immediate": PlainEvmsEV}
 
 
 def main() -> int:
-    scenario = Scenario.load("paper")
+    options(__doc__).parse_args()
+    scenario = load("paper")
     rows, differences = [], []
     for strategy, ev_class in PLAIN.items():
         for engine in ENGINES:

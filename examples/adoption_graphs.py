@@ -5,6 +5,7 @@
 Three feeders per graph run side by side in one model, each with its own owners and its own graph.
 """
 
+import argparse
 from pathlib import Path
 
 from abm import Scenario, V2GModel
@@ -16,6 +17,9 @@ DAYS, SEEDS = 16, (1, 2, 3)
 
 def main() -> None:
     """V2G from two owners in a hundred, nobody tries it without having seen it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--smoke", action="store_true", help="few EVs and days, no picture")
+    smoke = parser.parse_args().smoke
     scenario = Scenario.load("v2g_adoption").override(
         {
             "horizon.days": DAYS,
@@ -24,6 +28,8 @@ def main() -> None:
             "owners.learning.trial_probability": 0.0,
         }
     )
+    if smoke:
+        scenario = scenario.override({"horizon.days": 2, "fleet.evs_per_zone": 4})
     fig, axes = figure("V2G from 2 % of the owners, by graph")
     cases = (
         ("alone", "alone", GREY, "-"),
@@ -38,7 +44,7 @@ def main() -> None:
         # Half of the owners: the first day on which the mean of the feeders is beyond it.
         half = mean.index[mean >= 50.0]
         when = f"half of them on day {half[0]}" if len(half) else "never half of them"
-        print(f"{label:22s} {mean.iloc[-1]:5.1f} % on day {DAYS}, {when}")
+        print(f"{label:22s} {mean.iloc[-1]:5.1f} % on day {mean.index[-1]}, {when}")
         axes.fill_between(
             share.index, share.min(axis=1), share.max(axis=1), color=color, alpha=0.2, lw=0
         )
@@ -49,7 +55,8 @@ def main() -> None:
     axes.set_xticks([1, 4, 8, 12, 16])
     axes.set_ylim(0, 102)
     legend_below(fig, axes, 2)
-    save(fig, HERE / "img" / "adoption_graphs.png")
+    if not smoke:
+        save(fig, HERE / "img" / "adoption_graphs.png")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ A behaviour is any class with `plan(plan, rng)`. It is called once a day for all
 on a feeder and writes to the arrays of the plan; the scenario names it as module:Class.
 """
 
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +50,12 @@ class NightTariff:
 
 def main() -> None:
     """Timers in the hands of nobody, of half and of all owners, and of all with a spread."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--smoke", action="store_true", help="few EVs, no picture")
+    smoke = parser.parse_args().smoke
     scenario = Scenario.load(HERE / "night_tariff.yaml")
+    if smoke:
+        scenario = scenario.override({"fleet.evs_per_zone": 2})
     cases = {
         "no timers": {"timer": 0.0},
         "half at 0:00": {"timer": 0.5},
@@ -76,7 +82,8 @@ def main() -> None:
     axes.set_ylabel("System demand (MW)")
     clock_axis(axes, results.clock_hours)
     legend_below(fig, axes, 2)
-    save(fig, HERE / "img" / "night_tariff.png")
+    if not smoke:
+        save(fig, HERE / "img" / "night_tariff.png")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import _paths
-from _common import cores, print_table
+from _common import SMOKE, cores, options, print_table, sized
 
 from abm import Scenario, V2GModel
 
@@ -43,7 +43,7 @@ COLUMNS = (
     "efficiency",
 )
 # Evenfall's run is short: repeated until this much has been measured.
-EVENFALL_AT_LEAST_S = 2.0
+EVENFALL_AT_LEAST_S = sized(2.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,10 @@ PEERS = (Program("acnsim", "ACN-Sim"), Program("ev2gym", "EV2Gym"))
 
 def main() -> int:
     args = parse_args()
+    if SMOKE:
+        # The peers want environments of their own, and minutes.
+        print("smoke: Evenfall alone", file=sys.stderr)
+        args.skip = [peer.key for peer in PEERS]
     programs = [*EVENFALL, *(peer for peer in PEERS if peer.key not in args.skip)]
     pythons = {
         program.key: environment(program, args.cache.resolve())
@@ -112,12 +116,13 @@ def main() -> int:
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--evs", type=fleet_size, nargs="+", default=[600], metavar="N")
+    parser = options(__doc__)
+    evs = sized([600], [2 * N_ZONES])
+    parser.add_argument("--evs", type=fleet_size, nargs="+", default=evs, metavar="N")
     parser.add_argument(
         "--skip", nargs="+", default=[], choices=[peer.key for peer in PEERS], metavar="PEER"
     )
-    parser.add_argument("--repeats", type=positive, default=3, metavar="N")
+    parser.add_argument("--repeats", type=positive, default=sized(3, 1), metavar="N")
     parser.add_argument(
         "--limit-s", type=float, metavar="S", help="stop one program on one fleet after this long"
     )

@@ -6,22 +6,19 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _common import ROOT, few, load, options, output
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+from abm import V2GModel
+from abm.control.coordinated import Plan
+from abm.report import figures as fig
+from abm.study import bound
 
-from abm import Scenario, V2GModel  # noqa: E402 - the checkout that the page belongs to
-from abm.control.coordinated import Plan  # noqa: E402
-from abm.report import figures as fig  # noqa: E402
-from abm.study import bound  # noqa: E402
-
-SEEDS = list(range(1, 51))
+SEEDS = few(range(1, 51))
 EARLY = {"probability": 0.1, "early_h": {"low": 1.0, "high": 1.0}}
 LATE = {"probability": 0.1, "delay_h": {"low": 1.0, "high": 1.0}}
 ERRORS: dict[str, dict[str, Any]] = {
@@ -51,7 +48,7 @@ ERRORS: dict[str, dict[str, Any]] = {
 
 def run(strategy: str, **fields: Any) -> tuple[V2GModel, np.ndarray]:
     """All seeds; also the level of each hour, mean over them [MW], NaN where nobody plans."""
-    scenario = Scenario.load("paper_balanced").override(fields, strategy=strategy)
+    scenario = load("paper_balanced", **fields).override(strategy=strategy)
     model = V2GModel(scenario, seed=SEEDS)
     levels: list[float] = []
 
@@ -115,7 +112,7 @@ def line(name: str, model: V2GModel) -> str:
 
 def gap() -> str:
     """How far the rule is above the lowest peak there is, seed by seed."""
-    studied = Scenario.load("paper_balanced")
+    studied = load("paper_balanced")
     least = [bound.optimum(studied.override(seed=seed)) for seed in SEEDS]
     lowest = np.array([found.results.kpis["plugged_peak_mw"] for found in least])
     cost = np.array([found.results.kpis["net_cost_usd"] for found in least])
@@ -136,25 +133,25 @@ def head(first: str) -> str:
 
 def main() -> int:
     """Draw the figure and print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = options(__doc__)
     parser.add_argument("--figure", action="store_true", help="only the figure")
     parser.add_argument("--bound", action="store_true", help="only the bound, some four minutes")
-    options = parser.parse_args()
-    only_figure = options.figure
-    if options.bound:
+    args = parser.parse_args()
+    if args.bound or args.smoke:
         print(gap())
+    if args.bound:
         return 0
-    figure(ROOT / "docs" / "img" / "coordinated.png")
-    if only_figure:
+    figure(output(ROOT / "docs" / "img") / "coordinated.png")
+    if args.figure:
         return 0
     print(head("strategy"))
     for strategy in ("uncoordinated", "evms", "evms_guaranteed", "coordinated"):
         print(line(f"`{strategy}`", run(strategy)[0]))
     print(head("error"))
-    for name, error in ERRORS.items():
+    for name, error in few(ERRORS.items()):
         print(line(name, run("coordinated", **error)[0]))
     print(head("weight"))
-    for tenth in range(11):
+    for tenth in few(range(11)):
         weight = tenth / 10
         print(line(f"{weight:g}", run("coordinated", **{"coordinated.price_weight": weight})[0]))
     return 0

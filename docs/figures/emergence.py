@@ -9,11 +9,11 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from _common import ROOT, SMOKE, few, load, options, output
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -38,13 +38,12 @@ from abm.signals import Broadcast
 
 Array = NDArray[np.float64]
 
-HERE = Path(__file__).resolve().parent
-IMAGES = HERE.parent / "img"
-SEEDS = 20
-INTERVALS = (60, 15, 5, 1)
-DELAYS = (0, 5, 10, 15, 30, 45, 60)
-SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-LOSSES = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
+SEEDS = few(range(1, 21))
+INTERVALS = few((60, 15, 5, 1))
+SHARE_INTERVALS = few((60, 15, 5), 1)
+DELAYS = few((0, 5, 10, 15, 30, 45, 60), 1)
+SHARES = few((0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0))
+LOSSES = few((0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9))
 STRATEGIES = {
     "evms": "evms: first come first served",
     "evms_herd": "evms_herd: each home alone",
@@ -160,7 +159,7 @@ def studied(
     strategy: str, what: str, interval: int, delay: int, share: float = 1.0, loss: float = 0.0
 ) -> Scenario:
     """paper_balanced with another broadcast and, below a share of 1, only some that follow it."""
-    base = Scenario.load("paper_balanced")
+    base = load("paper_balanced")
     if strategy == AGAIN:
         strategy = "evms_immediate"
         base = base.override({"eq13.one_discharge_per_stay": False})
@@ -206,7 +205,7 @@ def point(
 
 def measured(scenario: Scenario, expected_min: float) -> Found:
     """Run one scenario; expected_min: where a cycle is looked for."""
-    model = V2GModel(scenario, seed=list(range(1, SEEDS + 1))).run()
+    model = V2GModel(scenario, seed=SEEDS).run()
     ev_kw, kpis, base_mw = model.recorder.ev_kw, model.results.kpi_columns, model.results.base_mw
     cycle = np.array([cycle_mw(column, expected_min) for column in ev_kw.T])
     limit = scenario.grid.demand_limit_mw
@@ -366,8 +365,9 @@ def _line(points: Iterable[Point], strategy: str, what: str, interval: int, x: s
 
 def main() -> None:
     """Run everything, write figures and numbers, print where cycles begin."""
-    IMAGES.mkdir(exist_ok=True)
-    save(day_figure(), IMAGES / "emergence_day.png")
+    options(__doc__).parse_args()
+    images = output(ROOT / "docs" / "img")
+    save(day_figure(), images / "emergence_day.png")
 
     by_delay = [
         point(strategy, what, interval, delay)
@@ -379,24 +379,25 @@ def main() -> None:
     by_delay += [
         point(name, "net_with_losses", each, 0) for name in STRATEGIES for each in (60, 15)
     ]
-    save(curves(by_delay, "delay_min", "Delay (min)"), IMAGES / "emergence_delay.png")
-    save(period_figure(by_delay), IMAGES / "emergence_period.png")
+    save(curves(by_delay, "delay_min", "Delay (min)"), images / "emergence_delay.png")
+    save(period_figure(by_delay), images / "emergence_period.png")
 
     by_share = [
         point(strategy, what, interval, 0, share)
         for strategy in STRATEGIES
         for what in ("net", "base")
-        for interval in (60, 15, 5)
+        for interval in SHARE_INTERVALS
         for share in SHARES
     ]
     xlabel = "EVs that follow the broadcast (%)"
-    save(curves(by_share, "share", xlabel, 100.0), IMAGES / "emergence_share.png")
+    save(curves(by_share, "share", xlabel, 100.0), images / "emergence_share.png")
 
     by_loss = [point(strategy, "net", 15, 0, loss=p) for strategy in STRATEGIES for p in LOSSES]
-    save(loss_figure(by_loss), IMAGES / "emergence_loss.png")
+    save(loss_figure(by_loss), images / "emergence_loss.png")
 
     sets = {"delay": by_delay, "share": by_share, "loss": by_loss}
-    with open(HERE / "emergence.csv", "w", newline="", encoding="utf-8") as file:
+    numbers = (images if SMOKE else ROOT / "docs" / "figures") / "emergence.csv"
+    with open(numbers, "w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         names = sorted(
             Point.__dataclass_fields__, key=lambda name: name in Found.__dataclass_fields__
@@ -410,7 +411,7 @@ def main() -> None:
                 )
 
     for name in ("paper_balanced", "stale_broadcast"):
-        print(name, asdict(measured(Scenario.load(name), 60.0)))
+        print(name, asdict(measured(load(name), 60.0)))
     for p in by_delay:
         if p.what == "net" and p.interval_min + p.delay_min in (15, 60) and not p.delay_min:
             print(f"{p.strategy}, net, every {p.interval_min} min: {verdict(p, by_delay)}")
@@ -422,7 +423,7 @@ def main() -> None:
         f"period within 15 % of 2 (interval + delay) in {near} of {len(cycles)}: {min(ratio):.2f}"
     )
     for strategy in STRATEGIES:
-        for interval in (60, 15, 5):
+        for interval in SHARE_INTERVALS:
             line = _line(by_share, strategy, "net", interval, "share")
             begins = next((p for p in line if is_cycle(p, by_share)), None)
             where = "nowhere" if begins is None else f"at a share of {begins.share:.0%}"

@@ -7,27 +7,24 @@ strategies are run on the same EVs. Means over the seeds.
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import numpy as np
+from _common import ROOT, few, load, options, output
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+from abm import Scenario, V2GModel
+from abm.report import figures as fig
+from abm.study import bound
 
-from abm import Scenario, V2GModel  # noqa: E402 - the checkout that the page belongs to
-from abm.report import figures as fig  # noqa: E402
-from abm.study import bound  # noqa: E402
-
-SEEDS = [1, 2, 3, 4, 5]
+SEEDS = few((1, 2, 3, 4, 5))
 WEIGHTS = np.arange(11) / 10
 # Limits that the cheapest schedule has to keep, over the lowest peak there is.
-ROOM = (0.01, 0.03, 0.06, 0.1, 0.2, 0.3)
+ROOM = few((0.01, 0.03, 0.06, 0.1, 0.2, 0.3))
 Points = list[tuple[float, float]]
 
 
 def paper() -> Scenario:
     """The scenario of the page."""
-    return Scenario.load("paper_balanced")
+    return load("paper_balanced")
 
 
 def bound_points() -> Points:
@@ -66,6 +63,7 @@ def means(points: list[Points]) -> Points:
 
 def main() -> int:
     """Solve, run, draw and print."""
+    options(__doc__).parse_args()
     optimum = bound_points()
     rule = [strategy_point("coordinated", **{"coordinated.price_weight": w})[:2] for w in WEIGHTS]
     others = {name: strategy_point(name) for name in ("uncoordinated", "evms", "evms_guaranteed")}
@@ -83,7 +81,7 @@ def main() -> int:
     axes.set_xlabel("Highest demand while EVs are plugged in (MW)")
     axes.set_ylabel("Net cost of all owners ($)")
     fig.legend_below(drawing, axes, 3)
-    fig.save(drawing, ROOT / "docs" / "img" / "frontier.png")
+    fig.save(drawing, output(ROOT / "docs" / "img") / "frontier.png")
     for name, points in {"bound": optimum, "coordinated": rule}.items():
         print(name, *(f"{peak:.3f} MW {cost:.0f} $" for peak, cost in points), sep="\n  ")
     for name, (peak, cost, short) in others.items():

@@ -6,21 +6,20 @@ Ten feeders (seeds 1 to 10) of each scenario run side by side in one model.
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from _common import ROOT, SMOKE, few, load, options, output
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from abm import Scenario, V2GModel
+from abm import V2GModel
 from abm.report.figures import BLUE, GREEN, ORANGE, STYLE, WIDE_IN, limit_line, save
 from abm.results import Results
 
-SEEDS = tuple(range(1, 11))
-IMAGES = Path(__file__).resolve().parents[1] / "img"
+SEEDS = few(range(1, 11))
 ENDINGS = (
     ("spreads: as it stands", {}, BLUE, "-"),
     ("collapses: sale_ratio 0.6", {"tariff.sale_ratio": 0.6}, ORANGE, "--"),
@@ -37,7 +36,9 @@ KPIS = {
 
 def run(name: str, **changes: Any) -> Results:
     """All seeds of a scenario."""
-    scenario = Scenario.load(name).override(changes)
+    scenario = load(name, **changes)
+    if SMOKE and scenario.horizon.days > 7:
+        scenario = scenario.override({"horizon.days": 3})
     return V2GModel(scenario, seed=SEEDS).run().results
 
 
@@ -64,13 +65,13 @@ def adoption() -> dict[str, Results]:
         shares.set_ylabel("Owners who take part in V2G (%)")
         shares.set_ylim(0, 102)
         peaks.set_ylabel("Highest demand of the day (MW)")
-        limit_line(peaks, Scenario.load("v2g_adoption").grid.demand_limit_mw)
+        limit_line(peaks, load("v2g_adoption").grid.demand_limit_mw)
         handles, labels = peaks.get_legend_handles_labels()
         fig.legend(handles, labels, loc="outside lower center", ncols=4)
         fig.suptitle(
             f"v2g_adoption: three endings; mean and range of {len(SEEDS)} seeds", fontsize=8
         )
-    save(fig, IMAGES / "owners_adoption.png")
+    save(fig, output(ROOT / "docs" / "img") / "owners_adoption.png")
     for label, results in endings.items():
         last = results.days[results.days["day"] == results.record.n_days]
         share, peak = 100.0 * last["v2g_share"], last["system_peak_mw"]
@@ -129,6 +130,7 @@ def week() -> None:
 
 
 if __name__ == "__main__":
+    options(__doc__).parse_args()
     one_day()
     week()
     adoption()

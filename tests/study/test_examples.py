@@ -24,6 +24,7 @@ def example(tmp_path, monkeypatch, capsys):
         for path in EXAMPLES.glob("*.*"):
             shutil.copy(path, tmp_path)
         (tmp_path / "img").mkdir()
+        monkeypatch.setattr(sys, "argv", [f"{name}.py"])
         # The scenario imports the module by name; another test's copy is not to be found.
         monkeypatch.delitem(sys.modules, name, raising=False)
         runpy.run_path(str(tmp_path / f"{name}.py"), run_name="__main__")
