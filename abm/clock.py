@@ -16,9 +16,8 @@ from typing import Any
 
 import numpy as np
 import simpy
-from numpy.typing import NDArray
 
-IntArray = NDArray[np.int64]
+from abm.equations import IntArray
 
 
 class Phase(IntEnum):

@@ -2,7 +2,7 @@
 
 It reads like section II of the paper: EVs arrive at their RPZs and depart; every hour the grid
 agent solves the feeder and broadcasts; every minute the home energy manager switches, the RPZs
-admit, the batteries exchange energy, and the recorder writes it down.
+admit, the batteries exchange energy, and the meter writes it down.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ import simpy
 from abm.agents import EV, EvClass, GridAgent, HomeEnergyManager, ResidentialParkingZone, Roster
 from abm.clock import Clock, Phase
 from abm.control import make_admission, make_rule, resolve_strategy
+from abm.engine import CompiledHour
+from abm.engine.meter import Meter
+from abm.equations import IntArray
 from abm.fleet import Exchange, Fleet, ModeArray, Population, feeder_seeds, no_stays
 from abm.fleet.learning import LearningOwners, stay_benefit
-from abm.fleet.stays import IntArray
 from abm.grid import build_feeder, make_solver
-from abm.kernel import CompiledHour
-from abm.results import Record, Recorder, Results, make_record
+from abm.results import Record, Results, make_record
 from abm.scenario import Scenario, clock_minutes
 from abm.signals import Broadcast, Heard
 
@@ -80,7 +81,7 @@ class V2GModel(mesa.Model):
             self.clock.step_s / 3600.0,
         )
         minutes = scenario.record.zone_minute
-        self.recorder = Recorder(
+        self.meter = Meter(
             self.clock,
             self.fleet,
             scenario.ev.soc_lower,
@@ -100,7 +101,7 @@ class V2GModel(mesa.Model):
         n_cells = self.fleet.n_feeders * n_zones
         self.heard = Heard(self.grid.known_at_start(), self.fleet.cell, n_cells)
         self.compiled = (
-            CompiledHour.of(self.fleet, self.recorder, self.home.rule, self.admission)
+            CompiledHour.of(self.fleet, self.meter, self.home.rule, self.admission)
             if self._compile(scenario)
             else None
         )
@@ -114,7 +115,7 @@ class V2GModel(mesa.Model):
         # Both engines give the same bytes, so `auto` may choose by what is sooner done: a single
         # day of a small fleet is over before numba has been imported.
         if engine == "auto":
-            return "abm.kernel.hour" in sys.modules or (
+            return "abm.engine.hour" in sys.modules or (
                 self.fleet.n * self.clock.n_steps >= WORTH_COMPILING
             )
         return engine == "compiled"
@@ -161,7 +162,7 @@ class V2GModel(mesa.Model):
         """Every stay ends with its day; the owners learn from it, and the next day is drawn."""
         fleet, population = self.fleet, self.population
         fleet.unplug(np.flatnonzero(fleet.plugged))
-        ended = self.recorder.close_day()
+        ended = self.meter.close_day()
         if population is None or self.clock.finished:
             return
         day = self.clock.step // self.clock.steps_per_day
@@ -198,7 +199,7 @@ class V2GModel(mesa.Model):
         rows = rows[due & ~fleet.arrived[rows]]
         if len(rows) and not self.clock.finished:
             fleet.plug_in(rows, self.minute)
-            self.recorder.note_soc(rows)
+            self.meter.note_soc(rows)
 
     def _fit_window(self, rows: IntArray) -> None:
         self.fleet.fit_window(rows, self.minute)
@@ -217,7 +218,7 @@ class V2GModel(mesa.Model):
             self._exchanged = self.fleet.exchange(self.granted)
 
     def _record(self) -> None:
-        self.recorder.record(self.clock.step, self._exchanged)
+        self.meter.record(self.clock.step, self._exchanged)
 
     # --- running -------------------------------------------------------------------------------
 
@@ -292,7 +293,7 @@ class V2GModel(mesa.Model):
             self.grid.base_p_mw,
             self.grid.price,
             self.fleet,
-            self.recorder,
+            self.meter,
             self.grid.flows,
         )
 

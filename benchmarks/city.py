@@ -34,7 +34,7 @@ REPEATS = sized(3, 1)
 PHASES = ("build", "steps", "load flows", "KPIs", "write")
 WARM_UP_COPIES = sized(64, 2)  # enough for the threads, too
 # The folder of the package in which the compiled hour is called.
-COMPILED_ROOM = "kernel"
+COMPILED_ROOM = "engine"
 
 
 # --- in the process of a case ------------------------------------------------------------------
@@ -63,7 +63,7 @@ def timed_run(scenario: Any, compiled: bool) -> tuple[dict[str, float], dict[str
         written = sum(file.stat().st_size for file in Path(folder).iterdir())
     fleet = model.fleet
     seconds = {name: marks[i + 1] - marks[i] for i, name in enumerate(PHASES)}
-    seconds["kernel"] = rooms.get(COMPILED_ROOM, float("nan"))
+    seconds["engine"] = rooms.get(COMPILED_ROOM, float("nan"))
     known = {
         "evs": fleet.n,
         "load_flows": sum(len(flow.converged) for flow in flows),
@@ -290,11 +290,11 @@ def show_phases(cases: Any) -> None:
         if workers == 1:
             seconds = found["seconds"]
             row = [strategy, engine, *(f"{seconds[name]:.2f}" for name in PHASES)]
-            kernel = seconds["kernel"]
+            kernel = seconds["engine"]
             rows.append([*row, f"{kernel:.2f}" if engine == "compiled" else "-"])
     print_table(
         "Where the seconds go (kernel: the part of the steps in compiled code)",
-        ("strategy", "engine", *PHASES, "kernel"),
+        ("strategy", "engine", *PHASES, "engine"),
         rows,
     )
 
@@ -342,7 +342,7 @@ def show_passes(cases: Any, speeds: dict[int, float]) -> None:
     for strategy in STRATEGIES:
         found = cases[strategy, "compiled", 1]
         seconds, size = found["seconds"], found["column_bytes"]
-        once_s, hour_s = size / fastest, seconds["kernel"] / 24
+        once_s, hour_s = size / fastest, seconds["engine"] / 24
         minutes = found["plugged_ev_minutes"]
         rows.append(
             (

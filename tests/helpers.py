@@ -68,15 +68,15 @@ STATE += ("switches",)
 
 def arrays(model: V2GModel) -> dict[str, np.ndarray]:
     """All that a run writes down, for `same`."""
-    recorder = model.recorder
+    meter = model.meter
     return {
         **{name: getattr(model.fleet, name) for name in STATE},
-        "charge": recorder.charge_kw,
-        "discharge": recorder.discharge_kw,
-        "plugged": recorder.plugged,
-        "ev_mw": recorder.ev_mw,
-        "ev_kw": recorder.ev_kw,
-        "switched_evs": recorder.switched_evs,
+        "charge": meter.charge_kw,
+        "discharge": meter.discharge_kw,
+        "plugged": meter.plugged,
+        "ev_mw": meter.ev_mw,
+        "ev_kw": meter.ev_kw,
+        "switched_evs": meter.switched_evs,
         "vm_pu": np.array([flow.vm_pu for flow in model.grid.flows]),
         "loss_mw": np.array([flow.loss_mw for flow in model.grid.flows]),
     }

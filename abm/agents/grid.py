@@ -12,12 +12,12 @@ import mesa
 import numpy as np
 
 from abm.clock import Phase
-from abm.fleet.equations import BoolArray, hourly_demand
+from abm.equations import BoolArray, FloatArray
+from abm.equations.battery import hourly_demand
 from abm.grid import Feeder, PowerFlow, Solver
 from abm.signals import Broadcast, Channel, Outlook, base_load
 
 if TYPE_CHECKING:
-    from abm.fleet.equations import FloatArray
     from abm.model import V2GModel
 
 CALLED = {
@@ -84,7 +84,7 @@ class GridAgent(mesa.Agent):
         self.channel = Channel(section, model.seeds, model.fleet.n_zones)
         self._sequence = 0
         self._measured: Measured | None = None
-        # What the recorder had summed up in this hour when the interval began.
+        # What the meter had summed up in this hour when the interval began.
         self._before = np.zeros((2, n_feeders * model.fleet.n_zones))
         self._sent_mw = np.full(n_feeders, self.base_mw[self.clock_hour(0)])
         self.outlook = Outlook(
@@ -177,15 +177,15 @@ class GridAgent(mesa.Agent):
         if measured is not None and self.what == "net_with_losses":
             flow = measured.flow()
             sent = flow.converged
-            self.model.recorder.unsent[measured.hour] += ~sent
+            self.model.meter.unsent[measured.hour] += ~sent
             demand = demand + np.where(sent, flow.loss_mw, 0.0)
         self._sent_mw = np.where(sent, self.channel.distorted(demand), self._sent_mw)
         return self._sent_mw, sent
 
     def _measure(self, hour: int, on_the_hour: bool) -> Measured:
         """The interval that ended, which lies in an hour of the horizon."""
-        fleet, recorder = self.model.fleet, self.model.recorder
-        summed = np.array([recorder.hour_charge, recorder.hour_discharge])
+        fleet, meter = self.model.fleet, self.model.meter
+        summed = np.array([meter.hour_charge, meter.hour_discharge])
         per_mw = self.interval_s // self.model.clock.step_s * 1e3
         charge_mw, discharge_mw = (summed - self._before) / per_mw
         self._before = np.zeros_like(summed) if on_the_hour else summed
@@ -205,7 +205,7 @@ class GridAgent(mesa.Agent):
 
     def _close(self, hour: int) -> None:
         model = self.model
-        zone_mw = model.recorder.close_hour(hour)
+        zone_mw = model.meter.close_hour(hour)
         self._unsolved.append(self._loads(hour, zone_mw))
         model.fleet.book_hour(float(self.price[self.clock_hour(hour)]), self.sale_ratio)
 

@@ -11,9 +11,8 @@ from typing import Protocol
 
 import numpy as np
 
+from abm.equations import BoolArray, FloatArray, IntArray
 from abm.fleet import Fleet, Mode, ModeArray
-from abm.fleet.equations import BoolArray, FloatArray
-from abm.fleet.stays import IntArray
 from abm.signals import Broadcast
 
 EPS_KW = 1e-6

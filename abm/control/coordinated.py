@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 
 from abm.control.admission import EPS_KW, running_total
 from abm.control.level import solve_levels
+from abm.equations import BoolArray, FloatArray, IntArray
 from abm.fleet import Fleet, Mode, ModeArray
-from abm.fleet.equations import BoolArray, FloatArray
 from abm.fleet.outlook import WINDOW_H, slack
-from abm.fleet.stays import IntArray
 from abm.signals import Broadcast, Outlook
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from abm.fleet.equations import FloatArray
+from abm.equations import FloatArray
 
 # Feeders solved in one go, so that what is worked on stays in the cache.
 BLOCK = 64

@@ -12,9 +12,10 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from abm.fleet.economics import purchase_cost, sale_revenue
-from abm.fleet.equations import BoolArray, FloatArray, required_soc
-from abm.fleet.stays import IntArray, Stays
+from abm.equations import BoolArray, FloatArray, IntArray
+from abm.equations.battery import required_soc
+from abm.equations.economics import purchase_cost, sale_revenue
+from abm.fleet.stays import Stays
 from abm.scenario.schema import Requirement
 
 ModeArray = NDArray[np.int8]

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from abm.fleet.economics import Columns, financial_benefit, stay_reference_cost
-from abm.fleet.equations import BoolArray, FloatArray
+from abm.equations import BoolArray, FloatArray
+from abm.equations.economics import Columns, financial_benefit, stay_reference_cost
 from abm.fleet.fleet import Fleet
 from abm.fleet.owners import draw_quantity
 from abm.fleet.population import Population

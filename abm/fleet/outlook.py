@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from abm.fleet.equations import BoolArray, FloatArray, required_soc
+from abm.equations import BoolArray, FloatArray, IntArray
+from abm.equations.battery import required_soc
 from abm.fleet.fleet import group_sums
 from abm.fleet.population import Population
-from abm.fleet.stays import IntArray, Stays
+from abm.fleet.stays import Stays
 from abm.scenario import Scenario
 
 # How far ahead anybody plans, h.

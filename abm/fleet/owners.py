@@ -7,8 +7,8 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
-from abm.fleet.equations import BoolArray, FloatArray
-from abm.fleet.stays import IntArray, truncated_normal
+from abm.equations import BoolArray, FloatArray, IntArray
+from abm.fleet.stays import truncated_normal
 from abm.scenario import Scenario, TimeOfDay
 from abm.scenario.owners import EarlyDeparture, Group, LateReturn
 from abm.scenario.plugin import import_class, make_object

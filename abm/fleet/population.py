@@ -16,8 +16,9 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from abm.equations import BoolArray, FloatArray, IntArray
+from abm.equations.battery import battery_capacity
 from abm.errors import InputError, Problem
-from abm.fleet.equations import BoolArray, FloatArray, battery_capacity
 from abm.fleet.owners import (
     FRACTIONS,
     PLANNED,
@@ -29,14 +30,7 @@ from abm.fleet.owners import (
     draw_quantity,
     kinds_of,
 )
-from abm.fleet.stays import (
-    IntArray,
-    Stays,
-    as_told,
-    stays_from_sessions,
-    stream,
-    truncated_normal,
-)
+from abm.fleet.stays import Stays, as_told, stays_from_sessions, stream, truncated_normal
 from abm.scenario import Scenario, TimeOfDay, clock_minutes, stay_windows
 from abm.scenario.sections import Capacity
 

@@ -10,13 +10,10 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from abm.fleet.equations import BoolArray, FloatArray
+from abm.equations import BoolArray, FloatArray, IntArray
 from abm.scenario import SessionTable
-
-IntArray = NDArray[np.int64]
 
 # One random stream per cause, so that a change to one distribution leaves the others' draws alone.
 # The numbers are part of the format of a seed: append, never renumber.

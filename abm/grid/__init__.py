@@ -1,6 +1,6 @@
 """The distribution feeder and the load flows on it, eqs. (10), (11)."""
 
-from abm.grid.equations import loading_percent, power_mismatch
+from abm.equations.load_flow import loading_percent, power_mismatch
 from abm.grid.feeder import Feeder, build_feeder
 from abm.grid.network import Network, PowerFlow, empty_power_flow
 from abm.grid.reference import PandapowerSolver, load_net

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from abm.equations import FloatArray, IntArray
 from abm.errors import InputError, LoadFlowError, Problem
-from abm.grid.equations import FloatArray
-from abm.grid.network import IntArray, Network, line_network
+from abm.grid.network import Network, line_network
 from abm.grid.reference import (
     closed_connections,
     load_net,

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from abm.grid.equations import ComplexArray, FloatArray
+from abm.equations import ComplexArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
     from abm.scenario.feeder import LineValues
 
-IntArray = NDArray[np.int64]
 
 # Base power of the per-unit system of a feeder that is given by its tables, MVA.
 BASE_MVA = 10.0

@@ -13,17 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from abm.equations import ComplexArray, FloatArray, IntArray
+from abm.equations.load_flow import power_mismatch
 from abm.errors import InputError, LoadFlowError, Problem, nearest
-from abm.grid.equations import ComplexArray, FloatArray, power_mismatch
-from abm.grid.network import (
-    BASE_MVA,
-    Branches,
-    IntArray,
-    Network,
-    PowerFlow,
-    checked_load,
-    empty_power_flow,
-)
+from abm.grid.network import BASE_MVA, Branches, Network, PowerFlow, checked_load, empty_power_flow
 
 if TYPE_CHECKING:
     from abm.grid.feeder import Feeder

@@ -25,16 +25,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from abm.errors import InputError, LoadFlowError, Problem, nearest
-from abm.grid.equations import (
-    ComplexArray,
-    FloatArray,
+from abm.equations import ComplexArray, FloatArray
+from abm.equations.load_flow import (
     largest_residual,
     magnitude,
     node_currents,
     scaled,
     times_conjugate,
 )
+from abm.errors import InputError, LoadFlowError, Problem, nearest
 from abm.grid.network import Network, PowerFlow, checked_load, empty_power_flow
 from abm.grid.reference import (
     MAX_ITERATIONS,

@@ -9,10 +9,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
+from abm.equations import FloatArray
 from abm.report.figures import BLACK, BLUE, GREEN, GREY, ORANGE, STYLE, WIDTH_IN, limit_line
 from abm.results import Results
 from abm.results.days import days_together
-from abm.results.recorder import FloatArray
 
 # Up to so many days each has a mark and the letters of its weekday.
 FEW_DAYS = 10

@@ -15,9 +15,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
+from abm.equations import FloatArray
 from abm.report.figures import BLACK, BLUE, CYCLE, GREY, STYLE, WIDTH_IN, clock_axis, save
 from abm.study.ensemble import Ensemble
-from abm.study.statistics import FloatArray, running_half_width
+from abm.study.statistics import running_half_width
 
 if TYPE_CHECKING:
     import pandas as pd

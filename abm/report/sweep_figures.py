@@ -11,10 +11,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from abm.equations import FloatArray
 from abm.report.ensemble_figures import kpi_label, legend_of, panels, styles
 from abm.report.figures import BLUE, ORANGE, STYLE, WIDTH_IN, figure, legend_below, save
 from abm.study.ensemble import Ensemble
-from abm.study.statistics import FloatArray
 from abm.study.sweep import Range
 
 if TYPE_CHECKING:

@@ -1,7 +1,6 @@
 """Recorded arrays -> tables -> KPIs -> a folder on disk."""
 
 from abm.results.record import Record, join_records, make_record
-from abm.results.recorder import Recorder
 from abm.results.results import Results
 
-__all__ = ["Record", "Recorder", "Results", "join_records", "make_record"]
+__all__ = ["Record", "Results", "join_records", "make_record"]

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from abm.equations import FloatArray, IntArray
 from abm.results.emergence import city_emergence
 from abm.results.kpis import hours_after_evening_peaks, plain
-from abm.results.recorder import FloatArray, IntArray
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from abm.engine.meter import STAY_STATE, STAY_SUMS
+from abm.equations import FloatArray
 from abm.fleet.population import WEEKDAYS
-from abm.results.recorder import STAY_STATE, STAY_SUMS, FloatArray
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from abm.equations import FloatArray, IntArray
+from abm.equations.economics import stay_reference_cost
 from abm.fleet import group_sums
-from abm.fleet.economics import stay_reference_cost
-from abm.results.recorder import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from abm.results.record import Record

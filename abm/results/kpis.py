@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from abm.equations import FloatArray, IntArray
 from abm.results.emergence import emergence_columns
-from abm.results.recorder import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from abm.results.results import Results

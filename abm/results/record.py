@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from abm.engine.meter import STAY_STATE, STAY_SUMS, Meter
+from abm.equations import FloatArray, IntArray
 from abm.fleet import Fleet
 from abm.grid import Feeder, PowerFlow, build_feeder
-from abm.results.recorder import STAY_STATE, STAY_SUMS, FloatArray, IntArray, Recorder
 from abm.scenario import Scenario
 
 # Columns of the fleet that a record keeps, in the fleet's order of rows.
@@ -216,7 +217,7 @@ def make_record(
     base_p_mw: FloatArray,
     price: FloatArray,
     fleet: Fleet,
-    recorder: Recorder,
+    meter: Meter,
     flows: Sequence[PowerFlow],
 ) -> Record:
     """The record of a finished run; flows: one per hour with K rows each."""
@@ -225,8 +226,8 @@ def make_record(
     ev["number"] = fleet.source - fleet.first_row[fleet.feeder]
     names = fleet.names
     stacked = {name: np.array([getattr(flow, name) for flow in flows]) for name in _FLOW}
-    minutes = recorder.minutes
-    days = recorder.days or [{name: getattr(fleet, name) for name in (*STAY_STATE, *STAY_SUMS)}]
+    minutes = meter.minutes
+    days = meter.days or [{name: getattr(fleet, name) for name in (*STAY_STATE, *STAY_SUMS)}]
     return Record(
         scenario=scenario,
         seeds=seeds,
@@ -236,20 +237,20 @@ def make_record(
         price=price,
         ev=ev,
         names=None if names is None else tuple(names[i] for i in fleet.source),
-        zone_charge_mw=recorder.zone_charge_mw.reshape(shape),
-        zone_discharge_mw=recorder.zone_discharge_mw.reshape(shape),
-        zone_plugged=recorder.zone_plugged.reshape(shape),
-        plugged_peak=recorder.plugged_peak,
-        soc_lowest=recorder.soc_lowest,
-        soc_highest=recorder.soc_highest,
-        below_min=recorder.below_min,
-        above_min=recorder.above_min,
+        zone_charge_mw=meter.zone_charge_mw.reshape(shape),
+        zone_discharge_mw=meter.zone_discharge_mw.reshape(shape),
+        zone_plugged=meter.zone_plugged.reshape(shape),
+        plugged_peak=meter.plugged_peak,
+        soc_lowest=meter.soc_lowest,
+        soc_highest=meter.soc_highest,
+        below_min=meter.below_min,
+        above_min=meter.above_min,
         flows=PowerFlow(**stacked),
         stays={name: np.stack([day[name] for day in days]) for name in days[0]},
-        unsent=recorder.unsent,
-        ev_kw=recorder.ev_kw,
-        switched_evs=recorder.switched_evs,
-        minute_charge_kw=recorder.charge_kw.reshape(shape) if minutes else None,
-        minute_discharge_kw=recorder.discharge_kw.reshape(shape) if minutes else None,
-        minute_plugged=recorder.plugged.reshape(shape) if minutes else None,
+        unsent=meter.unsent,
+        ev_kw=meter.ev_kw,
+        switched_evs=meter.switched_evs,
+        minute_charge_kw=meter.charge_kw.reshape(shape) if minutes else None,
+        minute_discharge_kw=meter.discharge_kw.reshape(shape) if minutes else None,
+        minute_plugged=meter.plugged.reshape(shape) if minutes else None,
     )

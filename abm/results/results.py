@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from abm.fleet.economics import financial_benefit
+from abm.equations import FloatArray, IntArray
+from abm.equations.economics import financial_benefit
 from abm.grid import PowerFlow, loading_percent
 from abm.results import tables
 from abm.results.city import city_kpis, feeder_table
@@ -16,7 +17,6 @@ from abm.results.days import day_table, group_table, stay_table
 from abm.results.emergence import full_cycles, reference_costs
 from abm.results.kpis import kpi_columns, kpi_dict
 from abm.results.record import Record
-from abm.results.recorder import FloatArray, IntArray
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from abm.results.recorder import FloatArray
+from abm.equations import FloatArray
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from abm.equations import FloatArray
 from abm.fleet.stays import stream
 from abm.scenario.schema import BroadcastSection
-from abm.signals.broadcast import FloatArray
 
 
 class Channel:

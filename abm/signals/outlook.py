@@ -7,14 +7,12 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from abm.equations import FloatArray
 from abm.fleet.outlook import WINDOW_H, ExpectedArrivals, expected_arrivals
 from abm.fleet.stays import stream
 from abm.scenario import Scenario
-
-FloatArray = NDArray[np.float64]
 
 
 class Outlook:

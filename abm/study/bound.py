@@ -2,7 +2,7 @@
 
 Each feeder's optimum is a linear programme (`abm.study.bound_lp`, docs/bound.md). Its powers are
 then played through the model minute by minute, so that a bound has the results of a run: the same
-recorder, the same load flows, the same KPIs.
+meter, the same load flows, the same KPIs.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
+from abm.equations import BoolArray, FloatArray
 from abm.errors import InputError, Problem
-from abm.fleet.equations import BoolArray, FloatArray
 from abm.model import V2GModel
 from abm.results import Results
 from abm.scenario import Scenario

@@ -18,10 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
+from abm.equations import BoolArray, FloatArray, IntArray
 from abm.errors import OptimiserError
 from abm.fleet import Fleet
-from abm.fleet.equations import BoolArray, FloatArray
-from abm.fleet.stays import IntArray
 
 # Interior point, then crossover to a vertex. The dual simplex takes half as long again at 600 EVs,
 # and at 3000 twenty times as long for the first phase.

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from abm.equations import FloatArray
 from abm.errors import InputError
 from abm.scenario import Scenario
 from abm.study.runs import results_of
-from abm.study.statistics import MEASURES, FloatArray
+from abm.study.statistics import MEASURES
 
 if TYPE_CHECKING:
     import pyarrow as pa

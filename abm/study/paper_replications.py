@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from abm.fleet.economics import financial_benefit
+from abm.equations import FloatArray
+from abm.equations.economics import financial_benefit
 from abm.scenario import Scenario, shipped_dir
 from abm.study.ensemble import Case, Ensemble
 from abm.study.montecarlo import OnDone, run_study
 from abm.study.reproduce import READINGS, SCENARIO_OF, STRATEGY_OF, TABLE2_KPIS
-from abm.study.statistics import FloatArray, describe, prediction_half_width
+from abm.study.statistics import describe, prediction_half_width
 
 if TYPE_CHECKING:
     import pandas as pd

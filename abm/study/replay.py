@@ -6,9 +6,8 @@ import math
 
 import numpy as np
 
+from abm.equations import FloatArray, IntArray
 from abm.fleet import Exchange
-from abm.fleet.equations import FloatArray
-from abm.fleet.stays import IntArray
 from abm.model import V2GModel
 from abm.scenario import Scenario
 from abm.study.bound_lp import ROUNDING_KWH, Limits, Slots

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from abm.fleet.economics import financial_benefit, total_benefit
+from abm.equations.economics import financial_benefit, total_benefit
 from abm.results import Results
 from abm.scenario import Scenario, shipped_dir
 from abm.study.runs import Run, run_once

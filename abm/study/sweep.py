@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from abm.equations import FloatArray
 from abm.errors import InputError, Problem
 from abm.scenario import Scenario, parse_setting
 from abm.scenario.words import field_at, show
 from abm.study.ensemble import Case, Ensemble
 from abm.study.montecarlo import strategy_cases
-from abm.study.statistics import FloatArray
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -206,7 +206,7 @@ def point(
 def measured(scenario: Scenario, expected_min: float) -> Found:
     """Run one scenario; expected_min: where a cycle is looked for."""
     model = V2GModel(scenario, seed=SEEDS).run()
-    ev_kw, kpis, base_mw = model.recorder.ev_kw, model.results.kpi_columns, model.results.base_mw
+    ev_kw, kpis, base_mw = model.meter.ev_kw, model.results.kpi_columns, model.results.base_mw
     cycle = np.array([cycle_mw(column, expected_min) for column in ev_kw.T])
     limit = scenario.grid.demand_limit_mw
     total = ev_kw / 1e3 + np.repeat(base_mw, 60)[:, None]
@@ -252,7 +252,7 @@ def day_figure() -> Figure:
                 model = V2GModel(studied(strategy, what, interval, 0), seed=1).run()
                 hours = np.arange(1440) / 60.0
                 room = model.scenario.grid.demand_limit_mw - np.repeat(model.results.base_mw, 60)
-                ax.plot(hours, model.recorder.ev_kw[:, 0] / 1e3, color=BLUE, lw=0.7, label="EVs")
+                ax.plot(hours, model.meter.ev_kw[:, 0] / 1e3, color=BLUE, lw=0.7, label="EVs")
                 ax.plot(hours, room, color=ORANGE, ls="--", lw=1.0, label="limit less base demand")
                 ax.axhline(0.0, color=GREY, lw=0.5)
                 ax.set_xlim(4.0, 21.0)

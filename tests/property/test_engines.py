@@ -26,7 +26,7 @@ rule_options = st.fixed_dictionaries(
 
 
 def everything(model):
-    written = {name: getattr(model.recorder, name) for name in WRITTEN}
+    written = {name: getattr(model.meter, name) for name in WRITTEN}
     return {**arrays(model), **written, "mode": model.fleet.mode, "p_kw": model.fleet.p_kw}
 
 
@@ -120,11 +120,11 @@ def test_with_losses_the_numpy_engine_is_taken():
 @pytest.mark.parametrize("strategy", CONNECTED)
 @pytest.mark.parametrize("pending", [0, 20, 100_000])
 def test_both_engines_leave_the_same_bytes_in_a_city(strategy, pending, monkeypatch):
-    monkeypatch.setattr("abm.results.recorder.MOST_PENDING", pending)
+    monkeypatch.setattr("abm.engine.meter.MOST_PENDING", pending)
     base = small_paper(strategy=strategy, feeder={"copies": 3})
     models = [with_engine(base, engine).run() for engine in ("numpy", "compiled")]
-    assert not models[0].recorder.minutes
-    assert models[0].recorder.sync_peak.min() > 0
+    assert not models[0].meter.minutes
+    assert models[0].meter.sync_peak.min() > 0
     assert_same(*models)
 
 

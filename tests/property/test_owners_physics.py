@@ -111,7 +111,7 @@ def test_any_owners_keep_to_physics_in_both_engines(strategy, data):
                 assert (fleet.p_kw >= -fleet.p_discharge_kw - KWH).all()
                 soc = fleet.soc[fleet.plugged]
                 assert ((soc >= -1e-12) & (soc <= 1)).all()
-        recorded = model.recorder.days if days > 1 else [model.recorder.close_day()]
+        recorded = model.meter.days if days > 1 else [model.meter.close_day()]
         assert len(recorded) == days
         for day in recorded:
             check_day(fleet, day)

@@ -234,5 +234,5 @@ def test_copies_of_the_same_sessions_are_the_same(rows, strategy, kind):
     found = arrays(alone)
     for name in ("soc", "charged_kwh", "discharged_kwh", "purchase_usd"):
         assert same(getattr(batch.fleet, name), np.tile(found[name], 2)), name
-    assert same(batch.recorder.charge_kw, np.tile(found["charge"], 2))
+    assert same(batch.meter.charge_kw, np.tile(found["charge"], 2))
     assert batch.results_of(0).kpis == batch.results_of(1).kpis == alone.results.kpis

@@ -172,7 +172,7 @@ def second_opinion(model, step_min=30):
                 most += [capacity - stored, stored - 0.2 * capacity, window]
         rows.append(-running)
         most.append(stored - target)
-    plugged = np.flatnonzero(model.recorder.plugged_peak[:, 0])
+    plugged = np.flatnonzero(model.meter.plugged_peak[:, 0])
     demand[:, -1] = -1
     rows, most = np.vstack([*rows, demand[plugged]]), np.concatenate([most, -base[plugged]])
     peak = np.zeros(width)

@@ -209,8 +209,8 @@ def test_a_subclass_changes_only_its_own_evs(own, which):
     else:
         assert soc == pytest.approx(plain.fleet.soc_departure[rows])
     if own is Late:
-        late = model.recorder.charge_kw[:720].sum()
-        assert late < plain.recorder.charge_kw[:720].sum()
+        late = model.meter.charge_kw[:720].sum()
+        assert late < plain.meter.charge_kw[:720].sum()
 
 
 def test_ev_class_for_all_by_index_and_by_name():

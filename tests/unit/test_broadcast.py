@@ -78,7 +78,7 @@ def test_losses_are_those_of_the_interval_that_ended(interval):
         assert message.demand_mw[0] == pytest.approx(net + flow.loss_mw[0], abs=1e-12)
         assert message.loss_mw[0] == pytest.approx(flow.loss_mw[0], abs=1e-12)
         assert message.min_vm_pu[0] == pytest.approx(flow.vm_pu.min(), abs=1e-12)
-    assert not model.recorder.unsent.any()
+    assert not model.meter.unsent.any()
 
 
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])

@@ -82,8 +82,8 @@ def test_a_city_without_demand_has_no_coincidence_of_feeders():
 
 
 def test_minutes_are_recorded_for_one_feeder_and_on_request():
-    assert V2GModel(small_paper()).recorder.minutes
-    assert not V2GModel(city(2)).recorder.minutes
+    assert V2GModel(small_paper()).meter.minutes
+    assert not V2GModel(city(2)).meter.minutes
     asked = V2GModel(city(2, record={"zone_minute": True})).run().results
     by_hour = asked.zone_minute.groupby(
         ["feeder", asked.zone_minute["minute"] // 60, "zone"], sort=True

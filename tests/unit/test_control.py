@@ -383,7 +383,7 @@ def module(tmp_path, monkeypatch):
 )
 def test_rules_and_admissions_of_one_s_own(module, spec, minutes):
     spec = {k: v.format(module) if isinstance(v, str) else v for k, v in spec.items()}
-    power = run(scenario(ev(soc=0.3, target=0.8), strategy=spec)).recorder.charge_kw[:, 0]
+    power = run(scenario(ev(soc=0.3, target=0.8), strategy=spec)).meter.charge_kw[:, 0]
     found = np.flatnonzero(power)
     assert (found.min(), found.max()) == minutes if minutes else not len(found)
 

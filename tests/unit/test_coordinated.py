@@ -289,8 +289,8 @@ def test_a_weight_on_prices_buys_cheaper_at_a_higher_peak():
 def test_the_compiled_hour_knows_its_parts():
     """numba would go on with the old code if only coordinated.py changed."""
     pytest.importorskip("numba")
-    from abm.kernel import coordinated, hour
+    from abm.engine import coordinated, hour
 
     text = Path(coordinated.__file__).read_text(encoding="utf-8")
     digest = hashlib.sha256(text.encode("utf-8")).hexdigest()
-    assert digest == hour.COORDINATED_DIGEST, "write this digest into abm/kernel/hour.py"
+    assert digest == hour.COORDINATED_DIGEST, "write this digest into abm/engine/hour.py"

@@ -8,7 +8,7 @@ import pytest
 from helpers import KINDS, ev, run, scenario, small_paper
 
 from abm import EV, Mode, Scenario
-from abm.fleet.economics import reference_cost
+from abm.equations.economics import reference_cost
 from abm.results.emergence import (
     NAMES,
     jain_index,
@@ -67,7 +67,7 @@ def test_switches_are_changes_while_plugged_in():
 )
 def test_synchronisation_counts_each_ev_once_in_five_minutes(plans, together):
     model = scripted_run(*plans)
-    assert model.recorder.sync_peak.tolist() == [together]
+    assert model.meter.sync_peak.tolist() == [together]
     assert model.results.kpis["synchronisation"] == together / 3
 
 
@@ -75,8 +75,8 @@ def test_synchronisation_counts_each_ev_once_in_five_minutes(plans, together):
 def test_the_window_is_five_minutes_in_whole_steps(step_s, steps):
     rows = [ev(str(i), arrival=600 + 10 * i, departure=900) for i in range(6)]
     model = run(scenario(*rows, strategy="uncoordinated", clock={"step_s": step_s}))
-    assert model.recorder.window == steps
-    assert model.recorder.sync_peak.tolist() == [1]
+    assert model.meter.window == steps
+    assert model.meter.sync_peak.tolist() == [1]
     begins = model.record.switched_evs[:, 0]
     assert (begins[600 * 60 // step_s :][:steps] == 1).all()
     assert begins[600 * 60 // step_s + steps] == (1 if step_s == 600 else 0)

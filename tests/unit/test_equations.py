@@ -3,32 +3,32 @@
 import numpy as np
 import pytest
 
-from abm.fleet import economics, equations
+from abm.equations import battery, economics
 from abm.fleet.stays import stream, truncated_normal
 
 CASES = {
     # eq. (3): 0.85 - 0.45; with the 0.85 of eq. (7): 0.34; a full EV needs nothing
-    "3": (equations.required_soc, ([0.85, 0.4], [0.45, 0.5]), [0.4, 0.0]),
-    "3, 7": (equations.required_soc, (0.85, 0.45, 0.85), 0.34),
+    "3": (battery.required_soc, ([0.85, 0.4], [0.45, 0.5]), [0.4, 0.0]),
+    "3, 7": (battery.required_soc, (0.85, 0.45, 0.85), 0.34),
     # eq. (1): 0.4 x 36 / (5.4 x 0.8) x 60 = 14.4 / 4.32 x 60 = 200 min
-    "1": (equations.charging_minutes, (0.4, 36.0, 5.4, 0.8), 200.0),
+    "1": (battery.charging_minutes, (0.4, 36.0, 5.4, 0.8), 200.0),
     # eq. (2): 0.4 x 36 / 0.8 = 18 kWh
-    "2": (equations.charging_energy, (0.4, 36.0, 0.8), 18.0),
+    "2": (battery.charging_energy, (0.4, 36.0, 0.8), 18.0),
     # eq. (4): 5 x {5, 9}
-    "4": (equations.battery_capacity, (5.0, [5, 9]), [25.0, 45.0]),
+    "4": (battery.battery_capacity, (5.0, [5, 9]), [25.0, 45.0]),
     # eq. (8): (2 + 3) kWh in half an hour = 10 kW; in an hour 5 kW
-    "8, 30 min": (equations.hourly_demand, ([2.0, 3.0], 30.0), 10.0),
-    "8, 2 feeders": (equations.hourly_demand, ([[2.0, 3.0], [1.0, 0.0]],), [5.0, 1.0]),
+    "8, 30 min": (battery.hourly_demand, ([2.0, 3.0], 30.0), 10.0),
+    "8, 2 feeders": (battery.hourly_demand, ([[2.0, 3.0], [1.0, 0.0]],), [5.0, 1.0]),
     # eq. (18): 0.5 - 0.2; below the threshold nothing
-    "18": (equations.discharged_soc, ([0.5, 0.1], 0.2), [0.3, 0.0]),
+    "18": (battery.discharged_soc, ([0.5, 0.1], 0.2), [0.3, 0.0]),
     # eq. (17): 0.3 x 40 x 0.9 = 10.8 kWh at the grid side
-    "17": (equations.discharging_energy, (0.3, 40.0, 0.9), 10.8),
+    "17": (battery.discharging_energy, (0.3, 40.0, 0.9), 10.8),
     # eq. (15): 10.8 / 7.5 x 60 = 86.4 min
-    "15": (equations.discharging_minutes, (0.3, 40.0, 7.5, 0.9), 86.4),
+    "15": (battery.discharging_minutes, (0.3, 40.0, 7.5, 0.9), 86.4),
     # eq. (14): above the threshold 86.4 + 200, at it 200
-    "14": (equations.total_minutes, ([0.5, 0.2], 0.2, 86.4, 200.0), [286.4, 200.0]),
+    "14": (battery.total_minutes, ([0.5, 0.2], 0.2, 86.4, 200.0), [286.4, 200.0]),
     # eq. (16): 18 - 10.8, at the threshold 18
-    "16": (equations.net_energy, ([0.5, 0.2], 0.2, 10.8, 18.0), [7.2, 18.0]),
+    "16": (battery.net_energy, ([0.5, 0.2], 0.2, 10.8, 18.0), [7.2, 18.0]),
     # eqs. (19), (20): 0.2 x 10 + 0.3 x 0, hour by hour
     "19": (economics.purchase_cost, ([0.2, 0.3], [10.0, 0.0]), [2.0, 0.0]),
     # eq. (21): 0.25 x 0.6 x 8; with another ratio 0.25 x 0.5 x 8
@@ -48,8 +48,8 @@ def test_equation(function, arguments, expected):
 
 def test_bounds_of_the_soc_count_with_a_little_slack():
     soc = [0.2 - 1e-8, 0.2 - 1e-12, 0.2, 0.9, 0.9 + 1e-12, 0.9 + 1e-8]
-    assert equations.below_lower_bound(soc, 0.2).tolist() == [True] + [False] * 5
-    assert equations.above_upper_bound(soc, 0.9).tolist() == [False] * 5 + [True]
+    assert battery.below_lower_bound(soc, 0.2).tolist() == [True] + [False] * 5
+    assert battery.above_upper_bound(soc, 0.9).tolist() == [False] * 5 + [True]
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,15 @@ import pytest
 
 LAYERS = (
     "errors",
+    "equations",
+    "clock",
     "scenario",
     "fleet",
     "signals",
     "grid",
     "control",
-    "clock",
+    "engine",
     "results",
-    "kernel",
     "agents",
     "model",
     "study",

@@ -299,7 +299,7 @@ NO_SPREAD = {"low": 50.0, "high": 50.0}
 def test_the_soc_is_carried_over_less_the_trip():
     trip = {"owners.trip.distance_km": NO_SPREAD, "owners.trip.kwh_per_km": 0.2}
     model = run(paper(**trip, **{"horizon.days": 3}, strategy="uncoordinated"))
-    days = model.recorder.days
+    days = model.meter.days
     assert len(days) == 3
     for before, after in itertools.pairwise(days):
         expected = before["soc_departure"] - 10.0 / model.fleet.capacity_kwh
@@ -314,8 +314,8 @@ def test_the_soc_is_carried_over_less_the_trip():
 def test_a_trip_longer_than_the_battery_is_charged_elsewhere_and_counted():
     trip = {"owners.trip.distance_km": {"low": 400.0, "high": 400.0}}
     model = run(paper(**trip, **{"horizon.days": 2}, strategy="uncoordinated"))
-    day = model.recorder.days[1]
-    left = model.recorder.days[0]["soc_departure"] * model.fleet.capacity_kwh
+    day = model.meter.days[1]
+    left = model.meter.days[0]["soc_departure"] * model.fleet.capacity_kwh
     assert day["trip_short_kwh"] == pytest.approx(72.0 - left)
     assert day["soc_arrival"] == pytest.approx(0.0, abs=1e-12)
     assert model.results.kpis["trip_short_kwh"] == pytest.approx((72.0 - left).sum())
@@ -326,7 +326,7 @@ def test_who_did_not_plug_in_drives_on_with_what_is_left():
         "owners.plug_in": {"habit": "below_soc", "soc": 0.5},
         "owners.trip.distance_km": NO_SPREAD,
     }
-    first, second = run(paper(**fields, **{"horizon.days": 2}, strategy="evms")).recorder.days
+    first, second = run(paper(**fields, **{"horizon.days": 2}, strategy="evms")).meter.days
     away = ~first["arrived"]
     assert away.any()
     assert same(second["arrived"], second["soc_arrival"] < 0.5)
@@ -392,8 +392,8 @@ def test_weekends_have_their_own_times_and_trips():
 
 
 def test_a_day_is_the_same_whatever_the_number_of_days():
-    three = run(paper(**{"horizon.days": 3}, strategy="evms")).recorder.days
-    five = run(paper(**{"horizon.days": 5}, strategy="evms")).recorder.days
+    three = run(paper(**{"horizon.days": 3}, strategy="evms")).meter.days
+    five = run(paper(**{"horizon.days": 5}, strategy="evms")).meter.days
     for name in three[0]:
         assert all(same(a[name], b[name]) for a, b in zip(three, five, strict=False)), name
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from abm.fleet.equations import FloatArray, charging_energy, required_soc
-from abm.scenario.schema import Requirement
+from abm.equations import FloatArray
+from abm.equations.battery import charging_energy, required_soc
+
+if TYPE_CHECKING:
+    from abm.scenario.schema import Requirement
 
 Columns: TypeAlias = Mapping[str, NDArray[Any]]
 

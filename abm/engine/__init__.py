@@ -27,8 +27,8 @@ from abm.control import (
     Rule,
 )
 from abm.control.coordinated import orders
+from abm.engine.meter import Meter
 from abm.fleet import Fleet
-from abm.results.recorder import Recorder
 from abm.signals import Heard
 
 ADMISSION_CODES: dict[type, int] = {
@@ -56,29 +56,29 @@ class CompiledHour:
     """Rule, admission, battery and record of a fleet as one compiled call."""
 
     fleet: Fleet
-    recorder: Recorder
+    meter: Meter
     rule: Rule
     admission: Admission
 
     @classmethod
     def of(
-        cls, fleet: Fleet, recorder: Recorder, rule: Rule, admission: Admission
+        cls, fleet: Fleet, meter: Meter, rule: Rule, admission: Admission
     ) -> CompiledHour | None:
         """The compiled call, or None where there is none for this rule and admission."""
         # Exact types: a subclass may do anything.
         rules = (G2VOnly, Eq13, CoordinatedRule)
         known = type(rule) in rules and type(admission) in ADMISSION_CODES
-        return cls(fleet, recorder, rule, admission) if known and numba_there() else None
+        return cls(fleet, meter, rule, admission) if known and numba_there() else None
 
     def advance(self, heard: Heard, first_step: int, n_steps: int) -> None:
         """Walk all feeders through n_steps steps of one hour, in which nobody hears anything new.
 
         heard: the same message in all zones of a feeder.
         """
-        from abm.kernel.hour import advance
+        from abm.engine.hour import advance
 
-        fleet, recorder, rule = self.fleet, self.recorder, self.rule
-        clock = recorder.clock
+        fleet, meter, rule = self.fleet, self.meter, self.rule
+        clock = meter.clock
         hour, minute = first_step // clock.steps_per_hour, first_step * clock.step_s / 60.0
         closed = heard.by_feeder(lambda message: message.at_or_above_limit)
         room_kw = heard.by_feeder(lambda message: message.headroom_mw) * 1e3
@@ -115,11 +115,11 @@ class CompiledHour:
             fleet.switches, fleet.as_printed, told, closed, room_kw,
             eq13["with_v2g"], eq13["one_discharge"], eq13["charge_above"],
             ADMISSION_CODES[type(self.admission)], getattr(self.admission, "guarantee", False),
-            recorder.minutes, recorder.charge_kw, recorder.discharge_kw, recorder.plugged,
-            recorder.hour_charge, recorder.hour_discharge,
-            recorder.zone_plugged, recorder.plugged_peak, recorder.soc_lowest, recorder.soc_highest,
-            recorder.below_min, recorder.above_min, recorder.soc_lower, recorder.soc_upper,
-            recorder.ev_kw, recorder.sync_change, recorder.last_switch, recorder.window,
+            meter.minutes, meter.charge_kw, meter.discharge_kw, meter.plugged,
+            meter.hour_charge, meter.hour_discharge,
+            meter.zone_plugged, meter.plugged_peak, meter.soc_lowest, meter.soc_highest,
+            meter.below_min, meter.above_min, meter.soc_lower, meter.soc_upper,
+            meter.ev_kw, meter.sync_change, meter.last_switch, meter.window,
             give_kw, float(margin_min), clock.steps_per_hour,
         )  # fmt: skip
         edges = np.linspace(0, fleet.n_feeders, self.threads() + 1).astype(np.int64)

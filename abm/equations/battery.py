@@ -8,10 +8,9 @@ in places; docs/equations.md lists our reading of each.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
+from abm.equations import BoolArray, FloatArray
 
 
 def required_soc(soc_final: ArrayLike, soc_initial: ArrayLike, factor: float = 1.0) -> FloatArray:

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
-ComplexArray = NDArray[np.complex128]
+from abm.equations import ComplexArray, FloatArray
 
 
 def node_currents(v: ComplexArray, y_bus: Any) -> ComplexArray:

@@ -8,11 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abm.clock import Clock
+from abm.equations import FloatArray, IntArray
+from abm.equations.battery import above_upper_bound, below_lower_bound, hourly_demand
 from abm.fleet import Exchange, Fleet, group_sums
-from abm.fleet.equations import above_upper_bound, below_lower_bound, hourly_demand
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 # What a stay begins and ends with, and what grew in its day: columns of the fleet.
 STAY_STATE = (
@@ -37,7 +35,7 @@ SYNC_S = 300
 MOST_PENDING = 100_000
 
 
-class Recorder:
+class Meter:
     """Arrays by hour and, if `minutes`, by step; n_cells = n_feeders x n_zones.
 
     zone_charge_mw, zone_discharge_mw: mean power of an hour, both >= 0, (n_hours, n_cells).

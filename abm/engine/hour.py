@@ -1,6 +1,6 @@
 """The compiled minute: departures, arrivals, rule, admission, battery, record, feeder by feeder.
 
-The same arithmetic as `abm.fleet`, `abm.control` and `abm.results.recorder`, which say what it
+The same arithmetic as `abm.fleet`, `abm.control` and `abm.engine.meter`, which say what it
 means; here it is written as loops for numba, and a property test holds the two together. A feeder
 is walked through all the steps asked for before the next one is touched, so that its columns stay
 in the cache: nothing passes between feeders within an hour. The assessment of an EV stands twice on
@@ -15,7 +15,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from abm.kernel.coordinated import coordinate
+from abm.engine.coordinated import coordinate
 
 ALL_AT_ONCE, BELOW_LIMIT, FIRST_COME, LEAST_LAXITY, COORDINATED = 0, 1, 2, 3, 4
 EPS_KWH = 1e-9
@@ -158,7 +158,7 @@ def admit(
 
 @_jit
 def note_switch(row, k, step, switches, last_switch, sync_change, sync_window):
-    """A change of mode: `Fleet.switches` and `Recorder._note_switches`."""
+    """A change of mode: `Fleet.switches` and `Meter._note_switches`."""
     switches[row] += 1
     last = last_switch[row]
     sync_change[last + sync_window if last > step - sync_window else step, k] += 1
@@ -183,7 +183,7 @@ def advance(
 ):  # fmt: skip
     """Walk feeders first_feeder to last_feeder - 1 through n_steps steps of one hour.
 
-    Columns as in `Fleet`, arrays as in `Recorder`; told, closed (K,): whether eq. (13) tells to
+    Columns as in `Fleet`, arrays as in `Meter`; told, closed (K,): whether eq. (13) tells to
     discharge, whether demand is at or above the limit; room_kw (K,): headroom for charging.
     give_kw (K,), margin_min: what the admission coordinated calls for and spares.
     Returns the change of the number of EVs plugged in.
