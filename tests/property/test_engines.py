@@ -1,5 +1,6 @@
 """The compiled engine and the numpy engine leave the same bytes, and so do run() and step()."""
 
+import itertools
 from tempfile import TemporaryDirectory
 
 import pytest
@@ -118,11 +119,18 @@ def test_with_losses_the_numpy_engine_is_taken():
 
 
 @pytest.mark.parametrize("strategy", CONNECTED)
-@pytest.mark.parametrize("pending", [0, 20, 100_000])
-def test_both_engines_leave_the_same_bytes_in_a_city(strategy, pending, monkeypatch):
-    monkeypatch.setattr("abm.engine.meter.MOST_PENDING", pending)
+@pytest.mark.parametrize("ask_every_h", [1, 5, 24])
+def test_both_engines_leave_the_same_bytes_in_a_city(strategy, ask_every_h):
+    """Also when somebody asks during the run for what is added up in between."""
     base = small_paper(strategy=strategy, feeder={"copies": 3})
-    models = [with_engine(base, engine).run() for engine in ("numpy", "compiled")]
+
+    def ran(engine):
+        model, hours = with_engine(base, engine), itertools.count(1)
+        return model.run(
+            on_hour=lambda: model.meter.sync_peak if next(hours) % ask_every_h == 0 else None
+        )
+
+    models = [ran(engine) for engine in ("numpy", "compiled")]
     assert not models[0].meter.minutes
     assert models[0].meter.sync_peak.min() > 0
     assert_same(*models)

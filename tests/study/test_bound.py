@@ -17,10 +17,8 @@ from abm.cli import main
 from abm.errors import InputError, OptimiserError
 from abm.fleet import feeder_seeds
 from abm.report.bound import unreachable_lines
-from abm.study import bound as module
 from abm.study import comparison_table, optimum
 from abm.study.compare import bound_beside
-from abm.study.replay import Replay
 from abm.study.runs import run_once
 
 BALANCED = {"requirement": {"kind": "energy_balanced"}}
@@ -293,38 +291,21 @@ def test_each_feeder_is_solved_on_its_own(small):
 
 # --- physics -----------------------------------------------------------------------------------
 
-
-class Watched(Replay):
-    """A replay that looks at every step."""
-
-    def _exchange(self):
-        super()._exchange()
-        fleet, exchanged = self.fleet, self._exchanged
-        if exchanged is None:
-            return
-        busy = np.zeros(fleet.n)
-        for rows, kwh, rating in (
-            (exchanged.charging, exchanged.charged_kwh, fleet.p_max_kw),
-            (exchanged.discharging, exchanged.discharged_kwh, fleet.p_discharge_kw),
-        ):
-            assert fleet.plugged[rows].all()
-            assert (kwh >= 0).all()
-            busy[rows] += kwh / rating[rows]
-        assert (busy <= fleet.window_h * (1 + 1e-6)).all()
-        soc = fleet.soc[fleet.plugged]
-        assert (soc >= np.minimum(fleet.soc_min, fleet.soc_arrival)[fleet.plugged] - 1e-12).all()
-        assert (soc <= 1).all()
+WAYS = ("charge", "discharge")
 
 
 @pytest.mark.parametrize("step_s", [60, 45, 1200, 3600])
 @pytest.mark.parametrize("price", [0.2, -0.2])
-def test_energy_ratings_and_soc_hold_in_every_step(tmp_path, monkeypatch, step_s, price):
-    monkeypatch.setattr(module, "Replay", Watched)
-    scen = scenario(
+def test_energy_ratings_and_soc_hold_in_every_step(tmp_path, step_s, price):
+    # Each alone in its zone, so that the minutes of the zone are its own.
+    alone = [
         *THREE,
         ev("early", 2, 0, 61.25, 40.0, 0.9, 0.5),
-        ev("low", 2, 900, 1320, 40.0, 0.05, 0.8),
-        ev("full", 3, 1000, 1440, 40.0, 1.0, 0.7),
+        ev("low", 3, 900, 1320, 40.0, 0.05, 0.8),
+        ev("full", 5, 1000, 1440, 40.0, 1.0, 0.7),
+    ]
+    scen = scenario(
+        *alone,
         clock={"step_s": step_s},
         tariff={"prices": priced(tmp_path, np.full(24, price))},
         **TINY,
@@ -337,6 +318,23 @@ def test_energy_ratings_and_soc_hold_in_every_step(tmp_path, monkeypatch, step_s
     assert kpis["plugged_peak_mw"] == pytest.approx(found.feeders[0].lowest_peak_mw, rel=1e-6)
     bought = found.results.ev["purchase_usd"].sum()
     assert bought == pytest.approx(price * 1e3 * kpis["ev_charged_mwh"], rel=1e-9)
+
+    begin = np.arange(86400 // step_s) * step_s / 60
+    zones = found.results.zone_minute
+    for one in found.results.ev.to_dict("records"):
+        power = zones[zones["zone"] == one["zone"]]
+        charged, discharged = (power[f"{way}_kw"].to_numpy() * step_s / 3600 for way in WAYS)
+        there = np.minimum(begin + step_s / 60, one["departure_min"])
+        window_h = np.maximum(there - np.maximum(begin, one["arrival_min"]), 0) / 60
+        ratings = one["p_max_kw"], one["p_discharge_kw"]
+        assert (charged >= 0).all()
+        assert (discharged >= 0).all()
+        assert (charged / ratings[0] + discharged / ratings[1] <= window_h * (1 + 1e-6)).all()
+        eta, capacity = one["efficiency"], one["capacity_kwh"]
+        soc = one["soc_arrival"] + np.cumsum(charged * eta - discharged / eta) / capacity
+        assert soc.min() >= min(0.2, one["soc_arrival"]) - 1e-9
+        assert soc.max() <= 1 + 1e-9
+        assert soc[-1] == pytest.approx(one["soc_departure"], abs=1e-9)
 
 
 def test_who_stays_beyond_the_horizon_can_still_reach_the_target():
