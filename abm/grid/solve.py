@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from abm.equations import ComplexArray, FloatArray
+from abm.equations import ComplexArray, FloatArray, load_flow
 from abm.equations.load_flow import (
     largest_residual,
     magnitude,
@@ -108,24 +108,25 @@ def make_solver(name: str, feeder: Feeder) -> Solver:
 def _checked_solver(name: str, feeder: Feeder) -> tuple[Solver, str]:
     """A solver, and in words why it is not the one that was asked for."""
     if name == PandapowerSolver.name:
-        return _nominal(PandapowerSolver(feeder), feeder), ""
+        return _reference(feeder), ""
     memory = _memory_of(feeder)
     try:
         fast = PowerGridModelSolver(feeder)
         if _remembered(memory):
             return fast, ""
-        reference = _nominal(PandapowerSolver(feeder), feeder)
+        reference = _reference(feeder)
         doubt = disagreement(fast, reference, feeder)
     except UnsupportedFeederError as error:
-        reference, doubt = _nominal(PandapowerSolver(feeder), feeder), str(error)
+        reference, doubt = _reference(feeder), str(error)
     if doubt:
         return reference, f"feeder {feeder.name!r}: {name} {doubt}; pandapower is used instead"
     _remember(memory)
     return fast, ""
 
 
-def _nominal(reference: PandapowerSolver, feeder: Feeder) -> PandapowerSolver:
-    """The reference itself. LoadFlowError where it cannot solve the nominal load."""
+def _reference(feeder: Feeder) -> PandapowerSolver:
+    """The reference for a feeder. LoadFlowError where it cannot solve the nominal load."""
+    reference = PandapowerSolver(feeder)
     if not reference.solve(feeder.p_mw[np.newaxis], feeder.q_mvar[np.newaxis]).converged.all():
         raise LoadFlowError(
             f"feeder {feeder.name!r}: the load flow does not converge at nominal load"
@@ -163,8 +164,7 @@ def disagreement(solver: Solver, reference: Solver, feeder: Feeder) -> str:
 def _memory_of(feeder: Feeder) -> Path | None:
     """File that says that the solvers agree on this feeder; None where nothing is remembered.
 
-    Its name is a digest of all that a solver is given, of both solvers' versions and of the code
-    beside this.
+    Its name is a digest of all that a solver is given, of both solvers' versions and of this code.
     """
     folder = _cache_folder()
     if folder is None:
@@ -172,21 +172,14 @@ def _memory_of(feeder: Feeder) -> Path | None:
     digest = hashlib.sha256()
     for package in ("power-grid-model", "pandapower", "numpy"):
         digest.update(f"{package} {version(package)}\n".encode())
-    for source in sorted(Path(__file__).parent.glob("*.py")):
+    for source in (*sorted(Path(__file__).parent.glob("*.py")), Path(load_flow.__file__)):
         digest.update(source.read_bytes())
 
     network = feeder.network
-    digest.update(f"{network.base_mva} {network.f_hz}".encode())
-    matrices = (network.y_bus, network.y_from, network.y_to)
     for values in (
+        *(matrix.data for matrix in (network.y_bus, network.y_from, network.y_to)),
+        *(value for value in vars(network).values() if isinstance(value, np.ndarray | float)),
         *vars(network.branches).values(),
-        *(matrix.data for matrix in matrices),
-        network.shunt_mva,
-        network.base_kv,
-        network.node_of_bus,
-        network.slack_nodes,
-        network.slack_v,
-        network.branch_of_line,
         feeder.p_mw,
         feeder.q_mvar,
     ):
