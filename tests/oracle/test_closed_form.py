@@ -5,7 +5,7 @@ import pytest
 from helpers import ev, run, scenario
 
 from abm import Scenario
-from abm.fleet import equations as eq
+from abm.equations import battery as eq
 
 
 @pytest.fixture(scope="module")
