@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 from typing import TYPE_CHECKING
 
 from abm.cli import studies
@@ -135,10 +136,8 @@ def _compare(options: argparse.Namespace) -> int:
     out = options.out or OUTPUTS / f"{scenario.name}-compare-seed{scenario.seed}"
     check_free(out, options.force)
 
-    from abm.report.bound import comparison_lines
-    from abm.report.paper import write_comparison
     from abm.report.terminal import print_comparison, print_lines, progress
-    from abm.study import compare
+    from abm.study import Run, compare
     from abm.study.compare import (
         bound_beside,
         bound_left_out,
@@ -146,12 +145,24 @@ def _compare(options: argparse.Namespace) -> int:
         comparison_table,
     )
 
-    with progress("Strategies", len(names) * scenario.hours) as on_hour:
-        runs = compare(scenario, names, on_hour)
+    runs: dict[str, Run] = {}
     bound, why_not = None, "" if options.no_bound else bound_left_out(scenario)
-    if not (options.no_bound or why_not):
-        with progress("Bound", 1) as on_feeder:
-            bound, why_not = bound_beside(scenario, on_feeder)
+    with_bound = not (options.no_bound or why_not)
+    what = "Strategies and bound" if with_bound else "Strategies"
+    with progress(what, len(names) * scenario.hours + with_bound) as on_step:
+
+        def run_all() -> None:
+            runs.update(compare(scenario, names, on_step))
+            # What draws takes a while to load, too.
+            importlib.import_module("abm.report.paper")
+
+        if with_bound:
+            bound, why_not = bound_beside(scenario, on_step, meanwhile=run_all)
+        else:
+            run_all()
+    from abm.report.bound import comparison_lines
+    from abm.report.paper import write_comparison
+
     table = comparison_table(runs, bound)
     write_comparison(scenario, runs, table, out, options.force, bound)
     if why_not:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -111,12 +112,14 @@ def optimum(
     step_min: int = 30,
     limit_mw: float | None = None,
     on_feeder: Callable[[], None] | None = None,
+    meanwhile: Callable[[], None] | None = None,
 ) -> Bound:
     """The optimum for the EVs of a scenario and its seed; a scenario's strategy is not read.
 
     objective: "peak" minimises each feeder's highest hourly demand while EVs are plugged in, then,
     holding it, the owners' net cost; "cost" minimises the net cost, holding that peak at most at
-    limit_mw if given. step_min: 15 or 30. on_feeder is called after each feeder.
+    limit_mw if given. step_min: 15 or 30. on_feeder is called after each feeder. meanwhile is
+    called while HiGHS works in a thread of its own, which touches nothing but its programme.
 
     Raises InputError for an argument that cannot be meant or a limit below the lowest possible
     peak, OptimiserError with HiGHS's status when it stops for any other reason.
@@ -135,8 +138,9 @@ def optimum(
     base_kw, price = 1e3 * model.grid.base_mw[clock_hours], model.grid.price[clock_hours]
     burns = np.zeros(len(slots.ev), dtype=np.bool_)
     c, d = np.zeros(len(slots.ev)), np.zeros(len(slots.ev))
-    feeders = []
-    for k in range(fleet.n_feeders):
+    feeders: list[FeederBound] = []
+
+    def solve(k: int) -> None:
         rows = slice(int(fleet.first_row[k]), int(fleet.first_row[k + 1]))
         mine = slice(int(slots.first[rows.start]), int(slots.first[rows.stop]))
         programme = FeederProgramme(
@@ -147,11 +151,27 @@ def optimum(
         feeders.append(found)
         if on_feeder is not None:
             on_feeder()
+
+    def solve_all() -> float:
+        started = time.perf_counter()
+        for k in range(fleet.n_feeders):
+            solve(k)
+        return time.perf_counter() - started
+
+    took = time.perf_counter() - began
+    if meanwhile is None:
+        took += solve_all()
+    else:
+        with ThreadPoolExecutor(1) as aside:
+            solving = aside.submit(solve_all)
+            meanwhile()
+            took += solving.result()
+    began = time.perf_counter()
     c, d = physical(fleet, slots, limits, burns, c, d)
     model.follow(slots, limits, c, d)
     unreachable = _unreachable(model, limits)
     results = results_of(model)
-    took = time.perf_counter() - began
+    took += time.perf_counter() - began
     return Bound(results, unreachable, objective, step_min, limit_mw, tuple(feeders), took)
 
 

@@ -92,14 +92,19 @@ def bound_left_out(scenario: Scenario) -> str:
 
 
 def bound_beside(
-    scenario: Scenario, on_feeder: Callable[[], None] | None = None
+    scenario: Scenario,
+    on_feeder: Callable[[], None] | None = None,
+    meanwhile: Callable[[], None] | None = None,
 ) -> tuple[Bound | None, str]:
-    """The bound for a comparison, or None and a sentence that says why there is none."""
+    """The bound for a comparison, or None and a sentence that says why there is none.
+
+    meanwhile: called while the bound is solved; not where none is asked for (`bound_left_out`).
+    """
     why_not = bound_left_out(scenario)
     if why_not:
         return None, why_not
     try:
-        return optimum(scenario, on_feeder=on_feeder), ""
+        return optimum(scenario, on_feeder=on_feeder, meanwhile=meanwhile), ""
     except OptimiserError as error:
         return None, f"Without the bound: {error}"
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import threading
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import SimpleNamespace
@@ -276,6 +277,31 @@ def test_the_same_bytes_again(small, least):
     again = optimum(small)
     for name in ("zone_charge_mw", "zone_discharge_mw", "minute_charge_kw"):
         assert same(getattr(again.results.record, name), getattr(least.results.record, name))
+
+
+def test_what_runs_while_it_is_solved_and_the_bound_leave_each_other_alone(small, least):
+    """Strategies in the foreground, HiGHS in a thread: the bytes of each on its own."""
+    runs, solver, called = [], threading.Event(), []
+    linprog = scipy.optimize.linprog
+
+    def seen(*arguments, **options):
+        called.append(threading.current_thread() is threading.main_thread())
+        solver.set()
+        return linprog(*arguments, **options)
+
+    def meanwhile():
+        assert solver.wait(timeout=60)
+        runs.append(run(small.override(strategy="evms")))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scipy.optimize, "linprog", seen)
+        again = optimum(small, meanwhile=meanwhile)
+    assert called == [False, False]
+    for name in ("zone_charge_mw", "zone_discharge_mw", "minute_charge_kw"):
+        assert same(getattr(again.results.record, name), getattr(least.results.record, name))
+    alone = run(small.override(strategy="evms")).results
+    assert runs[0].results.kpis == alone.kpis
+    assert same(runs[0].results.record.zone_charge_mw, alone.record.zone_charge_mw)
 
 
 def test_each_feeder_is_solved_on_its_own(small):
