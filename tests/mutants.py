@@ -132,6 +132,16 @@ MUTANTS = (
         (("issued + 1 - WINDOW_H", "issued + 2 - WINDOW_H"),),
         f"{BY_HAND}::test_the_forecast_is_revised_by_the_last_24_hours_and_no_more",
     ),
+    Mutant(
+        "who stays away has a reference cost",
+        (('np.where(stays["arrived"], cost, 0.0)', "cost"),),
+        f"{BY_HAND}::test_who_stays_away_pays_nothing_and_gains_nothing",
+    ),
+    Mutant(
+        "chargers below 1 kW have no reference cost",
+        (("np.where(rating > 0.0,", "np.where(rating > 1.0,"),),
+        f"{BY_HAND}::test_a_stay_charged_at_once_costs_what_the_hours_cost",
+    ),
 )  # fmt: skip
 
 

@@ -237,6 +237,25 @@ def test_demand_at_the_limit_is_not_above_it(copies):
         assert (results.kpi_columns["hours_above_limit"] == hours).all()
 
 
+def test_a_stay_charged_at_once_costs_what_the_hours_cost(tmp_path):
+    # 0.5 kW from 20:30: 4 kWh are drawn in 8 h, to 4:30, at an hour's number in cents.
+    price = table(tmp_path, "tariff", price=np.arange(24) / 100)
+    row = ev(arrival=510, departure=1200, capacity=10, soc=0.5, target=0.9, p_max_kw=0.5)
+    fields = {"ev": {"efficiency": 1.0}, "tariff": {"prices": price}, **BALANCED}
+    results = run(scenario(row, strategy="evms", **fields)).results
+    cents = 0.5 * (20 * 0.5 + 21 + 22 + 23 + 0 + 1 + 2 + 3 + 4 * 0.5)
+    assert results.ev["reference_cost_usd"].tolist() == pytest.approx([cents / 100])
+
+
+def test_who_stays_away_pays_nothing_and_gains_nothing():
+    at_home = {"plug_in": {"habit": "probability", "probability": 0.5}}
+    table = run(small_paper(owners=at_home, strategy="uncoordinated", **BALANCED)).results.ev
+    away = table["charged_kwh"] == 0.0
+    assert 0 < away.sum() < len(table)
+    assert (table.loc[away, ["reference_cost_usd", "benefit_usd"]] == 0.0).all(axis=None)
+    assert (table.loc[~away, "reference_cost_usd"] > 0.0).all()
+
+
 def known_table2(of):
     """Table II over replications whose values are of(printed), and what is printed, by quantity."""
     path = shipped_dir() / "reference" / "table2.csv"
