@@ -237,14 +237,23 @@ def test_demand_at_the_limit_is_not_above_it(copies):
         assert (results.kpi_columns["hours_above_limit"] == hours).all()
 
 
-def test_a_stay_charged_at_once_costs_what_the_hours_cost(tmp_path):
-    # 0.5 kW from 20:30: 4 kWh are drawn in 8 h, to 4:30, at an hour's number in cents.
+@pytest.mark.parametrize(
+    ("arrival", "cents"),
+    [
+        (510, 20 * 0.5 + 21 + 22 + 23 + 0 + 1 + 2 + 3 + 4 * 0.5),
+        (30, 12 * 0.5 + 13 + 14 + 15 + 16 + 17 + 18 + 19 + 20 * 0.5),
+        # Cut by the end of the horizon at noon.
+        (1140, 7 + 8 + 9 + 10 + 11),
+    ],
+)
+def test_a_stay_charged_at_once_costs_what_the_hours_cost(tmp_path, arrival, cents):
+    # 4 kWh at 0.5 kW take 8 h; a kWh costs the clock hour's number in cents.
     price = table(tmp_path, "tariff", price=np.arange(24) / 100)
-    row = ev(arrival=510, departure=1200, capacity=10, soc=0.5, target=0.9, p_max_kw=0.5)
+    stay = {"arrival": arrival, "departure": arrival + 700}
+    row = ev(capacity=10, soc=0.5, target=0.9, p_max_kw=0.5, **stay)
     fields = {"ev": {"efficiency": 1.0}, "tariff": {"prices": price}, **BALANCED}
     results = run(scenario(row, strategy="evms", **fields)).results
-    cents = 0.5 * (20 * 0.5 + 21 + 22 + 23 + 0 + 1 + 2 + 3 + 4 * 0.5)
-    assert results.ev["reference_cost_usd"].tolist() == pytest.approx([cents / 100])
+    assert results.ev["reference_cost_usd"].tolist() == pytest.approx([0.5 * cents / 100])
 
 
 def test_who_stays_away_pays_nothing_and_gains_nothing():
