@@ -142,6 +142,11 @@ MUTANTS = (
         (("np.where(rating > 0.0,", "np.where(rating > 1.0,"),),
         f"{BY_HAND}::test_a_stay_charged_at_once_costs_what_the_hours_cost",
     ),
+    Mutant(
+        "the bound charges who stays away",
+        (("count = np.where(fleet.plugs_in, count, 0)", "count = count.copy()"),),
+        f"{BY_HAND}::test_the_bound_charges_nobody_who_stays_away",
+    ),
 )  # fmt: skip
 
 

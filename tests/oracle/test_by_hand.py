@@ -178,6 +178,16 @@ def test_the_bound_takes_nothing_from_who_stays_out_of_v2g(objective):
     assert peaks[0] == pytest.approx(peaks[1], rel=1e-7)
 
 
+def test_the_bound_charges_nobody_who_stays_away():
+    at_home = {"plug_in": {"habit": "probability", "probability": 0.5}}
+    some = small_paper(owners=at_home, **BALANCED)
+    table = optimum(some, "cost").results.ev.set_index("ev_id")
+    away = [ev.ev_id for ev in V2GModel(some).evs if not ev.model.fleet.plugs_in[ev.row]]
+    assert 0 < len(away) < len(table)
+    assert (table.loc[away, ["charged_kwh", "discharged_kwh"]] == 0.0).all(axis=None)
+    assert (table.drop(away)["charged_kwh"] > 0.0).all()
+
+
 # --- owners ------------------------------------------------------------------------------------
 
 
