@@ -147,6 +147,16 @@ MUTANTS = (
         (("count = np.where(fleet.plugs_in, count, 0)", "count = count.copy()"),),
         f"{BY_HAND}::test_the_bound_charges_nobody_who_stays_away",
     ),
+    Mutant(
+        "quartile at another place",
+        (('"q25": 0.25', '"q25": 0.3'),),
+        "tests/study/test_statistics.py::test_quantiles_by_hand",
+    ),
+    Mutant(
+        "median at another place",
+        (('"q50": 0.5', '"q50": 0.55'),),
+        "tests/study/test_statistics.py::test_quantiles_by_hand",
+    ),
 )  # fmt: skip
 
 

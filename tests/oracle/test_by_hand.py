@@ -181,7 +181,12 @@ def test_the_bound_takes_nothing_from_who_stays_out_of_v2g(objective):
 def test_the_bound_charges_nobody_who_stays_away():
     at_home = {"plug_in": {"habit": "probability", "probability": 0.5}}
     some = small_paper(owners=at_home, **BALANCED)
-    table = optimum(some, "cost").results.ev.set_index("ev_id")
+    found = optimum(some, "cost")
+    # What the optimum comes to is what the EVs that are there pay.
+    (feeder,) = found.feeders
+    net_cost = found.results.kpis["net_cost_usd"]
+    assert feeder.phases["cost"].value == pytest.approx(net_cost, rel=1e-6)
+    table = found.results.ev.set_index("ev_id")
     away = [ev.ev_id for ev in V2GModel(some).evs if not ev.model.fleet.plugs_in[ev.row]]
     assert 0 < len(away) < len(table)
     assert (table.loc[away, ["charged_kwh", "discharged_kwh"]] == 0.0).all(axis=None)

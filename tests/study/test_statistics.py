@@ -62,6 +62,13 @@ def test_against_scipy():
     assert found["q05"] == pytest.approx(np.quantile(values, 0.05), rel=1e-14)
 
 
+def test_quantiles_by_hand():
+    # 0, 10, ..., 100: the quantiles are their own percentage.
+    found = describe(np.arange(0.0, 101.0, 10.0)[None, ::-1])
+    names = {"q05": 5, "q25": 25, "q50": 50, "q75": 75, "q95": 95}
+    assert {name: found[name][0] for name in names} == pytest.approx(names)
+
+
 def test_missing_values_are_left_out_and_counted():
     rows = np.array([[1.0, np.nan, 3.0], [np.nan] * 3, [2.0, np.nan, np.nan], [1.0, 2.0, 6.0]])
     found = describe(rows)
