@@ -63,7 +63,7 @@ def timed_run(scenario: Any, compiled: bool) -> tuple[dict[str, float], dict[str
         written = sum(file.stat().st_size for file in Path(folder).iterdir())
     fleet = model.fleet
     seconds = {name: marks[i + 1] - marks[i] for i, name in enumerate(PHASES)}
-    seconds["engine"] = rooms.get(COMPILED_ROOM, float("nan"))
+    seconds["kernel"] = rooms.get(COMPILED_ROOM, float("nan"))
     known = {
         "evs": fleet.n,
         "load_flows": sum(len(flow.converged) for flow in flows),
@@ -290,11 +290,11 @@ def show_phases(cases: Any) -> None:
         if workers == 1:
             seconds = found["seconds"]
             row = [strategy, engine, *(f"{seconds[name]:.2f}" for name in PHASES)]
-            kernel = seconds["engine"]
+            kernel = seconds["kernel"]
             rows.append([*row, f"{kernel:.2f}" if engine == "compiled" else "-"])
     print_table(
         "Where the seconds go (kernel: the part of the steps in compiled code)",
-        ("strategy", "engine", *PHASES, "engine"),
+        ("strategy", "engine", *PHASES, "kernel"),
         rows,
     )
 
@@ -342,7 +342,7 @@ def show_passes(cases: Any, speeds: dict[int, float]) -> None:
     for strategy in STRATEGIES:
         found = cases[strategy, "compiled", 1]
         seconds, size = found["seconds"], found["column_bytes"]
-        once_s, hour_s = size / fastest, seconds["engine"] / 24
+        once_s, hour_s = size / fastest, seconds["kernel"] / 24
         minutes = found["plugged_ev_minutes"]
         rows.append(
             (

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 Write = Callable[[str, Callable[[Path], Any]], None]
 # A map with more cells than this in a row has no room for numbers.
 NUMBERS = 6
+# Letters of a label beside an axis.
+LONGEST = 24
 
 
 def sweep_figures(
@@ -105,7 +107,9 @@ def _q95(values: FloatArray) -> Any:
 
 
 def _short(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    # Of a long path the end tells most; all of it would leave no room for the curves.
+    return text if len(text) <= LONGEST else f"...{text[3 - LONGEST :]}"
 
 
 def sweep_maps(

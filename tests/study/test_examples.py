@@ -6,12 +6,15 @@ import shutil
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from abm.scenario import Scenario
 from abm.scenario.shipped import shipped_scenarios
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+CASE33 = "pandapower.networks:case33bw"
+SHIPPED = EXAMPLES.parent / "scenarios" / "feeders" / "case33bw"
 NAMES = sorted(path.stem for path in EXAMPLES.glob("*.py"))
 
 
@@ -64,12 +67,28 @@ def test_long_ties_carry_adoption_further(example):
     assert alone < 3.0 < zone < 50.0 < 90.0 < min(small_world, hubs)
 
 
+def test_the_shipped_feeder_is_the_table_of_pandapowers_net(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["feeder_tables.py", CASE33, str(tmp_path)])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(EXAMPLES / "feeder_tables.py"), run_name="__main__")
+    assert ended.value.code == 0
+    for name, columns in (
+        ("buses.csv", ["bus", "p_mw", "q_mvar"]),
+        ("lines.csv", ["from_bus", "to_bus", "r_ohm", "x_ohm"]),
+    ):
+        written, shipped = (
+            pd.read_csv(folder / name, comment="#")[columns] for folder in (tmp_path, SHIPPED)
+        )
+        pd.testing.assert_frame_equal(written, shipped, rtol=1e-11)
+
+
 def test_every_example_has_its_test_and_its_place_on_the_page():
-    assert NAMES == ["adoption_graphs", "night_tariff", "watchful_owner"]
+    with_picture = {"adoption_graphs", "night_tariff", "watchful_owner"}
+    assert set(NAMES) == {"feeder_tables", *with_picture}
     page = (EXAMPLES / "README.md").read_text(encoding="utf-8")
     for name in NAMES:
         assert f"python examples/{name}.py" in page
-        assert f"(img/{name}.png)" in page
+        assert (f"(img/{name}.png)" in page) == (name in with_picture)
 
 
 # --- the ready scenarios of owners -------------------------------------------------------------
