@@ -8,7 +8,6 @@ admit, the batteries exchange energy, and the meter writes it down.
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -115,9 +114,7 @@ class V2GModel(mesa.Model):
         # Both engines give the same bytes, so `auto` may choose by what is sooner done: a single
         # day of a small fleet is over before numba has been imported.
         if engine == "auto":
-            return "abm.engine.hour" in sys.modules or (
-                self.fleet.n * self.clock.n_steps >= WORTH_COMPILING
-            )
+            return self.fleet.n * self.clock.n_steps >= WORTH_COMPILING
         return engine == "compiled"
 
     # --- one minute, in the order of the phases ------------------------------------------------

@@ -12,10 +12,18 @@ from typing import Protocol
 import numpy as np
 
 from abm.equations import BoolArray, FloatArray, IntArray
+from abm.equations.admission import (
+    fits,
+    out_of_slack,
+    quota,
+    room_left,
+    spent_discharging,
+    whole_chargers,
+    whole_part,
+)
+from abm.equations.switching import mode
 from abm.fleet import Fleet, Mode, ModeArray
 from abm.signals import Broadcast
-
-EPS_KW = 1e-6
 
 
 class Admission(Protocol):
@@ -68,11 +76,11 @@ class FirstCome:
         served = np.logical_and(wants, fleet.mode > 0)
         used_kw = fleet.rated_kw(np.flatnonzero(served))
         waits = np.logical_and(wants, fleet.mode <= 0)
-        if (used_kw > room_kw + EPS_KW).any():
+        if not fits(used_kw, room_kw).all():
             served = fill(fleet, served, room_kw)
             used_kw = fleet.rated_kw(np.flatnonzero(served))
         served |= fill(fleet, waits, room_kw - used_kw)
-        return served.view(np.int8) - (request < 0).view(np.int8)
+        return np.asarray(mode(served, request < 0))
 
 
 class LeastLaxity:
@@ -92,7 +100,7 @@ class LeastLaxity:
         room_kw = room_of(fleet, broadcast)
         laxity = fleet.laxity_min(minute)
         if self.guarantee:
-            must = self._out_of_slack(fleet, request, laxity) & ~fleet.forced
+            must = self._must_act(fleet, request, laxity) & ~fleet.forced
             request = np.where(must, fleet.can_charge.view(np.int8), request)
             must &= fleet.can_charge
         rows = np.flatnonzero(request > 0)
@@ -101,27 +109,28 @@ class LeastLaxity:
         rows = rows[np.lexsort((rows, laxity[rows], fleet.feeder[rows]))]
         served = np.zeros(fleet.n, dtype=np.bool_)
         total_kw = running_total(fleet.p_max_kw[rows], fleet.feeder[rows])
-        served[rows] = total_kw <= room_kw[fleet.feeder[rows]] + EPS_KW
+        served[rows] = fits(total_kw, room_kw[fleet.feeder[rows]])
         if self.guarantee:
             served |= must
-        return served.view(np.int8) - (request < 0).view(np.int8)
+        return np.asarray(mode(served, request < 0))
 
     @staticmethod
-    def _out_of_slack(fleet: Fleet, request: ModeArray, laxity: FloatArray) -> BoolArray:
+    def _must_act(fleet: Fleet, request: ModeArray, laxity: FloatArray) -> BoolArray:
         """EVs that charging from the next step on would no longer bring to their goal."""
         step_min = fleet.step_h * 60.0
-        spent = np.full(fleet.n, step_min)
+        spent: float | FloatArray = step_min
         if not fleet.as_printed:
-            # What is discharged in this step has to be charged again, eqs. (1), (15).
-            back = fleet.p_discharge_kw / (fleet.efficiency**2 * fleet.p_max_kw)
-            spent += np.where(request < 0, step_min * back, 0.0)
+            again = spent_discharging(
+                step_min, fleet.efficiency, fleet.p_discharge_kw, fleet.p_max_kw
+            )
+            spent = np.where(request < 0, again, step_min)
         waits_or_gives = np.logical_or(fleet.can_charge, request < 0)
-        return np.logical_and(waits_or_gives, laxity < spent - 1e-9)
+        return np.logical_and(waits_or_gives, out_of_slack(laxity, spent))
 
 
 def room_of(fleet: Fleet, broadcast: Broadcast) -> FloatArray:
     """Headroom for charging that boosting EVs leave, (n_feeders,) [kW], at least 0."""
-    return np.asarray(np.maximum(broadcast.headroom_mw * 1e3 - fleet.forced_kw, 0.0))
+    return np.asarray(room_left(broadcast.headroom_mw * 1e3, fleet.forced_kw))
 
 
 def fill(fleet: Fleet, candidates: BoolArray, room_kw: FloatArray) -> BoolArray:
@@ -133,7 +142,7 @@ def fill(fleet: Fleet, candidates: BoolArray, room_kw: FloatArray) -> BoolArray:
     """
     served = np.zeros(fleet.n, dtype=np.bool_)
     # Feeders without room for anyone are most of them, most of the time.
-    open_feeders = room_kw >= fleet.smallest_kw - EPS_KW
+    open_feeders = fits(fleet.smallest_kw, room_kw)
     if not open_feeders.any():
         return served
     if not open_feeders.all():
@@ -148,20 +157,20 @@ def fill(fleet: Fleet, candidates: BoolArray, room_kw: FloatArray) -> BoolArray:
     unit_kw = np.zeros(fleet.n_feeders)
     np.maximum.at(unit_kw, feeder, rating)
     unit_kw[unit_kw == 0.0] = 1.0  # a feeder without candidates has nothing to divide
-    chargers = np.floor(np.maximum(room_kw, 0.0) / unit_kw + EPS_KW).astype(np.int64)
+    chargers = whole_chargers(room_kw, unit_kw).astype(np.int64)
     waiting = np.bincount(cell, minlength=n_cells).reshape(fleet.n_feeders, fleet.n_zones)
     share = split_by_largest_remainder(chargers, waiting)
     share_kw = (share * unit_kw[:, None]).reshape(n_cells)
-    fits = running_total(rating, cell) <= share_kw[cell] + EPS_KW
-    served[rows[fits]] = True
+    within = fits(running_total(rating, cell), share_kw[cell])
+    served[rows[within]] = True
 
-    rest = rows[~fits]
+    rest = rows[~within]
     if len(rest):
-        left_kw = room_kw - fleet.rated_kw(rows[fits])
-        if (left_kw[fleet.feeder[rest]] >= fleet.p_max_kw[rest] - EPS_KW).any():
+        left_kw = room_kw - fleet.rated_kw(rows[within])
+        if fits(fleet.p_max_kw[rest], left_kw[fleet.feeder[rest]]).any():
             rest = rest[np.lexsort((rest, fleet.arrival_min[rest], fleet.feeder[rest]))]
             total_kw = running_total(fleet.p_max_kw[rest], fleet.feeder[rest])
-            served[rest[total_kw <= left_kw[fleet.feeder[rest]] + EPS_KW]] = True
+            served[rest[fits(total_kw, left_kw[fleet.feeder[rest]])]] = True
     return served
 
 
@@ -173,10 +182,10 @@ def split_by_largest_remainder(chargers: IntArray, waiting: IntArray) -> IntArra
     """
     total = waiting.sum(axis=1)
     chargers = np.minimum(chargers, total)
-    quota = waiting * (chargers / np.maximum(total, 1))[:, None]
-    share = np.floor(quota + 1e-9).astype(np.int64)
+    each = quota(waiting, chargers[:, None], total[:, None])
+    share = whole_part(each).astype(np.int64)
     missing = chargers - share.sum(axis=1)
-    by_remainder = np.argsort(-(quota - share), axis=1, kind="stable")
+    by_remainder = np.argsort(-(each - share), axis=1, kind="stable")
     rank = np.argsort(by_remainder, axis=1, kind="stable")
     extra: IntArray = (rank < missing[:, None]).astype(np.int64)
     return np.asarray(share + extra, dtype=np.int64)

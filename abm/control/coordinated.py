@@ -11,11 +11,24 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from abm.control.admission import EPS_KW, running_total
+from abm.control.admission import running_total
 from abm.control.level import solve_levels
+from abm.control.rules import switch
 from abm.equations import BoolArray, FloatArray, IntArray
+from abm.equations.admission import (
+    EPS_KW,
+    fits,
+    latest_start,
+    out_of_slack,
+    reaches,
+    room_left,
+    slack,
+    spent_discharging,
+)
+from abm.equations.battery import printed_goal
 from abm.fleet import Fleet, Mode, ModeArray
-from abm.fleet.outlook import WINDOW_H, slack
+from abm.fleet import outlook as expected
+from abm.fleet.outlook import WINDOW_H
 from abm.signals import Broadcast, Outlook
 
 
@@ -125,13 +138,12 @@ def _energy(
     feeder = fleet.feeder[rows]
     goal = fleet.soc_goal[rows]
     if fleet.as_printed:
-        start = np.minimum(soc + fleet.soc_required[rows], 1.0)
-        goal = np.where(has_charged, goal, start)
+        goal = np.where(has_charged, goal, printed_goal(soc, fleet.soc_required[rows]))
     # An EV that stays on after the departure it announced may leave any time.
     left = np.maximum(fleet.announced_min[rows] - begin, fleet.step_h * 60.0) / 60.0
     p_max = fleet.p_max_kw[rows]
     p_discharge = np.where(fleet.v2g[rows], fleet.p_discharge_kw[rows], 0.0)
-    own = slack(
+    own = expected.slack(
         left, soc, goal, fleet.soc_min[rows], fleet.capacity_kwh[rows], p_max, p_discharge,
         fleet.efficiency[rows], fleet.v2g[rows] & ~(fleet.as_printed & has_charged),
         fleet.as_printed,
@@ -202,10 +214,7 @@ class CoordinatedRule:
         told = self.told_to_discharge(fleet, broadcast, minute)
         if not told.any():
             return np.array([Mode.G2V], dtype=np.int8)
-        v2g = np.logical_and(broadcast.to_evs(told), fleet.can_discharge)
-        if fleet.as_printed:
-            v2g &= ~fleet.has_charged
-        return np.where(v2g, np.int8(Mode.V2G), np.int8(Mode.G2V))
+        return switch(fleet, broadcast.to_evs(told), one_discharge=fleet.as_printed)
 
 
 class CoordinatedAdmission:
@@ -228,10 +237,10 @@ class CoordinatedAdmission:
         anew = minute % 60.0 == 0.0
         # The latest minute at which charging without a break would do. To order by it is to order
         # by laxity, and it does not change while an EV waits.
-        latest = fleet.announced_min - fleet.charging_minutes_left()
-        laxity = latest - np.maximum(fleet.arrival_min, minute)
-        must = fleet.can_charge & (laxity < fleet.step_h * 60.0 - 1e-9) & ~fleet.forced
-        room_kw = np.maximum(now.room_kw - fleet.forced_kw, 0.0)
+        latest = latest_start(fleet.announced_min, fleet.charging_minutes_left())
+        left_min = slack(latest, fleet.arrival_min, minute)
+        must = fleet.can_charge & out_of_slack(left_min, fleet.step_h * 60.0) & ~fleet.forced
+        room_kw = room_left(now.room_kw, fleet.forced_kw)
         served = self._charge(fleet, request, room_kw, latest, must, anew)
         granted = served.view(np.int8)
         rows = np.flatnonzero((request < 0) & ~must)
@@ -239,7 +248,7 @@ class CoordinatedAdmission:
             calm = now.give_kw <= EPS_KW
             forced_kw = fleet.rated_kw(np.flatnonzero(must))
             target_kw = np.where(calm, 0.0, now.give_kw + forced_kw + fleet.forced_kw)
-            rows = rows[self._can_give(fleet, rows, laxity[rows])]
+            rows = rows[self._can_give(fleet, rows, left_min[rows])]
             granted[self._discharge(fleet, rows, target_kw, latest, anew)] = Mode.V2G
         return granted
 
@@ -259,7 +268,7 @@ class CoordinatedAdmission:
             served |= wants & (fleet.mode > 0)
             used_kw = fleet.rated_kw(np.flatnonzero(served))
             left_kw = room_kw - used_kw
-            look = (left_kw < -EPS_KW) | (left_kw >= fleet.smallest_kw - EPS_KW)
+            look = ~fits(0.0, left_kw) | fits(fleet.smallest_kw, left_kw)
             if not look.any():
                 return served
             wants &= look[fleet.feeder]
@@ -271,17 +280,16 @@ class CoordinatedAdmission:
         rows, feeder = rows[order], feeder[order]
         if len(rows):
             total_kw = running_total(fleet.p_max_kw[rows], feeder)
-            served[rows] = (total_kw <= room_kw[feeder] + EPS_KW) | must[rows]
+            served[rows] = fits(total_kw, room_kw[feeder]) | must[rows]
         return served
 
-    def _can_give(self, fleet: Fleet, rows: IntArray, laxity: FloatArray) -> BoolArray:
+    def _can_give(self, fleet: Fleet, rows: IntArray, slack_min: FloatArray) -> BoolArray:
         """Of `rows` those that keep the margin if they discharge for another step."""
         step_min, p = fleet.step_h * 60.0, fleet.p_discharge_kw[rows]
-        spent = np.full(len(rows), step_min)
+        spent = step_min
         if not fleet.as_printed:
-            # What is discharged in this step has to be charged again, eqs. (1), (15).
-            spent += step_min * (p / (fleet.efficiency[rows] ** 2 * fleet.p_max_kw[rows]))
-        can: BoolArray = (laxity - self.margin_min >= spent) & (p > EPS_KW)
+            spent = spent_discharging(step_min, fleet.efficiency[rows], p, fleet.p_max_kw[rows])
+        can: BoolArray = (slack_min - self.margin_min >= spent) & (p > EPS_KW)
         return can
 
     @staticmethod
@@ -295,7 +303,8 @@ class CoordinatedAdmission:
         rows = rows[np.lexsort((-latest[rows], waits, fleet.feeder[rows]))]
         p, feeder = fleet.p_discharge_kw[rows], fleet.feeder[rows]
         before_kw = running_total(p, feeder) - p
-        return rows[before_kw < target_kw[feeder] - EPS_KW]
+        short: BoolArray = ~reaches(before_kw, target_kw[feeder])
+        return rows[short]
 
 
 def _check(margin_min: float, price_weight: float) -> None:

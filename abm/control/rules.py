@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from abm.equations.switching import charges, discharges, mode
 from abm.fleet import Fleet, Mode
 from abm.signals import Broadcast
 
@@ -73,12 +74,15 @@ class Eq13:
         told = self.told_to_discharge(broadcast)
         if not told.any() and self.charge_above_threshold:
             return np.array([Mode.G2V], dtype=np.int8)
-        v2g = np.logical_and(broadcast.to_evs(told), fleet.can_discharge)
-        if self.one_discharge_per_stay:
-            v2g &= ~fleet.has_charged
-        if self.charge_above_threshold:
-            g2v = ~v2g
-        else:
-            g2v = ~v2g & (fleet.has_charged | ~fleet.can_discharge)
-        asked: NDArray[np.int8] = g2v.view(np.int8) - v2g.view(np.int8)
-        return asked
+        one, above = self.one_discharge_per_stay, self.charge_above_threshold
+        return switch(fleet, broadcast.to_evs(told), one, above)
+
+
+def switch(
+    fleet: Fleet, told: NDArray[np.generic], one_discharge: bool, charge_above: bool = True
+) -> NDArray[np.signedinteger]:
+    """The modes of eq. (13) for all EVs; told (n_evs,): whether demand calls for V2G."""
+    v2g = discharges(told, fleet.can_discharge, fleet.has_charged, one_discharge)
+    g2v = charges(v2g, fleet.can_discharge, fleet.has_charged, charge_above)
+    asked: NDArray[np.int8] = mode(g2v, v2g)
+    return asked

@@ -1,7 +1,7 @@
-"""The compiled way through an hour, for built-in rules and admissions when numba is installed.
+"""The compiled way through an hour, for built-in rules and admissions.
 
-`CompiledHour.of(...)` is None where it does not apply (no numba, a rule or an admission of the
-user's own); the model then steps minute by minute in numpy, with the same result.
+`CompiledHour.of(...)` is None where it does not apply (a rule or an admission of the user's own);
+the model then steps minute by minute in numpy, with the same result.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
@@ -27,33 +26,36 @@ from abm.control import (
     Rule,
 )
 from abm.control.coordinated import orders
+from abm.engine import admit
+from abm.engine.arrays import (
+    CoordinatedOrders,
+    FleetColumns,
+    LeastLaxityOrders,
+    MeterArrays,
+    Orders,
+)
 from abm.engine.meter import Meter
 from abm.fleet import Fleet
 from abm.signals import Heard
 
 ADMISSION_CODES: dict[type, int] = {
-    AllAtOnce: 0,
-    BelowLimit: 1,
-    FirstCome: 2,
-    LeastLaxity: 3,
-    CoordinatedAdmission: 4,
+    AllAtOnce: admit.ALL_AT_ONCE,
+    BelowLimit: admit.BELOW_LIMIT,
+    FirstCome: admit.FIRST_COME,
+    LeastLaxity: admit.LEAST_LAXITY,
+    CoordinatedAdmission: admit.COORDINATED,
+}
+ORDERS: dict[type, type[Orders]] = {
+    LeastLaxity: LeastLaxityOrders,
+    CoordinatedAdmission: CoordinatedOrders,
 }
 # Below this a thread costs more than it brings.
 FEEDERS_PER_THREAD = 16
 
 
-def numba_there() -> bool:
-    """Whether numba can be imported."""
-    try:
-        import numba  # noqa: F401 - only asked whether it is there
-    except ImportError:
-        return False
-    return True
-
-
 @dataclass(frozen=True)
 class CompiledHour:
-    """Rule, admission, battery and record of a fleet as one compiled call."""
+    """Rule, admission, battery and meter of a fleet as one compiled call."""
 
     fleet: Fleet
     meter: Meter
@@ -68,62 +70,24 @@ class CompiledHour:
         # Exact types: a subclass may do anything.
         rules = (G2VOnly, Eq13, CoordinatedRule)
         known = type(rule) in rules and type(admission) in ADMISSION_CODES
-        return cls(fleet, meter, rule, admission) if known and numba_there() else None
+        return cls(fleet, meter, rule, admission) if known else None
 
     def advance(self, heard: Heard, first_step: int, n_steps: int) -> None:
         """Walk all feeders through n_steps steps of one hour, in which nobody hears anything new.
 
         heard: the same message in all zones of a feeder.
         """
-        from abm.engine.hour import advance
+        # numba is imported when there is something to compile.
+        from abm.engine.compiled import advance
 
-        fleet, meter, rule = self.fleet, self.meter, self.rule
-        clock = meter.clock
-        hour, minute = first_step // clock.steps_per_hour, first_step * clock.step_s / 60.0
-        closed = heard.by_feeder(lambda message: message.at_or_above_limit)
-        room_kw = heard.by_feeder(lambda message: message.headroom_mw) * 1e3
-        give_kw, margin_min = np.zeros(fleet.n_feeders), 0.0
-        eq13: dict[str, Any] = {"with_v2g": False, "one_discharge": True, "charge_above": True}
-        told = np.zeros(fleet.n_feeders, dtype=np.bool_)
-        if isinstance(rule, Eq13):
-            told = heard.by_feeder(rule.told_to_discharge)
-            eq13 = {
-                "with_v2g": True,
-                "one_discharge": rule.one_discharge_per_stay,
-                "charge_above": rule.charge_above_threshold,
-            }
-        anybody = self.anybody_until(first_step + n_steps)
-        if isinstance(rule, CoordinatedRule) and anybody:
-            told = heard.by_feeder(lambda told: rule.told_to_discharge(fleet, told, minute))
-            eq13["with_v2g"], eq13["one_discharge"] = True, fleet.as_printed
-        if isinstance(self.admission, CoordinatedAdmission) and anybody:
-            margin_min, weight = self.admission.margin_min, self.admission.price_weight
-            room_kw = heard.by_feeder(lambda told: orders(fleet, told, minute, weight).room_kw)
-            give_kw = heard.by_feeder(lambda told: orders(fleet, told, minute, weight).give_kw)
+        fleet, meter = self.fleet, self.meter
         arguments = (
-            first_step, n_steps, hour, clock.step_s, fleet.step_h * 60.0, fleet.step_h,
-            fleet.n_zones,
-            fleet.first_row, fleet.zone, fleet.arrival_min, fleet.departure_min,
-            fleet.announced_min, fleet.arrival_step, fleet.departure_step,
-            fleet.v2g, fleet.boost, fleet.forced, fleet.forced_kw,
-            fleet.capacity_kwh, fleet.efficiency, fleet.p_max_kw, fleet.p_discharge_kw,
-            fleet.soc_min, fleet.soc_arrival, fleet.soc_required, fleet.soc_goal,
-            fleet.soc, fleet.soc_departure, fleet.arrived, fleet.plugged, fleet.has_charged,
-            fleet.can_charge, fleet.can_discharge, fleet.request,
-            fleet.mode, fleet.need_kwh, fleet.surplus_kwh,
-            fleet.p_kw, fleet.charged_kwh, fleet.discharged_kwh, fleet.plugged_count,
-            fleet.switches, fleet.as_printed, told, closed, room_kw,
-            eq13["with_v2g"], eq13["one_discharge"], eq13["charge_above"],
-            ADMISSION_CODES[type(self.admission)], getattr(self.admission, "guarantee", False),
-            meter.minutes, meter.charge_kw, meter.discharge_kw, meter.plugged,
-            meter.hour_charge, meter.hour_discharge,
-            meter.zone_plugged, meter.plugged_peak, meter.soc_lowest, meter.soc_highest,
-            meter.below_min, meter.above_min, meter.soc_lower, meter.soc_upper,
-            meter.ev_kw, meter.sync_change, meter.last_switch, meter.window,
-            give_kw, float(margin_min), clock.steps_per_hour,
-        )  # fmt: skip
+            FleetColumns(*(getattr(fleet, name) for name in FleetColumns._fields)),
+            self._orders(heard, first_step, n_steps),
+            MeterArrays(*(getattr(meter, name) for name in MeterArrays._fields)),
+        )
         edges = np.linspace(0, fleet.n_feeders, self.threads() + 1).astype(np.int64)
-        spans = list(pairwise(edges))
+        spans = list(pairwise(edges.tolist()))
         if len(spans) == 1:
             changes = [advance(*spans[0], *arguments)]
         else:
@@ -131,6 +95,52 @@ class CompiledHour:
             with ThreadPoolExecutor(len(spans)) as pool:
                 changes = list(pool.map(lambda span: advance(*span, *arguments), spans))
         fleet.n_plugged += sum(changes)
+
+    def _orders(self, heard: Heard, first_step: int, n_steps: int) -> Orders:
+        """What rule and admission make of what was heard."""
+        fleet, meter, rule, admission = self.fleet, self.meter, self.rule, self.admission
+        clock = meter.clock
+        minute = first_step * clock.step_s / 60.0
+        told = np.zeros(fleet.n_feeders, dtype=np.bool_)
+        room_kw = heard.by_feeder(lambda message: message.headroom_mw) * 1e3
+        give_kw, margin_min = np.zeros(fleet.n_feeders), 0.0
+        one_discharge = charge_above = True
+        anybody = self.anybody_until(first_step + n_steps)
+        if isinstance(rule, Eq13):
+            told = heard.by_feeder(rule.told_to_discharge)
+            one_discharge = rule.one_discharge_per_stay
+            charge_above = rule.charge_above_threshold
+        elif isinstance(rule, CoordinatedRule) and anybody:
+            told = heard.by_feeder(lambda message: rule.told_to_discharge(fleet, message, minute))
+            one_discharge = fleet.as_printed
+        if isinstance(admission, CoordinatedAdmission) and anybody:
+            margin_min, weight = admission.margin_min, admission.price_weight
+            room_kw = heard.by_feeder(lambda m: orders(fleet, m, minute, weight).room_kw)
+            give_kw = heard.by_feeder(lambda m: orders(fleet, m, minute, weight).give_kw)
+        return ORDERS.get(type(admission), Orders)(
+            first_step=first_step,
+            n_steps=n_steps,
+            hour=first_step // clock.steps_per_hour,
+            step_s=clock.step_s,
+            step_min=fleet.step_h * 60.0,
+            step_h=fleet.step_h,
+            steps_per_hour=clock.steps_per_hour,
+            n_zones=fleet.n_zones,
+            told=told,
+            closed=heard.by_feeder(lambda message: message.at_or_above_limit),
+            room_kw=room_kw,
+            give_kw=give_kw,
+            one_discharge=one_discharge,
+            charge_above=charge_above,
+            as_printed=fleet.as_printed,
+            admission=ADMISSION_CODES[type(admission)],
+            guarantee=getattr(admission, "guarantee", False),
+            margin_min=float(margin_min),
+            by_step=meter.minutes,
+            soc_lower=meter.soc_lower,
+            soc_upper=meter.soc_upper,
+            window=meter.window,
+        )
 
     def anybody_until(self, step: int) -> bool:
         """Whether anybody is plugged in or may arrive before a step."""

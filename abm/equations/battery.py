@@ -1,94 +1,131 @@
-"""Equations (1)-(8) and (14)-(18) of the paper as plain array functions without state.
+"""Battery and charger: equations (1)-(8) and (14)-(18), on numbers or columns.
 
-Arrays broadcast against each other; SoC and efficiency are fractions, energies kWh, powers kW,
-times minutes. Energies E and powers P are at the grid side of the charger. The print is ambiguous
-in places; docs/equations.md lists our reading of each.
+SoC and efficiency are fractions, energies kWh, powers kW, times minutes. Energies and powers are at
+the grid side of the charger unless they are called stored: that is what the battery holds. The
+print is ambiguous in places; docs/equations.md lists our reading of each.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from abm.equations import BoolArray, FloatArray
+from abm.equations import Values
+
+# Stored energies below this are rounding, not a wish to charge or something to give.
+EPS_KWH = 1e-9
+# A SoC this far outside its bounds is still on them.
+EPS_SOC = 1e-9
+# Within this part of a step a stay fills the whole of it.
+EPS_STEP = 1e-9
 
 
-def required_soc(soc_final: ArrayLike, soc_initial: ArrayLike, factor: float = 1.0) -> FloatArray:
+def required_soc(soc_final: Values, soc_initial: Values, factor: float = 1.0) -> Values:
     """SoC to be charged, eq. (3), times the 0.85 of eq. (7). [-], [-] -> [-], at least 0."""
-    return np.maximum(factor * np.subtract(soc_final, soc_initial), 0.0)
+    return np.maximum(factor * (soc_final - soc_initial), 0.0)
 
 
-def charging_minutes(
-    soc_req: ArrayLike, capacity_kwh: ArrayLike, rating_kw: ArrayLike, efficiency: ArrayLike
-) -> FloatArray:
-    """Charging time T_cg, eq. (1): soc_req x C_b / (C_c x eta) x 60. -> [min].
+def printed_goal(soc: Values, soc_required: Values) -> Values:
+    """SoC that charging goes to as printed, eqs. (3), (16), at most 1. [-], [-] -> [-].
+
+    What V2G took before charging began is not charged again: the required SoC is added to `soc`.
+    """
+    return np.minimum(soc + soc_required, 1.0)
+
+
+def battery_capacity(unit_kwh: float, integers: Values) -> Values:
+    """Battery capacity C_b, eq. (4): theta x a random integer in [K1, K2]. -> [kWh]."""
+    return unit_kwh * integers
+
+
+def below_lower_bound(soc: Values, soc_lower: float) -> Values:
+    """Where eq. (5), soc >= soc_L, does not hold."""
+    return soc < soc_lower - EPS_SOC
+
+
+def above_upper_bound(soc: Values, soc_upper: float) -> Values:
+    """Where eq. (6), soc <= soc_U, does not hold."""
+    return soc > soc_upper + EPS_SOC
+
+
+def spare_soc(soc: Values, soc_min: Values) -> Values:
+    """SoC available for V2G, eq. (18): soc_i - soc_min^Delta, at least 0. [-], [-] -> [-]."""
+    return np.maximum(soc - soc_min, 0.0)
+
+
+def stored_energy(soc: Values, capacity_kwh: Values) -> Values:
+    """Energy of a part of the SoC in the battery: soc x C_b. [-], [kWh] -> [kWh stored]."""
+    return soc * capacity_kwh
+
+
+def charging_energy(stored_kwh: Values, efficiency: Values) -> Values:
+    """Energy drawn from the grid E_cg to store some, eq. (2). [kWh stored] -> [kWh]."""
+    return stored_kwh / efficiency
+
+
+def discharging_energy(stored_kwh: Values, efficiency: Values) -> Values:
+    """Energy supplied to the grid E_dg from what was stored, eq. (17). [kWh stored] -> [kWh]."""
+    return stored_kwh * efficiency
+
+
+def charging_minutes(stored_kwh: Values, rating_kw: Values, efficiency: Values) -> Values:
+    """Charging time T_cg, eq. (1), at least 0. [kWh stored], [kW], [-] -> [min].
 
     Printed as "/ C_c x eta"; energy drawn from the grid is what eq. (2) says, so eta divides.
     """
-    return np.divide(charging_energy(soc_req, capacity_kwh, efficiency), rating_kw) * 60.0
+    return np.maximum(60.0 * stored_kwh / (rating_kw * efficiency), 0.0)
 
 
-def charging_energy(
-    soc_req: ArrayLike, capacity_kwh: ArrayLike, efficiency: ArrayLike
-) -> FloatArray:
-    """Energy drawn from the grid E_cg, eq. (2): soc_req x C_b / eta. -> [kWh]."""
-    return np.multiply(soc_req, capacity_kwh) / np.asarray(efficiency, dtype=np.float64)
+def put_back(efficiency: Values, discharged: Values = 1.0, charging: Values = 1.0) -> Values:
+    """What V2G has to put back: T_cg of eq. (1) over T_dg of eq. (15) for the same stored energy.
 
-
-def battery_capacity(unit_kwh: float, integers: ArrayLike) -> FloatArray:
-    """Battery capacity C_b, eq. (4): theta x a random integer in [K1, K2]. -> [kWh]."""
-    return np.multiply(unit_kwh, np.asarray(integers, dtype=np.float64))
-
-
-def below_lower_bound(soc: ArrayLike, soc_lower: float) -> BoolArray:
-    """Where eq. (5), soc >= soc_L, does not hold (1e-9 of slack for rounding)."""
-    return np.asarray(soc) < soc_lower - 1e-9
-
-
-def above_upper_bound(soc: ArrayLike, soc_upper: float) -> BoolArray:
-    """Where eq. (6), soc <= soc_U, does not hold (1e-9 of slack for rounding)."""
-    return np.asarray(soc) > soc_upper + 1e-9
-
-
-def hourly_demand(energy_kwh: ArrayLike, minutes: float = 60.0) -> FloatArray:
-    """Aggregated demand P_EV(h), eq. (8): sum over EVs (last axis) of E / Delta t. -> [kW]."""
-    return np.asarray(np.sum(energy_kwh, axis=-1) / (minutes / 60.0), dtype=np.float64)
-
-
-def discharged_soc(soc_initial: ArrayLike, soc_min: ArrayLike) -> FloatArray:
-    """SoC available for V2G, eq. (18): soc_i - soc_min^Delta. [-], never negative."""
-    return np.maximum(np.subtract(soc_initial, soc_min), 0.0)
-
-
-def discharging_energy(
-    soc_dis: ArrayLike, capacity_kwh: ArrayLike, efficiency: ArrayLike
-) -> FloatArray:
-    """Energy supplied to the grid E_dg, eq. (17): soc_dis x C_b x eta. -> [kWh]."""
-    return np.multiply(soc_dis, capacity_kwh) * np.asarray(efficiency, dtype=np.float64)
-
-
-def discharging_minutes(
-    soc_dis: ArrayLike, capacity_kwh: ArrayLike, rating_kw: ArrayLike, efficiency: ArrayLike
-) -> FloatArray:
-    """Discharging time T_dg, eq. (15): soc_dis x C_b x eta / C_d x 60. -> [min]."""
-    return np.divide(discharging_energy(soc_dis, capacity_kwh, efficiency), rating_kw) * 60.0
-
-
-def total_minutes(
-    soc: ArrayLike, soc_min: ArrayLike, t_discharging: ArrayLike, t_charging: ArrayLike
-) -> FloatArray:
-    """Time in use T, eq. (14): T_cg at or below the threshold, T_dg + T_cg above it. -> [min]."""
-    above = np.greater(soc, soc_min)
-    return np.where(above, np.add(t_discharging, t_charging), t_charging)
-
-
-def net_energy(
-    soc: ArrayLike, soc_min: ArrayLike, e_discharging: ArrayLike, e_charging: ArrayLike
-) -> FloatArray:
-    """Net energy E, eq. (16): E_cg at or below the threshold, -E_dg + E_cg above it. -> [kWh].
-
-    With E_cg of eqs. (2), (3) an EV leaves with soc_min + soc_f - soc_i: the as-printed
-    requirement. The energy-balanced one passes E_cg for soc_f - soc_min instead.
+    discharged, charging: ratings [kW]. Minutes of charging for each minute of discharging; with
+    equal ratings, kWh to draw for each kWh supplied.
     """
-    above = np.greater(soc, soc_min)
-    return np.where(above, np.subtract(e_charging, e_discharging), e_charging)
+    return discharged / (efficiency**2 * charging)
+
+
+def plugged_hours(
+    arrival_min: Values, departure_min: Values, begin_min: Values, end_min: Values, step_h: float
+) -> Values:
+    """Hours of the step from begin_min to end_min in which a stay is plugged in; step_h for all."""
+    since, until = np.maximum(arrival_min, begin_min), np.minimum(departure_min, end_min)
+    hours = np.maximum((until - since) / 60.0, 0.0)
+    # Almost all of the step is all of it: the larger of the two, and not more than the step.
+    almost = hours > step_h * (1.0 - EPS_STEP)
+    return np.minimum(np.maximum(hours, almost * step_h), step_h)
+
+
+def charged_in(stored_kwh: Values, rating_kw: Values, efficiency: Values, hours: Values) -> Values:
+    """Energy drawn in some hours: at the rating, or what just reaches the goal. -> [kWh]."""
+    return np.minimum(charging_energy(stored_kwh, efficiency), rating_kw * hours)
+
+
+def discharged_in(
+    stored_kwh: Values, rating_kw: Values, efficiency: Values, hours: Values
+) -> Values:
+    """Energy supplied in some hours: at the rating, or down to the threshold. -> [kWh]."""
+    return np.minimum(discharging_energy(stored_kwh, efficiency), rating_kw * hours)
+
+
+def soc_charged(
+    soc: Values, energy_kwh: Values, efficiency: Values, capacity_kwh: Values, soc_most: Values
+) -> Values:
+    """SoC after drawing energy_kwh; the last digit does not push it across soc_most. -> [-]."""
+    return np.minimum(soc + energy_kwh * efficiency / capacity_kwh, soc_most)
+
+
+def soc_discharged(
+    soc: Values, energy_kwh: Values, efficiency: Values, capacity_kwh: Values, soc_least: Values
+) -> Values:
+    """SoC after supplying energy_kwh; the last digit does not push it across soc_least. -> [-]."""
+    return np.maximum(soc - energy_kwh / efficiency / capacity_kwh, soc_least)
+
+
+def mean_power(energy_kwh: Values, hours: float) -> Values:
+    """Power of an EV or a zone over a time, the summand of eq. (8). [kWh], [h] -> [kW]."""
+    return energy_kwh / hours
+
+
+def hourly_demand(energy_kwh: Values, minutes: float = 60.0) -> Values:
+    """Aggregated demand P_EV(h), eq. (8): sum of E / Delta t over the last axis. -> [kW]."""
+    return np.sum(energy_kwh, axis=-1) / (minutes / 60.0)

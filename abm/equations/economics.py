@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from abm.equations import FloatArray
-from abm.equations.battery import charging_energy, required_soc
+from abm.equations.battery import charging_energy, printed_goal, required_soc, stored_energy
 
 if TYPE_CHECKING:
     from abm.scenario.schema import Requirement
@@ -74,10 +74,10 @@ def asked_energy(
     """
     soc = stays["soc_arrival"]
     if requirement.kind == "as_printed":
-        goal = np.minimum(soc + required_soc(stays["soc_target"], soc, requirement.factor), 1.0)
+        goal = printed_goal(soc, required_soc(stays["soc_target"], soc, requirement.factor))
     else:
         goal = np.maximum(stays["soc_target"], soc)
-    return charging_energy(goal - soc, capacity_kwh, efficiency)
+    return np.asarray(charging_energy(stored_energy(goal - soc, capacity_kwh), efficiency))
 
 
 def stay_reference_cost(

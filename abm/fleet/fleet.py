@@ -13,8 +13,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abm.equations import BoolArray, FloatArray, IntArray
-from abm.equations.battery import required_soc
+from abm.equations.admission import laxity
+from abm.equations.battery import (
+    charged_in,
+    charging_minutes,
+    discharged_in,
+    mean_power,
+    plugged_hours,
+    printed_goal,
+    required_soc,
+    soc_charged,
+    soc_discharged,
+    spare_soc,
+    stored_energy,
+)
 from abm.equations.economics import purchase_cost, sale_revenue
+from abm.equations.switching import can_move
+from abm.equations.switching import mode as as_mode
 from abm.fleet.stays import Stays
 from abm.scenario.schema import Requirement
 
@@ -22,8 +37,6 @@ ModeArray = NDArray[np.int8]
 
 # Step of an arrival that does not come.
 NEVER = 2**62
-# Energies below this are rounding, not a wish to charge.
-EPS_KWH = 1e-9
 
 
 class Mode(IntEnum):
@@ -231,11 +244,9 @@ class Fleet:
 
     def fit_window(self, rows: IntArray, step_start_min: float) -> None:
         """How much of the step that begins `rows` are plugged in, arrival to departure."""
-        begin = np.maximum(self.arrival_min[rows], step_start_min)
-        end = np.minimum(self.departure_min[rows], step_start_min + self.step_h * 60.0)
-        window_h = np.maximum((end - begin) / 60.0, 0.0)
-        # A billionth of a step is no matter, and not worth keeping for the rest of the stay.
-        self.window_h[rows] = np.where(window_h > self.step_h * (1.0 - 1e-9), self.step_h, window_h)
+        begin, end = step_start_min, step_start_min + self.step_h * 60.0
+        arrival, departure = self.arrival_min[rows], self.departure_min[rows]
+        self.window_h[rows] = plugged_hours(arrival, departure, begin, end, self.step_h)
 
     def unplug(self, rows: IntArray) -> None:
         """End the stays of `rows` and book the SoC they leave with."""
@@ -277,22 +288,21 @@ class Fleet:
     def _assess(self, rows: IntArray | slice) -> None:
         soc, capacity, plugged = self.soc[rows], self.capacity_kwh[rows], self.plugged[rows]
         if self.as_printed:
-            # Eqs. (3), (16): charging adds soc_required to the SoC it starts from; that is the SoC
-            # of now for an EV that has not begun.
-            start = np.minimum(soc + self.soc_required[rows], 1.0)
-            self.soc_goal[rows] = np.where(self.has_charged[rows], self.soc_goal[rows], start)
-        need = (self.soc_goal[rows] - soc) * capacity
-        surplus = (soc - self.soc_min[rows]) * capacity
+            # An EV that has not begun would start from the SoC of now.
+            goal = printed_goal(soc, self.soc_required[rows])
+            self.soc_goal[rows] = np.where(self.has_charged[rows], self.soc_goal[rows], goal)
+        need = stored_energy(self.soc_goal[rows] - soc, capacity)
+        surplus = stored_energy(spare_soc(soc, self.soc_min[rows]), capacity)
         self.need_kwh[rows] = need
         self.surplus_kwh[rows] = surplus
-        self.can_charge[rows] = np.logical_and(need > EPS_KWH, plugged)
-        self.can_discharge[rows] = (surplus > EPS_KWH) & plugged & self.v2g[rows]
+        self.can_charge[rows] = can_move(need, plugged)
+        self.can_discharge[rows] = can_move(surplus, plugged & self.v2g[rows])
 
     def possible(self, asked: ModeArray) -> ModeArray:
         """`asked` where the EV can do it, IDLE elsewhere."""
         charge = np.logical_and(asked > 0, self.can_charge)
         discharge = np.logical_and(asked < 0, self.can_discharge)
-        return charge.view(np.int8) - discharge.view(np.int8)
+        return np.asarray(as_mode(charge, discharge))
 
     def force(self) -> None:
         """Boosting EVs that can charge do so in this step, whatever anybody asks."""
@@ -307,13 +317,12 @@ class Fleet:
 
     def charging_minutes_left(self) -> FloatArray:
         """Minutes of charging at full rating that the need would take, eq. (1); not below 0."""
-        minutes = 60.0 * self.need_kwh / (self.p_max_kw * self.efficiency)
-        return np.maximum(minutes, 0.0)
+        return np.asarray(charging_minutes(self.need_kwh, self.p_max_kw, self.efficiency))
 
     def laxity_min(self, minute: float) -> FloatArray:
         """Slack: minutes until the announced departure less those of charging still needed."""
-        now = np.maximum(self.arrival_min, minute)
-        return self.announced_min - now - self.charging_minutes_left()
+        left_min = self.charging_minutes_left()
+        return np.asarray(laxity(self.announced_min, self.arrival_min, minute, left_min))
 
     def exchange(self, mode: ModeArray) -> Exchange:
         """Move the energy of one step.
@@ -334,25 +343,25 @@ class Fleet:
         return moved
 
     def _charge(self, rows: IntArray) -> FloatArray:
-        efficiency = self.efficiency[rows]
-        e = np.minimum(self.need_kwh[rows] / efficiency, self.p_max_kw[rows] * self.window_h[rows])
-        soc = self.soc[rows] + e * efficiency / self.capacity_kwh[rows]
-        # The last digit must not push the SoC across the bound that was just reached.
-        self.soc[rows] = np.minimum(soc, self.soc_goal[rows])
+        efficiency, hours = self.efficiency[rows], self.window_h[rows]
+        e: FloatArray = charged_in(self.need_kwh[rows], self.p_max_kw[rows], efficiency, hours)
+        self.soc[rows] = soc_charged(
+            self.soc[rows], e, efficiency, self.capacity_kwh[rows], self.soc_goal[rows]
+        )
         self.has_charged[rows] = True
         self.charged_kwh[rows] += e
-        self.p_kw[rows] = e / self.step_h
+        self.p_kw[rows] = mean_power(e, self.step_h)
         return e
 
     def _discharge(self, rows: IntArray) -> FloatArray:
-        efficiency = self.efficiency[rows]
-        e = np.minimum(
-            self.surplus_kwh[rows] * efficiency, self.p_discharge_kw[rows] * self.window_h[rows]
+        efficiency, hours = self.efficiency[rows], self.window_h[rows]
+        rating = self.p_discharge_kw[rows]
+        e: FloatArray = discharged_in(self.surplus_kwh[rows], rating, efficiency, hours)
+        self.soc[rows] = soc_discharged(
+            self.soc[rows], e, efficiency, self.capacity_kwh[rows], self.soc_min[rows]
         )
-        soc = self.soc[rows] - e / efficiency / self.capacity_kwh[rows]
-        self.soc[rows] = np.maximum(soc, self.soc_min[rows])
         self.discharged_kwh[rows] += e
-        self.p_kw[rows] = -e / self.step_h
+        self.p_kw[rows] = -mean_power(e, self.step_h)
         return e
 
     def book_hour(self, price: float, sale_ratio: float) -> None:

@@ -15,7 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abm.equations import BoolArray, FloatArray, IntArray
-from abm.equations.battery import required_soc
+from abm.equations.battery import (
+    charging_energy,
+    discharging_energy,
+    printed_goal,
+    put_back,
+    required_soc,
+    spare_soc,
+    stored_energy,
+)
 from abm.fleet.fleet import group_sums
 from abm.fleet.population import Population
 from abm.fleet.stays import Stays
@@ -63,13 +71,14 @@ def slack(
     Discharging e takes e / p_d of the time and asks for back x e / p_c more of it, so with t the
     time that charging leaves over e is at most t / (1 / p_d + back / p_c).
     """
-    need = np.maximum(soc_goal - soc, 0.0) * capacity_kwh / efficiency
-    need = np.minimum(need, p_max_kw * left_h)
+    missing = stored_energy(np.maximum(soc_goal - soc, 0.0), capacity_kwh)
+    need = np.minimum(charging_energy(missing, efficiency), p_max_kw * left_h)
     # As printed nobody charges again what V2G took, eq. (16).
-    back = np.zeros_like(need) if as_printed else 1.0 / efficiency**2
+    back = np.zeros_like(need) if as_printed else put_back(efficiency)
     spare_h = left_h - need / p_max_kw
     most = spare_h * p_discharge_kw / (1.0 + back * p_discharge_kw / p_max_kw)
-    give = np.minimum(np.maximum(soc - soc_min, 0.0) * capacity_kwh * efficiency, most)
+    spare = stored_energy(spare_soc(soc, soc_min), capacity_kwh)
+    give = np.minimum(discharging_energy(spare, efficiency), most)
     return Slack(need, np.where(may_give, give, 0.0), back)
 
 
@@ -164,7 +173,7 @@ def _means(scenario: Scenario, days: Sequence[Stays], weight: float) -> Expected
     p_max, v2g = all_days("p_max_kw"), all_days("v2g")
     p_discharge = np.where(v2g, all_days("p_discharge_kw"), 0.0)
     if as_printed:
-        goal = soc + required_soc(goal, soc, requirement.factor)
+        goal = printed_goal(soc, required_soc(goal, soc, requirement.factor))
     own = slack(
         np.maximum(departure_min - arrival_min, 1.0) / 60.0,
         soc,

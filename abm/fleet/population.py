@@ -122,7 +122,7 @@ class Population:
             spec = cast(Capacity, kind.spec.capacity)
             span = spec.high - spec.low + 1
             integers = np.minimum((u[rows] * span).astype(np.int64), span - 1)
-            return battery_capacity(spec.unit_kwh, spec.low + integers)
+            return np.asarray(battery_capacity(spec.unit_kwh, spec.low + integers))
 
         per_zone = scenario.fleet.evs_per_zone
         never = np.full(n, np.nan)

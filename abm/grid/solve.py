@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import sys
 import tempfile
 import warnings
 from functools import lru_cache
@@ -25,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from abm.cache import cache_folder
 from abm.equations import ComplexArray, FloatArray, load_flow
 from abm.equations.load_flow import (
     largest_residual,
@@ -51,8 +51,6 @@ AGREE_PU = 1e-6
 AGREE_MW = 1e-6
 # Nominal, light load, and every customer feeding in.
 CHECK_FACTORS = (1.0, 0.3, -0.6)
-# Folder of what is remembered; empty: nothing is.
-CACHE_VARIABLE = "EVENFALL_CACHE"
 
 _TOLERANCE_PU = 1e-10
 # The default short-circuit power, 1e10 VA, is an impedance that shifts case33bw by 4e-4 p.u.;
@@ -166,7 +164,7 @@ def _memory_of(feeder: Feeder) -> Path | None:
 
     Its name is a digest of all that a solver is given, of both solvers' versions and of this code.
     """
-    folder = _cache_folder()
+    folder = cache_folder()
     if folder is None:
         return None
     digest = hashlib.sha256()
@@ -185,18 +183,6 @@ def _memory_of(feeder: Feeder) -> Path | None:
     ):
         digest.update(np.ascontiguousarray(values).tobytes() + b"|")
     return folder / f"{digest.hexdigest()}.agrees"
-
-
-def _cache_folder() -> Path | None:
-    """The folder of `CACHE_VARIABLE`, or one of ours in the user's cache; None for none."""
-    if CACHE_VARIABLE in os.environ:
-        named = os.environ[CACHE_VARIABLE]
-        return Path(named) if named else None
-    base = os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME")
-    try:
-        return Path(base or Path.home() / ".cache") / "evenfall"
-    except RuntimeError:  # there is no home
-        return None
 
 
 def _remembered(memory: Path | None) -> bool:

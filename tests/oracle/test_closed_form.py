@@ -5,7 +5,6 @@ import pytest
 from helpers import ev, run, scenario
 
 from abm import Scenario
-from abm.equations import battery as eq
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +56,8 @@ def test_uncoordinated_charging(fleet, step_s, kind, factor):
     """min(need, rating x minutes / 60) for each EV."""
     fields = {"requirement": {"kind": kind}, "clock": {"step_s": step_s}}
     table = run(fleets()[fleet](**fields)).results.ev
-    soc_req = eq.required_soc(table["soc_target"], table["soc_arrival"], factor)
-    need = eq.charging_energy(soc_req, table["capacity_kwh"], table["efficiency"])
+    soc_req = np.maximum(factor * (table["soc_target"] - table["soc_arrival"]), 0.0)
+    need = soc_req * table["capacity_kwh"] / table["efficiency"]
     minutes = np.minimum(table["departure_min"], 1440) - table["arrival_min"]
     expected = np.minimum(need, table["p_max_kw"] * minutes / 60)
     # A time within a millionth of a step's edge is taken to be on it.
@@ -78,19 +77,19 @@ def test_eq13_on_a_single_ev(arrival, soc, kind, factor):
     results = run(scenario(row, strategy="evms_immediate", **fields)).results
 
     table, power = results.ev.iloc[0], results.zone_minute.query("zone == 1")
-    soc_dis = eq.discharged_soc(soc, 0.2)
-    t_dg = eq.discharging_minutes(soc_dis, 30, 7.5, 0.9)
+    stored = max(soc - 0.2, 0.0) * 30  # eq. (18)
+    t_dg = stored * 0.9 * 60 / 7.5  # eq. (15)
     available = 540 - arrival  # the hour ends at minute 540
     assert table["discharged_kwh"] == pytest.approx(7.5 * min(t_dg, available) / 60)
     if t_dg < available:
-        assert table["discharged_kwh"] == pytest.approx(eq.discharging_energy(soc_dis, 30, 0.9))
+        assert table["discharged_kwh"] == pytest.approx(stored * 0.9)  # eq. (17)
     left = soc - table["discharged_kwh"] / 0.9 / 30
     goal = 0.9 if kind == "energy_balanced" else left + factor * max(0.9 - soc, 0)
-    e_cg = eq.charging_energy(goal - left, 30, 0.9)
+    e_cg = (goal - left) * 30 / 0.9  # eq. (2)
     assert table["charged_kwh"] == pytest.approx(e_cg)
     assert table["soc_departure"] == pytest.approx(goal)
 
-    t_cg = eq.charging_minutes(goal - left, 30, 5.4, 0.9)
+    t_cg = (goal - left) * 30 / (5.4 * 0.9) * 60  # eq. (1)
     gave, took = (power[f"{way}_kw"].to_numpy() for way in ("discharge", "charge"))
     assert gave.sum() / 7.5 == pytest.approx(min(t_dg, available))
     assert took.sum() / 5.4 == pytest.approx(t_cg)
@@ -98,10 +97,10 @@ def test_eq13_on_a_single_ev(arrival, soc, kind, factor):
     for block in (gave, took):
         on = np.flatnonzero(block)
         assert len(on) == 0 or (np.diff(on) == 1).all()
-    total = eq.total_minutes(soc, 0.2, min(t_dg, available), t_cg)
+    total = t_cg + (min(t_dg, available) if soc > 0.2 else 0.0)  # eq. (14)
     assert np.flatnonzero(gave + took)[-1] + 1 - np.floor(arrival) == pytest.approx(total, abs=2)
     if gave.any():
         assert np.flatnonzero(gave)[0] == 500
         assert np.flatnonzero(took)[0] > np.flatnonzero(gave)[-1]
-    net = eq.net_energy(soc, 0.2, table["discharged_kwh"], e_cg)
+    net = e_cg - (table["discharged_kwh"] if soc > 0.2 else 0.0)  # eq. (16)
     assert (took - gave).sum() / 60 == pytest.approx(net)

@@ -13,8 +13,6 @@ from test_signals import broadcasts
 from abm import V2GModel
 from abm.control import G2VOnly
 
-pytest.importorskip("numba", reason="without numba there is one engine")
-
 WRITTEN = ("zone_charge_mw", "zone_discharge_mw", "zone_plugged", "plugged_peak", "soc_lowest")
 WRITTEN += ("soc_highest", "below_min", "above_min", "sync_peak")
 rule_options = st.fixed_dictionaries(

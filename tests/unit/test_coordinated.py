@@ -1,8 +1,6 @@
 """The level of the strategy coordinated in closed form, what it plans with, and who it serves."""
 
-import hashlib
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -284,13 +282,3 @@ def test_a_weight_on_prices_buys_cheaper_at_a_higher_peak():
     assert cost == sorted(cost, reverse=True)
     assert peak == sorted(peak)
     assert [k["evs_short"] for k in kpis] == [0, 0, 0]
-
-
-def test_the_compiled_hour_knows_its_parts():
-    """numba would go on with the old code if only coordinated.py changed."""
-    pytest.importorskip("numba")
-    from abm.engine import coordinated, hour
-
-    text = Path(coordinated.__file__).read_text(encoding="utf-8")
-    digest = hashlib.sha256(text.encode("utf-8")).hexdigest()
-    assert digest == hour.COORDINATED_DIGEST, "write this digest into abm/engine/hour.py"

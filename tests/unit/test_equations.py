@@ -1,34 +1,51 @@
-"""Equations (1)-(8) and (14)-(23) against numbers worked out by hand."""
+"""Equations (1)-(8) and (13)-(23) against numbers worked out by hand."""
 
 import numpy as np
 import pytest
 
-from abm.equations import battery, economics
+from abm.equations import admission, battery, economics, switching
 from abm.fleet.stays import stream, truncated_normal
 
+A = np.array
 CASES = {
     # eq. (3): 0.85 - 0.45; with the 0.85 of eq. (7): 0.34; a full EV needs nothing
-    "3": (battery.required_soc, ([0.85, 0.4], [0.45, 0.5]), [0.4, 0.0]),
+    "3": (battery.required_soc, (A([0.85, 0.4]), A([0.45, 0.5])), [0.4, 0.0]),
     "3, 7": (battery.required_soc, (0.85, 0.45, 0.85), 0.34),
-    # eq. (1): 0.4 x 36 / (5.4 x 0.8) x 60 = 14.4 / 4.32 x 60 = 200 min
-    "1": (battery.charging_minutes, (0.4, 36.0, 5.4, 0.8), 200.0),
-    # eq. (2): 0.4 x 36 / 0.8 = 18 kWh
-    "2": (battery.charging_energy, (0.4, 36.0, 0.8), 18.0),
+    # eqs. (3), (16) as printed: 0.3 + 0.4; never above a full battery
+    "16": (battery.printed_goal, (A([0.3, 0.8]), A([0.4, 0.4])), [0.7, 1.0]),
+    # 0.4 of 36 kWh
+    "stored": (battery.stored_energy, (0.4, 36.0), 14.4),
+    # eq. (1): 14.4 / (5.4 x 0.8) x 60 = 14.4 / 4.32 x 60 = 200 min; nothing to charge takes none
+    "1": (battery.charging_minutes, (A([14.4, -1.0]), 5.4, 0.8), [200.0, 0.0]),
+    # eq. (2): 14.4 / 0.8 = 18 kWh
+    "2": (battery.charging_energy, (14.4, 0.8), 18.0),
     # eq. (4): 5 x {5, 9}
-    "4": (battery.battery_capacity, (5.0, [5, 9]), [25.0, 45.0]),
+    "4": (battery.battery_capacity, (5.0, A([5, 9])), [25.0, 45.0]),
     # eq. (8): (2 + 3) kWh in half an hour = 10 kW; in an hour 5 kW
-    "8, 30 min": (battery.hourly_demand, ([2.0, 3.0], 30.0), 10.0),
-    "8, 2 feeders": (battery.hourly_demand, ([[2.0, 3.0], [1.0, 0.0]],), [5.0, 1.0]),
+    "8, 30 min": (battery.hourly_demand, (A([2.0, 3.0]), 30.0), 10.0),
+    "8, 2 feeders": (battery.hourly_demand, (A([[2.0, 3.0], [1.0, 0.0]]),), [5.0, 1.0]),
+    "8, one EV": (battery.mean_power, (0.09, 1.0 / 60.0), 5.4),
     # eq. (18): 0.5 - 0.2; below the threshold nothing
-    "18": (battery.discharged_soc, ([0.5, 0.1], 0.2), [0.3, 0.0]),
+    "18": (battery.spare_soc, (A([0.5, 0.1]), 0.2), [0.3, 0.0]),
     # eq. (17): 0.3 x 40 x 0.9 = 10.8 kWh at the grid side
-    "17": (battery.discharging_energy, (0.3, 40.0, 0.9), 10.8),
-    # eq. (15): 10.8 / 7.5 x 60 = 86.4 min
-    "15": (battery.discharging_minutes, (0.3, 40.0, 7.5, 0.9), 86.4),
-    # eq. (14): above the threshold 86.4 + 200, at it 200
-    "14": (battery.total_minutes, ([0.5, 0.2], 0.2, 86.4, 200.0), [286.4, 200.0]),
-    # eq. (16): 18 - 10.8, at the threshold 18
-    "16": (battery.net_energy, ([0.5, 0.2], 0.2, 10.8, 18.0), [7.2, 18.0]),
+    "17": (battery.discharging_energy, (12.0, 0.9), 10.8),
+    # eqs. (1), (15): 12 kWh stored give 10.8 kWh in 86.4 min at 7.5 kW, and charging them again
+    # takes 12 / (5.4 x 0.9) x 60 = 148.148 min
+    "15": (battery.put_back, (0.9, 7.5, 5.4), 148.148148148148 / 86.4),
+    # 12 / 0.9 = 13.333 kWh drawn for 10.8 supplied
+    "15, kWh": (battery.put_back, (0.9,), 13.3333333333333 / 10.8),
+    # a minute at 5.4 kW is 0.09 kWh; 0.05 kWh stored are 0.0625 kWh at an efficiency of 0.8
+    "charge": (battery.charged_in, (A([9.0, 0.05]), 5.4, 0.8, 1 / 60), [0.09, 0.0625]),
+    "discharge": (battery.discharged_in, (A([9.0, 0.05]), 7.5, 0.8, 1 / 60), [0.125, 0.04]),
+    # 0.5 + 2 x 0.8 / 40; 0.5 - 2 / 0.8 / 40; never across the bound
+    "soc up": (battery.soc_charged, (0.5, 2.0, 0.8, 40.0, A([1.0, 0.52])), [0.54, 0.52]),
+    "soc down": (battery.soc_discharged, (0.5, 2.0, 0.8, 40.0, A([0.2, 0.48])), [0.4375, 0.48]),
+    # plugged in from 10.25 on, until 10.75, all the time, and all but a billionth of it
+    "window": (
+        battery.plugged_hours,
+        (A([10.25, 0.0, 0.0, 10.0 + 1e-10]), A([99, 10.75, 99, 99]), 10.0, 11.0, 1 / 60),
+        [0.75 / 60, 0.75 / 60, 1 / 60, 1 / 60],
+    ),
     # eqs. (19), (20): 0.2 x 10 + 0.3 x 0, hour by hour
     "19": (economics.purchase_cost, ([0.2, 0.3], [10.0, 0.0]), [2.0, 0.0]),
     # eq. (21): 0.25 x 0.6 x 8; with another ratio 0.25 x 0.5 x 8
@@ -38,7 +55,40 @@ CASES = {
     "22": (economics.financial_benefit, (1405.38, 415.70, 260.00), 1249.68),
     # eq. (23): 1.5 - 0.5 + 2
     "23": (economics.total_benefit, ([1.5, -0.5, 2.0],), 3.0),
+    # a step of a minute and what puts it back: 1 + 7.5 / (0.81 x 5.4)
+    "spent": (admission.spent_discharging, (1.0, 0.9, 7.5, 5.4), 1.0 + 7.5 / 4.374),
+    # minute 720 less an hour of charging, from now or from the arrival at minute 540 on
+    "laxity": (admission.laxity, (720.0, A([0.0, 540.0]), 480.0, 60.0), [180.0, 120.0]),
+    # 20.2 kW hold three chargers of 5.4 kW, 16.2 kW exactly three
+    "chargers": (admission.whole_chargers, (A([20.2, 16.2, -1.0]), 5.4), [3.0, 3.0, 0.0]),
+    "quota": (admission.quota, (A([4, 2]), 3, 6), [2.0, 1.0]),
+    "room": (admission.room_left, (A([5.0, 1.0]), 2.0), [3.0, 0.0]),
 }
+
+
+def modes(told, can_discharge, has_charged, one, above):
+    v2g = switching.discharges(told, can_discharge, has_charged, one)
+    return switching.mode(switching.charges(v2g, can_discharge, has_charged, above), v2g)
+
+
+@pytest.mark.parametrize(
+    ("told", "can_discharge", "has_charged", "one", "above", "mode"),
+    [
+        (True, True, False, True, True, -1),  # demand at the limit, SoC above the threshold
+        (True, True, True, True, True, 1),  # T_dg + T_cg: no discharging after charging
+        (True, True, True, False, True, -1),
+        (False, True, False, True, True, 1),
+        (False, True, False, True, False, 0),  # above the threshold and not told to
+        (False, True, True, True, False, 1),  # has begun to charge
+        (True, False, False, True, False, 1),  # at the threshold
+    ],
+)
+def test_eq_13_on_numbers_and_columns(told, can_discharge, has_charged, one, above, mode):
+    assert modes(told, can_discharge, has_charged, one, above) == mode
+    columns = [np.array([value, value]) for value in (told, can_discharge, has_charged)]
+    found = modes(*columns, one, above)
+    assert found.tolist() == [mode, mode]
+    assert found.dtype == np.int8
 
 
 @pytest.mark.parametrize(("function", "arguments", "expected"), CASES.values(), ids=CASES.keys())
@@ -47,7 +97,7 @@ def test_equation(function, arguments, expected):
 
 
 def test_bounds_of_the_soc_count_with_a_little_slack():
-    soc = [0.2 - 1e-8, 0.2 - 1e-12, 0.2, 0.9, 0.9 + 1e-12, 0.9 + 1e-8]
+    soc = np.array([0.2 - 1e-8, 0.2 - 1e-12, 0.2, 0.9, 0.9 + 1e-12, 0.9 + 1e-8])
     assert battery.below_lower_bound(soc, 0.2).tolist() == [True] + [False] * 5
     assert battery.above_upper_bound(soc, 0.9).tolist() == [False] * 5 + [True]
 

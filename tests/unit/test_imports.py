@@ -7,6 +7,7 @@ import pytest
 
 LAYERS = (
     "errors",
+    "cache",
     "equations",
     "clock",
     "scenario",

@@ -1,55 +1,53 @@
-"""The admission `coordinated` for numba, on one feeder; `abm.control.coordinated` says why.
-
-numba keeps the compiled hour as long as hour.py stays the same, so hour.py holds the digest of this
-file: a test says so when it is out of date.
-"""
+"""The admission `coordinated` on a feeder for the compiled hour; see `abm.control.coordinated`."""
 
 from __future__ import annotations
 
-from typing import Any
-
-import numba
 import numpy as np
 
-EPS_KW = 1e-6
+from abm.equations.admission import (
+    EPS_KW,
+    fits,
+    latest_start,
+    out_of_slack,
+    reaches,
+    room_left,
+    slack,
+    spent_discharging,
+)
+from abm.equations.battery import charging_minutes
+
 # What an EV does: waits or does not ask, may discharge, may go on discharging, discharges, is at
 # charging and goes on if there is room, charges in any case.
 WAITS, MAY, GOES_ON, GIVES, CHARGES, MUST = 0, 1, 2, 3, 4, 5
 
-_jit: Any = numba.njit(cache=True, nogil=True, error_model="numpy")
 
+def coordinate(k, n_live, anew, t0, ev, orders, work):
+    """Set work.ask to what is granted on feeder k. Returns for how many steps that stands.
 
-@_jit
-def coordinate(
-    n_live, live, ask, turn, latest, served, mode, anew, room_kw, give_kw, boost_kw, margin_min,
-    as_printed, t0, step_min, arrival_min, announced_min, p_max, p_discharge, efficiency, need,
-    can_charge, boosts,
-):  # fmt: skip
-    """Set `ask` to what is granted. Returns for how many steps nothing but events can change it.
-
-    live: rows plugged in; ask, turn, latest: in the order of live; served: by row. An event is
-    somebody who comes, goes, or has nothing left to charge or to give. Answers stand until then,
+    It stands until an event, somebody who comes, goes, or has nothing left to charge or to give,
     or until the slack of somebody who waits or discharges is gone: the order of those who wait does
     not change with time, and nobody else fits. Where that is not sure 0 is returned.
     """
-    room_kw = max(room_kw - boost_kw, 0.0)
+    live, ask, turn, latest, served = work.live, work.ask, work.turn, work.latest_min, work.served
+    p_max, step_min = ev.p_max_kw, orders.step_min
+    room_kw, give_kw = room_left(orders.room_kw[k], ev.forced_kw[k]), orders.give_kw[k]
     used, forced, small = 0.0, 0.0, np.inf
     best, least, slackest, most, quiet = -1, np.inf, -1, -np.inf, np.inf
     for i in range(n_live):
         row = live[i]
-        left = 60.0 * need[row] / (p_max[row] * efficiency[row])
-        start = announced_min[row] - max(left, 0.0)
+        left = charging_minutes(ev.need_kwh[row], p_max[row], ev.efficiency[row])
+        start = latest_start(ev.announced_min[row], left)
         latest[i] = start
         served[row] = True
-        if boosts[row]:
+        if ev.forced[row]:
             # Charges in any case, and not by anything that is granted here.
             turn[i] = WAITS
             served[row] = False
-        elif can_charge[row] and start - max(arrival_min[row], t0) < step_min - 1e-9:
+        elif ev.can_charge[row] and out_of_slack(slack(start, ev.arrival_min[row], t0), step_min):
             turn[i] = MUST
             used += p_max[row]
             forced += p_max[row]
-        elif ask[i] > 0 and mode[row] > 0 and not anew:
+        elif ask[i] > 0 and ev.mode[row] > 0 and not anew:
             turn[i] = CHARGES
             used += p_max[row]
         else:
@@ -59,9 +57,9 @@ def coordinate(
                 small = min(small, p_max[row])
                 if start < least:
                     best, least = i, start
-            elif ask[i] < 0 and p_discharge[row] > EPS_KW:
+            elif ask[i] < 0 and ev.p_discharge_kw[row] > EPS_KW:
                 turn[i] = MAY
-                if mode[row] < 0 and not anew:
+                if ev.mode[row] < 0 and not anew:
                     turn[i] = GOES_ON
                 elif start > most:
                     slackest, most = i, start
@@ -69,7 +67,7 @@ def coordinate(
         quiet = 0.0
 
     # Charging.
-    if anew or used > room_kw + EPS_KW:
+    if anew or not fits(used, room_kw):
         quiet = 0.0
         order = np.argsort(latest[:n_live], kind="mergesort")
         total = 0.0
@@ -77,12 +75,12 @@ def coordinate(
             for i in order:
                 if turn[i] == now and (now != WAITS or ask[i] > 0):
                     total += p_max[live[i]]
-                    served[live[i]] = now == MUST or total <= room_kw + EPS_KW
+                    served[live[i]] = now == MUST or fits(total, room_kw)
     else:
         # No room for the smallest of those who wait is no room for anyone.
-        while best >= 0 and used + small <= room_kw + EPS_KW:
+        while best >= 0 and fits(used + small, room_kw):
             used += p_max[live[best]]
-            if used > room_kw + EPS_KW:
+            if not fits(used, room_kw):
                 break
             served[live[best]] = True
             best, least = -1, np.inf
@@ -91,10 +89,8 @@ def coordinate(
                     best, least = i, latest[i]
 
     if give_kw > EPS_KW:
-        quiet = min(quiet, call(
-            n_live, live, turn, latest, slackest, anew, give_kw + forced + boost_kw,
-            margin_min, as_printed, t0, step_min, arrival_min, p_max, p_discharge, efficiency,
-        ))  # fmt: skip
+        target_kw = give_kw + forced + ev.forced_kw[k]
+        quiet = min(quiet, call(n_live, slackest, anew, target_kw, t0, ev, orders, work))
     least = np.inf
     for i in range(n_live):
         row = live[i]
@@ -104,46 +100,43 @@ def coordinate(
             ask[i] = 1
         else:
             ask[i] = 0
-            if can_charge[row] and not boosts[row]:
+            if ev.can_charge[row] and not ev.forced[row]:
                 least = min(least, latest[i])
     quiet = min(quiet, (least - t0) / step_min)
     # Two steps less, so that no rounding can matter.
     return np.int64(max(min(quiet, 1e6) - 2.0, 0.0))
 
 
-@_jit
-def call(
-    n_live, live, turn, latest, slackest, anew, target_kw, margin_min, as_printed,
-    t0, step_min, arrival_min, p_max, p_discharge, efficiency,
-):  # fmt: skip
-    """Mark in `turn` who discharges: GIVES. Returns as `coordinate`, two steps more.
+def call(n_live, slackest, anew, target_kw, t0, ev, orders, work):
+    """Mark in work.turn who discharges: GIVES. Returns as `coordinate`, two steps more.
 
     slackest: who has most slack of those who MAY, -1 where nobody does.
     """
+    live, turn, latest, p_discharge = work.live, work.turn, work.latest_min, ev.p_discharge_kw
     total, small, quiet = 0.0, np.inf, np.inf
     for i in range(n_live):
         if turn[i] == GOES_ON:
             row = live[i]
-            spent = spent_min(row, step_min, as_printed, p_max, p_discharge, efficiency)
-            slack = latest[i] - max(arrival_min[row], t0) - margin_min
-            if slack >= spent:
+            spent = spent_min(row, ev, orders)
+            spare = slack(latest[i], ev.arrival_min[row], t0) - orders.margin_min
+            if spare >= spent:
                 turn[i] = GIVES
                 total += p_discharge[row]
                 small = min(small, p_discharge[row])
-                quiet = min(quiet, slack / spent)
+                quiet = min(quiet, spare / spent)
             else:
                 turn[i] = WAITS
-    sort = anew or total - small >= target_kw - EPS_KW
+    sort = anew or reaches(total - small, target_kw)
     order = np.argsort(-latest[:n_live], kind="mergesort") if sort else np.empty(0, dtype=np.int64)
     if sort:
         total, quiet = 0.0, 0.0
         for i in order:
             if turn[i] == GIVES:
-                if total >= target_kw - EPS_KW:
+                if reaches(total, target_kw):
                     turn[i] = WAITS
                 total += p_discharge[live[i]]
     at, best = 0, slackest
-    while total < target_kw - EPS_KW:
+    while not reaches(total, target_kw):
         if sort:
             while at < n_live and turn[order[at]] != MAY:
                 at += 1
@@ -151,26 +144,26 @@ def call(
         if best < 0:
             break
         row = live[best]
-        spent = spent_min(row, step_min, as_printed, p_max, p_discharge, efficiency)
-        slack = latest[best] - max(arrival_min[row], t0) - margin_min
+        spent = spent_min(row, ev, orders)
+        spare = slack(latest[best], ev.arrival_min[row], t0) - orders.margin_min
         turn[best] = WAITS
-        if slack >= spent:
+        if spare >= spent:
             turn[best] = GIVES
             total += p_discharge[row]
             small = min(small, p_discharge[row])
-            quiet = min(quiet, slack / spent)
-        if not sort and total < target_kw - EPS_KW:
+            quiet = min(quiet, spare / spent)
+        if not sort and not reaches(total, target_kw):
             best, most = -1, -np.inf
             for i in range(n_live):
                 if turn[i] == MAY and latest[i] > most:
                     best, most = i, latest[i]
-    return 0.0 if total - small >= target_kw - EPS_KW else quiet
+    return 0.0 if reaches(total - small, target_kw) else quiet
 
 
-@_jit
-def spent_min(row, step_min, as_printed, p_max, p_discharge, efficiency):
+def spent_min(row, ev, orders):
     """Slack that discharging for a step takes, min."""
-    spent = step_min
-    if not as_printed:
-        spent += step_min * (p_discharge[row] / (efficiency[row] ** 2 * p_max[row]))
-    return spent
+    if orders.as_printed:
+        return orders.step_min
+    return spent_discharging(
+        orders.step_min, ev.efficiency[row], ev.p_discharge_kw[row], ev.p_max_kw[row]
+    )

@@ -1,0 +1,159 @@
+"""The admissions on one feeder, for the compiled hour; `abm.control.admission` says what they do.
+
+Whom they look at, and in which order, is written here as loops; what fits is said by
+`abm.equations.admission`, which both ways through the day call.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from abm.equations.admission import (
+    fits,
+    laxity,
+    out_of_slack,
+    quota,
+    spent_discharging,
+    whole_chargers,
+    whole_part,
+)
+from abm.equations.battery import charging_minutes
+
+ALL_AT_ONCE, BELOW_LIMIT, FIRST_COME, LEAST_LAXITY, COORDINATED = 0, 1, 2, 3, 4
+
+
+def fill(cand, n_cand, room_kw, p_max, zone, arrival, n_zones, served):
+    """`abm.control.admission.fill` on one feeder. cand: rows in order; returns the kW served."""
+    if n_cand == 0:
+        return 0.0
+    unit, least = 0.0, np.inf
+    for i in range(n_cand):
+        unit = max(unit, p_max[cand[i]])
+        least = min(least, p_max[cand[i]])
+    if not fits(least, room_kw):
+        return 0.0
+    # Rows come by zone and, as a rule, by arrival; an owner who changed plans is moved up or down.
+    for i in range(1, n_cand):
+        row, j = cand[i], i - 1
+        while j >= 0 and zone[cand[j]] == zone[row] and arrival[cand[j]] > arrival[row]:
+            cand[j + 1] = cand[j]
+            j -= 1
+        cand[j + 1] = row
+    if unit == 0.0:
+        unit = 1.0
+    waiting = np.zeros(n_zones, dtype=np.int64)
+    for i in range(n_cand):
+        waiting[zone[cand[i]]] += 1
+    chargers = min(np.int64(whole_chargers(room_kw, unit)), n_cand)
+    share = np.zeros(n_zones, dtype=np.int64)
+    remainder = np.zeros(n_zones)
+    missing = chargers
+    for z in range(n_zones):
+        each = quota(waiting[z], chargers, n_cand)
+        share[z] = np.int64(whole_part(each))
+        remainder[z] = each - share[z]
+        missing -= share[z]
+    for _ in range(missing):
+        best = 0
+        for z in range(1, n_zones):
+            if remainder[z] > remainder[best]:
+                best = z
+        share[best] += 1
+        remainder[best] = -np.inf
+    given, total, n_rest, now_zone = 0.0, 0.0, 0, -1
+    for i in range(n_cand):
+        row = cand[i]
+        if zone[row] != now_zone:
+            now_zone, total = zone[row], 0.0
+        total += p_max[row]
+        if fits(total, share[now_zone] * unit):
+            served[row] = True
+            given += p_max[row]
+        else:
+            cand[n_rest] = row
+            n_rest += 1
+    left = room_kw - given
+    some_fit = False
+    for i in range(n_rest):
+        if fits(p_max[cand[i]], left):
+            some_fit = True
+    if some_fit:
+        for i in range(1, n_rest):
+            row, j = cand[i], i - 1
+            while j >= 0 and arrival[cand[j]] > arrival[row]:
+                cand[j + 1] = cand[j]
+                j -= 1
+            cand[j + 1] = row
+        total = 0.0
+        for i in range(n_rest):
+            total += p_max[cand[i]]
+            if fits(total, left):
+                served[cand[i]] = True
+                given += p_max[cand[i]]
+    return given
+
+
+def first_come(n_live, room_kw, ev, n_zones, work):
+    """`abm.control.FirstCome`: takes out of work.ask what is not granted."""
+    live, ask, cand, served = work.live, work.ask, work.cand, work.served
+    p_max, zone, arrival = ev.p_max_kw, ev.zone, ev.arrival_min
+    used, n_keep, n_wait = 0.0, 0, 0
+    for i in range(n_live):
+        row = live[i]
+        served[row] = ask[i] > 0 and ev.mode[row] > 0
+        if served[row]:
+            used += p_max[row]
+            cand[n_keep] = row
+            n_keep += 1
+    if not fits(used, room_kw):
+        for i in range(n_keep):
+            served[cand[i]] = False
+        used = fill(cand, n_keep, room_kw, p_max, zone, arrival, n_zones, served)
+    for i in range(n_live):
+        if ask[i] > 0 and ev.mode[live[i]] <= 0:
+            cand[n_wait] = live[i]
+            n_wait += 1
+    fill(cand, n_wait, room_kw - used, p_max, zone, arrival, n_zones, served)
+    for i in range(n_live):
+        if ask[i] > 0 and not served[live[i]]:
+            ask[i] = 0
+
+
+def least_laxity(n_live, room_kw, t0, ev, orders, work):
+    """`abm.control.LeastLaxity`: takes out of work.ask what is not granted."""
+    live, ask, cand, served = work.live, work.ask, work.cand, work.served
+    n_wait = 0
+    for i in range(n_live):
+        row = live[i]
+        served[row] = False
+        left = charging_minutes(ev.need_kwh[row], ev.p_max_kw[row], ev.efficiency[row])
+        lax = laxity(ev.announced_min[row], ev.arrival_min[row], t0, left)
+        work.latest_min[i] = lax
+        if orders.guarantee and (ev.can_charge[row] or ask[i] < 0) and not ev.forced[row]:
+            spent = orders.step_min
+            if not orders.as_printed and ask[i] < 0:
+                spent = spent_discharging(
+                    orders.step_min, ev.efficiency[row], ev.p_discharge_kw[row], ev.p_max_kw[row]
+                )
+            if out_of_slack(lax, spent):
+                ask[i] = 1 if ev.can_charge[row] else 0
+                served[row] = ev.can_charge[row]
+        if ask[i] > 0:
+            cand[n_wait] = i
+            n_wait += 1
+    order = cand[:n_wait][np.argsort(work.latest_min[cand[:n_wait]], kind="mergesort")]
+    total = 0.0
+    for i in order:
+        total += ev.p_max_kw[live[i]]
+        if fits(total, room_kw):
+            served[live[i]] = True
+    for i in range(n_live):
+        if ask[i] > 0 and not served[live[i]]:
+            ask[i] = 0
+
+
+def below_limit(n_live, ask):
+    """`abm.control.BelowLimit` where demand is at or above the limit: nobody charges."""
+    for i in range(n_live):
+        if ask[i] > 0:
+            ask[i] = 0

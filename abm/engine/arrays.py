@@ -1,0 +1,133 @@
+"""What the compiled hour is given: three tuples of arrays, which numba takes as they are."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from abm.equations import BoolArray, FloatArray, IntArray
+
+SmallIntArray = NDArray[np.int32]
+ModeArray = NDArray[np.int8]
+
+
+class FleetColumns(NamedTuple):
+    """Columns of `abm.fleet.Fleet` by EV, and what it counts by feeder and zone; see there."""
+
+    first_row: IntArray
+    zone: IntArray
+    arrival_min: FloatArray
+    departure_min: FloatArray
+    announced_min: FloatArray
+    arrival_step: IntArray
+    departure_step: IntArray
+    v2g: BoolArray
+    boost: BoolArray
+    forced: BoolArray
+    forced_kw: FloatArray
+    capacity_kwh: FloatArray
+    efficiency: FloatArray
+    p_max_kw: FloatArray
+    p_discharge_kw: FloatArray
+    soc_min: FloatArray
+    soc_arrival: FloatArray
+    soc_required: FloatArray
+    soc_goal: FloatArray
+    soc: FloatArray
+    soc_departure: FloatArray
+    arrived: BoolArray
+    plugged: BoolArray
+    has_charged: BoolArray
+    can_charge: BoolArray
+    can_discharge: BoolArray
+    request: ModeArray
+    mode: ModeArray
+    need_kwh: FloatArray
+    surplus_kwh: FloatArray
+    p_kw: FloatArray
+    charged_kwh: FloatArray
+    discharged_kwh: FloatArray
+    plugged_count: IntArray
+    switches: IntArray
+
+
+class MeterArrays(NamedTuple):
+    """Arrays of `abm.engine.meter.Meter`; see there."""
+
+    charge_kw: FloatArray
+    discharge_kw: FloatArray
+    plugged: SmallIntArray
+    hour_charge: FloatArray
+    hour_discharge: FloatArray
+    zone_plugged: IntArray
+    plugged_peak: IntArray
+    soc_lowest: FloatArray
+    soc_highest: FloatArray
+    below_min: FloatArray
+    above_min: FloatArray
+    ev_kw: FloatArray
+    sync_change: SmallIntArray
+    last_switch: IntArray
+
+
+class Orders(NamedTuple):
+    """What holds for the steps of a stretch, in which nobody hears anything new.
+
+    first_step, n_steps, hour: of the horizon. told, closed (n_feeders,): whether eq. (13) tells to
+    discharge, whether demand is at or above the limit. room_kw, give_kw (n_feeders,): headroom for
+    charging, discharging power that the admission coordinated calls for. one_discharge,
+    charge_above: options of eq. (13). admission: number of the admission; guarantee, margin_min:
+    options of least laxity and of coordinated. by_step: whether zones are metered by step.
+    window: steps within which changes of mode count as done together.
+    """
+
+    first_step: int
+    n_steps: int
+    hour: int
+    step_s: int
+    step_min: float
+    step_h: float
+    steps_per_hour: int
+    n_zones: int
+    told: BoolArray
+    closed: BoolArray
+    room_kw: FloatArray
+    give_kw: FloatArray
+    one_discharge: bool
+    charge_above: bool
+    as_printed: bool
+    admission: int
+    guarantee: bool
+    margin_min: float
+    by_step: bool
+    soc_lower: float
+    soc_upper: float
+    window: int
+
+
+class LeastLaxityOrders(Orders):
+    """Orders for the admission of this name, which is compiled for these alone."""
+
+
+class CoordinatedOrders(Orders):
+    """Orders for the admission of this name, which is compiled for these alone."""
+
+
+class Work(NamedTuple):
+    """Room to work in, made anew for each call.
+
+    live: rows of a feeder that may do something; ask, turn, latest_min: by place in live. cand:
+    rows, or places in live, that are being looked at. served: by row. zone_in,
+    zone_out: energy of a step, by zone of the feeder [kWh].
+    """
+
+    live: IntArray
+    cand: IntArray
+    turn: IntArray
+    ask: ModeArray
+    latest_min: FloatArray
+    served: BoolArray
+    zone_in: FloatArray
+    zone_out: FloatArray

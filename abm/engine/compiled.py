@@ -1,0 +1,102 @@
+"""`abm.engine.hour.advance` as machine code, by numba.
+
+The functions of the equations and of the hour stay what they are in Python; numba compiles them all
+into one. What it compiled is kept in a folder whose name is a hash of their sources, so that a
+change of any of them is a folder of its own, whichever file it was made in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import os
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeAlias, cast
+
+import numba
+import numba.core.config
+from numba.extending import overload
+
+from abm.cache import cache_folder, user_folder
+from abm.engine import admit, arrays, coordinate, hour
+from abm.equations import admission, battery, switching
+
+MODULES = (battery, switching, admission, arrays, admit, coordinate, hour)
+# numba reads its settings from this module, which has no names before it is imported.
+CONFIG: Any = numba.core.config
+Compiled: TypeAlias = Callable[..., int]
+OPTIONS: Any = {"error_model": "numpy"}
+
+
+def functions(module: ModuleType) -> Iterator[Callable[..., Any]]:
+    """The functions that a module defines."""
+    for found in vars(module).values():
+        if inspect.isfunction(found) and found.__module__ == module.__name__:
+            yield found
+
+
+def sources_sha256(modules: tuple[ModuleType, ...] = MODULES) -> str:
+    """Hash of all sources that are compiled into one."""
+    digest = hashlib.sha256()
+    for module in modules:
+        digest.update(Path(str(module.__file__)).read_bytes())
+    return digest.hexdigest()
+
+
+def _as_it_is(function: Callable[..., Any]) -> Callable[..., Callable[..., Any]]:
+    return lambda *_, **__: function
+
+
+# Two admissions are long to compile. Only the orders for them ask for it: the paper's own
+# strategies need not wait for what they do not use.
+def _least_laxity(n_live, room_kw, t0, ev, orders, work):  # type: ignore[no-untyped-def]
+    if orders.instance_class is arrays.LeastLaxityOrders:
+        return admit.least_laxity
+    return lambda n_live, room_kw, t0, ev, orders, work: None
+
+
+def _coordinate(k, n_live, anew, t0, ev, orders, work):  # type: ignore[no-untyped-def]
+    if orders.instance_class is arrays.CoordinatedOrders:
+        return coordinate.coordinate
+    return lambda k, n_live, anew, t0, ev, orders, work: 0
+
+
+def compile_hour() -> Compiled:
+    """`advance`, compiled when it is called first, or taken from the cache."""
+    for module in MODULES:
+        for function in functions(module):
+            if function not in (hour.advance, admit.least_laxity, coordinate.coordinate):
+                overload(function, jit_options=OPTIONS, strict=False)(_as_it_is(function))
+    overload(admit.least_laxity, jit_options=OPTIONS)(_least_laxity)
+    overload(coordinate.coordinate, jit_options=OPTIONS)(_coordinate)
+    jit: Any = partial(numba.njit, nogil=True, **OPTIONS)
+    folder, before = _code_folder(), CONFIG.CACHE_DIR
+    if folder is None:
+        return cast(Compiled, jit()(hour.advance))
+    CONFIG.CACHE_DIR = str(folder)
+    try:
+        return cast(Compiled, jit(cache=True)(hour.advance))
+    finally:
+        CONFIG.CACHE_DIR = before
+
+
+def _code_folder() -> Path | None:
+    """Folder of the machine code of these sources; None where none can be written.
+
+    Below `NUMBA_CACHE_DIR`, or else beside what is remembered of feeders.
+    """
+    base = Path(CONFIG.CACHE_DIR) if CONFIG.CACHE_DIR else cache_folder() or user_folder()
+    if base is None:
+        return None
+    folder = base / f"hour-{sources_sha256()[:16]}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return folder if os.access(folder, os.W_OK) else None
+
+
+advance = compile_hour()
