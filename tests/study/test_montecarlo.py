@@ -249,3 +249,21 @@ def test_reproduce_puts_intervals_beside_the_paper():
     total = three[(three["zone"] == "total") & (three["quantity"] == "g2v_cost")]
     assert total["mean"].iloc[0] == pytest.approx(ensemble.values("net_cost_usd")[1].mean())
     assert len(three) == 16 * 3 * 2
+
+
+def test_reproduce_prints_and_writes_what_the_replications_found(tmp_path):
+    folder = tmp_path / "paper"
+    lines = call("reproduce", "--replications", 3, "--workers", 1, "--out", folder).out.splitlines()
+    assert any(line.startswith("Table II over 3 replications") for line in lines)
+    two, three = (pd.read_csv(folder / f"table{n}_replications.csv") for n in (2, 3))
+    assert two["n"].tolist() == [3] * len(two)
+    # The rows of the daily demand, as printed: paper, mean, interval, and whether it is inside.
+    rows = two[(two["quantity"] == "daily_feeder_demand") & (two["reading"] == "as_printed")]
+    for case, row in rows.set_index("case").iterrows():
+        numbers = f"{row['paper']:.2f}   {row['mean']:.2f}    {row['ci95_low']:.2f} .. "
+        verdict = "yes" if row["paper_inside"] else "no"
+        found = [line for line in lines if numbers in line and line.rstrip().endswith(verdict)]
+        assert len(found) == 1, (case, numbers)
+    zones = three[(three["zone"] != "total") & (three["reading"] == "as_printed")]
+    inside = (zones["paper_inside"].astype(str) == "True").sum()
+    assert f"Of the {len(zones)} numbers of zones, as printed, {inside} are inside." in lines
