@@ -37,22 +37,12 @@ class Mutant:
 MUTANTS = (
     Mutant(
         "eta^2 -> eta in what V2G puts back, guaranteed",
-        (
-            ("fleet.p_discharge_kw / (fleet.efficiency**2 * fleet.p_max_kw)",
-             "fleet.p_discharge_kw / (fleet.efficiency * fleet.p_max_kw)"),
-            ("back = p_discharge[row] / (efficiency[row] ** 2 * p_max[row])",
-             "back = p_discharge[row] / (efficiency[row] * p_max[row])"),
-        ),
+        (("discharged / (efficiency**2 * charging)", "discharged / (efficiency * charging)"),),
         f"{BY_HAND}::test_guaranteed_v2g_puts_back_with_the_losses_of_both_ways",
     ),
     Mutant(
         "eta^2 -> eta in what V2G puts back, coordinated",
-        (
-            ("(fleet.efficiency[rows] ** 2 * fleet.p_max_kw[rows])",
-             "(fleet.efficiency[rows] * fleet.p_max_kw[rows])"),
-            ("step_min * (p_discharge[row] / (efficiency[row] ** 2 * p_max[row]))",
-             "step_min * (p_discharge[row] / (efficiency[row] * p_max[row]))"),
-        ),
+        (("discharged / (efficiency**2 * charging)", "discharged / (efficiency * charging)"),),
         f"{BY_HAND}::test_coordinated_v2g_puts_back_with_the_losses_of_both_ways",
     ),
     Mutant(
@@ -176,7 +166,7 @@ def tests_pass(folder: Path, *tests: str) -> bool:
     ran = subprocess.run(
         command,
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": paths},
+        env={**os.environ, "PYTHONPATH": paths, "EVENFALL_CACHE": str(folder / "cache")},
         capture_output=True,
         text=True,
         check=False,

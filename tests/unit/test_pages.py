@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from test_imports import LAYERS
 
 ROOT = Path(__file__).parents[2]
 # The changelog and the decisions speak of their time.
@@ -74,3 +75,8 @@ def test_what_does_not_exist_is_noticed(tmp_path):
         "benchmarks/no_script.py",
         "no_page.md",
     ]
+
+
+def test_the_page_on_architecture_has_the_layers_in_their_order():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert tuple(re.findall(r"^\| `abm/(\w+)(?:\.py)?` \|", page, re.MULTILINE)) == LAYERS
