@@ -26,7 +26,7 @@ from abm.fleet.learning import LearningOwners, stay_benefit
 from abm.grid import build_feeder, make_solver
 from abm.results import Record, Results, make_record
 from abm.scenario import Scenario, clock_minutes
-from abm.signals import Broadcast, Heard
+from abm.signals import Broadcast, Inbox
 
 # EV-steps from which loading the compiled engine pays: some twenty days of the paper's fleet.
 WORTH_COMPILING = 20_000_000
@@ -98,7 +98,7 @@ class V2GModel(mesa.Model):
         self.zones, self.evs = self._roster.zones, self._roster.evs
         self.home.own_minds = self._roster.own_minds()
         n_cells = self.fleet.n_feeders * n_zones
-        self.heard = Heard(self.grid.known_at_start(), self.fleet.cell, n_cells)
+        self.inbox = Inbox(self.grid.known_at_start(), self.fleet.cell, n_cells)
         self.compiled = (
             CompiledHour.of(self.fleet, self.meter, self.home.rule, self.admission)
             if self._compile(scenario)
@@ -181,7 +181,7 @@ class V2GModel(mesa.Model):
                 "rule or admission was replaced after the model was made; that needs "
                 "clock.engine: numpy in the scenario"
             )
-        compiled.advance(self.heard, self.clock.step, n_steps)
+        compiled.advance(self.inbox, self.clock.step, n_steps)
 
     def _depart(self, rows: IntArray) -> None:
         fleet = self.fleet
@@ -253,7 +253,7 @@ class V2GModel(mesa.Model):
     @property
     def broadcast(self) -> Broadcast:
         """The newest message that any zone has heard; `heard` says which zone holds which."""
-        return self.heard.newest
+        return self.inbox.newest
 
     @property
     def env(self) -> simpy.Environment:

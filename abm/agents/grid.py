@@ -155,14 +155,14 @@ class GridAgent(mesa.Agent):
             cells = np.repeat(sent, model.fleet.n_zones)
             heard_by = cells if heard_by is None else heard_by & cells
         if self.delay_steps == 0:
-            model.heard.hear(message, heard_by)
+            model.inbox.hear(message, heard_by)
         else:
             hear = partial(self._deliver, message, heard_by)
             clock.once(Phase.GRID, clock.step + self.delay_steps, hear)
 
     def _deliver(self, message: Broadcast, heard_by: BoolArray | None) -> None:
         if not self.model.clock.finished:
-            self.model.heard.hear(message, heard_by)
+            self.model.inbox.hear(message, heard_by)
 
     def _demand(self, hour: int) -> tuple[FloatArray, BoolArray]:
         """Demand to broadcast, (n_feeders,) [MW], and the feeders on which it can be sent.

@@ -47,7 +47,7 @@ class HomeEnergyManager(mesa.Agent):
             fleet.stale = True  # somebody else's code may write to any column, at any time
         fleet.assess()
         rule, minute = self.rule, self.model.minute
-        asked = self.model.heard.by_ev(lambda message: rule.decide(fleet, message, minute))
+        asked = self.model.inbox.by_ev(lambda message: rule.decide(fleet, message, minute))
         fleet.request = fleet.possible(np.asarray(asked))
         if self.own_minds:
             self._ask_own_minds()

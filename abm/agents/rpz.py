@@ -55,7 +55,7 @@ class ResidentialParkingZone(mesa.Agent):
         asked = fleet.request
         if fleet.boosting:
             asked = np.where(fleet.forced, np.int8(Mode.IDLE), asked)
-        granted = model.heard.by_ev(lambda message: admission.admit(fleet, asked, message, minute))
+        granted = model.inbox.by_ev(lambda message: admission.admit(fleet, asked, message, minute))
         # What somebody else's admission grants may be more than the EVs can do.
         known = type(admission) in BUILT_IN
         model.granted = granted if known else fleet.possible(np.asarray(granted))
@@ -65,13 +65,13 @@ class ResidentialParkingZone(mesa.Agent):
     @property
     def broadcast(self) -> Broadcast:
         """The message that it holds: the last one it heard."""
-        return self.model.heard.of(self.cell)
+        return self.model.inbox.of(self.cell)
 
     @property
     def evs(self) -> AgentSet[EV]:
         """Its EVs."""
         fleet = self.model.fleet
-        mine = [self.model.evs[int(i)] for i in fleet.source[self.rows]]
+        mine = [self.model.evs[int(i)] for i in fleet.stay_index[self.rows]]
         return AgentSet(mine, random=self.model.random)
 
     @property

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from abm.scenario import Scenario
     from abm.study.ensemble import Case, Ensemble
-    from abm.study.parts import StudyFolder
+    from abm.study.folder import StudyFolder
     from abm.study.statistics import Until
 
     Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -76,8 +76,8 @@ def _add_study(verb: argparse.ArgumentParser, out: str) -> None:
 
 
 def _montecarlo(options: argparse.Namespace) -> int:
+    from abm.study.folder import StudyFolder, question
     from abm.study.montecarlo import strategy_cases
-    from abm.study.parts import StudyFolder, question
     from abm.study.statistics import parse_until
 
     check_counts(options)
@@ -120,7 +120,7 @@ def until_line(ensemble: Ensemble, until: Until) -> str:
 
 def _sweep(options: argparse.Namespace) -> int:
     from abm.study import sweep
-    from abm.study.parts import StudyFolder, question
+    from abm.study.folder import StudyFolder, question
     from abm.study.statistics import kpi_name, kpi_problems
 
     replications = options.replications
@@ -132,7 +132,7 @@ def _sweep(options: argparse.Namespace) -> int:
     if problems:
         raise InputError(problems)
     scenario, strategies = load(options.scenario, options), _names(options.strategies)
-    ranges: list[sweep.Range] = []
+    ranges: list[sweep.FactorRange] = []
     if options.design is None:
         factors = sweep.parse_grid(options.vary)
         cases = sweep.grid_cases(scenario, factors, strategies)

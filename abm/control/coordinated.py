@@ -27,8 +27,8 @@ from abm.equations.admission import (
 )
 from abm.equations.battery import printed_goal
 from abm.fleet import Fleet, Mode, ModeArray
-from abm.fleet import outlook as expected
-from abm.fleet.outlook import WINDOW_H
+from abm.fleet import expected_arrivals as expected
+from abm.fleet.expected_arrivals import WINDOW_H
 from abm.signals import Broadcast, Outlook
 
 

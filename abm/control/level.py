@@ -39,9 +39,9 @@ def solve_levels(
 ) -> tuple[FloatArray, FloatArray]:
     """Level to fill the valley to and level to shave the peak to, (n_feeders,) each [kW].
 
-    need_kwh, give_kwh, back: (n_feeders,), back as in `abm.fleet.outlook.Slack`. fill: demand that
-    is filled and power that can charge; shave: demand that is shaved and power that can discharge;
-    (n_hours, n_feeders) each. The fill level L is the least with
+    need_kwh, give_kwh, back: (n_feeders,), back as in `abm.fleet.expected_arrivals.Slack`. fill:
+    demand that is filled and power that can charge; shave: demand that is shaved and power that can
+    discharge; (n_hours, n_feeders) each. The fill level L is the least with
 
         filled(L) >= need + back x min(shaved(L), give).
 

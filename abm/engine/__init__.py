@@ -30,13 +30,13 @@ from abm.engine import admit
 from abm.engine.arrays import (
     CoordinatedOrders,
     FleetColumns,
+    HourOrders,
     LeastLaxityOrders,
     MeterArrays,
-    Orders,
 )
 from abm.engine.meter import Meter
 from abm.fleet import Fleet
-from abm.signals import Heard
+from abm.signals import Inbox
 
 ADMISSION_CODES: dict[type, int] = {
     AllAtOnce: admit.ALL_AT_ONCE,
@@ -45,7 +45,7 @@ ADMISSION_CODES: dict[type, int] = {
     LeastLaxity: admit.LEAST_LAXITY,
     CoordinatedAdmission: admit.COORDINATED,
 }
-ORDERS: dict[type, type[Orders]] = {
+ORDERS: dict[type, type[HourOrders]] = {
     LeastLaxity: LeastLaxityOrders,
     CoordinatedAdmission: CoordinatedOrders,
 }
@@ -72,10 +72,10 @@ class CompiledHour:
         known = type(rule) in rules and type(admission) in ADMISSION_CODES
         return cls(fleet, meter, rule, admission) if known else None
 
-    def advance(self, heard: Heard, first_step: int, n_steps: int) -> None:
+    def advance(self, inbox: Inbox, first_step: int, n_steps: int) -> None:
         """Walk all feeders through n_steps steps of one hour, in which nobody hears anything new.
 
-        heard: the same message in all zones of a feeder.
+        inbox: the same message in all zones of a feeder.
         """
         # numba is imported when there is something to compile.
         from abm.engine.compiled import advance
@@ -83,7 +83,7 @@ class CompiledHour:
         fleet, meter = self.fleet, self.meter
         arguments = (
             FleetColumns(*(getattr(fleet, name) for name in FleetColumns._fields)),
-            self._orders(heard, first_step, n_steps),
+            self._orders(inbox, first_step, n_steps),
             MeterArrays(*(getattr(meter, name) for name in MeterArrays._fields)),
         )
         edges = np.linspace(0, fleet.n_feeders, self.threads() + 1).astype(np.int64)
@@ -96,28 +96,28 @@ class CompiledHour:
                 changes = list(pool.map(lambda span: advance(*span, *arguments), spans))
         fleet.n_plugged += sum(changes)
 
-    def _orders(self, heard: Heard, first_step: int, n_steps: int) -> Orders:
+    def _orders(self, inbox: Inbox, first_step: int, n_steps: int) -> HourOrders:
         """What rule and admission make of what was heard."""
         fleet, meter, rule, admission = self.fleet, self.meter, self.rule, self.admission
         clock = meter.clock
         minute = first_step * clock.step_s / 60.0
         told = np.zeros(fleet.n_feeders, dtype=np.bool_)
-        room_kw = heard.by_feeder(lambda message: message.headroom_mw) * 1e3
+        room_kw = inbox.by_feeder(lambda message: message.headroom_mw) * 1e3
         give_kw, margin_min = np.zeros(fleet.n_feeders), 0.0
         one_discharge = charge_above = True
         anybody = self.anybody_until(first_step + n_steps)
         if isinstance(rule, Eq13):
-            told = heard.by_feeder(rule.told_to_discharge)
+            told = inbox.by_feeder(rule.told_to_discharge)
             one_discharge = rule.one_discharge_per_stay
             charge_above = rule.charge_above_threshold
         elif isinstance(rule, CoordinatedRule) and anybody:
-            told = heard.by_feeder(lambda message: rule.told_to_discharge(fleet, message, minute))
+            told = inbox.by_feeder(lambda message: rule.told_to_discharge(fleet, message, minute))
             one_discharge = fleet.as_printed
         if isinstance(admission, CoordinatedAdmission) and anybody:
             margin_min, weight = admission.margin_min, admission.price_weight
-            room_kw = heard.by_feeder(lambda m: orders(fleet, m, minute, weight).room_kw)
-            give_kw = heard.by_feeder(lambda m: orders(fleet, m, minute, weight).give_kw)
-        return ORDERS.get(type(admission), Orders)(
+            room_kw = inbox.by_feeder(lambda m: orders(fleet, m, minute, weight).room_kw)
+            give_kw = inbox.by_feeder(lambda m: orders(fleet, m, minute, weight).give_kw)
+        return ORDERS.get(type(admission), HourOrders)(
             first_step=first_step,
             n_steps=n_steps,
             hour=first_step // clock.steps_per_hour,
@@ -127,7 +127,7 @@ class CompiledHour:
             steps_per_hour=clock.steps_per_hour,
             n_zones=fleet.n_zones,
             told=told,
-            closed=heard.by_feeder(lambda message: message.at_or_above_limit),
+            closed=inbox.by_feeder(lambda message: message.at_or_above_limit),
             room_kw=room_kw,
             give_kw=give_kw,
             one_discharge=one_discharge,

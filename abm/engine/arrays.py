@@ -72,7 +72,7 @@ class MeterArrays(NamedTuple):
     last_switch: IntArray
 
 
-class Orders(NamedTuple):
+class HourOrders(NamedTuple):
     """What holds for the steps of a stretch, in which nobody hears anything new.
 
     first_step, n_steps, hour: of the horizon. told, closed (n_feeders,): whether eq. (13) tells to
@@ -107,15 +107,15 @@ class Orders(NamedTuple):
     window: int
 
 
-class LeastLaxityOrders(Orders):
-    """Orders for the admission of this name, which is compiled for these alone."""
+class LeastLaxityOrders(HourOrders):
+    """HourOrders for the admission of this name, which is compiled for these alone."""
 
 
-class CoordinatedOrders(Orders):
-    """Orders for the admission of this name, which is compiled for these alone."""
+class CoordinatedOrders(HourOrders):
+    """HourOrders for the admission of this name, which is compiled for these alone."""
 
 
-class Work(NamedTuple):
+class Scratch(NamedTuple):
     """Room to work in, made anew for each call.
 
     live: rows of a feeder that may do something; ask, turn, latest_min: by place in live. cand:

@@ -19,7 +19,7 @@ from abm.engine.admit import (
     first_come,
     least_laxity,
 )
-from abm.engine.arrays import Work
+from abm.engine.arrays import Scratch
 from abm.engine.coordinate import coordinate
 from abm.equations.admission import room_left
 from abm.equations.battery import (
@@ -304,7 +304,7 @@ def advance(first_feeder, last_feeder, ev, orders, meter):
     largest = 0
     for k in range(first_feeder, last_feeder):
         largest = max(largest, ev.first_row[k + 1] - ev.first_row[k])
-    work = Work(
+    work = Scratch(
         np.empty(largest, dtype=np.int64),
         np.empty(largest, dtype=np.int64),
         np.empty(largest, dtype=np.int64),

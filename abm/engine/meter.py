@@ -173,7 +173,7 @@ class Meter:
         return np.asarray(zone_mw)
 
     def _close_steps(self, hour: int) -> None:
-        """Work off what `record` left: once an hour costs a small part of once a step."""
+        """Scratch off what `record` left: once an hour costs a small part of once a step."""
         steps = self.clock.steps_per_hour
         span = slice(hour * steps, (hour + 1) * steps)
         net_kw = self.charge_kw[span] - self.discharge_kw[span] if self.minutes else self._net_kw

@@ -122,14 +122,14 @@ class Fleet:
         self.n, self.n_zones, self.n_feeders = n, n_zones, n_feeders
         self.step_h = step_h
         self.names = stays.names
-        # source[row]: index in the table of stays; row_of[index]: the way back.
-        self.source: IntArray = order
+        # stay_index[row]: index in the table of stays; row_of[index]: the way back.
+        self.stay_index: IntArray = order
         self.row_of: IntArray = np.empty(n, dtype=np.int64)
         self.row_of[order] = np.arange(n)
         self.feeder: IntArray = stays.feeder[order]
         self.zone: IntArray = stays.zone[order]
         self.cell: IntArray = cell[order]
-        # rows of feeder k: first_row[k] to first_row[k + 1]; the same bounds hold for `source`.
+        # rows of feeder k: first_row[k] to first_row[k + 1]; the same bounds hold for `stay_index`.
         self.first_row: IntArray = np.searchsorted(self.feeder, np.arange(n_feeders + 1))
         self.group: IntArray = stays.group[order]
         self.capacity_kwh: FloatArray = stays.capacity_kwh[order]
@@ -171,7 +171,7 @@ class Fleet:
 
         Nobody is plugged in. Rows keep their places, so on later days they are out of order.
         """
-        order = self.source
+        order = self.stay_index
         self.arrival_min: FloatArray = stays.arrival_min[order].astype(np.float64)
         self.departure_min: FloatArray = stays.departure_min[order].astype(np.float64)
         self.announced_min: FloatArray = stays.announced_min[order].astype(np.float64)
@@ -205,10 +205,10 @@ class Fleet:
 
     def ev_id(self, row: int) -> str:
         """Name of an EV: as in the session file, else its number on its feeder, from 1."""
-        source = int(self.source[row])
+        index = int(self.stay_index[row])
         if self.names is not None:
-            return self.names[source]
-        return str(source - int(self.first_row[self.feeder[row]]) + 1)
+            return self.names[index]
+        return str(index - int(self.first_row[self.feeder[row]]) + 1)
 
     def in_steps(self, minutes: FloatArray) -> FloatArray:
         """Minutes as steps; within a billionth of a step's edge they are on it."""

@@ -19,20 +19,20 @@ from numpy.typing import NDArray
 from abm.equations import BoolArray, FloatArray, IntArray
 from abm.equations.battery import battery_capacity
 from abm.errors import InputError, Problem
-from abm.fleet.owners import (
+from abm.fleet.groups import (
     FRACTIONS,
     PLANNED,
     SATURDAY,
     DayPlan,
-    Kind,
+    OwnerGroup,
     draw_fraction,
     draw_minutes,
     draw_quantity,
-    kinds_of,
+    owner_groups,
 )
 from abm.fleet.stays import Stays, as_told, stays_from_sessions, stream, truncated_normal
 from abm.scenario import Scenario, TimeOfDay, clock_minutes, stay_windows
-from abm.scenario.sections import Capacity
+from abm.scenario.distributions import Capacity
 
 DAY_MIN = 1440.0
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -47,23 +47,23 @@ class Population:
 
     def __init__(self, scenario: Scenario, n_zones: int, seeds: Sequence[int]) -> None:
         self.scenario, self.n_zones, self.seeds = scenario, n_zones, tuple(seeds)
-        self.kinds = kinds_of(scenario)
+        self.groups = owner_groups(scenario)
         table = scenario.inputs.sessions
         self.per_feeder = n_zones * scenario.fleet.evs_per_zone if table is None else len(table)
         self.n = self.per_feeder * len(self.seeds)
         # Shares may be rounded to the whole EV in one way only.
-        edges = np.cumsum([kind.share for kind in self.kinds]) * self.per_feeder
+        edges = np.cumsum([kind.share for kind in self.groups]) * self.per_feeder
         last = np.floor(edges + 0.5 + 1e-9).astype(np.int64)
         self.group: IntArray = np.zeros(self.n, dtype=np.int64)
-        if len(self.kinds) > 1:
+        if len(self.groups) > 1:
             self.group = np.concatenate(
                 [np.searchsorted(last, self._rank(seed), side="right") for seed in self.seeds]
                 or [self.group]
             )
-            self.group = np.minimum(self.group, len(self.kinds) - 1)
+            self.group = np.minimum(self.group, len(self.groups) - 1)
         self._rows = [
-            np.flatnonzero(self.group == g) if len(self.kinds) > 1 else slice(None)
-            for g in range(len(self.kinds))
+            np.flatnonzero(self.group == g) if len(self.groups) > 1 else slice(None)
+            for g in range(len(self.groups))
         ]
         self._base = self._for_good(table)
         self.participates = self._draw("participation", "v2g_participation")
@@ -80,24 +80,24 @@ class Population:
         parts = [stream(seed, name, day).random(self.per_feeder) for seed in self.seeds]
         return np.concatenate(parts) if parts else np.zeros(0)
 
-    def each(self, of: Callable[[Kind, Any], Any], dtype: Any = np.float64) -> NDArray[Any]:
+    def each(self, of: Callable[[OwnerGroup, Any], Any], dtype: Any = np.float64) -> NDArray[Any]:
         """Values put together from those of each group; of(kind, rows)."""
-        if len(self.kinds) == 1:
-            value = np.asarray(of(self.kinds[0], slice(None)), dtype=dtype)
+        if len(self.groups) == 1:
+            value = np.asarray(of(self.groups[0], slice(None)), dtype=dtype)
             return np.broadcast_to(value, (self.n,)).copy() if value.ndim == 0 else value
         out = np.zeros(self.n, dtype=dtype)
-        for kind, rows in zip(self.kinds, self._rows, strict=True):
+        for kind, rows in zip(self.groups, self._rows, strict=True):
             out[rows] = of(kind, rows)
         return out
 
     def _draw(self, stream_name: str, field: str, day: int = 0) -> BoolArray:
         """Who is struck by a probability of its group, (n,)."""
 
-        def chance(kind: Kind) -> float:
+        def chance(kind: OwnerGroup) -> float:
             found = getattr(kind.spec, field)
             return float(getattr(found, "probability", found))
 
-        if all(chance(kind) in (0.0, 1.0) for kind in self.kinds):
+        if all(chance(kind) in (0.0, 1.0) for kind in self.groups):
             return self.each(lambda kind, rows: chance(kind) == 1.0, np.bool_)
         u = self.uniform(stream_name, day)
         return self.each(lambda kind, rows: u[rows] < chance(kind), np.bool_)
@@ -118,7 +118,7 @@ class Population:
         # random() instead of integers(): its bits have been the same in every numpy since 1.17.
         u = self.uniform("capacity")
 
-        def capacity(kind: Kind, rows: Any) -> FloatArray:
+        def capacity(kind: OwnerGroup, rows: Any) -> FloatArray:
             spec = cast(Capacity, kind.spec.capacity)
             span = spec.high - spec.low + 1
             integers = np.minimum((u[rows] * span).astype(np.int64), span - 1)
@@ -146,11 +146,11 @@ class Population:
     def _thresholds(self) -> FloatArray:
         """V2G thresholds: the fleet's, or an anxious owner's own where that is above it."""
         soc_min = self.scenario.ev.soc_min
-        if all(kind.spec.own_threshold is None for kind in self.kinds):
+        if all(kind.spec.own_threshold is None for kind in self.groups):
             return np.full(self.n, soc_min)
         u = self.uniform("own_threshold")
 
-        def own(kind: Kind, rows: Any) -> Any:
+        def own(kind: OwnerGroup, rows: Any) -> Any:
             spread = kind.spec.own_threshold
             return (
                 soc_min if spread is None else np.maximum(soc_min, draw_fraction(u[rows], spread))
@@ -193,7 +193,7 @@ class Population:
             u = self.uniform("early_by", day)
             sooner = self.each(lambda kind, rows: draw_minutes(u[rows], kind.early_h))
             columns["departure_min"] = columns["departure_min"] - np.where(early, sooner, 0.0)
-        if any(kind.behaviour is not None for kind in self.kinds):
+        if any(kind.behaviour is not None for kind in self.groups):
             self._behave(day, columns)
         # Who has been at home all along plugs in when the day begins.
         columns["arrival_min"] = np.maximum(columns["arrival_min"], 0.0)
@@ -212,17 +212,17 @@ class Population:
         u = self.uniform("arrival", day), self.uniform("departure", day)
         start = clock_minutes(self.scenario.clock.start)
 
-        def specs(kind: Kind) -> tuple[TimeOfDay, TimeOfDay]:
+        def specs(kind: OwnerGroup) -> tuple[TimeOfDay, TimeOfDay]:
             comes, leaves = kind.arrival(weekend), kind.departure(weekend)
             first = stay_windows(self.scenario, comes, leaves)[1][0]
             leaving_day = self.weekday(day + int((start + first) // DAY_MIN))
             return comes, kind.departure(leaving_day >= SATURDAY)
 
-        found = {kind.name: specs(kind) for kind in self.kinds}
+        found = {kind.name: specs(kind) for kind in self.groups}
         windows = {name: stay_windows(self.scenario, *found[name]) for name in found}
 
         def minutes(which: int) -> FloatArray:
-            def of(kind: Kind, rows: Any) -> FloatArray:
+            def of(kind: OwnerGroup, rows: Any) -> FloatArray:
                 low, high, mean = windows[kind.name][which]
                 sd_h = found[kind.name][which].sd_h
                 sd = (high - low) / 4 if sd_h is None else sd_h * 60.0
@@ -237,7 +237,7 @@ class Population:
         drives = self.uniform("trip", day)
         u = self.uniform("distance", day)
 
-        def energy(kind: Kind, rows: Any) -> FloatArray:
+        def energy(kind: OwnerGroup, rows: Any) -> FloatArray:
             trip = kind.on("trip", weekend)
             kwh = draw_quantity(u[rows], trip.distance_km) * trip.kwh_per_km
             return np.where(drives[rows] < trip.probability, kwh, 0.0)
@@ -252,12 +252,12 @@ class Population:
         }
 
     def _plugs_in(self, day: int, weekend: bool, soc: FloatArray) -> BoolArray:
-        habits = [kind.on("plug_in", weekend) for kind in self.kinds]
+        habits = [kind.on("plug_in", weekend) for kind in self.groups]
         if all(habit.habit == "every_day" for habit in habits):
             return np.ones(self.n, dtype=np.bool_)
         u = self.uniform("plug_in", day)
 
-        def of(kind: Kind, rows: Any) -> Any:
+        def of(kind: OwnerGroup, rows: Any) -> Any:
             habit = kind.on("plug_in", weekend)
             if habit.habit == "below_soc":
                 return soc[rows] < habit.soc
@@ -269,7 +269,7 @@ class Population:
         """Ask the behaviours of the user's own, feeder by feeder so that none sees another."""
         for name in PLANNED:
             columns[name] = columns[name].copy()
-        for g, kind in enumerate(self.kinds):
+        for g, kind in enumerate(self.groups):
             if kind.behaviour is None:
                 continue
             for k, seed in enumerate(self.seeds):
@@ -289,7 +289,7 @@ class Population:
                 for name, values in self._checked(kind, plan, len(rows)).items():
                     columns[name][rows] = values
 
-    def _checked(self, kind: Kind, plan: DayPlan, n: int) -> dict[str, NDArray[Any]]:
+    def _checked(self, kind: OwnerGroup, plan: DayPlan, n: int) -> dict[str, NDArray[Any]]:
         """What a behaviour has written, if it can be meant. Raises InputError."""
         written, problems = {}, []
         for name in PLANNED:

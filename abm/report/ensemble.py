@@ -25,7 +25,7 @@ from rich.text import Text
 from abm.report.terminal import console, number, print_lines
 from abm.scenario import Scenario
 from abm.study.ensemble import Ensemble
-from abm.study.parts import StudyFolder
+from abm.study.folder import StudyFolder
 from abm.study.tables import (
     bands_table,
     differences_table,

@@ -12,8 +12,8 @@ from abm.report.ensemble import MAIN, csv_bytes, new_table, parquet_writer, show
 from abm.report.terminal import number, print_lines
 from abm.scenario import Scenario
 from abm.study.ensemble import Ensemble
-from abm.study.parts import StudyFolder
-from abm.study.sweep import Range, sobol_table
+from abm.study.folder import StudyFolder
+from abm.study.sweep import FactorRange, sobol_table
 from abm.study.tables import replications_table, summary_table
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ MOST_ROWS = 40
 def write_sweep(
     ensemble: Ensemble,
     scenario: Scenario,
-    ranges: Sequence[Range],
+    ranges: Sequence[FactorRange],
     kpis: Sequence[str],
     folder: StudyFolder,
     began: float,
@@ -96,7 +96,7 @@ def _plain(value: Any) -> Any:
 def print_sweep(
     ensemble: Ensemble,
     written: Mapping[str, pd.DataFrame],
-    ranges: Sequence[Range],
+    ranges: Sequence[FactorRange],
     kpis: Sequence[str],
 ) -> None:
     """Indices of a Sobol' design, or mean and interval at every point of a grid."""

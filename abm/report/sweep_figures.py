@@ -15,7 +15,7 @@ from abm.equations import FloatArray
 from abm.report.ensemble_figures import kpi_label, legend_of, panels, styles
 from abm.report.figures import BLUE, ORANGE, STYLE, WIDTH_IN, figure, legend_below, save
 from abm.study.ensemble import Ensemble
-from abm.study.sweep import Range
+from abm.study.sweep import FactorRange
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +30,7 @@ LONGEST = 24
 def sweep_figures(
     ensemble: Ensemble,
     written: Mapping[str, pd.DataFrame],
-    ranges: Sequence[Range],
+    ranges: Sequence[FactorRange],
     kpis: Sequence[str],
     write: Write,
 ) -> None:

@@ -223,7 +223,7 @@ def make_record(
     """The record of a finished run; flows: one per hour with K rows each."""
     shape = (-1, fleet.n_feeders, fleet.n_zones)
     ev: dict[str, NDArray[Any]] = {name: getattr(fleet, name) for name in EV_COLUMNS}
-    ev["number"] = fleet.source - fleet.first_row[fleet.feeder]
+    ev["number"] = fleet.stay_index - fleet.first_row[fleet.feeder]
     names = fleet.names
     stacked = {name: np.array([getattr(flow, name) for flow in flows]) for name in _FLOW}
     minutes = meter.minutes
@@ -236,7 +236,7 @@ def make_record(
         base_p_mw=base_p_mw,
         price=price,
         ev=ev,
-        names=None if names is None else tuple(names[i] for i in fleet.source),
+        names=None if names is None else tuple(names[i] for i in fleet.stay_index),
         zone_charge_mw=meter.zone_charge_mw.reshape(shape),
         zone_discharge_mw=meter.zone_discharge_mw.reshape(shape),
         zone_plugged=meter.zone_plugged.reshape(shape),

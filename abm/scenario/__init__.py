@@ -1,13 +1,13 @@
 """What is studied: scenarios, their files, and what is wrong with them."""
 
 from abm.scenario.checks import stay_windows, window_minutes
+from abm.scenario.distributions import TimeOfDay
 from abm.scenario.feeder import FeederTable
+from abm.scenario.fields import clock_minutes
 from abm.scenario.inputs import Inputs
-from abm.scenario.kinds import clock_minutes
 from abm.scenario.load import parse_setting
 from abm.scenario.scenario import Scenario
 from abm.scenario.schema import ScenarioFields, StrategySpec
-from abm.scenario.sections import TimeOfDay
 from abm.scenario.sessions import SessionTable
 from abm.scenario.shipped import (
     shipped_dir,

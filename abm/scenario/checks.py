@@ -9,11 +9,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from abm.errors import Problem
-from abm.scenario.kinds import clock_minutes
+from abm.scenario.distributions import Range, Spread, TimeOfDay
+from abm.scenario.document import Document
+from abm.scenario.fields import clock_minutes
+from abm.scenario.problems import Path, dotted, show
 from abm.scenario.schema import ScenarioFields
-from abm.scenario.sections import Range, Spread, TimeOfDay
-from abm.scenario.source import Source
-from abm.scenario.words import Path, dotted, show
 
 DAY_MIN = 1440
 
@@ -113,16 +113,16 @@ def _other(habit: Habit, section: Any, path: Path) -> Habit:
 
 
 def cross_problems(
-    fields: ScenarioFields, source: Source, bad: Collection[Path]
+    fields: ScenarioFields, document: Document, bad: Collection[Path]
 ) -> Iterator[Problem]:
     """Problems of fields that are right alone and wrong together.
 
     bad: paths that were refused already and stand at their defaults in `fields`; a check that
     needs one of them is left out.
     """
-    for problem, path, needs in _findings(fields, source):
+    for problem, path, needs in _findings(fields, document):
         if not any(_touches(need, refused) for need in needs for refused in bad):
-            yield source.locate(problem, path)
+            yield document.locate(problem, path)
 
 
 def _touches(path: Path, other: Path) -> bool:
@@ -140,7 +140,7 @@ def value_at(fields: ScenarioFields, path: Path) -> Any:
 Finding = tuple[Problem, Path, tuple[Path, ...]]
 
 
-def _findings(fields: ScenarioFields, source: Source) -> Iterator[Finding]:
+def _findings(fields: ScenarioFields, document: Document) -> Iterator[Finding]:
     sampled = fields.fleet.sessions is None and fields.fleet.evs_per_zone > 0
     ordered: list[tuple[Path, Path, bool]] = [
         (("ev", "soc_lower"), ("ev", "soc_min"), False),
@@ -159,13 +159,13 @@ def _findings(fields: ScenarioFields, source: Source) -> Iterator[Finding]:
         if sampled and isinstance(section, Range) and path[-1] == "soc_target":
             ordered.append((high, ("ev", "soc_upper"), False))
     for lesser, greater, strictly in ordered:
-        yield from _order(fields, source, lesser, greater, strictly)
+        yield from _order(fields, document, lesser, greater, strictly)
     if sampled:
         seen: set[Path] = set()
         for habit in habits(fields):
-            yield from _windows(fields, source, habit, seen)
-    yield from _days_and_groups(fields, source)
-    yield from _interval(fields, source)
+            yield from _windows(fields, document, habit, seen)
+    yield from _days_and_groups(fields, document)
+    yield from _interval(fields, document)
 
 
 def _sections_of(value: Any, path: Path = ()) -> Iterator[tuple[BaseModel, Path]]:
@@ -180,7 +180,7 @@ def _sections_of(value: Any, path: Path = ()) -> Iterator[tuple[BaseModel, Path]
             yield from _sections_of(getattr(value, name), (*path, name))
 
 
-def _days_and_groups(fields: ScenarioFields, source: Source) -> Iterator[Finding]:
+def _days_and_groups(fields: ScenarioFields, document: Document) -> Iterator[Finding]:
     days: Path = ("horizon", "days")
     groups: Path = ("owners", "groups")
     learning: Path = ("owners", "learning", "graph")
@@ -207,12 +207,12 @@ def _days_and_groups(fields: ScenarioFields, source: Source) -> Iterator[Finding
         if abs(total - 1.0) > 1e-9:
             said = f"shares that add up to 1; these add up to {total:.6g}"
             # The share that was written last stands where the user has just been.
-            last = source.blame(*((*groups, name, "share") for name in fields.owners.groups))
+            last = document.blame(*((*groups, name, "share") for name in fields.owners.groups))
             yield Problem(dotted(groups), "", said), last, (groups,)
     graph = fields.owners.learning.graph
     edges: Path = ("owners", "learning", "edges")
     if graph == "edges" and fields.owners.learning.edges is None:
-        if source.blame(edges, learning) == edges:
+        if document.blame(edges, learning) == edges:
             yield problem(edges, "a CSV file where graph is edges", learning)
         else:
             yield problem(learning, f"edges only with a CSV file in {dotted(edges)}", edges)
@@ -221,13 +221,13 @@ def _days_and_groups(fields: ScenarioFields, source: Source) -> Iterator[Finding
 
 
 def _order(
-    fields: ScenarioFields, source: Source, low_path: Path, high_path: Path, strictly: bool
+    fields: ScenarioFields, document: Document, low_path: Path, high_path: Path, strictly: bool
 ) -> Iterator[Finding]:
     low, high = value_at(fields, low_path), value_at(fields, high_path)
     if low < high or (low == high and not strictly):
         return
     # Of two written in one file a mean is to blame, not the range it should lie in.
-    path = source.blame(*sorted((low_path, high_path), key=lambda p: p[-1] != "mean"))
+    path = document.blame(*sorted((low_path, high_path), key=lambda p: p[-1] != "mean"))
     if path == low_path:
         said = f"{'below' if strictly else 'at most'} {dotted(high_path)} = {show(high)}"
     else:
@@ -236,13 +236,13 @@ def _order(
     yield problem, path, (low_path, high_path)
 
 
-def _interval(fields: ScenarioFields, source: Source) -> Iterator[Finding]:
+def _interval(fields: ScenarioFields, document: Document) -> Iterator[Finding]:
     interval: Path = ("broadcast", "interval_min")
     step: Path = ("clock", "step_s")
     minutes, seconds = fields.broadcast.interval_min, fields.clock.step_s
     if minutes * 60 % seconds == 0:
         return
-    path = source.blame(interval, step)
+    path = document.blame(interval, step)
     if path == interval:
         said = f"a multiple of the time step, clock.step_s = {seconds} s"
     else:
@@ -251,7 +251,7 @@ def _interval(fields: ScenarioFields, source: Source) -> Iterator[Finding]:
 
 
 def _windows(
-    fields: ScenarioFields, source: Source, habit: Habit, seen: set[Path]
+    fields: ScenarioFields, document: Document, habit: Habit, seen: set[Path]
 ) -> Iterator[Finding]:
     """Problems of one pair of arrival and departure; seen: sections that were blamed before."""
     start: Path = ("clock", "start")
@@ -278,7 +278,7 @@ def _windows(
             seen.add(section)
             yield Problem(dotted(mean_path), value, said), mean_path, (section,)
         if window[1] > horizon:
-            path = source.blame((*section, "high"), (*section, "low"), hours, start)
+            path = document.blame((*section, "high"), (*section, "low"), hours, start)
             within = "each day's 1440 min" if several else f"the horizon of {horizon} min"
             said = (
                 f"the {name}s have to end inside {within}, they end at minute "

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from abm.errors import InputError, Problem, nearest
 from abm.scenario.csvio import Table, read_table
+from abm.scenario.problems import show
 from abm.scenario.shipped import display
 from abm.scenario.tables import frozen
-from abm.scenario.words import show
 from abm.scenario.yamlio import read_yaml_file
 
 _FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")

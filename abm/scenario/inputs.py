@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from abm.errors import InputError, Problem
 from abm.scenario.checks import value_at
+from abm.scenario.document import Document
 from abm.scenario.edges import read_edges
 from abm.scenario.feeder import FeederTable, read_feeder
+from abm.scenario.problems import Path, dotted, show
 from abm.scenario.schema import ScenarioFields
 from abm.scenario.sessions import SessionRules, SessionTable, read_sessions
 from abm.scenario.shipped import (
@@ -24,9 +26,7 @@ from abm.scenario.shipped import (
     profile_files,
     tariff_files,
 )
-from abm.scenario.source import Source
 from abm.scenario.tables import LoadProfile, Tariff, read_profile, read_tariff
-from abm.scenario.words import Path, dotted, show
 
 _T = TypeVar("_T")
 
@@ -63,7 +63,7 @@ def shipped_names(path: Path) -> dict[str, FilePath]:
     return listings[path]() if path in listings else {}
 
 
-def locate(reference: str, path: Path, source: Source) -> FilePath:
+def locate(reference: str, path: Path, document: Document) -> FilePath:
     """File or folder behind the value of a reference field: a shipped name, else a path.
 
     A relative path starts from the folder of the file in which it was written, else from the
@@ -73,19 +73,19 @@ def locate(reference: str, path: Path, source: Source) -> FilePath:
     return (
         known[reference]
         if reference in known
-        else (source.origin(path).base or FilePath.cwd()) / reference
+        else (document.origin(path).base or FilePath.cwd()) / reference
     )
 
 
-def resolved_reference(reference: str, path: Path, source: Source) -> str:
+def resolved_reference(reference: str, path: Path, document: Document) -> str:
     """The reference as it can be written anywhere: the shipped name, else the absolute path."""
     if reference in shipped_names(path):
         return reference
-    return str(locate(reference, path, source).resolve())
+    return str(locate(reference, path, document).resolve())
 
 
 def read_inputs(
-    fields: ScenarioFields, source: Source, bad: Collection[Path]
+    fields: ScenarioFields, document: Document, bad: Collection[Path]
 ) -> tuple[Inputs | None, list[Problem]]:
     """Read what the scenario names. bad: paths of fields that were refused already.
 
@@ -97,7 +97,7 @@ def read_inputs(
         if any(path[: len(refused)] == refused for refused in bad):
             return None
         reference = value_at(fields, path)
-        target = locate(reference, path, source)
+        target = locate(reference, path, document)
         # os.path says False, where pathlib raises, to a name that no file can have.
         there = os.path.isdir(target) if path == FEEDER else os.path.isfile(target)
         if not reference.strip() or not there:
@@ -109,7 +109,7 @@ def read_inputs(
             )
             hint = name_hint(reference, known) if known else ""
             missing = Problem(dotted(path), show(reference), said, hint=hint)
-            problems.append(source.locate(missing, path))
+            problems.append(document.locate(missing, path))
             return None
         try:
             return reader(target)
@@ -137,7 +137,7 @@ def read_inputs(
         none = Problem(
             dotted(FEEDER), show(fields.grid.feeder), "a feeder with zones; this has none"
         )
-        problems.append(source.locate(none, FEEDER))
+        problems.append(document.locate(none, FEEDER))
     edges: NDArray[np.int64] | None = None
     if fields.owners.learning.graph == "edges" and fields.owners.learning.edges is not None:
         n_evs = feeder.n_zones * fields.fleet.evs_per_zone if feeder is not None else None

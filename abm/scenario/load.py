@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from abm.errors import InputError, Problem
+from abm.scenario.document import Document, Origin
+from abm.scenario.problems import show
 from abm.scenario.shipped import display, name_hint, scenario_files
-from abm.scenario.source import Origin, Source
-from abm.scenario.words import show
 from abm.scenario.yamlio import Lines, parse_yaml, read_yaml_file
 
 _SUFFIXES = (".yaml", ".yml")
@@ -48,7 +48,7 @@ def _hint(text: str, known: dict[str, Path]) -> str:
     return near if near == every else f"{near} {every}"
 
 
-def read_source(path_or_name: str | os.PathLike[str]) -> tuple[Source, list[Problem]]:
+def read_document(path_or_name: str | os.PathLike[str]) -> tuple[Document, list[Problem]]:
     """What a scenario file and all that it extends say, and the problems met on the way.
 
     Raises InputError when the file itself cannot be found or read.
@@ -104,20 +104,20 @@ def _read(path: Path) -> tuple[Path, dict[str, Any], Lines]:
     return path, data, lines
 
 
-def _merged(chain: list[tuple[Path, dict[str, Any], Lines]]) -> Source:
-    source = Source()
+def _merged(chain: list[tuple[Path, dict[str, Any], Lines]]) -> Document:
+    document = Document()
     for rank, (path, data, lines) in enumerate(reversed(chain)):
         base = path.resolve().parent
         origin = Origin(display(path), None, base, rank)
         own = {key: value for key, value in data.items() if key != "extends"}
-        source.merge(own, lines, origin)
-        source.default, source.rank = origin, rank
+        document.merge(own, lines, origin)
+        document.default, document.rank = origin, rank
     path, data, _ = chain[0]
     if "name" not in data:
         # A name is never inherited: two scenarios must not write to the same output folder.
-        source.data["name"] = _name_from(path)
-        source.origins.pop(("name",), None)
-    return source
+        document.data["name"] = _name_from(path)
+        document.origins.pop(("name",), None)
+    return document
 
 
 def _name_from(path: Path) -> str:

@@ -9,8 +9,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from abm.scenario.kinds import ClassName, Fraction, Options
-from abm.scenario.sections import Capacity, Range, Section, Spread, TimeOfDay
+from abm.scenario.distributions import Capacity, Range, Section, Spread, TimeOfDay
+from abm.scenario.fields import ClassName, Fraction, Options
 
 
 class PlugIn(Section):

@@ -12,11 +12,11 @@ from pydantic import PrivateAttr, ValidationError
 
 from abm.errors import InputError, Problem
 from abm.scenario.checks import cross_problems, value_at
+from abm.scenario.document import Document, Origin, plain
 from abm.scenario.inputs import REFERENCES, Inputs, read_inputs, resolved_reference
-from abm.scenario.load import parse_setting, read_source
+from abm.scenario.load import parse_setting, read_document
+from abm.scenario.problems import Path, clean_path, problem_of
 from abm.scenario.schema import ScenarioFields
-from abm.scenario.source import Origin, Source, plain
-from abm.scenario.words import Path, clean_path, problem_of
 from abm.scenario.yamlio import yaml_text
 
 
@@ -30,16 +30,16 @@ class Scenario(ScenarioFields):
     Raises InputError with every problem found, in the fields and in the files they name.
     """
 
-    _source: Source = PrivateAttr()
+    _source: Document = PrivateAttr()
     _inputs: Inputs = PrivateAttr()
 
-    def __init__(self, source: Source | None = None, /, **fields: Any) -> None:
-        source = source if source is not None else _source_in_code(fields)
-        inputs, problems = _judge(source)
+    def __init__(self, document: Document | None = None, /, **fields: Any) -> None:
+        document = document if document is not None else _document_in_code(fields)
+        inputs, problems = _judge(document)
         if inputs is None or problems:
             raise InputError(_in_reading_order(problems))
-        super().__init__(**source.data)
-        self._source = source
+        super().__init__(**document.data)
+        self._source = document
         self._inputs = inputs
 
     @classmethod
@@ -49,9 +49,9 @@ class Scenario(ScenarioFields):
         settings: `--set` arguments such as "ev.efficiency=0.9", laid over the file before anything
         is judged. Raises InputError with every problem found.
         """
-        source, problems = read_source(path_or_name)
-        problems += _apply(source, settings)
-        return cls._checked(source, problems)
+        document, problems = read_document(path_or_name)
+        problems += _apply(document, settings)
+        return cls._checked(document, problems)
 
     def override(self, changes: Mapping[str, Any] | None = None, /, **fields: Any) -> Self:
         """A new scenario with some values changed.
@@ -59,19 +59,19 @@ class Scenario(ScenarioFields):
         changes: dotted keys, {"ev.efficiency": 0.9}. fields: top-level keys, strategy="evms"; a
         mapping changes only the keys it has (a `strategy` is replaced). Raises InputError.
         """
-        source = self._source.copy()
-        source.rank += 1
-        origin = Origin("override", None, FilePath.cwd(), source.rank)
+        document = self._source.copy()
+        document.rank += 1
+        origin = Origin("override", None, FilePath.cwd(), document.rank)
         problems: list[Problem] = []
         for key, value in {**(changes or {}), **fields}.items():
-            problems += source.change(tuple(str(key).split(".")), plain(value), origin)
-        return self._checked(source, problems)
+            problems += document.change(tuple(str(key).split(".")), plain(value), origin)
+        return self._checked(document, problems)
 
     @classmethod
-    def _checked(cls, source: Source, problems: list[Problem]) -> Self:
+    def _checked(cls, document: Document, problems: list[Problem]) -> Self:
         if problems:
-            raise InputError(_in_reading_order(problems + _judge(source)[1]))
-        return cls(source)
+            raise InputError(_in_reading_order(problems + _judge(document)[1]))
+        return cls(document)
 
     @property
     def inputs(self) -> Inputs:
@@ -107,38 +107,38 @@ class Scenario(ScenarioFields):
         return hash(self.to_yaml())
 
 
-def _source_in_code(fields: Mapping[str, Any]) -> Source:
+def _document_in_code(fields: Mapping[str, Any]) -> Document:
     origin = Origin(base=FilePath.cwd())
-    source = Source(default=origin)
-    source.merge({key: plain(value) for key, value in fields.items()}, {}, origin)
-    return source
+    document = Document(default=origin)
+    document.merge({key: plain(value) for key, value in fields.items()}, {}, origin)
+    return document
 
 
-def _apply(source: Source, settings: Sequence[str]) -> list[Problem]:
+def _apply(document: Document, settings: Sequence[str]) -> list[Problem]:
     problems: list[Problem] = []
-    source.rank += 1
+    document.rank += 1
     for text in settings:
         try:
             key, value = parse_setting(text)
         except InputError as error:
             problems += error.problems
             continue
-        origin = Origin(f"--set {key}", None, FilePath.cwd(), source.rank)
-        problems += source.change(tuple(key.split(".")), value, origin)
+        origin = Origin(f"--set {key}", None, FilePath.cwd(), document.rank)
+        problems += document.change(tuple(key.split(".")), value, origin)
     return problems
 
 
-def _judge(source: Source) -> tuple[Inputs | None, list[Problem]]:
+def _judge(document: Document) -> tuple[Inputs | None, list[Problem]]:
     """Every problem of the fields, of their combinations and of the files they name."""
-    fields, problems, bad = _fields(source)
-    problems += cross_problems(fields, source, bad)
-    inputs, more = read_inputs(fields, source, bad)
+    fields, problems, bad = _fields(document)
+    problems += cross_problems(fields, document, bad)
+    inputs, more = read_inputs(fields, document, bad)
     return inputs, problems + more
 
 
-def _fields(source: Source) -> tuple[ScenarioFields, list[Problem], list[Path]]:
+def _fields(document: Document) -> tuple[ScenarioFields, list[Problem], list[Path]]:
     """The fields with what cannot be used put back to its default, the problems, their paths."""
-    data = deepcopy(source.data)
+    data = deepcopy(document.data)
     problems: list[Problem] = []
     bad: list[Path] = []
     while True:
@@ -148,7 +148,7 @@ def _fields(source: Source) -> tuple[ScenarioFields, list[Problem], list[Path]]:
             for item in error.errors(include_url=False, include_context=False):
                 kind, path = item["type"], clean_path(item["loc"])
                 if path not in bad:  # else it is missing because it was taken out below
-                    problems.append(source.locate(problem_of(kind, path, item["input"]), path))
+                    problems.append(document.locate(problem_of(kind, path, item["input"]), path))
                     bad.append(path)
                 before = path[:-1] if kind == "missing" else path
                 # What lies inside a strategy may have keys of any kind; it goes as a whole.

@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from abm.scenario.kinds import (
+from abm.scenario.distributions import Capacity, Range, Section, TimeOfDay
+from abm.scenario.fields import (
     AdmissionName,
     ClockHour,
     Fraction,
@@ -25,10 +26,9 @@ from abm.scenario.kinds import (
     StrategyName,
 )
 from abm.scenario.owners import Horizon, OwnersSection
-from abm.scenario.sections import Capacity, Range, Section, TimeOfDay
 
 
-class Clock(Section):
+class ClockSection(Section):
     """The horizon and the time step."""
 
     start: ClockHour = Field(
@@ -116,7 +116,7 @@ class Requirement(Section):
     )
 
 
-class Eq13(Section):
+class Eq13Section(Section):
     """Options of the switching rule, eq. (13)."""
 
     v2g_when: Literal["at_or_above_limit", "below_limit", "always"] = Field(
@@ -133,7 +133,7 @@ class Eq13(Section):
     )
 
 
-class LeastLaxity(Section):
+class LeastLaxitySection(Section):
     """Options of the admission `least_laxity`."""
 
     guarantee: bool = Field(
@@ -142,7 +142,7 @@ class LeastLaxity(Section):
     )
 
 
-class Coordinated(Section):
+class CoordinatedSection(Section):
     """Options of the rule and the admission `coordinated`."""
 
     margin_min: float = Field(
@@ -308,18 +308,18 @@ class ScenarioFields(Section):
     strategy: Strategy = Field(
         "evms", description="A named strategy, or a mapping of rule and admission."
     )
-    clock: Clock = Field(Clock(), description="Horizon and time step.")
+    clock: ClockSection = Field(ClockSection(), description="Horizon and time step.")
     horizon: Horizon = Field(Horizon(), description="Days in a row.")
     fleet: FleetSection = Field(FleetSection(), description="The EVs.")
     owners: OwnersSection = Field(OwnersSection(), description="How the owners behave.")
     ev: EvSection = Field(EvSection(), description="Battery and charger.")
     requirement: Requirement = Field(Requirement(), description="How much is charged in a stay.")
-    eq13: Eq13 = Field(Eq13(), description="Options of the switching rule eq13.")
-    least_laxity: LeastLaxity = Field(
-        LeastLaxity(), description="Options of the admission least_laxity."
+    eq13: Eq13Section = Field(Eq13Section(), description="Options of the switching rule eq13.")
+    least_laxity: LeastLaxitySection = Field(
+        LeastLaxitySection(), description="Options of the admission least_laxity."
     )
-    coordinated: Coordinated = Field(
-        Coordinated(), description="Options of the strategy coordinated."
+    coordinated: CoordinatedSection = Field(
+        CoordinatedSection(), description="Options of the strategy coordinated."
     )
     grid: GridSection = Field(GridSection(), description="Feeder, limits, solver.")
     broadcast: BroadcastSection = Field(

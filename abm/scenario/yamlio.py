@@ -28,7 +28,7 @@ from ruamel.yaml.events import (
 )
 
 from abm.errors import InputError, Problem
-from abm.scenario.words import Path, dotted
+from abm.scenario.problems import Path, dotted
 
 _INT = re.compile(r"[-+]?[0-9]+")
 _OCTAL = re.compile(r"0o[0-7]+")

@@ -2,7 +2,7 @@
 
 from abm.signals.broadcast import Broadcast, base_load
 from abm.signals.channel import Channel
-from abm.signals.heard import Heard
-from abm.signals.outlook import Outlook
+from abm.signals.forecast import Outlook
+from abm.signals.inbox import Inbox
 
-__all__ = ["Broadcast", "Channel", "Heard", "Outlook", "base_load"]
+__all__ = ["Broadcast", "Channel", "Inbox", "Outlook", "base_load"]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abm.equations import FloatArray, IntArray
-from abm.signals.outlook import Outlook
+from abm.signals.forecast import Outlook
 
 
 @dataclass(frozen=True)

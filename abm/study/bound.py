@@ -25,7 +25,7 @@ from abm.study.bound_lp import (
     PEAK_ROOM,
     FeederProgramme,
     Limits,
-    Phase,
+    SolvedPhase,
     energy_limits,
     make_slots,
     physical,
@@ -53,7 +53,7 @@ class FeederBound:
     peak_before_mw: float | None
     lowest_peak_mw: float | None
     size: dict[str, int]
-    phases: dict[str, Phase]
+    phases: dict[str, SolvedPhase]
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,7 +201,7 @@ def _solve(
     """The optimum of one feeder; base_kw: in the hours with EVs plugged in."""
     if not programme.n_slots:
         return FeederBound(None, None, programme.size, {}), np.zeros(0), np.zeros(0)
-    phases: dict[str, Phase] = {}
+    phases: dict[str, SolvedPhase] = {}
     most_kw, lowest_mw = np.inf, None
     if objective == "peak" or limit_mw is not None:
         phases["peak"], _, _ = programme.lowest_peak()
@@ -236,7 +236,7 @@ def _unreachable(model: V2GModel, limits: Limits) -> pd.DataFrame:
 
     fleet = model.fleet
     rows = np.flatnonzero(limits.lacking > 0.0)
-    number = fleet.source[rows] - fleet.first_row[fleet.feeder[rows]]
+    number = fleet.stay_index[rows] - fleet.first_row[fleet.feeder[rows]]
     rows = rows[np.lexsort((number, fleet.feeder[rows]))]
     lacks = limits.lacking[rows]
     return pd.DataFrame(

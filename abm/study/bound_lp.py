@@ -109,7 +109,7 @@ def energy_limits(fleet: Fleet, slots: Slots, soc_upper: float, hours: int) -> L
 
 
 @dataclass(frozen=True)
-class Phase:
+class SolvedPhase:
     """One solved linear programme: its value (kW or $), HiGHS's own words, iterations, seconds."""
 
     value: float
@@ -187,19 +187,19 @@ class FeederProgramme:
             "nonzeros": int(self._balance.nnz + self._demand.nnz),
         }
 
-    def lowest_peak(self) -> tuple[Phase, FloatArray, FloatArray]:
+    def lowest_peak(self) -> tuple[SolvedPhase, FloatArray, FloatArray]:
         """Minimise T [kW]. -> phase, c, d."""
         objective = np.zeros(3 * self.n_slots + 1)
         objective[-1] = 1.0
         return self._solve("the lowest peak", objective, np.inf)
 
-    def lowest_cost(self, peak_kw: float) -> tuple[Phase, FloatArray, FloatArray]:
+    def lowest_cost(self, peak_kw: float) -> tuple[SolvedPhase, FloatArray, FloatArray]:
         """Minimise the owners' net cost [$] with T at most peak_kw. -> phase, c, d."""
         return self._solve("the lowest net cost", self._cost, peak_kw)
 
     def _solve(
         self, what: str, objective: FloatArray, peak_kw: float
-    ) -> tuple[Phase, FloatArray, FloatArray]:
+    ) -> tuple[SolvedPhase, FloatArray, FloatArray]:
         from scipy.optimize import linprog
 
         upper = self._upper.copy()
@@ -224,7 +224,7 @@ class FeederProgramme:
         if found.status != 0 or found.x is None:
             raise OptimiserError(f"{what}: HiGHS found no optimum: {status}")
         m, x = self.n_slots, np.asarray(found.x, dtype=np.float64)
-        return Phase(float(found.fun), status, int(found.nit), took), x[:m], x[m : 2 * m]
+        return SolvedPhase(float(found.fun), status, int(found.nit), took), x[:m], x[m : 2 * m]
 
 
 def _burns(fleet: Fleet, slots: Slots, price: FloatArray, sale_ratio: float) -> BoolArray:

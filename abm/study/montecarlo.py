@@ -29,13 +29,13 @@ from abm.study.ensemble import (
     spans_of,
 )
 from abm.study.executor import hand_out, open_backend
-from abm.study.parts import MemoryFolder
+from abm.study.folder import MemoryFolder
 from abm.study.statistics import Until
 
 OnDone = Callable[[int], None]
 
 
-class Parts(Protocol):
+class PartStore(Protocol):
     """Where finished chunks are kept: a StudyFolder or a MemoryFolder."""
 
     def parts(self) -> Iterable[tuple[str, bytes]]:
@@ -101,7 +101,7 @@ def run_study(
     cases: Sequence[Case],
     replications: int,
     seed: int,
-    parts: Parts | None = None,
+    parts: PartStore | None = None,
     *,
     workers: int = 1,
     cluster: str | None = None,
@@ -158,7 +158,7 @@ def run_study(
 
 
 def _sorted_out(
-    parts: Parts, cases: Sequence[Case], replications: int
+    parts: PartStore, cases: Sequence[Case], replications: int
 ) -> tuple[dict[str, bytes], list[str]]:
     """The parts that can be used, and the names of those that have to be run again.
 

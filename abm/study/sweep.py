@@ -14,7 +14,7 @@ import numpy as np
 from abm.equations import FloatArray
 from abm.errors import InputError, Problem
 from abm.scenario import Scenario, parse_setting
-from abm.scenario.words import field_at, show
+from abm.scenario.problems import field_at, show
 from abm.study.ensemble import Case, Ensemble
 from abm.study.montecarlo import strategy_cases
 
@@ -25,7 +25,7 @@ VARY = "--vary"
 
 
 @dataclass(frozen=True)
-class Range:
+class FactorRange:
     """A factor of a Sobol' design: a dotted field, uniform from low to high, both included."""
 
     field: str
@@ -136,9 +136,9 @@ def parse_design(text: str) -> int:
     return size
 
 
-def parse_ranges(texts: Sequence[str]) -> list[Range]:
-    """`["ev.efficiency=0.85..0.98"]` -> [Range(...)]. Raises InputError with all problems."""
-    ranges: list[Range] = []
+def parse_ranges(texts: Sequence[str]) -> list[FactorRange]:
+    """`["ev.efficiency=0.85..0.98"]` -> [FactorRange(...)]. Raises InputError with all problems."""
+    ranges: list[FactorRange] = []
     problems: list[Problem] = []
     for text in texts:
         key, _, written = text.partition("=")
@@ -155,7 +155,7 @@ def parse_ranges(texts: Sequence[str]) -> list[Range]:
             problems.append(Problem(name, written, "a range of whole numbers", VARY))
         elif name in (other.field for other in ranges):
             problems.append(Problem(name, written, "each field once", VARY))
-        ranges.append(Range(name, low, high, whole))
+        ranges.append(FactorRange(name, low, high, whole))
     if len(texts) < 2:
         problems.append(Problem(VARY, "", "at least two ranges, such as ev.efficiency=0.85..0.98"))
     if problems:
@@ -172,7 +172,7 @@ def _number(text: str) -> float | None:
 
 
 def sobol_cases(
-    scenario: Scenario, ranges: Sequence[Range], size: int, strategies: Sequence[str] | None
+    scenario: Scenario, ranges: Sequence[FactorRange], size: int, strategies: Sequence[str] | None
 ) -> list[Case]:
     """A case for every point of the design and strategy. Raises InputError with all problems."""
     # The ends of the ranges first: what is wrong shows there, and not a thousand times.
@@ -181,7 +181,7 @@ def sobol_cases(
     return _cases(scenario, sobol_points(ranges, size, scenario.seed), strategies)
 
 
-def sobol_points(ranges: Sequence[Range], size: int, seed: int) -> list[dict[str, Any]]:
+def sobol_points(ranges: Sequence[FactorRange], size: int, seed: int) -> list[dict[str, Any]]:
     """Size x (number of ranges + 2) points of Saltelli's scheme, the same for the same seed."""
     from SALib.sample.sobol import sample
 
@@ -191,7 +191,7 @@ def sobol_points(ranges: Sequence[Range], size: int, seed: int) -> list[dict[str
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
-def sobol_indices(ranges: Sequence[Range], y: FloatArray, seed: int) -> pd.DataFrame:
+def sobol_indices(ranges: Sequence[FactorRange], y: FloatArray, seed: int) -> pd.DataFrame:
     """First-order and total index of each factor with the half-width of its 95 % interval.
 
     y: one value per point of the design. Where it does not vary, or is missing anywhere, there are
@@ -210,7 +210,7 @@ def sobol_indices(ranges: Sequence[Range], y: FloatArray, seed: int) -> pd.DataF
     return pd.DataFrame({"factor": names, **{name: found[name] for name in columns}})
 
 
-def _problem(ranges: Sequence[Range]) -> dict[str, Any]:
+def _problem(ranges: Sequence[FactorRange]) -> dict[str, Any]:
     return {
         "num_vars": len(ranges),
         "names": [r.field for r in ranges],
@@ -218,7 +218,7 @@ def _problem(ranges: Sequence[Range]) -> dict[str, Any]:
     }
 
 
-def sobol_table(ensemble: Ensemble, ranges: Sequence[Range], seed: int) -> pd.DataFrame:
+def sobol_table(ensemble: Ensemble, ranges: Sequence[FactorRange], seed: int) -> pd.DataFrame:
     """Indices of every KPI that varies, per strategy; the mean over the replications is studied."""
     import pandas as pd
 

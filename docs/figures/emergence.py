@@ -70,7 +70,7 @@ def followers(fleet: Fleet, share: float) -> NDArray[np.bool_]:
     Multiples of the golden ratio spread them evenly over the numbers of the sample, and so over the
     zones, without regard to what is in a battery.
     """
-    number = fleet.source - fleet.first_row[fleet.feeder]
+    number = fleet.stay_index - fleet.first_row[fleet.feeder]
     return np.asarray((0.5 + number * 0.6180339887498949) % 1.0 < share)
 
 

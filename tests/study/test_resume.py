@@ -8,7 +8,7 @@ import time
 import pytest
 from study_helpers import call, files, same_files, start
 
-from abm.study.parts import StudyFolder
+from abm.study.folder import StudyFolder
 
 
 def parts(folder):

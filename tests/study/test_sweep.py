@@ -9,7 +9,7 @@ from study_helpers import SMALL, TWO, call
 from abm.errors import InputError
 from abm.study.montecarlo import montecarlo
 from abm.study.sweep import (
-    Range,
+    FactorRange,
     grid_cases,
     parse_design,
     parse_grid,
@@ -113,7 +113,7 @@ def test_designs_that_cannot_be_meant(text):
 
 
 def test_whole_numbers_are_all_as_likely():
-    found = Range("n", 20, 23, whole=True).at(np.linspace(0.0, 1.0, 4001))
+    found = FactorRange("n", 20, 23, whole=True).at(np.linspace(0.0, 1.0, 4001))
     assert all(isinstance(value, int) for value in found)
     counts = np.bincount(found)[20:]
     assert counts.tolist() == pytest.approx([1000, 1000, 1000, 1001], abs=1)
@@ -121,7 +121,7 @@ def test_whole_numbers_are_all_as_likely():
 
 def test_indices_of_ishigami():
     a, b = 7.0, 0.1
-    ranges = [Range(name, -np.pi, np.pi) for name in ("x1", "x2", "x3")]
+    ranges = [FactorRange(name, -np.pi, np.pi) for name in ("x1", "x2", "x3")]
     points = sobol_points(ranges, 2048, seed=1)
     x = np.array([[point[r.field] for r in ranges] for point in points])
     y = np.sin(x[:, 0]) + a * np.sin(x[:, 1]) ** 2 + b * x[:, 2] ** 4 * np.sin(x[:, 0])
@@ -140,14 +140,14 @@ def test_indices_of_ishigami():
 
 
 def test_points_are_the_same_for_the_same_seed():
-    ranges = [Range("a", 0.0, 1.0), Range("b", 1.0, 5.0, whole=True)]
+    ranges = [FactorRange("a", 0.0, 1.0), FactorRange("b", 1.0, 5.0, whole=True)]
     assert sobol_points(ranges, 8, 1) == sobol_points(ranges, 8, 1)
     assert sobol_points(ranges, 8, 1) != sobol_points(ranges, 8, 2)
     assert len(sobol_points(ranges, 8, 1)) == 8 * 4
 
 
 def test_what_does_not_vary_has_no_indices():
-    ranges = [Range("a", 0.0, 1.0), Range("b", 0.0, 1.0)]
+    ranges = [FactorRange("a", 0.0, 1.0), FactorRange("b", 0.0, 1.0)]
     assert sobol_indices(ranges, np.full(32, 3.24), 1)["ST"].isna().all()
     y = np.arange(32.0)
     y[3] = np.nan

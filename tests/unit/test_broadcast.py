@@ -8,7 +8,7 @@ from scipy.special import ndtri
 from abm import InputError, Scenario, V2GModel
 from abm.cli import main
 from abm.fleet.stays import stream
-from abm.signals import Heard
+from abm.signals import Inbox
 
 # One EV from 20:05 to 8:00, 5.4 kW all the time: it would take 200 kWh.
 ALONE = ev(arrival=485, departure=1200, capacity=200.0, soc=0.0, target=1.0)
@@ -92,7 +92,7 @@ def test_where_the_load_flow_fails_nothing_is_sent_and_the_old_message_stays(eng
     model = V2GModel(scenario(*crowd, **fields, clock={"engine": engine}), seed=[1, 2])
     model.fleet.p_max_kw[model.fleet.feeder == 1] = 1.0
     for _ in stepped(model):
-        held = [model.heard.of(cell) for cell in (0, 15)]
+        held = [model.inbox.of(cell) for cell in (0, 15)]
         assert all(np.isfinite(message.demand_mw).all() for message in held)
         if model.minute == 400:
             # Sent at 300 before anybody came, and at 390; 315 to 390 were not sent to the first.
@@ -153,7 +153,7 @@ def test_a_zone_that_misses_a_message_keeps_the_last_one(what):
         held = [zone.broadcast for zone in model.zones]
         assert [message.sequence for message in held] == last.ravel().tolist()
         assert model.broadcast.sequence == last.max()
-        assert len(model.heard.messages) == len(np.unique(last))
+        assert len(model.inbox.messages) == len(np.unique(last))
     # Stale in everything: hour and price are those of the time it was sent.
     for message in held:
         assert message.minute == 15 * (message.sequence - 1)
@@ -172,8 +172,8 @@ def test_zones_act_on_the_messages_they_hold():
         model.step()
     full, empty = (model.grid.compose(6, np.array([mw])) for mw in (9.0, 1.0))
     only_second = np.arange(15) == 1
-    model.heard.hear(full)
-    model.heard.hear(empty, ~only_second)
+    model.inbox.hear(full)
+    model.inbox.hear(empty, ~only_second)
     model.grid.channel.heard_by = lambda: np.zeros(15, dtype=bool)
     while model.minute < 400:
         model.step()
@@ -221,7 +221,7 @@ def test_the_cells_of_heard():
             self.name, self.demand_mw = name, np.zeros(2)
 
     a, b, c, d, e = (Message(name) for name in "abcde")
-    held = Heard(a, np.array([0, 0, 1, 3]), 4)
+    held = Inbox(a, np.array([0, 0, 1, 3]), 4)
     held.hear(b, np.array([True, False, False, False]))
     held.hear(c, np.zeros(4, dtype=bool))
     assert held.newest is b

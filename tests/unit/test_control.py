@@ -71,7 +71,7 @@ def letters(fleet, modes):
 def admitted(admission, fleet, broadcast, request=1, minute=0.0):
     asked = np.broadcast_to(np.int8(request), fleet.n)
     if np.ndim(request):
-        asked = np.array(request, dtype=np.int8)[fleet.source]
+        asked = np.array(request, dtype=np.int8)[fleet.stay_index]
     return letters(fleet, admission.admit(fleet, fleet.possible(asked), broadcast, minute))
 
 

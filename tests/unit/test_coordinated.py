@@ -14,7 +14,7 @@ from abm.control.coordinated import make_plan, orders
 from abm.control.level import filled_kwh, shaved_kwh, solve_levels
 from abm.errors import InputError
 from abm.fleet import Population
-from abm.fleet.outlook import expected_arrivals, slack
+from abm.fleet.expected_arrivals import expected_arrivals, slack
 
 
 def column(*values):

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from abm.errors import Problem, nearest
-from abm.scenario.kinds import Words
+from abm.scenario.fields import Allowed
 from abm.scenario.schema import ScenarioFields, StrategySpec
 
 Path: TypeAlias = tuple[str, ...]
@@ -121,7 +121,7 @@ def _parts(annotation: Any) -> list[Any]:
 
 def _known(annotation: Any, metadata: Iterable[Any]) -> tuple[str, ...]:
     for item in _flat(metadata):
-        if isinstance(item, Words) and item.known:
+        if isinstance(item, Allowed) and item.known:
             return item.known
     if get_origin(annotation) is Annotated:
         inner, *more = get_args(annotation)
@@ -134,7 +134,7 @@ def _known(annotation: Any, metadata: Iterable[Any]) -> tuple[str, ...]:
 
 def _words(annotation: Any, metadata: Iterable[Any]) -> str:
     flat = _flat(metadata)
-    said = [item.text for item in flat if isinstance(item, Words)]
+    said = [item.text for item in flat if isinstance(item, Allowed)]
     if said:
         return said[-1]
     if get_origin(annotation) is Annotated:

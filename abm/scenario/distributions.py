@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from abm.scenario.kinds import ClockTime, Fraction
+from abm.scenario.fields import ClockTime, Fraction
 
 
 class Section(BaseModel):

@@ -1,6 +1,6 @@
 """The kinds of value that a scenario's fields take: clock times, names, fractions, options.
 
-Each says what it allows in `Words`, so that problems and documentation say the same.
+Each says what it allows in `Allowed`, so that problems and documentation say the same.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _MODULE_CLASS = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
 @dataclass(frozen=True)
-class Words:
+class Allowed:
     """What a field allows, in words, and the names that it knows (for "did you mean")."""
 
     text: str
@@ -91,8 +91,8 @@ def _name(known: Mapping[str, Any]) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _one_of(known: Mapping[str, Any], more: str = "") -> Words:
-    return Words("one of: " + ", ".join(known) + more, tuple(known))
+def _one_of(known: Mapping[str, Any], more: str = "") -> Allowed:
+    return Allowed("one of: " + ", ".join(known) + more, tuple(known))
 
 
 def _class_name(value: str) -> str:
@@ -120,9 +120,11 @@ _CLASS_WORDS = "a class as module:Class"
 _CLOCK_SCHEMA = {"type": "string", "pattern": f"^({_CLOCK.pattern})$"}
 
 ClockTime = Annotated[
-    str, AfterValidator(_clock_time), Words(_CLOCK_WORDS), WithJsonSchema(_CLOCK_SCHEMA)
+    str, AfterValidator(_clock_time), Allowed(_CLOCK_WORDS), WithJsonSchema(_CLOCK_SCHEMA)
 ]
-ClockHour = Annotated[str, AfterValidator(_hour), Words(_HOUR_WORDS), WithJsonSchema(_CLOCK_SCHEMA)]
+ClockHour = Annotated[
+    str, AfterValidator(_hour), Allowed(_HOUR_WORDS), WithJsonSchema(_CLOCK_SCHEMA)
+]
 RuleName = Annotated[
     str, _name_or_class(RULES), _one_of(RULES, ", or module:Class"), _enum_or_class(RULES)
 ]
@@ -139,16 +141,16 @@ StrategyName = Annotated[
     _enum(STRATEGIES),
 ]
 SolverName = Annotated[str, _name(SOLVERS), _one_of(SOLVERS), _enum(SOLVERS)]
-ClassName = Annotated[str, AfterValidator(_class_name), Words(_CLASS_WORDS)]
+ClassName = Annotated[str, AfterValidator(_class_name), Allowed(_CLASS_WORDS)]
 StepSeconds = Annotated[
-    int, Field(ge=1, le=3600), AfterValidator(_divides_hour), Words(_STEP_WORDS)
+    int, Field(ge=1, le=3600), AfterValidator(_divides_hour), Allowed(_STEP_WORDS)
 ]
 IntervalMinutes = Annotated[
     int,
     AfterValidator(_interval),
-    Words(_INTERVAL_WORDS),
+    Allowed(_INTERVAL_WORDS),
     WithJsonSchema({"type": "integer", "enum": list(INTERVALS_MIN)}),
 ]
-ShortName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"), Words(_NAME_WORDS)]
-Options = Annotated[dict[str, Any], AfterValidator(_plain_options), Words(_OPTIONS_WORDS)]
+ShortName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"), Allowed(_NAME_WORDS)]
+Options = Annotated[dict[str, Any], AfterValidator(_plain_options), Allowed(_OPTIONS_WORDS)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]

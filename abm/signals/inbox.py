@@ -12,7 +12,7 @@ from abm.equations import BoolArray, IntArray
 from abm.signals.broadcast import Broadcast
 
 
-class Heard:
+class Inbox:
     """The messages in use and which of them each zone holds.
 
     messages: those that some zone holds, oldest first. newest: the last that any zone has heard.

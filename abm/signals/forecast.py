@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from abm.equations import FloatArray
-from abm.fleet.outlook import WINDOW_H, ExpectedArrivals, expected_arrivals
+from abm.fleet.expected_arrivals import WINDOW_H, ExpectedArrivals, expected_arrivals
 from abm.fleet.stays import stream
 from abm.scenario import Scenario
 

@@ -10,9 +10,9 @@ import numpy as np
 from abm.equations import BoolArray, FloatArray, IntArray
 from abm.fleet.stays import truncated_normal
 from abm.scenario import Scenario, TimeOfDay
+from abm.scenario.distributions import Range, Spread
 from abm.scenario.owners import EarlyDeparture, Group, LateReturn
 from abm.scenario.plugin import import_class, make_object
-from abm.scenario.sections import Range, Spread
 
 SATURDAY = 5
 
@@ -62,7 +62,7 @@ class Behaviour(Protocol):
 
 
 @dataclass(frozen=True)
-class Kind:
+class OwnerGroup:
     """A group of owners with everything that it leaves out taken from `fleet`, `ev`, `owners`."""
 
     name: str
@@ -96,11 +96,11 @@ class Kind:
         return other or getattr(self.spec, name)
 
 
-def kinds_of(scenario: Scenario) -> tuple[Kind, ...]:
+def owner_groups(scenario: Scenario) -> tuple[OwnerGroup, ...]:
     """The groups of owners, one of all when there are none. Raises InputError for a behaviour."""
     owners = scenario.owners
     groups = owners.groups or {"all": Group(share=1.0)}
-    kinds = []
+    made_groups = []
     for name, group in groups.items():
         filled: dict[str, Any] = {"share": group.share}
         for field in Group.model_fields:
@@ -115,8 +115,8 @@ def kinds_of(scenario: Scenario) -> tuple[Kind, ...]:
         options = group.behaviour_options if mine else owners.behaviour_options
         where = f"owners.groups.{name}" if mine else "owners"
         made = _behaviour(f"{where}.behaviour", filled.pop("behaviour"), options)
-        kinds.append(Kind(name, group.share, Group.model_construct(**filled), made))
-    return tuple(kinds)
+        made_groups.append(OwnerGroup(name, group.share, Group.model_construct(**filled), made))
+    return tuple(made_groups)
 
 
 def _behaviour(field: str, name: str | None, options: dict[str, Any]) -> Behaviour | None:

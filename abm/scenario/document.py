@@ -13,8 +13,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from abm.errors import Problem, nearest
-from abm.scenario.schema import ScenarioFields
-from abm.scenario.words import (
+from abm.scenario.problems import (
     Path,
     dotted,
     free_at,
@@ -23,6 +22,7 @@ from abm.scenario.words import (
     section_at,
     show,
 )
+from abm.scenario.schema import ScenarioFields
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Origin:
 
 
 @dataclass
-class Source:
+class Document:
     """Plain nested data of a scenario and the origin of every key in it. Copy before changing."""
 
     data: dict[str, Any] = field(default_factory=dict)
@@ -48,9 +48,9 @@ class Source:
     default: Origin = field(default_factory=Origin)
     rank: int = 0
 
-    def copy(self) -> Source:
+    def copy(self) -> Document:
         """An independent copy."""
-        return Source(deepcopy(self.data), dict(self.origins), self.default, self.rank)
+        return Document(deepcopy(self.data), dict(self.origins), self.default, self.rank)
 
     def origin(self, path: Path) -> Origin:
         """Where the value at `path`, or the nearest mapping around it, was written."""
