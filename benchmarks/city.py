@@ -353,7 +353,7 @@ def show_passes(cases: Any, speeds: dict[int, float]) -> None:
                 f"{1e3 * hour_s:.1f}",
                 f"{hour_s / once_s:.1f}",
                 f"{24 * once_s / found['total_s']:.1%}",
-                f"{1e9 * seconds['engine'] / minutes:.2f}",
+                f"{1e9 * seconds['kernel'] / minutes:.2f}",
             )
         )
     print_table(
