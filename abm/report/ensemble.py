@@ -23,6 +23,7 @@ from rich.table import Table
 from rich.text import Text
 
 from abm.report.terminal import console, number, print_lines
+from abm.results.indicators import kpi_label, mean_digits
 from abm.scenario import Scenario
 from abm.study.ensemble import Ensemble
 from abm.study.folder import StudyFolder
@@ -39,13 +40,13 @@ if TYPE_CHECKING:
 
 # What the terminal shows; the files have all.
 MAIN = (
-    ("system_peak_mw", "System peak (MW)", 3),
-    ("min_vm_pu", "Lowest voltage (p.u.)", 4),
-    ("loss_energy_mwh", "Losses (MWh)", 3),
-    ("feeder_energy_mwh", "Feeder energy (MWh)", 2),
-    ("net_cost_usd", "Net cost ($)", 1),
-    ("evs_short", "EVs short", 2),
-    ("energy_short_kwh", "Energy missing (kWh)", 0),
+    "system_peak_mw",
+    "min_vm_pu",
+    "loss_energy_mwh",
+    "feeder_energy_mwh",
+    "net_cost_usd",
+    "evs_short",
+    "energy_short_kwh",
 )
 
 # More pairs of strategies than this are for the file.
@@ -134,7 +135,7 @@ def print_ensemble(ensemble: Ensemble, scenario: Scenario) -> None:
     found = {(row["kpi"], row["strategy"]): row for row in rows}
     title = f"{scenario.name}, {ensemble.n} replications, seed {scenario.seed}"
     table = new_table(title, ("Quantity", "Strategy"), ("n", "mean", "sd", "95 % interval"))
-    for kpi, name, digits in MAIN:
+    for kpi, name, digits in ((kpi, kpi_label(kpi), mean_digits(kpi)) for kpi in MAIN):
         for i, case in enumerate(ensemble.cases):
             if (kpi, str(case)) not in found:
                 continue  # nothing succeeded
@@ -162,7 +163,7 @@ def print_differences(differences: pd.DataFrame) -> None:
         found = {row["kpi"]: row for row in rows.to_dict("records")}
         columns = ("n", "mean", "sd", "95 % interval", "excludes zero")
         table = new_table(f"{strategy} less {minus}, on the same EVs", ("Difference",), columns)
-        for kpi, name, digits in MAIN:
+        for kpi, name, digits in ((kpi, kpi_label(kpi), mean_digits(kpi)) for kpi in MAIN):
             if kpi in found:
                 row = found[kpi]
                 table.add_row(

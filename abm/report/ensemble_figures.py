@@ -17,32 +17,17 @@ from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from abm.equations import FloatArray
 from abm.report.figures import BLACK, BLUE, CYCLE, GREY, STYLE, WIDTH_IN, clock_axis, save
+from abm.results.indicators import kpi_label
 from abm.study.ensemble import Ensemble
 from abm.study.statistics import running_half_width
 
 if TYPE_CHECKING:
     import pandas as pd
 
-KPI_NAMES = {
-    "system_peak_mw": "System peak (MW)",
-    "min_vm_pu": "Lowest voltage (p.u.)",
-    "net_cost_usd": "Net cost ($)",
-    "loss_energy_mwh": "Losses (MWh)",
-    "max_loss_mw": "Largest loss (MW)",
-    "feeder_energy_mwh": "Feeder energy (MWh)",
-    "evs_short": "EVs that leave short",
-    "energy_short_kwh": "Energy missing (kWh)",
-    "rebound_ratio": "Rebound over limit",
-}
 SHOWN = ("system_peak_mw", "min_vm_pu", "net_cost_usd")
 # Names of strategies beside each other need room; more than this many go into two columns.
 STACKED = 3
 BINS = 25
-
-
-def kpi_label(kpi: str) -> str:
-    """Name of a KPI on an axis."""
-    return KPI_NAMES.get(kpi, kpi)
 
 
 def panels(

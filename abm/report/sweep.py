@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from abm.report.ensemble import MAIN, csv_bytes, new_table, parquet_writer, show, write_manifest
+from abm.report.ensemble import csv_bytes, new_table, parquet_writer, show, write_manifest
 from abm.report.terminal import number, print_lines
+from abm.results.indicators import kpi_label, mean_digits
 from abm.scenario import Scenario
 from abm.study.ensemble import Ensemble
 from abm.study.folder import StudyFolder
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 INTEREST = ("system_peak_mw", "min_vm_pu", "net_cost_usd", "evs_short")
-DIGITS = {kpi: digits for kpi, _, digits in MAIN}
-NAMES = {kpi: name for kpi, name, _ in MAIN}
 # More rows than this are for the file, not for the terminal.
 MOST_ROWS = 40
 
@@ -115,7 +114,7 @@ def print_sweep(
         found = {row["kpi"]: row for row in rows}
         cells = []
         for kpi in shown:
-            row, digits = found[kpi], DIGITS.get(kpi, 3)
+            row, digits = found[kpi], mean_digits(kpi)
             half = (row["ci95_high"] - row["ci95_low"]) / 2.0
             cells.append(f"{number(row['mean'], digits)} ± {number(half, digits)}")
         table.add_row(*(str(case.labels[label]) for label in labels), *cells)
@@ -129,7 +128,7 @@ def print_sweep(
 
 
 def _heading(kpi: str) -> str:
-    return NAMES.get(kpi, kpi).replace(" (", "\n(")
+    return kpi_label(kpi).replace(" (", "\n(")
 
 
 def _print_indices(sobol: pd.DataFrame, shown: Sequence[str], points: int) -> None:

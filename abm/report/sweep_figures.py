@@ -12,8 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from abm.equations import FloatArray
-from abm.report.ensemble_figures import kpi_label, legend_of, panels, styles
+from abm.report.ensemble_figures import legend_of, panels, styles
 from abm.report.figures import BLUE, ORANGE, STYLE, WIDTH_IN, figure, legend_below, save
+from abm.results.indicators import kpi_label
 from abm.study.ensemble import Ensemble
 from abm.study.sweep import FactorRange
 

@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from abm.results.indicators import INDICATORS
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -126,58 +128,54 @@ def print_lines(lines: Sequence[str]) -> None:
         out.print(line, soft_wrap=False)
 
 
-KPI_LINES: tuple[tuple[str, tuple[tuple[str, int, str], ...]], ...] = (
-    ("System peak", (("system_peak_mw", 3, "MW"), ("system_peak_hour", 0, ":00"))),
-    ("Peak while plugged in", (("plugged_peak_mw", 3, "MW"),)),
-    ("Rebound / limit", (("rebound_ratio", 3, ""),)),
-    ("Feeder energy", (("feeder_energy_mwh", 2, "MWh"),)),
-    ("EVs charged / supplied", (("ev_charged_mwh", 2, "MWh"), ("ev_discharged_mwh", 2, "MWh"))),
-    ("Losses", (("loss_energy_mwh", 3, "MWh"),)),
-    ("Largest loss", (("max_loss_mw", 4, "MW"), ("max_loss_hour", 0, ":00"))),
-    (
-        "Lowest voltage",
-        (("min_vm_pu", 4, "p.u."), ("min_vm_bus", 0, "bus"), ("min_vm_hour", 0, ":00")),
-    ),
-    (
-        "Highest line loading",
-        (("max_line_loading_percent", 1, "%"), ("max_line_loading_line", 0, "")),
-    ),
-    ("Bought / sold", (("purchase_usd", 2, "$"), ("sale_usd", 2, "$"))),
-    ("Net cost", (("net_cost_usd", 2, "$"),)),
-    ("EVs", (("evs", 0, ""),)),
-    ("EVs short", (("evs_short", 0, ""), ("energy_short_kwh", 1, "kWh missing"))),
-    ("Coincidence factor", (("coincidence_factor", 3, ""),)),
-    ("Load factor", (("load_factor", 3, ""),)),
-    ("Synchronisation", (("synchronisation", 3, "of the EVs within 5 min"),)),
-    (
-        "Oscillation",
-        (("oscillation_amplitude_mw", 4, "MW"), ("oscillation_period_min", 0, "min")),
-    ),
-    ("Mode switches per EV", (("mode_switches_per_ev", 2, ""),)),
-    ("Full cycles per EV", (("equivalent_full_cycles_per_ev", 3, ""),)),
+# Label, and the KPIs beside it.
+KPI_LINES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("System peak", ("system_peak_mw", "system_peak_hour")),
+    ("Peak while plugged in", ("plugged_peak_mw",)),
+    ("Rebound / limit", ("rebound_ratio",)),
+    ("Feeder energy", ("feeder_energy_mwh",)),
+    ("EVs charged / supplied", ("ev_charged_mwh", "ev_discharged_mwh")),
+    ("Losses", ("loss_energy_mwh",)),
+    ("Largest loss", ("max_loss_mw", "max_loss_hour")),
+    ("Lowest voltage", ("min_vm_pu", "min_vm_bus", "min_vm_hour")),
+    ("Highest line loading", ("max_line_loading_percent", "max_line_loading_line")),
+    ("Bought / sold", ("purchase_usd", "sale_usd")),
+    ("Net cost", ("net_cost_usd",)),
+    ("EVs", ("evs",)),
+    ("EVs short", ("evs_short", "energy_short_kwh")),
+    ("Coincidence factor", ("coincidence_factor",)),
+    ("Load factor", ("load_factor",)),
+    ("Synchronisation", ("synchronisation",)),
+    ("Oscillation", ("oscillation_amplitude_mw", "oscillation_period_min")),
+    ("Mode switches per EV", ("mode_switches_per_ev",)),
+    ("Full cycles per EV", ("equivalent_full_cycles_per_ev",)),
 )
-
-
-DAYS_LINES: tuple[tuple[str, tuple[tuple[str, int, str], ...]], ...] = (
-    ("Stays", (("stays", 0, ""), ("boosts", 0, "boosts"))),
-    ("Share of V2G, mean of days", (("v2g_share", 3, ""),)),
-    ("Driven", (("trip_mwh", 2, "MWh"), ("trip_short_kwh", 0, "kWh charged elsewhere"))),
+DAYS_LINES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("Stays", ("stays", "boosts")),
+    ("Share of V2G, mean of days", ("v2g_share",)),
+    ("Driven", ("trip_mwh", "trip_short_kwh")),
 )
-
-
-CITY_LINES: tuple[tuple[str, tuple[tuple[str, int, str], ...]], ...] = (
-    ("Feeders", (("feeders", 0, ""), ("feeders_above_limit", 0, "above their limit"))),
-    ("Coincidence of feeders", (("feeder_coincidence_factor", 4, ""),)),
+CITY_LINES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("Feeders", ("feeders", "feeders_above_limit")),
+    ("Coincidence of feeders", ("feeder_coincidence_factor",)),
     (
         "Peak of a feeder, 5-50-95 %",
-        tuple((f"feeder_system_peak_mw_{q}", 3, "MW") for q in ("q05", "q50", "q95")),
+        tuple(f"feeder_system_peak_mw_{q}" for q in ("q05", "q50", "q95")),
     ),
     (
         "Lowest voltage, 5-50-95 %",
-        tuple((f"feeder_min_vm_pu_{q}", 4, "p.u.") for q in ("q05", "q50", "q95")),
+        tuple(f"feeder_min_vm_pu_{q}" for q in ("q05", "q50", "q95")),
     ),
-    ("Feeder with the lowest", (("min_vm_feeder", 0, ""),)),
+    ("Feeder with the lowest", ("min_vm_feeder",)),
 )
+# What stands behind a KPI where it is more than its unit.
+BEHIND = {
+    "energy_short_kwh": "kWh missing",
+    "synchronisation": "of the EVs within 5 min",
+    "boosts": "boosts",
+    "trip_short_kwh": "kWh charged elsewhere",
+    "feeders_above_limit": "above their limit",
+}
 
 
 def print_kpis(title: str, kpis: Mapping[str, Any], days: int = 1) -> None:
@@ -193,24 +191,25 @@ def print_kpis(title: str, kpis: Mapping[str, Any], days: int = 1) -> None:
         lines = (*lines, *DAYS_LINES)
     if "feeders" in kpis:
         lines = (*lines, *CITY_LINES)
-    for label, parts in lines:
+    for label, names in lines:
         if label == "EVs short" and days > 1:
             label = "Stays short"
-        cells = (_with_unit(kpis[name], digits, unit) for name, digits, unit in parts)
+        cells = (_with_unit(name, kpis[name]) for name in names)
         out.add_row(label, ", ".join(cells))
     console().print(out)
     print_lines(warnings_of(kpis))
 
 
-def _with_unit(value: Any, digits: int, unit: str) -> str:
-    text = number(value, digits)
+def _with_unit(name: str, value: Any) -> str:
+    row = INDICATORS[name]
+    text = number(value, row.digits)
     if value is None:
         return text
-    if unit == ":00":
+    if name.endswith("_hour"):
         return f"at {text}:00"
-    if unit == "bus":
+    if name.endswith("_bus"):
         return f"at N{text}"
-    return f"{text} {unit}".rstrip()
+    return f"{text} {BEHIND.get(name, row.unit if row.unit != '-' else '')}".rstrip()
 
 
 def warnings_of(kpis: Mapping[str, Any]) -> list[str]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from abm.equations import FloatArray, IntArray
 from abm.results.emergence import city_emergence
+from abm.results.indicators import of_city
 from abm.results.kpis import hours_after_evening_peaks, plain
 
 if TYPE_CHECKING:
@@ -16,33 +17,6 @@ if TYPE_CHECKING:
 
     from abm.results.results import Results
 
-SUMS = (
-    "feeder_energy_mwh",
-    "base_energy_mwh",
-    "demand_limit_mw",
-    "loss_energy_mwh",
-    "nonconverged_hours",
-    "ev_charged_mwh",
-    "ev_discharged_mwh",
-    "purchase_usd",
-    "sale_usd",
-    "net_cost_usd",
-    "evs",
-    "evs_short",
-    "energy_short_kwh",
-    "stays",
-    "energy_short_early_kwh",
-    "boosts",
-    "trip_mwh",
-    "trip_short_kwh",
-    "evs_still_plugged",
-    "soc_below_ev_minutes",
-    "soc_above_ev_minutes",
-    "vm_below_bus_hours",
-    "vm_above_bus_hours",
-    "line_over_line_hours",
-)
-LARGEST = ("max_vm_pu", "soc_highest", "max_mismatch_mva", "energy_balance_error_kwh")
 SPREAD = ("system_peak_mw", "min_vm_pu")
 QUANTILES = {"q05": 0.05, "q50": 0.5, "q95": 0.95}
 
@@ -61,8 +35,9 @@ def city_kpis(results: Results) -> dict[str, Any]:
     after = hours_after_evening_peaks(record.base_mw * record.n_feeders, limit, record.n_days)
     loss = record.flows.loss_mw.sum(axis=1)
     peaks = columns["system_peak_mw"].sum()
-    sums = {name: columns[name].sum() for name in SUMS}
-    largest = {name: _largest(columns[name]) for name in LARGEST}
+    sums = {name: columns[name].sum() for name in of_city("sum")}
+    largest = {name: _largest(columns[name]) for name in of_city("largest")}
+    smallest = {name: -_largest(-columns[name]) for name in of_city("smallest")}
     out: dict[str, Any] = {
         "feeders": record.n_feeders,
         "system_peak_mw": total.max(),
@@ -78,7 +53,7 @@ def city_kpis(results: Results) -> dict[str, Any]:
             {hour for hours in columns["nonconverged_clock_hours"] for hour in hours}
         ),
         "v2g_share": (columns["v2g_share"] * columns["evs"]).sum() / max(columns["evs"].sum(), 1),
-        "soc_lowest": -_largest(-columns["soc_lowest"]),
+        **smallest,
         **sums,
         **largest,
         **_worst(columns, "min_vm_pu", ("min_vm_bus", "min_vm_hour"), lowest=True),

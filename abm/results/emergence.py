@@ -29,22 +29,6 @@ LEAST_AMPLITUDE_MW = 1e-6
 # Energy and money of an EV below this (kWh, $) are rounding.
 NOTHING = 1e-6
 
-NAMES = (
-    "coincidence_factor",
-    "load_factor",
-    "peak_to_average",
-    "synchronisation",
-    "oscillation_period_min",
-    "oscillation_amplitude_mw",
-    "mode_switches_per_ev",
-    "equivalent_full_cycles_per_ev",
-    "benefit_usd",
-    "fairness_unmet_evs",
-    "fairness_unmet_zones",
-    "fairness_benefit_evs",
-    "fairness_benefit_zones",
-)
-
 
 def emergence_columns(results: Results) -> dict[str, NDArray[Any]]:
     """The indicators of each feeder, (K,) each; NaN where they are undefined."""
@@ -108,7 +92,7 @@ def _indicators(
         by_zone, there = mean_by_cell(values, cell, len(cell_group))
         found[f"fairness_{name}_evs"] = jain_index(values, group, n)
         found[f"fairness_{name}_zones"] = jain_index(by_zone, cell_group[there], n)
-    return {name: np.where(np.isfinite(found[name]), found[name], np.nan) for name in NAMES}
+    return {name: np.where(np.isfinite(x), x, np.nan) for name, x in found.items()}
 
 
 def load_factor(mw: FloatArray) -> FloatArray:

@@ -10,6 +10,7 @@ import numpy as np
 from abm.errors import InputError, OptimiserError, Problem, nearest
 from abm.grid import build_feeder
 from abm.results import Results
+from abm.results.indicators import compared
 from abm.scenario import Scenario
 from abm.scenario.names import STRATEGIES
 from abm.study.bound import Bound, optimum
@@ -17,36 +18,6 @@ from abm.study.runs import Run, run_once
 
 if TYPE_CHECKING:
     import pandas as pd
-
-COLUMNS = (
-    "system_peak_mw",
-    "system_peak_hour",
-    "plugged_peak_mw",
-    "feeder_energy_mwh",
-    "ev_charged_mwh",
-    "ev_discharged_mwh",
-    "loss_energy_mwh",
-    "max_loss_mw",
-    "min_vm_pu",
-    "min_vm_bus",
-    "net_cost_usd",
-    "evs_short",
-    "energy_short_kwh",
-    "rebound_ratio",
-    "nonconverged_hours",
-    "coincidence_factor",
-    "load_factor",
-    "peak_to_average",
-    "synchronisation",
-    "oscillation_period_min",
-    "oscillation_amplitude_mw",
-    "mode_switches_per_ev",
-    "equivalent_full_cycles_per_ev",
-    "fairness_unmet_evs",
-    "fairness_unmet_zones",
-    "fairness_benefit_evs",
-    "fairness_benefit_zones",
-)
 
 GAP = "gap_to_optimum_percent"
 # A bound for so many EVs takes a minute.
@@ -119,14 +90,14 @@ def gap_percent(results: Results, bound: Bound) -> float | None:
 
 
 def comparison_table(runs: Mapping[str, Run], bound: Bound | None = None) -> pd.DataFrame:
-    """One row per strategy, the KPIs of `COLUMNS`; with a bound, its row and the gap to it."""
+    """One row per strategy with the KPIs that are compared; with a bound, its row and the gap."""
     import pandas as pd
 
     results = {name: run.results for name, run in runs.items()}
     if bound is not None:
         results[bound.label] = bound.results
     rows = [
-        {"strategy": name, **{column: of_run.kpis[column] for column in COLUMNS}}
+        {"strategy": name, **{column: of_run.kpis[column] for column in compared()}}
         for name, of_run in results.items()
     ]
     table = pd.DataFrame(rows)

@@ -17,9 +17,9 @@ import numpy as np
 
 from abm.equations import FloatArray
 from abm.errors import InputError
+from abm.results.indicators import with_mean
 from abm.scenario import Scenario
 from abm.study.runs import results_of
-from abm.study.statistics import MEASURES
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -264,7 +264,7 @@ class Ensemble:
     @cached_property
     def measures(self) -> list[str]:
         """The KPIs that have a mean."""
-        return [name for name in self.kpi_names if name in MEASURES]
+        return [name for name in self.kpi_names if name in with_mean()]
 
     @property
     def seeds(self) -> list[int]:

@@ -16,78 +16,10 @@ from scipy.special import stdtrit
 
 from abm.equations import FloatArray
 from abm.errors import InputError, Problem, nearest
+from abm.results.indicators import ALIASES, with_mean
 
 QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 LEVEL = 0.95
-
-# KPIs that have a mean. Hours of the day and numbers of buses and lines have none.
-MEASURES = (
-    "system_peak_mw",
-    "plugged_peak_mw",
-    "feeder_energy_mwh",
-    "base_energy_mwh",
-    "ev_peak_mw",
-    "demand_limit_mw",
-    "hours_above_limit",
-    "rebound_ratio",
-    "max_loss_mw",
-    "loss_energy_mwh",
-    "min_vm_pu",
-    "max_vm_pu",
-    "nonconverged_hours",
-    "ev_charged_mwh",
-    "ev_discharged_mwh",
-    "purchase_usd",
-    "sale_usd",
-    "net_cost_usd",
-    "evs",
-    "stays",
-    "evs_short",
-    "energy_short_kwh",
-    "energy_short_early_kwh",
-    "v2g_share",
-    "boosts",
-    "trip_mwh",
-    "trip_short_kwh",
-    "evs_still_plugged",
-    "energy_balance_error_kwh",
-    "soc_below_ev_minutes",
-    "soc_above_ev_minutes",
-    "soc_lowest",
-    "soc_highest",
-    "vm_below_bus_hours",
-    "vm_above_bus_hours",
-    "line_over_line_hours",
-    "max_line_loading_percent",
-    "max_mismatch_mva",
-    "coincidence_factor",
-    "load_factor",
-    "peak_to_average",
-    "synchronisation",
-    "oscillation_period_min",
-    "oscillation_amplitude_mw",
-    "mode_switches_per_ev",
-    "equivalent_full_cycles_per_ev",
-    "benefit_usd",
-    "fairness_unmet_evs",
-    "fairness_unmet_zones",
-    "fairness_benefit_evs",
-    "fairness_benefit_zones",
-)
-ALIASES = {
-    "peak": "system_peak_mw",
-    "voltage": "min_vm_pu",
-    "cost": "net_cost_usd",
-    "loss": "loss_energy_mwh",
-    "energy": "feeder_energy_mwh",
-    "coincidence": "coincidence_factor",
-    "sync": "synchronisation",
-    "oscillation": "oscillation_amplitude_mw",
-    "switches": "mode_switches_per_ev",
-    "cycles": "equivalent_full_cycles_per_ev",
-    "fairness": "fairness_unmet_evs",
-    "benefit": "benefit_usd",
-}
 
 
 def describe(values: FloatArray) -> dict[str, FloatArray]:
@@ -212,10 +144,10 @@ def kpi_name(name: str) -> str:
 
 def kpi_problems(names: Sequence[str], option: str) -> list[Problem]:
     """A problem for every name that is no KPI with a mean."""
-    known = (*ALIASES, *MEASURES)
+    known = (*ALIASES, *with_mean())
     allowed = "one of: " + ", ".join(known)
     return [
         Problem(option, name, allowed, hint=nearest(name, known))
         for name in names
-        if kpi_name(name) not in MEASURES
+        if kpi_name(name) not in known
     ]

@@ -10,18 +10,19 @@ from helpers import KINDS, ev, run, scenario, small_paper
 from abm import EV, Mode, Scenario
 from abm.equations.economics import reference_cost
 from abm.results.emergence import (
-    NAMES,
     jain_index,
     load_factor,
     mean_by_cell,
     moving_average,
     oscillation,
 )
-from abm.study.compare import COLUMNS
-from abm.study.statistics import MEASURES
+from abm.results.indicators import INDICATORS, compared, with_mean
 
 DOCS = Path(__file__).parents[2] / "docs" / "kpis.md"
 PRICE = [0.1, 0.3, 0.2]
+
+
+NAMES = ["benefit_usd", *(r.name for r in INDICATORS.values() if r.section == "Emergence")]
 
 
 def scripted(*minutes):
@@ -315,9 +316,9 @@ def test_a_city_is_measured_as_one_fleet():
 
 
 def test_statistics_and_comparison_carry_them():
-    assert set(NAMES) <= set(MEASURES)
+    assert set(NAMES) <= set(with_mean())
     left_out = {"benefit_usd", "fairness_unmet_zones", "fairness_benefit_zones"}
-    assert set(NAMES) - left_out <= set(COLUMNS)
+    assert set(NAMES) - left_out <= set(compared())
 
 
 def test_docs_list_every_kpi_and_nothing_else():
