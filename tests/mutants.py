@@ -147,6 +147,16 @@ MUTANTS = (
         (('"q50": 0.5', '"q50": 0.55'),),
         "tests/study/test_statistics.py::test_quantiles_by_hand",
     ),
+    Mutant(
+        "a target that is just reached calls for one EV more",
+        (("total_kw >= target_kw - EPS_KW", "total_kw >= target_kw + EPS_KW"),),
+        "tests/unit/test_equations.py::test_rounding_decides_nothing_in_an_admission",
+    ),
+    Mutant(
+        "a whole share loses a charger to rounding",
+        (("np.floor(share + 1e-9)", "np.floor(share - 1e-9)"),),
+        "tests/unit/test_equations.py::test_rounding_decides_nothing_in_an_admission",
+    ),
 )  # fmt: skip
 
 

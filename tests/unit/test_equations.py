@@ -102,6 +102,24 @@ def test_bounds_of_the_soc_count_with_a_little_slack():
     assert battery.above_upper_bound(soc, 0.9).tolist() == [False] * 5 + [True]
 
 
+def test_rounding_decides_nothing_in_an_admission():
+    three, eight = 5.4 + 5.4 + 5.4, sum([0.1] * 8)
+    assert three > 16.2
+    assert admission.fits(three, 16.2)
+    assert not admission.fits(16.21, 16.2)
+    assert 16.2 / 5.4 < 3.0
+    assert admission.whole_chargers(16.2, 5.4) == 3.0
+    assert admission.whole_chargers(16.1, 5.4) == 2.0
+    assert eight < 0.8
+    assert admission.reaches(eight, 0.8)
+    assert not admission.reaches(0.79, 0.8)
+    assert 0.7 + 0.1 + 0.1 + 0.1 < 1.0
+    assert admission.whole_part(0.7 + 0.1 + 0.1 + 0.1) == 1.0
+    assert admission.whole_part(0.99) == 0.0
+    assert not admission.out_of_slack(eight, 0.8)
+    assert admission.out_of_slack(0.79, 0.8)
+
+
 @pytest.mark.parametrize(
     ("low", "high", "mean", "sd", "expected"),
     [
