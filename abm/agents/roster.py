@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Generic, TypeVar, overload
 
 from abm.agents.ev import EV
 from abm.agents.rpz import ResidentialParkingZone
-from abm.agents.views import OnDemand
 from abm.errors import InputError, Problem
 
 if TYPE_CHECKING:
     from abm.fleet import Fleet
     from abm.model import V2GModel
+
 
 # Above this, EV objects are only made one by one, as model.evs[i].
 MOST_AGENTS = 100_000
@@ -78,3 +78,47 @@ def classes_by_index(fleet: Fleet, ev_class: Mapping[int | str, type[EV]]) -> di
     if problems:
         raise InputError(problems)
     return classes
+
+
+T = TypeVar("T")
+
+
+class OnDemand(Sequence[T], Generic[T]):
+    """A sequence of n things, each made by `make(i)` when first asked for, and kept.
+
+    A million row views would cost four seconds and half a gigabyte that most runs never look at.
+    """
+
+    def __init__(self, n: int, make: Callable[[int], T]) -> None:
+        self._n, self._make = n, make
+        self._made: dict[int, T] = {}
+
+    def __len__(self) -> int:
+        return self._n
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[T]: ...
+
+    def __getitem__(self, index: int | slice) -> T | list[T]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(self._n))]
+        i = index + self._n if index < 0 else index
+        if not 0 <= i < self._n:
+            raise IndexError(f"{index}: there are {self._n}")
+        if i not in self._made:
+            self._made[i] = self._make(i)
+        return self._made[i]
+
+    def __iter__(self) -> Iterator[T]:
+        return (self[i] for i in range(self._n))
+
+    @property
+    def complete(self) -> bool:
+        """Whether all of them have been made."""
+        return len(self._made) == self._n
+
+    def __repr__(self) -> str:
+        return f"<{self._n}, {len(self._made)} of them made>"

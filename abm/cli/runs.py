@@ -105,8 +105,7 @@ def _run(options: argparse.Namespace) -> int:
     with new_folder(out, options.force) as folder:
         write_run(folder, run.results, run.wall_s)
         if not options.no_figures:
-            from abm.report.city_figures import city_figures
-            from abm.report.figures import run_figures
+            from abm.report.run_figures import city_figures, run_figures
 
             draw = run_figures if run.results.n_feeders == 1 else city_figures
             draw(run.results, folder / "figures")

@@ -10,7 +10,7 @@ import numpy as np
 from abm.equations import BoolArray, FloatArray, IntArray
 from abm.fleet.stays import truncated_normal
 from abm.scenario import Scenario, TimeOfDay
-from abm.scenario.distributions import Range, Spread
+from abm.scenario.fields import Range, Spread
 from abm.scenario.owners import EarlyDeparture, Group, LateReturn
 from abm.scenario.plugin import import_class, make_object
 

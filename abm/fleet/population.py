@@ -32,7 +32,7 @@ from abm.fleet.groups import (
 )
 from abm.fleet.stays import Stays, as_told, stays_from_sessions, stream, truncated_normal
 from abm.scenario import Scenario, TimeOfDay, clock_minutes, stay_windows
-from abm.scenario.distributions import Capacity
+from abm.scenario.fields import Capacity
 
 DAY_MIN = 1440.0
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from abm.report.city_figures import city_figures
-from abm.report.figures import run_figures
+from abm.report.run_figures import city_figures, run_figures
 from abm.results.store import new_folder, write_json, write_run
 from abm.study.compare import GAP
 

@@ -18,7 +18,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullFormatter
 
 from abm.results import Results
-from abm.results.store import strategy_label
 
 BLACK, BLUE, ORANGE, GREEN = "#000000", "#0072B2", "#D55E00", "#009E73"
 PURPLE, SKY, YELLOW, GREY = "#CC79A7", "#56B4E9", "#E69F00", "#7A7A7A"
@@ -154,35 +153,6 @@ def zone_map(
         axes.set_ylabel("Residential parking zone")
         fig.colorbar(image, ax=axes, label=unit, pad=0.02)
     return fig
-
-
-def run_figures(
-    results: Results, folder: Path, label: str | None = None, limit_mw: float | None = None
-) -> None:
-    """The figures of one run: demand, EV power by zone, voltages; of several days also these.
-
-    label, limit_mw: take the place of the scenario's strategy in the titles and of its limit.
-    """
-    folder.mkdir(exist_ok=True)
-    scenario = results.record.scenario
-    title = f"{scenario.name}, {label or strategy_label(scenario.strategy)}"
-    save(demand_figure(f"Demand: {title}", results, limit_mw), folder / "demand.png")
-    by_zone = zone_map(
-        "EV power by zone (negative: V2G)", results.zone_kw.T, results.clock_hours, "kW", True
-    )
-    save(by_zone, folder / "zones.png")
-    peak = int(np.argmax(results.total_mw))
-    when = f"{results.clock_hours[peak]}:00"
-    if results.record.n_days > 1:
-        when = f"day {peak // 24 + 1}, {when}"
-    voltage = voltage_figure(
-        "Voltage along the feeder at the demand peak", {when: (results, peak, BLUE, "-", "o")}
-    )
-    save(voltage, folder / "voltage.png")
-    if results.record.n_days > 1:
-        from abm.report.days_figures import days_figure  # it draws with what is in this module
-
-        save(days_figure(f"Days: {title}", results), folder / "days.png")
 
 
 def demand_figure(title: str, results: Results, limit_mw: float | None = None) -> Figure:

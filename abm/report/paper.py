@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from abm.report.bound import write_bound_files
-from abm.report.figures import demand_curves, run_figures, save
+from abm.report.figures import demand_curves, save
 from abm.report.paper_figures import paper_figures
+from abm.report.run_figures import run_figures
 from abm.results.store import MANIFEST, new_folder, versions, write_json, write_run
 from abm.scenario import Scenario
 from abm.study import Bound, Reproduction, Run

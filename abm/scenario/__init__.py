@@ -1,9 +1,8 @@
 """What is studied: scenarios, their files, and what is wrong with them."""
 
 from abm.scenario.checks import stay_windows, window_minutes
-from abm.scenario.distributions import TimeOfDay
 from abm.scenario.feeder import FeederTable
-from abm.scenario.fields import clock_minutes
+from abm.scenario.fields import TimeOfDay, clock_minutes
 from abm.scenario.inputs import Inputs
 from abm.scenario.load import parse_setting
 from abm.scenario.scenario import Scenario

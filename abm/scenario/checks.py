@@ -9,9 +9,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from abm.errors import Problem
-from abm.scenario.distributions import Range, Spread, TimeOfDay
 from abm.scenario.document import Document
-from abm.scenario.fields import clock_minutes
+from abm.scenario.fields import Range, Spread, TimeOfDay, clock_minutes
 from abm.scenario.problems import Path, dotted, show
 from abm.scenario.schema import ScenarioFields
 

@@ -9,8 +9,16 @@ from typing import Literal
 
 from pydantic import Field
 
-from abm.scenario.distributions import Capacity, Range, Section, Spread, TimeOfDay
-from abm.scenario.fields import ClassName, Fraction, Options
+from abm.scenario.fields import (
+    Capacity,
+    ClassName,
+    Fraction,
+    Options,
+    Range,
+    Section,
+    Spread,
+    TimeOfDay,
+)
 
 
 class PlugIn(Section):

@@ -12,18 +12,21 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from abm.scenario.distributions import Capacity, Range, Section, TimeOfDay
 from abm.scenario.fields import (
     AdmissionName,
+    Capacity,
     ClockHour,
     Fraction,
     IntervalMinutes,
     Options,
+    Range,
     RuleName,
+    Section,
     ShortName,
     SolverName,
     StepSeconds,
     StrategyName,
+    TimeOfDay,
 )
 from abm.scenario.owners import Horizon, OwnersSection
 

@@ -3,6 +3,7 @@
 import ast
 from pathlib import Path
 
+import networkx as nx
 import pytest
 
 LAYERS = (
@@ -105,3 +106,96 @@ def test_a_wrong_arrow_is_caught(layer, source):
 )
 def test_right_arrows_pass(source):
     assert wrong_arrows(source, "fleet", ("abm", "fleet")) == []
+
+
+# --- files, not only layers --------------------------------------------------------------------
+
+MOST_LINES, MOST_PARAMETERS = 420, 12
+# Names that say nothing of what they hold.
+EMPTY_NAMES = {"heard", "kinds", "parts", "sections", "source", "words", "utils", "misc"}
+
+
+def dotted(path):
+    relative = path.relative_to(PACKAGE.parent).with_suffix("")
+    names = relative.parts[:-1] if relative.name == "__init__" else relative.parts
+    return ".".join(names)
+
+
+FILES = {dotted(path): path for path in [*MODULES, PACKAGE / "__init__.py"]}
+TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FILES.items()}
+
+
+def imported_files(node, known):
+    """Modules of `known` that a tree imports, also within functions; not for type checking only."""
+    if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+        for child in node.orelse:
+            yield from imported_files(child, known)
+        return
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names if alias.name in known)
+    if isinstance(node, ast.ImportFrom) and node.module:
+        for alias in node.names:
+            whole = f"{node.module}.{alias.name}"
+            yield from [name for name in (whole, node.module) if name in known][:1]
+    for child in ast.iter_child_nodes(node):
+        yield from imported_files(child, known)
+
+
+def circles(trees):
+    """Groups of modules that import each other, directly or not; the package itself is nobody's."""
+    graph = nx.DiGraph()
+    for name, tree in trees.items():
+        graph.add_edges_from(
+            (name, other) for other in imported_files(tree, trees) if other not in (name, "abm")
+        )
+    return sorted(
+        sorted(group) for group in nx.strongly_connected_components(graph) if len(group) > 1
+    )
+
+
+def test_no_two_files_import_each_other():
+    assert circles(TREES) == []
+
+
+def test_a_circle_is_found_also_within_functions():
+    sources = {
+        "abm.a": "from abm.b import f",
+        "abm.b": "def f():\n    import abm.c",
+        "abm.c": "from abm import a",
+        "abm.d": "from abm.a import g\nif TYPE_CHECKING:\n    import abm.e",
+        "abm.e": "import abm.d",
+    }
+    trees = {name: ast.parse(source) for name, source in sources.items()}
+    assert circles(trees) == [["abm.a", "abm.b", "abm.c"]]
+
+
+def test_no_two_classes_have_one_name():
+    names = [
+        node.name
+        for tree in TREES.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+    ]
+    assert sorted({name for name in names if names.count(name) > 1}) == []
+
+
+def test_functions_have_few_parameters_and_modules_an_end():
+    for name, tree in TREES.items():
+        lines = FILES[name].read_text(encoding="utf-8").count("\n")
+        assert lines <= MOST_LINES, name
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef):
+                given = [a.arg for a in (*node.args.args, *node.args.kwonlyargs)]
+                assert len([a for a in given if a != "self"]) <= MOST_PARAMETERS, (
+                    f"{name}.{node.name}"
+                )
+
+
+def test_modules_and_classes_say_what_they_hold():
+    classes = {
+        node.name.lower()
+        for tree in TREES.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+    }
+    assert EMPTY_NAMES & ({name.rpartition(".")[2] for name in FILES} | classes) == set()

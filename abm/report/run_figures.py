@@ -1,0 +1,198 @@
+"""The figures of a run: of one feeder, of a city, and of days in a row."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, MaxNLocator
+
+from abm.equations import FloatArray
+from abm.report.figures import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    SKY,
+    STYLE,
+    WIDTH_IN,
+    clock_axis,
+    demand_figure,
+    figure,
+    hour_steps,
+    legend_below,
+    limit_line,
+    save,
+    voltage_figure,
+    width_for,
+    zone_map,
+)
+from abm.results import Results
+from abm.results.city import coincidence_by_number
+from abm.results.days import days_together
+from abm.results.store import strategy_label
+
+
+def run_figures(
+    results: Results, folder: Path, label: str | None = None, limit_mw: float | None = None
+) -> None:
+    """The figures of one run: demand, EV power by zone, voltages; of several days also these.
+
+    label, limit_mw: take the place of the scenario's strategy in the titles and of its limit.
+    """
+    folder.mkdir(exist_ok=True)
+    scenario = results.record.scenario
+    title = f"{scenario.name}, {label or strategy_label(scenario.strategy)}"
+    save(demand_figure(f"Demand: {title}", results, limit_mw), folder / "demand.png")
+    by_zone = zone_map(
+        "EV power by zone (negative: V2G)", results.zone_kw.T, results.clock_hours, "kW", True
+    )
+    save(by_zone, folder / "zones.png")
+    peak = int(np.argmax(results.total_mw))
+    when = f"{results.clock_hours[peak]}:00"
+    if results.record.n_days > 1:
+        when = f"day {peak // 24 + 1}, {when}"
+    voltage = voltage_figure(
+        "Voltage along the feeder at the demand peak", {when: (results, peak, BLUE, "-", "o")}
+    )
+    save(voltage, folder / "voltage.png")
+    if results.record.n_days > 1:
+        save(days_figure(f"Days: {title}", results), folder / "days.png")
+
+
+def city_figures(results: Results, folder: Path, label: str | None = None) -> None:
+    """Write `demand.png`, the feeders' demand, and `spread.png`, peaks, voltages, coincidence.
+
+    Of several days also `days.png`.
+    label: stands in the titles where it is not the scenario's strategy.
+    """
+    folder.mkdir(exist_ok=True)
+    scenario = results.record.scenario
+    title = f"{scenario.name}, {label or strategy_label(scenario.strategy)}"
+    save(_demand(results, title), folder / "demand.png")
+    save(_spread(results, title), folder / "spread.png")
+    if results.record.n_days > 1:
+        save(days_figure(f"Days: {title}", results), folder / "days.png")
+
+
+def _demand(results: Results, title: str) -> Figure:
+    fig, axes = figure(f"Demand of a feeder: {title}", width_in=width_for(results.n_hours))
+    total = results.record.total_mw
+    edges = np.arange(results.n_hours + 1)
+    low, high = (np.append(q, q[-1]) for q in np.quantile(total, [0.05, 0.95], axis=1))
+    axes.fill_between(
+        edges, low, high, step="post", color=SKY, alpha=0.5, lw=0, label="5-95 % of feeders"
+    )
+    hour_steps(axes, total.mean(axis=1), color=BLUE, lw=1.5, label="mean of feeders")
+    hour_steps(axes, results.base_mw, color=BLACK, ls="--", lw=1.0, label="without EVs")
+    limit_line(axes, results.record.scenario.grid.demand_limit_mw)
+    axes.set_ylabel("Mean power of the hour (MW)")
+    clock_axis(axes, results.clock_hours)
+    legend_below(fig, axes, 2)
+    return fig
+
+
+def _spread(results: Results, title: str) -> Figure:
+    columns, grid = results.kpi_columns, results.record.scenario.grid
+    with mpl.rc_context(STYLE):
+        fig = Figure(figsize=(WIDTH_IN, 5.4), layout="constrained")
+        FigureCanvasAgg(fig)
+        peaks, voltages, coincidence = fig.subplots(3, 1)
+        fig.suptitle(f"{results.n_feeders} feeders: {title}", fontsize=8)
+        for axes, name, label, limit in (
+            (peaks, "system_peak_mw", "Peak demand of a feeder (MW)", grid.demand_limit_mw),
+            (voltages, "min_vm_pu", "Lowest voltage of a feeder (p.u.)", grid.vm_min_pu),
+        ):
+            known = columns[name][np.isfinite(columns[name])]
+            if not len(known):
+                axes.set_title("no load flow converged")
+                continue
+            axes.hist(known, bins=min(40, max(5, len(known) // 10)), color=BLUE)
+            middle = float(np.median(known))
+            axes.axvline(middle, color=BLACK, ls=":", lw=1.2, label=f"median {middle:.4g}")
+            # A limit far away would press the feeders into one line; the legend still tells it.
+            near = abs(limit - middle) < 5.0 * float(np.ptp(known))
+            words = f"limit {limit:g}" + ("" if near else ", off the scale")
+            axes.plot([], [], color=ORANGE, ls="--", lw=1.2, label=words)
+            if near:
+                axes.axvline(limit, color=ORANGE, ls="--", lw=1.2)
+            axes.ticklabel_format(axis="x", useOffset=False)
+            axes.set_ylim(0.0, 1.3 * axes.get_ylim()[1])
+            axes.set_xlabel(label)
+            axes.set_ylabel("Feeders")
+            axes.legend(loc="upper center", ncols=2)
+        numbers, factor = coincidence_by_number(results)
+        coincidence.plot(numbers, factor, color=BLUE, marker="o", ms=1.5, lw=0.8)
+        coincidence.axhline(1.0, color=GREY, ls=":", lw=1.0)
+        coincidence.set_xscale("log")
+        coincidence.set_ylim(min(0.9, float(np.nanmin(factor, initial=1.0)) - 0.02), 1.01)
+        coincidence.ticklabel_format(axis="y", useOffset=False)
+        coincidence.set_xlabel("Number of feeders")
+        coincidence.set_ylabel("Coincidence of feeders\n(peaks of EV demand)")
+    return fig
+
+
+# Up to so many days each has a mark and the letters of its weekday.
+FEW_DAYS = 10
+PANELS = (
+    ("v2g_share", 100.0, "Take part\nin V2G (%)", BLUE),
+    ("system_peak_mw", 1.0, "Highest demand\n(MW)", BLACK),
+    ("energy_short_kwh", 1e-3, "Missing on\ndeparture (MWh)", ORANGE),
+    ("net_cost_usd", 1.0, "Net cost\n($)", GREEN),
+)
+
+
+def days_figure(title: str, results: Results) -> Figure:
+    """Share of V2G, highest demand, missing energy and net cost of every day; weekends in grey."""
+    table = days_together(results)
+    day = table["day"].to_numpy()
+    weekend = table["weekday"].isin(("saturday", "sunday")).to_numpy()
+    with mpl.rc_context(STYLE):
+        fig = Figure(figsize=(WIDTH_IN, 4.4), layout="constrained")
+        FigureCanvasAgg(fig)
+        panels = fig.subplots(len(PANELS), 1, sharex=True)
+        fig.suptitle(title, fontsize=8)
+        for axes, (name, factor, label, color) in zip(panels, PANELS, strict=True):
+            values = factor * table[name].to_numpy(dtype=np.float64)
+            mark = "o" if len(day) <= FEW_DAYS else None
+            # Above the frame: a line along zero would vanish behind it.
+            look = {"color": color, "marker": mark, "ms": 2.5, "lw": 1.2}
+            axes.plot(day, values, clip_on=False, zorder=3, **look)
+            for number in day[weekend]:
+                axes.axvspan(number - 0.5, number + 0.5, color="#ECECEC", lw=0, zorder=0)
+            axes.set_ylabel(label)
+            axes.yaxis.set_major_locator(MaxNLocator(4))
+            if name == "v2g_share":
+                axes.yaxis.set_major_locator(FixedLocator([0, 25, 50, 75, 100]))
+                axes.set_ylim(0.0, 105.0)
+            elif name == "system_peak_mw":
+                _limit(axes, values, results)
+            else:
+                top = 1.1 * float(values.max(initial=0.0))
+                axes.set_ylim(0.0 if values.min() >= 0.0 else None, top if top > 0.0 else 1.0)
+        axes = panels[-1]
+        axes.set_xlim(0.5, day[-1] + 0.5)
+        if len(day) <= FEW_DAYS:
+            axes.xaxis.set_major_locator(FixedLocator([int(number) for number in day]))
+            axes.set_xticklabels(
+                [f"{n}\n{word[:3].title()}" for n, word in zip(day, table["weekday"], strict=True)]
+            )
+        axes.set_xlabel("Day" + (" (grey: Saturday, Sunday)" if weekend.any() else ""))
+        fig.align_ylabels(panels)
+    return fig
+
+
+def _limit(axes: Axes, values: FloatArray, results: Results) -> None:
+    """The demand limit, of all feeders together, with room for it and its name."""
+    limit = results.n_feeders * results.record.scenario.grid.demand_limit_mw
+    limit_line(axes, limit)
+    low, high = min(float(values.min()), limit), max(float(values.max()), limit)
+    # A tenth at least: rounding to whole chargers is not to look like a mountain.
+    span = max(high - low, 0.1 * high)
+    axes.set_ylim(low - 0.3 * span, high + 0.6 * span)
+    axes.legend(loc="upper right", labelcolor=GREY)
