@@ -11,8 +11,8 @@ from pydantic import BaseModel
 from abm.errors import Problem
 from abm.scenario.document import Document
 from abm.scenario.fields import Range, Spread, TimeOfDay, clock_minutes
-from abm.scenario.problems import Path, dotted, show
 from abm.scenario.schema import ScenarioFields
+from abm.scenario.yamlio import Path, dotted, show
 
 DAY_MIN = 1440
 

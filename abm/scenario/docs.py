@@ -12,10 +12,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from abm.scenario.names import STRATEGIES
-from abm.scenario.problems import Path, allowed, field_at, has_names, section_at, show
+from abm.scenario.problems import allowed, field_at, has_names, section_at
 from abm.scenario.scenario import Scenario
 from abm.scenario.schema import ScenarioFields
 from abm.scenario.sessions import OPTIONAL, REQUIRED
+from abm.scenario.yamlio import Path, show
 
 # Stands for a name that the user chooses.
 NAME = "NAME"

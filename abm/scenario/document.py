@@ -13,16 +13,9 @@ import numpy as np
 from pydantic import BaseModel
 
 from abm.errors import Problem, nearest
-from abm.scenario.problems import (
-    Path,
-    dotted,
-    free_at,
-    has_names,
-    is_section,
-    section_at,
-    show,
-)
+from abm.scenario.problems import free_at, has_names, is_section, section_at
 from abm.scenario.schema import ScenarioFields
+from abm.scenario.yamlio import Path, dotted, show
 
 
 @dataclass(frozen=True)

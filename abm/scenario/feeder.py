@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 
 from abm.errors import InputError, Problem, nearest
 from abm.scenario.csvio import Table, read_table
-from abm.scenario.problems import show
 from abm.scenario.shipped import display
 from abm.scenario.tables import frozen
-from abm.scenario.yamlio import read_yaml_file
+from abm.scenario.yamlio import read_yaml_file, show
 
 _FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 _TEXTS = ("net", "description", "source")

@@ -16,7 +16,6 @@ from abm.scenario.checks import value_at
 from abm.scenario.document import Document
 from abm.scenario.edges import read_edges
 from abm.scenario.feeder import FeederTable, read_feeder
-from abm.scenario.problems import Path, dotted, show
 from abm.scenario.schema import ScenarioFields
 from abm.scenario.sessions import SessionRules, SessionTable, read_sessions
 from abm.scenario.shipped import (
@@ -27,6 +26,7 @@ from abm.scenario.shipped import (
     tariff_files,
 )
 from abm.scenario.tables import LoadProfile, Tariff, read_profile, read_tariff
+from abm.scenario.yamlio import Path, dotted, show
 
 _T = TypeVar("_T")
 

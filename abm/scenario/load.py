@@ -10,9 +10,8 @@ from typing import Any
 
 from abm.errors import InputError, Problem
 from abm.scenario.document import Document, Origin
-from abm.scenario.problems import show
 from abm.scenario.shipped import display, name_hint, scenario_files
-from abm.scenario.yamlio import Lines, parse_yaml, read_yaml_file
+from abm.scenario.yamlio import Lines, parse_yaml, read_yaml_file, show
 
 _SUFFIXES = (".yaml", ".yml")
 _KEY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")

@@ -5,10 +5,9 @@ Both the problems a user reads and `docs/scenario.md` take their wording from he
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel
@@ -17,28 +16,13 @@ from pydantic.fields import FieldInfo
 from abm.errors import Problem, nearest
 from abm.scenario.fields import Allowed
 from abm.scenario.schema import ScenarioFields, StrategySpec
-
-Path: TypeAlias = tuple[str, ...]
+from abm.scenario.yamlio import Path, dotted, show
 
 _FREE = {
     ("strategy", "rule_options"),
     ("strategy", "admission_options"),
     ("owners", "behaviour_options"),
 }
-
-
-def dotted(path: Sequence[str]) -> str:
-    """Path of a field as the user writes it: ("ev", "efficiency") -> "ev.efficiency"."""
-    return ".".join(path)
-
-
-def show(value: Any, limit: int = 60) -> str:
-    """A value as it would be written in YAML, text in quotes, cut at `limit` characters."""
-    try:
-        text = json.dumps(value, ensure_ascii=False, default=str)
-    except (TypeError, ValueError):
-        text = repr(value)
-    return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
 def section_at(path: Path) -> type[BaseModel] | None:

@@ -15,9 +15,9 @@ from abm.scenario.checks import cross_problems, value_at
 from abm.scenario.document import Document, Origin, plain
 from abm.scenario.inputs import REFERENCES, Inputs, read_inputs, resolved_reference
 from abm.scenario.load import parse_setting, read_document
-from abm.scenario.problems import Path, clean_path, problem_of
+from abm.scenario.problems import clean_path, problem_of
 from abm.scenario.schema import ScenarioFields
-from abm.scenario.yamlio import yaml_text
+from abm.scenario.yamlio import Path, yaml_text
 
 
 class Scenario(ScenarioFields):

@@ -9,26 +9,16 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, TypeAlias
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import (
-    AliasEvent,
-    DocumentStartEvent,
-    Event,
-    MappingEndEvent,
-    MappingStartEvent,
-    ScalarEvent,
-    SequenceEndEvent,
-    SequenceStartEvent,
-    StreamEndEvent,
-)
+from ruamel.yaml.nodes import Node, ScalarNode, SequenceNode
+from ruamel.yaml.resolver import VersionedResolver
 
 from abm.errors import InputError, Problem
-from abm.scenario.problems import Path, dotted
 
 _INT = re.compile(r"[-+]?[0-9]+")
 _OCTAL = re.compile(r"0o[0-7]+")
@@ -43,7 +33,22 @@ _MAX_NODES = 100_000
 _MAX_DIGITS = 1000
 _UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
-Lines = dict[Path, int]
+Path: TypeAlias = tuple[str, ...]
+Lines: TypeAlias = dict[Path, int]
+
+
+def dotted(path: Sequence[str]) -> str:
+    """Path of a field as the user writes it: ("ev", "efficiency") -> "ev.efficiency"."""
+    return ".".join(path)
+
+
+def show(value: Any, limit: int = 60) -> str:
+    """A value as it would be written in YAML, text in quotes, cut at `limit` characters."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, default=str)
+    except (TypeError, ValueError):
+        text = repr(value)
+    return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
 def plain_scalar(text: str) -> Any:
@@ -65,74 +70,68 @@ def plain_scalar(text: str) -> Any:
     return math.nan if text in _NAN else text
 
 
-class _Reader:
-    """Builds plain data from the events of one document and collects problems as it goes."""
+class _Builder:
+    """Plain data of a composed document, the lines of its keys and its problems."""
 
-    def __init__(self, events: Iterator[Event], file: str) -> None:
-        self.events = events
+    def __init__(self, file: str) -> None:
         self.file = file
         self.lines: Lines = {}
         self.problems: list[Problem] = []
-        self.anchors: dict[str, Any] = {}
-        self.nodes = 0
+        self.open: set[Node] = set()
+        self.size = 0
 
-    def refuse(self, path: Path, event: Event, value: str, allowed: str) -> None:
-        line = event.start_mark.line + 1
+    def refuse(self, path: Path, node: Node, value: str, allowed: str) -> None:
+        line = node.start_mark.line + 1
         self.problems.append(Problem(dotted(path) or "YAML", value, allowed, self.file, line))
 
-    def build(self, event: Any, path: Path) -> Any:
-        self.nodes += 1
-        if self.nodes > _MAX_NODES:
+    def build(self, node: Node, path: Path) -> Any:
+        # What an alias stands for counts again, so that aliases of aliases cannot grow without end.
+        self.size += 1
+        if self.size > _MAX_NODES:
             raise _TooLargeError
-        if isinstance(event, AliasEvent):
-            if event.anchor not in self.anchors:
-                self.refuse(path, event, f"*{event.anchor}", "an anchor that was set before")
-            return self._copy(self.anchors.get(event.anchor))
-        if event.tag is not None and event.tag != "!":
-            self.refuse(path, event, str(event.tag), "a value without a YAML tag")
-        if isinstance(event, ScalarEvent):
-            value = plain_scalar(event.value) if event.style is None else event.value
-        elif isinstance(event, SequenceStartEvent):
-            value = []
-            while not isinstance(item := next(self.events), SequenceEndEvent):
-                value.append(self.build(item, (*path, str(len(value)))))
+        if node in self.open:
+            self.refuse(path, node, f"*{node.anchor}", "an anchor that was set before")
+            return None
+        if node.ctag.suffix is not None:
+            self.refuse(path, node, str(node.ctag), "a value without a YAML tag")
+        if isinstance(node, ScalarNode):
+            return plain_scalar(node.value) if node.style is None else node.value
+        self.open.add(node)
+        value: Any
+        if isinstance(node, SequenceNode):
+            value = [self.build(item, (*path, str(at))) for at, item in enumerate(node.value)]
         else:
-            value = self._mapping(path)
-        if event.anchor:
-            self.anchors[event.anchor] = value
+            value = self._mapping(node, path)
+        self.open.discard(node)
         return value
 
-    def _mapping(self, path: Path) -> dict[str, Any]:
+    def _mapping(self, node: Node, path: Path) -> dict[str, Any]:
         value: dict[str, Any] = {}
-        while not isinstance(key := next(self.events), MappingEndEvent):
-            if not isinstance(key, ScalarEvent):
+        for key, inner in node.value:
+            if not isinstance(key, ScalarNode):
                 self.refuse(path, key, "", "keys that are text")
-                self.build(key, path)
-                self.build(next(self.events), path)
                 continue
             name = str(key.value)
             here = (*path, name)
-            item = self.build(next(self.events), here)
+            item = self.build(inner, here)
             if name in value:
                 first = self.lines[here]
                 self.refuse(here, key, "", f"a key once only; it is on line {first} already")
-                continue
-            value[name] = item
-            self.lines[here] = key.start_mark.line + 1
+            else:
+                value[name] = item
+                self.lines[here] = key.start_mark.line + 1
         return value
-
-    def _copy(self, value: Any) -> Any:
-        # A copy counts like the original, so that aliases of aliases cannot grow without bound.
-        self.nodes += 1
-        if self.nodes > _MAX_NODES:
-            raise _TooLargeError
-        if isinstance(value, dict):
-            return {key: self._copy(item) for key, item in value.items()}
-        return [self._copy(item) for item in value] if isinstance(value, list) else value
 
 
 class _TooLargeError(Exception):
     """More values than any scenario has."""
+
+
+class _NoTypes(VersionedResolver):
+    """Gives no tag to what has none in the file: `plain_scalar` says what a value is."""
+
+    def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
+        return None
 
 
 def parse_yaml(text: str, file: str = "") -> tuple[Any, Lines]:
@@ -140,30 +139,15 @@ def parse_yaml(text: str, file: str = "") -> tuple[Any, Lines]:
 
     file: name that problems carry. An empty document is None. Raises InputError.
     """
-    reader = YAML(typ="rt", pure=True)
+    yaml = YAML(typ="rt", pure=True)
+    yaml.Resolver = _NoTypes
+    yaml.composer.warn_double_anchors = False
+    builder = _Builder(file)
     try:
-        events = iter(reader.parse(text))
-        builder = _Reader(events, file)
-        data: Any = None
-        documents = 0
-        for event in events:
-            if isinstance(event, StreamEndEvent):
-                break
-            if isinstance(event, DocumentStartEvent):
-                documents += 1
-                if event.version is not None and tuple(event.version) != (1, 2):
-                    builder.refuse((), event, "%YAML directive", "YAML 1.2")
-                if documents > 1:
-                    builder.refuse((), event, "---", "one document only")
-                    break
-            elif isinstance(
-                event, (ScalarEvent, SequenceStartEvent, MappingStartEvent, AliasEvent)
-            ):
-                data = builder.build(event, ())
+        root = yaml.compose(text)
+        data = builder.build(root, ()) if root is not None else None
     except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark is not None else None
-        raise InputError([Problem("YAML", "", _plain_words(error), file, line)]) from None
+        raise InputError([_problem(error, file)]) from None
     except YAMLError as error:
         first = str(error).splitlines()[0]
         raise InputError([Problem("YAML", "", f"cannot be read: {first}", file)]) from None
@@ -171,16 +155,27 @@ def parse_yaml(text: str, file: str = "") -> tuple[Any, Lines]:
         raise InputError(
             [Problem("YAML", "", "cannot be read: too large or too deeply nested", file)]
         ) from None
+    directive = re.search("^%YAML", text, re.MULTILINE)
+    if directive and yaml.version not in (None, (1, 2)):
+        line = text[: directive.start()].count("\n") + 1
+        builder.problems.insert(0, Problem("YAML", "%YAML directive", "YAML 1.2", file, line))
     if builder.problems:
         raise InputError(builder.problems)
     return data, builder.lines
 
 
-def _plain_words(error: MarkedYAMLError) -> str:
+def _problem(error: MarkedYAMLError, file: str) -> Problem:
+    """What the parser stumbled over, in plain words."""
+    mark = error.problem_mark or error.context_mark
+    line = mark.line + 1 if mark is not None else None
     problem = str(error.problem or error.context or "not YAML")
     if "\\t" in problem or "\t" in problem:
-        return "a tab cannot stand here: indent with spaces"
-    return f"cannot be read: {problem}"
+        return Problem("YAML", "", "a tab cannot stand here: indent with spaces", file, line)
+    if problem == "but found another document":
+        return Problem("YAML", "---", "one document only", file, line)
+    if alias := re.fullmatch("found undefined alias '(.*)'", problem):
+        return Problem("YAML", f"*{alias[1]}", "an anchor that was set before", file, line)
+    return Problem("YAML", "", f"cannot be read: {problem}", file, line)
 
 
 def read_yaml_file(path: FilePath, shown: str) -> tuple[Any, Lines]:

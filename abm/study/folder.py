@@ -39,7 +39,7 @@ from abm.scenario import Scenario
 from abm.scenario.checks import value_at
 from abm.scenario.inputs import REFERENCES, shipped_names
 from abm.scenario.plugin import source_files
-from abm.scenario.problems import dotted, show
+from abm.scenario.yamlio import dotted, show
 
 STUDY = "study.json"
 PARTS = "parts"

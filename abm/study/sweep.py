@@ -14,7 +14,8 @@ import numpy as np
 from abm.equations import FloatArray
 from abm.errors import InputError, Problem
 from abm.scenario import Scenario, parse_setting
-from abm.scenario.problems import field_at, show
+from abm.scenario.problems import field_at
+from abm.scenario.yamlio import show
 from abm.study.ensemble import Case, Ensemble
 from abm.study.montecarlo import strategy_cases
 

@@ -127,6 +127,10 @@ def test_yaml_text_reads_back():
     assert parse_yaml(yaml_text(data))[0] == data
 
 
+# Ten times as long with every line.
+GROWING = "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 9))
+
+
 @pytest.mark.parametrize(
     ("text", "line", "said"),
     [
@@ -138,6 +142,10 @@ def test_yaml_text_reads_back():
         ("seed: 1\nseed: 2\n", 2, "line 1 already"),
         ("seed: [1\n", 2, "cannot be read"),
         ("a: &x [*x]\n", 1, "anchor"),
+        ("seed: 1\nev: {efficiency: *x}\n", 2, "anchor"),
+        ("seed: 1\nev: {{a: 1}: 2}\n", 2, "keys that are text"),
+        ("a0: &a0 [1, 2]\n" + GROWING, None, "too large"),
+        ("# as %YAML 1.1 says\n%YAML 1.1\n---\nseed: 1\n", 2, "YAML 1.2"),
         ("seed: !!int 1\n", 1, "tag"),
         ("seed: 1\n---\nseed: 2\n", 2, "one document"),
         ("seed: " + "[" * 3000, None, "deeply nested"),
@@ -151,6 +159,36 @@ def test_unreadable_file_is_one_problem(tmp_path, text, line, said):
     problem = only(Scenario.load, path)
     assert (problem.file, problem.line) == (str(path), line)
     assert said in problem.allowed
+
+
+def test_lines_of_keys():
+    """Behind an alias a value stands where it is written, with the name it has there."""
+    text = "# x\n'seed': 1\nev: {a: 1,\n  b: [2, {c: 3}]}\nbase: &b\n  low: 1\nother: *b\n"
+    data, lines = parse_yaml(text)
+    assert data["other"] == data["base"] == {"low": 1}
+    assert {".".join(path): line for path, line in lines.items()} == {
+        "seed": 2,
+        "ev": 3,
+        "ev.a": 3,
+        "ev.b": 4,
+        "ev.b.1.c": 4,
+        "base": 5,
+        "base.low": 6,
+        "other": 7,
+        "other.low": 6,
+    }
+
+
+def test_all_that_is_wrong_with_the_keys_of_a_file():
+    found = problems(parse_yaml, "%YAML 1.1\n---\na: 1\na: !!int 2\n? [1]\n: 3\nb: {c: 1, c: 2}\n")
+    assert [(p.line, p.field, p.value) for p in found] == [
+        (1, "YAML", "%YAML directive"),
+        (4, "a", "tag:yaml.org,2002:int"),
+        (4, "a", ""),
+        (5, "YAML", ""),
+        (7, "b.c", ""),
+    ]
+    assert "on line 3 already" in found[2].allowed
 
 
 def test_byte_order_mark_and_windows_lines_are_tolerated(tmp_path):
