@@ -17,7 +17,7 @@ import simpy
 
 from abm.agents import EV, EvClass, GridAgent, HomeEnergyManager, ResidentialParkingZone, Roster
 from abm.clock import Clock, Phase
-from abm.control import make_admission, make_rule, resolve_strategy
+from abm.control import make_strategy, resolve_strategy
 from abm.engine import CompiledHour
 from abm.engine.meter import Meter
 from abm.equations import IntArray
@@ -87,13 +87,13 @@ class V2GModel(mesa.Model):
             scenario.ev.soc_upper,
             minutes=len(self.seeds) == 1 if minutes is None else minutes,
         )
-        self.admission = make_admission(scenario)
+        rule, self.admission = make_strategy(scenario)
         self.granted: ModeArray = np.zeros(self.fleet.n, dtype=np.int8)
         self._results: Results | None = None
         self._exchanged: Exchange | None = None
 
         self.grid = GridAgent(self, feeder, make_solver(scenario.grid.solver, feeder))
-        self.home = HomeEnergyManager(self, make_rule(scenario))
+        self.home = HomeEnergyManager(self, rule)
         self._roster = Roster(self, n_zones, ev_class)
         self.zones, self.evs = self._roster.zones, self._roster.evs
         self.home.own_minds = self._roster.own_minds()

@@ -9,7 +9,8 @@ from abm.control.admission import (
     split_by_largest_remainder,
 )
 from abm.control.coordinated import CoordinatedAdmission, CoordinatedRule
-from abm.control.registry import make_admission, make_rule, resolve_strategy
+from abm.control.planner import Planner
+from abm.control.registry import make_admission, make_rule, make_strategy, resolve_strategy
 from abm.control.rules import Eq13, G2VOnly, Rule
 
 __all__ = [
@@ -22,9 +23,11 @@ __all__ = [
     "FirstCome",
     "G2VOnly",
     "LeastLaxity",
+    "Planner",
     "Rule",
     "make_admission",
     "make_rule",
+    "make_strategy",
     "resolve_strategy",
     "split_by_largest_remainder",
 ]

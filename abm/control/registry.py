@@ -40,6 +40,22 @@ def resolve_strategy(scenario: Scenario) -> NamedStrategy:
     )
 
 
+def make_strategy(scenario: Scenario) -> tuple[Rule, Admission]:
+    """The scenario's rule and admission; under `coordinated` they go by one plan.
+
+    Raises InputError when one of them cannot be made.
+    """
+    rule, admission = make_rule(scenario), make_admission(scenario)
+    if (
+        isinstance(rule, CoordinatedRule)
+        and isinstance(admission, CoordinatedAdmission)
+        # Options that differ make two plans.
+        and rule.planner.price_weight == admission.planner.price_weight
+    ):
+        admission.planner = rule.planner
+    return rule, admission
+
+
 def make_rule(scenario: Scenario) -> Rule:
     """The scenario's switching rule. Raises InputError when it cannot be made."""
     strategy = resolve_strategy(scenario)

@@ -25,7 +25,6 @@ from abm.control import (
     LeastLaxity,
     Rule,
 )
-from abm.control.coordinated import orders
 from abm.engine import admit
 from abm.engine.arrays import (
     CoordinatedOrders,
@@ -114,9 +113,9 @@ class CompiledHour:
             told = inbox.by_feeder(lambda message: rule.told_to_discharge(fleet, message, minute))
             one_discharge = fleet.as_printed
         if isinstance(admission, CoordinatedAdmission) and anybody:
-            margin_min, weight = admission.margin_min, admission.price_weight
-            room_kw = inbox.by_feeder(lambda m: orders(fleet, m, minute, weight).room_kw)
-            give_kw = inbox.by_feeder(lambda m: orders(fleet, m, minute, weight).give_kw)
+            margin_min, plans = admission.margin_min, admission.planner
+            room_kw = inbox.by_feeder(lambda m: plans.orders(fleet, m, minute).room_kw)
+            give_kw = inbox.by_feeder(lambda m: plans.orders(fleet, m, minute).give_kw)
         return ORDERS.get(type(admission), HourOrders)(
             first_step=first_step,
             n_steps=n_steps,

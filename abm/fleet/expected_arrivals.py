@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from abm.equations import BoolArray, FloatArray, IntArray
+from abm.equations import BoolArray, FloatArray
 from abm.equations.battery import (
     charging_energy,
     discharging_energy,
@@ -34,10 +33,6 @@ WINDOW_H = 24
 SAMPLE_EVS = 6000
 # Beyond the largest seed of a scenario.
 SAMPLE_SEED = 2**64 + 4
-KEPT = 4
-
-
-_kept: dict[tuple[int, str], ExpectedArrivals] = {}
 
 
 @dataclass(frozen=True)
@@ -110,18 +105,12 @@ class ExpectedArrivals:
         arrival, ended_by = hour + ahead, window_h - ahead
         tables = (self.evs, self.need_kwh, self.give_kwh)
         totals = np.array([table[arrival, ended_by].sum() for table in tables])
-        came, at = _upper_triangle(window_h)
+        came, at = np.triu_indices(window_h)
         place = (hour + came, at - came, window_h - came)
         charge, discharge = (
             group_sums(power[place], at, window_h) for power in (self.charge_kw, self.discharge_kw)
         )
         return totals, charge, discharge
-
-
-@cache
-def _upper_triangle(n: int) -> tuple[IntArray, IntArray]:
-    came, at = np.triu_indices(n)
-    return came.astype(np.int64), at.astype(np.int64)
 
 
 def nobody(n_hours: int) -> ExpectedArrivals:
@@ -132,24 +121,9 @@ def nobody(n_hours: int) -> ExpectedArrivals:
 
 
 def expected_arrivals(scenario: Scenario, n_zones: int) -> ExpectedArrivals:
-    """Expected arrivals on one feeder; nobody where the EVs come from a file of sessions.
-
-    The last few are kept: replications of one scenario expect the same.
-    """
+    """Expected arrivals on one feeder; nobody where the EVs come from a file of sessions."""
     if scenario.inputs.sessions is not None or n_zones == 0 or scenario.fleet.evs_per_zone == 0:
         return nobody(scenario.hours)
-    # Whatever may shape a fleet; a strategy and a seed do not.
-    key = (n_zones, scenario.model_dump_json(exclude={"name", "description", "seed", "strategy"}))
-    found = _kept.get(key)
-    if found is None:
-        found = _draw(scenario, n_zones)
-        if len(_kept) >= KEPT:
-            _kept.clear()
-        _kept[key] = found
-    return found
-
-
-def _draw(scenario: Scenario, n_zones: int) -> ExpectedArrivals:
     per_zone = scenario.fleet.evs_per_zone
     sampled = -(-SAMPLE_EVS // n_zones)
     fleet = scenario.fleet.model_copy(update={"evs_per_zone": sampled})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from scipy.special import ndtri
@@ -21,8 +20,6 @@ class Outlook:
     base_mw: actual base demand by clock hour, (24,) [MW]; price: by clock hour, (24,) [$/kWh].
     start_hour: clock hour at which the horizon begins. seeds: one per feeder;
     errors of the forecast come from them.
-
-    memo: for what rules and admissions work out of it and want to share.
     """
 
     def __init__(
@@ -40,7 +37,6 @@ class Outlook:
         self._actual_mw = base_mw[clock_hours]
         self.price: FloatArray = price[clock_hours]
         self.sale_ratio = scenario.tariff.sale_ratio
-        self.memo: dict[Any, Any] = {}
 
     @cached_property
     def arrivals(self) -> ExpectedArrivals:

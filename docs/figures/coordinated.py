@@ -14,7 +14,6 @@ import numpy as np
 from _common import ROOT, few, load, options, output
 
 from abm import V2GModel
-from abm.control.coordinated import Plan
 from abm.report import figures as fig
 from abm.study import bound
 
@@ -54,12 +53,11 @@ def run(strategy: str, **fields: Any) -> tuple[V2GModel, np.ndarray]:
 
     def note() -> None:
         hour = len(levels)
-        kept = [value for key, value in model.grid.outlook.memo.items() if key[0] == hour]
-        plans = [value[1] for value in kept if isinstance(value[1], Plan)]
+        planner = model.home.rule.planner
+        plans = list(planner.plans.values()) if planner.hour == hour else []
         levels.append(float(plans[0].level_kw.mean()) / 1e3 if plans else np.nan)
 
-    model.run(on_hour=note)
-    levels = levels if strategy == "coordinated" else []
+    model.run(on_hour=note if strategy == "coordinated" else None)
     return model, np.array(levels)
 
 

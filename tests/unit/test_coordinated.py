@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from abm import Scenario, V2GModel
-from abm.control import CoordinatedAdmission, CoordinatedRule, make_admission, make_rule
-from abm.control.coordinated import make_plan, orders
-from abm.control.level import filled_kwh, shaved_kwh, solve_levels
+from abm.control import CoordinatedAdmission, CoordinatedRule, Planner, make_rule, make_strategy
+from abm.control.planner import Orders, filled_kwh, shaved_kwh, solve_levels
 from abm.errors import InputError
 from abm.fleet import Population
 from abm.fleet.expected_arrivals import expected_arrivals, slack
@@ -166,17 +165,49 @@ def test_a_stale_broadcast_leaves_the_forecast():
     model = midnight(forecast={"bias": 0.1, "revise": False})
     fleet, now = model.fleet, model.broadcast
     stale = replace(now, hour=now.hour - 3, demand_mw=now.demand_mw + 5.0)
-    plan = make_plan(fleet, stale, model.minute, 0.0)
+    planner = Planner()
+    found = planner.orders(fleet, stale, model.minute)
+    plan = planner.plans[stale.hour]
     assert plan.base_kw == pytest.approx(1.1e3 * model.grid.base_mw[0])
-    found = orders(fleet, stale, model.minute, 0.0)
     assert found.room_kw == pytest.approx(np.maximum(plan.level_kw - plan.base_kw, 0.0))
     # Both broadcasts in one minute, in any order, and again.
-    fresh = orders(fleet, now, model.minute, 0.0)
+    fresh = planner.orders(fleet, now, model.minute)
     base = model.grid.base_mw[0] * 1e3
-    level = make_plan(fleet, now, model.minute, 0.0).level_kw
+    level = planner.plans[now.hour].level_kw
     assert fresh.room_kw == pytest.approx(np.maximum(level - base, 0.0))
-    assert same(orders(fleet, stale, model.minute, 0.0).room_kw, found.room_kw)
-    assert same(orders(fleet, now, model.minute, 0.0).room_kw, fresh.room_kw)
+    assert same(planner.orders(fleet, stale, model.minute).room_kw, found.room_kw)
+    assert same(planner.orders(fleet, now, model.minute).room_kw, fresh.room_kw)
+
+
+def test_a_plan_is_of_one_model_and_one_hour():
+    first, second = midnight(), midnight(forecast={"bias": 0.1, "revise": False})
+    planner = Planner()
+
+    def forecast_kw(model):
+        planner.orders(model.fleet, model.broadcast, model.minute)
+        return planner.plans[model.broadcast.hour].base_kw
+
+    # Another model in the same hour: what was planned for the first is not told to the second.
+    assert forecast_kw(second) == pytest.approx(1.1 * forecast_kw(first))
+    assert planner.hour == 12
+    first.step()
+    planner.orders(first.fleet, first.broadcast, 13 * 60.0)
+    assert planner.hour == 13
+    assert len(planner.plans) == 1
+
+
+def test_rule_and_admission_of_one_model_go_by_one_plan():
+    studied = Scenario(strategy="coordinated", coordinated={"price_weight": 0.4})
+    rule, admission = make_strategy(studied)
+    assert rule.planner is admission.planner
+    assert make_strategy(studied)[0].planner is not rule.planner
+    assert make_rule(studied).planner is not rule.planner
+    spec = {"rule": "coordinated", "admission": "coordinated"}
+    apart = {**spec, "rule_options": {"price_weight": 0.9}}
+    rule, admission = make_strategy(Scenario(strategy=apart))
+    assert (rule.planner.price_weight, admission.planner.price_weight) == (0.9, 0.0)
+    model = run(small_paper(strategy="coordinated"))
+    assert model.home.rule.planner is model.admission.planner
 
 
 def balanced(fields=None):
@@ -206,19 +237,30 @@ def test_what_the_broadcast_has_beside_base_demand_is_taken_off(interval):
 def test_no_outlook_is_said():
     model = midnight()
     with pytest.raises(ValueError, match="outlook"):
-        orders(model.fleet, replace(model.broadcast, outlook=None), model.minute, 0.0)
+        Planner().orders(model.fleet, replace(model.broadcast, outlook=None), model.minute)
 
 
 def test_options_reach_rule_and_admission():
     options = {"margin_min": 30.0, "price_weight": 0.4}
     studied = Scenario(strategy="coordinated", coordinated=options)
-    rule, admission = make_rule(studied), make_admission(studied)
+    rule, admission = make_strategy(studied)
     assert isinstance(rule, CoordinatedRule)
     assert isinstance(admission, CoordinatedAdmission)
-    assert (rule.price_weight, admission.price_weight, admission.margin_min) == (0.4, 0.4, 30.0)
+    assert (rule.planner.price_weight, admission.planner.price_weight) == (0.4, 0.4)
+    assert admission.margin_min == 30.0
     spec = {"rule": "coordinated", "rule_options": {"price_weight": 2.0}}
     with pytest.raises(InputError, match="price_weight"):
         make_rule(Scenario(strategy=spec))
+
+
+class Told:
+    """A planner that says what it is told."""
+
+    def __init__(self, room_kw, give_kw):
+        self.room_kw, self.give_kw = room_kw, give_kw
+
+    def orders(self, fleet, broadcast, minute):
+        return Orders(np.array([self.room_kw]), np.array([self.give_kw]))
 
 
 def test_least_laxity_up_to_the_level_and_no_further():
@@ -233,10 +275,8 @@ def test_least_laxity_up_to_the_level_and_no_further():
     for _ in range(65):
         model.step()
     admission, request = CoordinatedAdmission(), np.ones(3, dtype=np.int8)
-    outlook = model.broadcast.outlook
-    key = (1, model.broadcast.hour, 0.0)
-    broadcast, plan, found = outlook.memo[key]
-    outlook.memo[key] = (broadcast, plan, replace(found, room_kw=np.array([11.0])))
+    broadcast, told = model.broadcast, Told(room_kw=11.0, give_kw=0.0)
+    admission.planner = told
     fleet.mode = np.zeros(3, dtype=np.int8)
     name = [fleet.ev_id(row) for row in range(3)]
     granted = admission.admit(fleet, request, broadcast, model.minute)
@@ -246,12 +286,13 @@ def test_least_laxity_up_to_the_level_and_no_further():
     granted = admission.admit(fleet, request, broadcast, model.minute)
     assert {n: int(g) for n, g in zip(name, granted, strict=True)} == {"a": 1, "b": 0, "c": 1}
     # Called to give 10 kW: the one with most slack, and one more since 7.5 are not enough.
-    outlook.memo[key] = (broadcast, plan, replace(found, give_kw=np.array([10.0])))
+    told.give_kw = 10.0
     fleet.mode = np.zeros(3, dtype=np.int8)
     granted = admission.admit(fleet, -request, broadcast, model.minute)
     assert {n: int(g) for n, g in zip(name, granted, strict=True)} == {"a": -1, "b": -1, "c": 0}
     # Nobody gives what cannot be put back with the margin.
     strict = CoordinatedAdmission(margin_min=1440.0)
+    strict.planner = told
     assert not strict.admit(fleet, -request, broadcast, model.minute).any()
 
 
