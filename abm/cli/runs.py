@@ -92,7 +92,7 @@ def _run(options: argparse.Namespace) -> int:
     check_free(out, options.force)
 
     from abm.report.terminal import print_days, print_groups, print_kpis, print_lines, progress
-    from abm.results.days import days_together
+    from abm.results.tables import days_together
     from abm.study import run_once
     from abm.study.city import run_city
 
@@ -117,7 +117,7 @@ def _run(options: argparse.Namespace) -> int:
         if scenario.owners.groups:
             print_groups(run.results.groups)
         if scenario.horizon.days > 1:
-            print_days(days_together(run.results))
+            print_days(days_together(run.results.record))
         print_lines([f"Written to {out}"])
     return 0
 

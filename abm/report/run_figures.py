@@ -33,9 +33,9 @@ from abm.report.figures import (
     zone_map,
 )
 from abm.results import Results
-from abm.results.city import coincidence_by_number
-from abm.results.days import days_together
+from abm.results.kpis import coincidence_by_number
 from abm.results.store import strategy_label
+from abm.results.tables import days_together
 
 
 def run_figures(
@@ -126,7 +126,7 @@ def _spread(results: Results, title: str) -> Figure:
             axes.set_xlabel(label)
             axes.set_ylabel("Feeders")
             axes.legend(loc="upper center", ncols=2)
-        numbers, factor = coincidence_by_number(results)
+        numbers, factor = coincidence_by_number(results.record)
         coincidence.plot(numbers, factor, color=BLUE, marker="o", ms=1.5, lw=0.8)
         coincidence.axhline(1.0, color=GREY, ls=":", lw=1.0)
         coincidence.set_xscale("log")
@@ -149,7 +149,7 @@ PANELS = (
 
 def days_figure(title: str, results: Results) -> Figure:
     """Share of V2G, highest demand, missing energy and net cost of every day; weekends in grey."""
-    table = days_together(results)
+    table = days_together(results.record)
     day = table["day"].to_numpy()
     weekend = table["weekday"].isin(("saturday", "sunday")).to_numpy()
     with mpl.rc_context(STYLE):

@@ -7,19 +7,14 @@ depend on its neighbours. `docs/kpis.md` defines what is computed here.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from abm.equations import FloatArray, IntArray
-from abm.equations.economics import stay_reference_cost
 from abm.fleet import group_sums
-
-if TYPE_CHECKING:
-    from abm.results.record import Record
-    from abm.results.results import Results
+from abm.results.record import Record
 
 # Longest period that counts as an oscillation; slower than that is the shape of the day.
 SLOWEST_MIN = 360.0
@@ -30,21 +25,19 @@ LEAST_AMPLITUDE_MW = 1e-6
 NOTHING = 1e-6
 
 
-def emergence_columns(results: Results) -> dict[str, NDArray[Any]]:
+def emergence_columns(record: Record) -> dict[str, NDArray[Any]]:
     """The indicators of each feeder, (K,) each; NaN where they are undefined."""
-    record = results.record
-    return _indicators(results, record.ev_mw, record.total_mw, record.ev_kw, record.switched_evs, 1)
+    return _indicators(record, record.ev_mw, record.total_mw, record.ev_kw, record.switched_evs, 1)
 
 
-def city_emergence(results: Results) -> dict[str, Any]:
+def city_emergence(record: Record) -> dict[str, Any]:
     """The indicators of all feeders taken as one."""
-    record = results.record
 
     def together(values: NDArray[Any]) -> NDArray[Any]:
         return np.asarray(values.sum(axis=1, keepdims=True))
 
     found = _indicators(
-        results,
+        record,
         together(record.ev_mw),
         together(record.total_mw),
         together(record.ev_kw),
@@ -55,7 +48,7 @@ def city_emergence(results: Results) -> dict[str, Any]:
 
 
 def _indicators(
-    results: Results,
+    record: Record,
     ev_mw: FloatArray,
     total_mw: FloatArray,
     ev_kw: FloatArray,
@@ -63,7 +56,7 @@ def _indicators(
     per_group: int,
 ) -> dict[str, NDArray[Any]]:
     """Indicators of G groups of `per_group` feeders; the arrays are (H, G) and (S, G)."""
-    record, ev = results.record, results.record.ev
+    ev = record.ev
     group, n = ev["feeder"] // per_group, record.n_feeders // per_group
     n_zones = record.zone_charge_mw.shape[2]
     cell = ev["feeder"] * n_zones + ev["zone"]
@@ -84,10 +77,10 @@ def _indicators(
             "oscillation_period_min": period,
             "oscillation_amplitude_mw": amplitude / 1e3,
             "mode_switches_per_ev": group_sums(ev["switches"], group, n) / evs,
-            "equivalent_full_cycles_per_ev": group_sums(results.full_cycles, group, n) / evs,
-            "benefit_usd": group_sums(results.benefit_usd, group, n),
+            "equivalent_full_cycles_per_ev": group_sums(record.full_cycles, group, n) / evs,
+            "benefit_usd": group_sums(record.benefit_usd, group, n),
         }
-    for name, values in (("unmet", results.shortfall_kwh), ("benefit", results.benefit_usd)):
+    for name, values in (("unmet", record.shortfall_kwh), ("benefit", record.benefit_usd)):
         values = np.where(np.abs(values) > NOTHING, values, 0.0)
         by_zone, there = mean_by_cell(values, cell, len(cell_group))
         found[f"fairness_{name}_evs"] = jain_index(values, group, n)
@@ -159,18 +152,3 @@ def moving_average(signal: FloatArray, width: float) -> FloatArray:
     at = np.arange(n)
     low, high = np.maximum(at - half, 0), np.minimum(at + half + 1, n)
     return np.asarray((sums[high] - sums[low]) / (high - low))
-
-
-# --- stays: arrays over any number of them -----------------------------------------------------
-
-
-def full_cycles(ev: Mapping[str, NDArray[Any]]) -> FloatArray:
-    """Equivalent full cycles: energy into and out of the battery over twice its capacity, (n,)."""
-    through = ev["charged_kwh"] * ev["efficiency"] + ev["discharged_kwh"] / ev["efficiency"]
-    return np.asarray(through / (2.0 * ev["capacity_kwh"]))
-
-
-def reference_costs(record: Record) -> FloatArray:
-    """What every stay would cost if the EV charged at once on arrival, (D, n) [$]."""
-    price = record.price[record.clock_hours]
-    return stay_reference_cost(price, record.stays, record.ev, record.scenario.requirement)

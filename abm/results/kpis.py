@@ -1,31 +1,37 @@
-"""Indicators of a run, for all its feeders at once; units in the names, None where undefined."""
+"""Indicators of a run, of each feeder and of all together; units in the names.
+
+Of each feeder they are arrays over the feeders, NaN or None where undefined; `kpi_dict` makes plain
+values of them. For several feeders together they are sums, the peak of the sum, the worst feeder.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from abm.equations import FloatArray, IntArray
-from abm.results.emergence import emergence_columns
-
-if TYPE_CHECKING:
-    from abm.results.results import Results
+from abm.results.emergence import city_emergence, emergence_columns
+from abm.results.indicators import of_city
+from abm.results.record import Record
 
 NIGHT_H = 18
+# KPIs of which a city also says how its feeders differ, and the quantiles that say it.
+SPREAD = ("system_peak_mw", "min_vm_pu")
+QUANTILES = {"q05": 0.05, "q50": 0.5, "q95": 0.95}
 
 
-def kpi_columns(results: Results) -> dict[str, NDArray[Any]]:
+def kpi_columns(record: Record) -> dict[str, NDArray[Any]]:
     """Every indicator as one array over the feeders, (K,); NaN or None where it is undefined."""
     return {
-        **_demand(results),
-        **_load_flow(results),
-        **_energy_and_money(results),
-        **_constraints(results),
-        **emergence_columns(results),
+        **_demand(record),
+        **_load_flow(record),
+        **_energy_and_money(record),
+        **_constraints(record),
+        **emergence_columns(record),
     }
 
 
@@ -40,8 +46,7 @@ def plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _demand(results: Results) -> dict[str, NDArray[Any]]:
-    record = results.record
+def _demand(record: Record) -> dict[str, NDArray[Any]]:
     total, ev, limit = record.total_mw, record.ev_mw, record.scenario.grid.demand_limit_mw
     plugged = record.plugged_peak > 0
     after = hours_after_evening_peaks(record.base_mw, limit, record.n_days)
@@ -87,8 +92,7 @@ def hours_after_evening_peak(base_mw: FloatArray, limit_mw: float) -> IntArray:
     return np.arange(hour if hour < end else highest + 1, end)
 
 
-def _load_flow(results: Results) -> dict[str, NDArray[Any]]:
-    record = results.record
+def _load_flow(record: Record) -> dict[str, NDArray[Any]]:
     flows, hours, feeders = record.flows, record.clock_hours, np.arange(record.n_feeders)
     solved = flows.converged.any(axis=0)
     loss = np.where(flows.converged, flows.loss_mw, -np.inf)
@@ -112,8 +116,8 @@ def _load_flow(results: Results) -> dict[str, NDArray[Any]]:
     }
 
 
-def _energy_and_money(results: Results) -> dict[str, NDArray[Any]]:
-    record, ev = results.record, results.record.ev
+def _energy_and_money(record: Record) -> dict[str, NDArray[Any]]:
+    ev = record.ev
 
     def total(values: NDArray[Any]) -> FloatArray:
         sums = np.bincount(ev["feeder"], weights=values, minlength=record.n_feeders)
@@ -135,7 +139,7 @@ def _energy_and_money(results: Results) -> dict[str, NDArray[Any]]:
     error = np.abs(np.where(stays["arrived"], stored - gained, gained)).max(axis=0)
     worst = np.zeros(record.n_feeders)
     np.maximum.at(worst, ev["feeder"], error)
-    short, shortfall = results.stay_short, results.stay_shortfall_kwh
+    short, shortfall = record.stay_short, record.stay_shortfall_kwh
     early = stays["departure_min"] < stays["announced_min"]
     return {
         "ev_charged_mwh": total(ev["charged_kwh"]) / 1e3,
@@ -146,7 +150,7 @@ def _energy_and_money(results: Results) -> dict[str, NDArray[Any]]:
         "evs": evs,
         "stays": whole(stays["arrived"]),
         "evs_short": whole(short),
-        "energy_short_kwh": total(results.shortfall_kwh),
+        "energy_short_kwh": total(record.shortfall_kwh),
         "energy_short_early_kwh": total(np.where(early, shortfall, 0.0).sum(axis=0)),
         "v2g_share": total(stays["v2g"].mean(axis=0)) / np.maximum(evs, 1),
         "boosts": whole(stays["boost"] & stays["arrived"]),
@@ -157,10 +161,9 @@ def _energy_and_money(results: Results) -> dict[str, NDArray[Any]]:
     }
 
 
-def _constraints(results: Results) -> dict[str, NDArray[Any]]:
-    record = results.record
+def _constraints(record: Record) -> dict[str, NDArray[Any]]:
     grid, feeder, hours = record.scenario.grid, record.feeder, record.clock_hours
-    vm_pu, loading = record.flows.vm_pu, results.loading_percent
+    vm_pu, loading = record.flows.vm_pu, record.loading_percent
     n_lines = loading.shape[2]
     known = np.where(np.isnan(loading), -np.inf, loading)
     by_line = known.transpose(1, 0, 2).reshape(record.n_feeders, -1)
@@ -208,3 +211,92 @@ def _objects(values: list[Any]) -> NDArray[np.object_]:
 def _where(known: Any, values: NDArray[np.int64]) -> NDArray[Any]:
     """Whole numbers, None where they are not known."""
     return _objects([int(v) if ok else None for v, ok in zip(values, known, strict=True)])
+
+
+# --- all feeders together --------------------------------------------------------------------
+
+
+def city_kpis(record: Record, columns: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    """The KPIs of all feeders together, and how the feeders differ; columns: `kpi_columns`.
+
+    Powers and energies are those of the sum; coincidence, load factor, synchronisation, oscillation
+    and fairness take all EVs and zones as those of one feeder; voltages and line loadings are those
+    of the worst feeder, which is named, from 1.
+    """
+    total, ev = record.total_mw.sum(axis=1), record.ev_mw.sum(axis=1)
+    plugged = (record.plugged_peak > 0).any(axis=1)
+    limit = record.scenario.grid.demand_limit_mw * record.n_feeders
+    after = hours_after_evening_peaks(record.base_mw * record.n_feeders, limit, record.n_days)
+    loss = record.flows.loss_mw.sum(axis=1)
+    peaks = columns["system_peak_mw"].sum()
+    sums = {name: columns[name].sum() for name in of_city("sum")}
+    largest = {name: _largest(columns[name]) for name in of_city("largest")}
+    smallest = {name: -_largest(-columns[name]) for name in of_city("smallest")}
+    out: dict[str, Any] = {
+        "feeders": record.n_feeders,
+        "system_peak_mw": total.max(),
+        "system_peak_hour": record.clock_hours[total.argmax()],
+        "plugged_peak_mw": total[plugged].max() if plugged.any() else None,
+        "ev_peak_mw": ev.max(),
+        "ev_peak_hour": record.clock_hours[ev.argmax()],
+        "rebound_ratio": total[after].max() / limit if len(after) else None,
+        "hours_above_limit": (total > limit + 1e-9).sum(),
+        "max_loss_mw": None if np.isnan(loss).all() else np.nanmax(loss),
+        "max_loss_hour": None if np.isnan(loss).all() else record.clock_hours[np.nanargmax(loss)],
+        "nonconverged_clock_hours": sorted(
+            {hour for hours in columns["nonconverged_clock_hours"] for hour in hours}
+        ),
+        "v2g_share": (columns["v2g_share"] * columns["evs"]).sum() / max(columns["evs"].sum(), 1),
+        **smallest,
+        **sums,
+        **largest,
+        **_worst(columns, "min_vm_pu", ("min_vm_bus", "min_vm_hour"), lowest=True),
+        **_worst(
+            columns,
+            "max_line_loading_percent",
+            ("max_line_loading_line", "max_line_loading_hour"),
+            lowest=False,
+        ),
+        **city_emergence(record),
+        "feeder_coincidence_factor": total.max() / peaks if peaks else None,
+        "feeders_above_limit": (record.total_mw > limit / record.n_feeders + 1e-9)
+        .any(axis=0)
+        .sum(),
+    }
+    for name in SPREAD:
+        known = columns[name][np.isfinite(columns[name])]
+        for label, q in QUANTILES.items():
+            out[f"feeder_{name}_{label}"] = np.quantile(known, q) if len(known) else None
+    return {name: plain(value) for name, value in out.items()}
+
+
+def coincidence_by_number(record: Record) -> tuple[IntArray, FloatArray]:
+    """Coincidence of the EV demand of the first n feeders: peak of the sum over sum of the peaks.
+
+    Numbers (m,) and factors (m,), NaN where no EV draws power.
+    """
+    ev = record.ev_mw
+    sums, peaks = np.cumsum(ev, axis=1).max(axis=0), np.cumsum(ev.max(axis=0))
+    last = record.n_feeders
+    numbers = np.unique(np.geomspace(1, last, min(last, 200)).round().astype(np.int64))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        factor = sums[numbers - 1] / peaks[numbers - 1]
+    return numbers, np.where(np.isfinite(factor), factor, np.nan)
+
+
+def _largest(values: NDArray[Any]) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.max()) if len(known) else float("nan")
+
+
+def _worst(
+    columns: Mapping[str, NDArray[Any]], name: str, with_it: tuple[str, ...], lowest: bool
+) -> dict[str, Any]:
+    """The worst value of a KPI over the feeders, what belongs to it, and the feeder, from 1."""
+    stem = name.removesuffix("_pu").removesuffix("_percent")
+    values = columns[name] if lowest else -columns[name]
+    if not np.isfinite(values).any():
+        return {name: None, **dict.fromkeys(with_it), f"{stem}_feeder": None}
+    at = int(np.where(np.isfinite(values), values, np.inf).argmin())
+    found = {other: columns[other][at] for other in with_it}
+    return {name: columns[name][at], **found, f"{stem}_feeder": at + 1}

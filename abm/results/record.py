@@ -11,10 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abm.engine.meter import STAY_STATE, STAY_SUMS, Meter
-from abm.equations import FloatArray, IntArray
+from abm.equations import BoolArray, FloatArray, IntArray
+from abm.equations.economics import financial_benefit, stay_reference_cost
 from abm.fleet import Fleet
-from abm.grid import Feeder, PowerFlow, build_feeder
+from abm.grid import Feeder, PowerFlow, build_feeder, loading_percent
 from abm.scenario import Scenario
+
+# An EV is short when it leaves more than this much of its capacity below the SoC it wants.
+SHORT_SOC = 0.01
 
 # Columns of the fleet that a record keeps, in the fleet's order of rows.
 EV_COLUMNS = (
@@ -38,6 +42,26 @@ EV_COLUMNS = (
     "purchase_usd",
     "sale_usd",
 )
+
+
+# The arrays of a record that have an axis over the feeders, and which one it is.
+FEEDER_AXIS = {
+    "soc_lowest": 0,
+    "soc_highest": 0,
+    "below_min": 0,
+    "above_min": 0,
+    "zone_charge_mw": 1,
+    "zone_discharge_mw": 1,
+    "zone_plugged": 1,
+    "plugged_peak": 1,
+    "unsent": 1,
+    "ev_kw": 1,
+    "switched_evs": 1,
+    "minute_charge_kw": 1,
+    "minute_discharge_kw": 1,
+    "minute_plugged": 1,
+}
+_FLOW = tuple(PowerFlow.__dataclass_fields__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +152,82 @@ class Record:
         """EVs of feeder k are rows first_row[k] to first_row[k + 1], (K + 1,)."""
         return np.searchsorted(self.ev["feeder"], np.arange(self.n_feeders + 1))
 
+    # --- lines ---------------------------------------------------------------------------------
+
+    @cached_property
+    def loading_percent(self) -> FloatArray:
+        """Loading of every line, (H, K, n_line) [%]; NaN without a rating."""
+        return loading_percent(self.flows.i_a, self.feeder.ampacity_a)
+
+    # --- stays and EVs, in the order of rows ---------------------------------------------------
+
+    @cached_property
+    def soc_left_with(self) -> FloatArray:
+        """SoC each stay ended with, (D, n); NaN while plugged in, and without a stay."""
+        return np.where(self.stays["arrived"], self.stays["soc_departure"], np.nan)
+
+    @cached_property
+    def stay_shortfall_kwh(self) -> FloatArray:
+        """Energy missing below soc_target on each departure, (D, n) [kWh].
+
+        0 while plugged in, and on days without a stay.
+        """
+        missing = (self.stays["soc_target"] - self.soc_left_with) * self.ev["capacity_kwh"]
+        return np.where(np.isnan(missing), 0.0, np.maximum(missing, 0.0))
+
+    @cached_property
+    def stay_short(self) -> BoolArray:
+        """Which stays ended more than SHORT_SOC below soc_target, (D, n)."""
+        return np.asarray(self.stays["soc_target"] - self.soc_left_with > SHORT_SOC + 1e-9)
+
+    @cached_property
+    def stay_reference_usd(self) -> FloatArray:
+        """Cost of each stay if the EV charged at once on arrival, (D, n) [$]."""
+        price = self.price[self.clock_hours]
+        return stay_reference_cost(price, self.stays, self.ev, self.scenario.requirement)
+
+    @cached_property
+    def shortfall_kwh(self) -> FloatArray:
+        """Energy missing on departure, of all days, (n,) [kWh]."""
+        return np.asarray(self.stay_shortfall_kwh.sum(axis=0))
+
+    @property
+    def short(self) -> BoolArray:
+        """Which EVs left short on any day, (n,)."""
+        return np.asarray(self.stay_short.any(axis=0))
+
+    @cached_property
+    def reference_cost_usd(self) -> FloatArray:
+        """Cost of the same stays if the EV charged at once on arrival, (n,) [$]."""
+        return np.asarray(self.stay_reference_usd.sum(axis=0))
+
+    @cached_property
+    def benefit_usd(self) -> FloatArray:
+        """Benefit of each owner, eq. (22) for one EV: reference less net cost, (n,) [$]."""
+        ev = self.ev
+        return financial_benefit(self.reference_cost_usd, ev["purchase_usd"], ev["sale_usd"])
+
+    @cached_property
+    def full_cycles(self) -> FloatArray:
+        """Equivalent full cycles: energy through each battery over twice its capacity, (n,)."""
+        ev = self.ev
+        through = ev["charged_kwh"] * ev["efficiency"] + ev["discharged_kwh"] / ev["efficiency"]
+        return np.asarray(through / (2.0 * ev["capacity_kwh"]))
+
+    @cached_property
+    def ev_order(self) -> IntArray:
+        """Rows in the order of the session file or the sample, (n,)."""
+        return np.lexsort((self.ev["number"], self.ev["feeder"]))
+
+    @property
+    def ev_ids(self) -> NDArray[np.object_]:
+        """Names of the EVs in that order, (n,)."""
+        if self.names is None:
+            return (self.ev["number"][self.ev_order] + 1).astype(str).astype(object)
+        return np.array(self.names, dtype=object)[self.ev_order]
+
+    # --- feeders apart -------------------------------------------------------------------------
+
     def only(self, k: int) -> Record:
         """The record of one feeder."""
         if self.n_feeders == 1 and k == 0:
@@ -137,75 +237,49 @@ class Record:
         rows = slice(int(self.first_row[k]), int(self.first_row[k + 1]))
         ev = {name: column[rows] for name, column in self.ev.items()}
         ev["feeder"] = np.zeros_like(ev["feeder"])
-        second: dict[str, Any] = {
-            name: getattr(self, name)[:, k : k + 1] for name in _BY_FEEDER_SECOND
-        }
-        first: dict[str, Any] = {name: getattr(self, name)[k : k + 1] for name in _BY_FEEDER_FIRST}
-        minutes: dict[str, Any] = {
-            name: None if (values := getattr(self, name)) is None else values[:, k : k + 1]
-            for name in _BY_MINUTE
-        }
-        flows = PowerFlow(**{name: getattr(self.flows, name)[:, k : k + 1] for name in _FLOW})
-        stays = {name: column[:, rows] for name, column in self.stays.items()}
-        names = None if self.names is None else self.names[rows]
-        seeds = (self.seeds[k],)
+        own: dict[str, Any] = {}
+        for name, axis in FEEDER_AXIS.items():
+            values = getattr(self, name)
+            own[name] = values if values is None else values.take([k], axis=axis)
         return replace(
             self,
-            seeds=seeds,
+            seeds=(self.seeds[k],),
             ev=ev,
-            stays=stays,
-            names=names,
-            flows=flows,
-            **first,
-            **second,
-            **minutes,
+            stays={name: column[:, rows] for name, column in self.stays.items()},
+            names=None if self.names is None else self.names[rows],
+            flows=PowerFlow(**{name: getattr(self.flows, name)[:, k : k + 1] for name in _FLOW}),
+            **own,
         )
-
-
-_BY_FEEDER_FIRST = ("soc_lowest", "soc_highest", "below_min", "above_min")
-_BY_FEEDER_SECOND = (
-    "zone_charge_mw",
-    "zone_discharge_mw",
-    "zone_plugged",
-    "plugged_peak",
-    "unsent",
-    "ev_kw",
-    "switched_evs",
-)
-_BY_MINUTE = ("minute_charge_kw", "minute_discharge_kw", "minute_plugged")
-_FLOW = tuple(PowerFlow.__dataclass_fields__)
 
 
 def join_records(parts: Sequence[Record]) -> Record:
     """The records of several groups of feeders as one, in the order given."""
     if len(parts) == 1:
         return parts[0]
-    ev = {name: np.concatenate([part.ev[name] for part in parts]) for name in parts[0].ev}
+    first = parts[0]
+    ev = {name: np.concatenate([part.ev[name] for part in parts]) for name in first.ev}
     before = np.cumsum([0] + [part.n_feeders for part in parts[:-1]])
-    shift = np.repeat(before, [len(part.ev["feeder"]) for part in parts])
-    ev["feeder"] = ev["feeder"] + shift
-
-    def joined(name: str, axis: int) -> Any:
+    ev["feeder"] = ev["feeder"] + np.repeat(before, [len(part.ev["feeder"]) for part in parts])
+    joined: dict[str, Any] = {}
+    for name, axis in FEEDER_AXIS.items():
         values = [getattr(part, name) for part in parts]
-        return None if values[0] is None else np.concatenate(values, axis=axis)
-
+        joined[name] = None if values[0] is None else np.concatenate(values, axis=axis)
     names = [part.names for part in parts]
     flows = {
         name: np.concatenate([getattr(part.flows, name) for part in parts], axis=1)
         for name in _FLOW
     }
     return replace(
-        parts[0],
+        first,
         seeds=tuple(seed for part in parts for seed in part.seeds),
         ev=ev,
         stays={
             name: np.concatenate([part.stays[name] for part in parts], axis=1)
-            for name in parts[0].stays
+            for name in first.stays
         },
         names=None if names[0] is None else tuple(name for own in names for name in own or ()),
         flows=PowerFlow(**flows),
-        **{name: joined(name, 0) for name in _BY_FEEDER_FIRST},
-        **{name: joined(name, 1) for name in (*_BY_FEEDER_SECOND, *_BY_MINUTE)},
+        **joined,
     )
 
 

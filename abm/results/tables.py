@@ -1,29 +1,28 @@
-"""Tables of a run; rows go feeder by feeder, then time, then zone, bus or line.
-
-Each takes `Results`, whose properties of the same names hand them out and keep them.
-"""
+"""Tables of a run, made of its record; rows go feeder by feeder, then time, zone, bus or line."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from abm.engine.meter import STAY_STATE, STAY_SUMS
 from abm.equations import FloatArray
+from abm.fleet.population import WEEKDAYS
+from abm.results.indicators import of_city
+from abm.results.record import Record
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from abm.results.results import Results
 
-
-def hourly_table(results: Results) -> pd.DataFrame:
+def hourly_table(record: Record) -> pd.DataFrame:
     """One row per hour: demand, losses, voltages, price, headroom."""
     import pandas as pd
 
-    record = results.record
-    flows, shape = record.flows, (results.n_hours, results.n_feeders)
+    flows, shape = record.flows, (record.n_hours, record.n_feeders)
     lowest = flows.vm_pu.min(axis=2)
     at = np.nan_to_num(flows.vm_pu, nan=np.inf).argmin(axis=2)
     bus = pd.array((record.feeder.bus_index[at] + 1).T.ravel(), dtype="Int64")
@@ -45,22 +44,21 @@ def hourly_table(results: Results) -> pd.DataFrame:
         "slack_q_mvar": flows.slack_q_mvar,
         "min_vm_pu": lowest,
         "min_vm_bus": bus,
-        "max_line_loading_percent": _last_max(results.loading_percent),
+        "max_line_loading_percent": _last_max(record.loading_percent),
         "converged": flows.converged,
         "mismatch_mva": flows.mismatch_mva,
         "messages_unsent": record.unsent,
-        "price": all_feeders(record.price[results.clock_hours]),
+        "price": all_feeders(record.price[record.clock_hours]),
         "headroom_mw": all_feeders(limit - record.base_mw),
     }
-    return _frame(results, _hours(results, 1), {n: _by_feeder(c) for n, c in columns.items()})
+    return _frame(record, _hours(record, 1), {n: _by_feeder(c) for n, c in columns.items()})
 
 
-def zone_minute_table(results: Results) -> pd.DataFrame:
+def zone_minute_table(record: Record) -> pd.DataFrame:
     """One row per step and zone: net, charging and discharging power, EVs plugged in.
 
     RuntimeError where minutes were not recorded (`record.zone_minute` in the scenario).
     """
-    record = results.record
     charge, discharge = record.minute_charge_kw, record.minute_discharge_kw
     plugged = record.minute_plugged
     if charge is None or discharge is None or plugged is None:
@@ -71,10 +69,10 @@ def zone_minute_table(results: Results) -> pd.DataFrame:
     if step_s % 60 == 0:
         minute = minute.astype(np.int64)
     return _frame(
-        results,
+        record,
         {
-            "minute": np.tile(np.repeat(minute, n_zones), results.n_feeders),
-            **_zones(results, steps),
+            "minute": np.tile(np.repeat(minute, n_zones), record.n_feeders),
+            **_zones(record, steps),
         },
         {
             "p_kw": _by_feeder(charge - discharge),
@@ -85,13 +83,12 @@ def zone_minute_table(results: Results) -> pd.DataFrame:
     )
 
 
-def zone_hour_table(results: Results) -> pd.DataFrame:
+def zone_hour_table(record: Record) -> pd.DataFrame:
     """One row per hour and zone: mean net, charging, discharging power, EVs plugged in."""
-    record = results.record
     n_zones = record.zone_mw.shape[2]
     return _frame(
-        results,
-        {**_hours(results, n_zones), **_zones(results, results.n_hours)},
+        record,
+        {**_hours(record, n_zones), **_zones(record, record.n_hours)},
         {
             "p_kw": 1e3 * _by_feeder(record.zone_mw),
             "charge_kw": 1e3 * _by_feeder(record.zone_charge_mw),
@@ -101,46 +98,46 @@ def zone_hour_table(results: Results) -> pd.DataFrame:
     )
 
 
-def ev_table(results: Results) -> pd.DataFrame:
+def ev_table(record: Record) -> pd.DataFrame:
     """One row per EV, in the order of the session file or the sample."""
     import pandas as pd
 
-    ev, order, ids = results.record.ev, results.ev_order, results.ev_ids
+    ev, order, ids = record.ev, record.ev_order, record.ev_ids
     columns = {name: ev[name][order] for name in (
         "zone", "arrival_min", "departure_min", "capacity_kwh", "efficiency", "p_max_kw",
         "p_discharge_kw", "soc_arrival", "soc_target",
     )}  # fmt: skip
     columns["zone"] = columns["zone"] + 1
-    stays = results.record.stays
+    stays = record.stays
     for name in ("announced_min", "soc_min"):
         columns[name] = stays[name][-1][order]
-    groups = np.array(list(results.record.scenario.owners.groups) or ["all"], dtype=object)
+    groups = np.array(list(record.scenario.owners.groups) or ["all"], dtype=object)
     columns["group"] = groups[ev["group"][order]]
     columns["stays"] = stays["arrived"].sum(axis=0)[order]
     columns["v2g"], columns["boost"] = stays["v2g"][-1][order], stays["boost"][-1][order]
-    columns["soc_departure"] = results.soc_departure[order]
+    left_with = np.where(np.isnan(ev["soc_departure"]), ev["soc"], ev["soc_departure"])
+    columns["soc_departure"] = left_with[order]
     for name in ("charged_kwh", "discharged_kwh", "purchase_usd", "sale_usd"):
         columns[name] = ev[name][order]
     columns["net_cost_usd"] = columns["purchase_usd"] - columns["sale_usd"]
-    columns["reference_cost_usd"] = results.reference_cost_usd[order]
-    columns["benefit_usd"] = results.benefit_usd[order]
-    columns["full_cycles"] = results.full_cycles[order]
+    columns["reference_cost_usd"] = record.reference_cost_usd[order]
+    columns["benefit_usd"] = record.benefit_usd[order]
+    columns["full_cycles"] = record.full_cycles[order]
     columns["switches"] = ev["switches"][order]
-    columns["shortfall_kwh"] = results.shortfall_kwh[order]
-    columns["short"] = results.short[order]
-    lead = {} if results.n_feeders == 1 else {"feeder": ev["feeder"][order] + 1}
+    columns["shortfall_kwh"] = record.shortfall_kwh[order]
+    columns["short"] = record.short[order]
+    lead = {} if record.n_feeders == 1 else {"feeder": ev["feeder"][order] + 1}
     return pd.DataFrame({**lead, "ev_id": pd.Series(ids, dtype="object"), **columns})
 
 
-def bus_hour_table(results: Results) -> pd.DataFrame:
+def bus_hour_table(record: Record) -> pd.DataFrame:
     """One row per hour and bus: voltage and load."""
-    record = results.record
     feeder, flows = record.feeder, record.flows
-    p_mw = np.repeat(record.base_p_mw[results.clock_hours][:, None, :], results.n_feeders, axis=1)
+    p_mw = np.repeat(record.base_p_mw[record.clock_hours][:, None, :], record.n_feeders, axis=1)
     p_mw[:, :, feeder.zone_bus] += record.zone_mw
     return _frame(
-        results,
-        {**_hours(results, feeder.n_bus), "bus": _repeated(results, feeder.bus_index + 1)},
+        record,
+        {**_hours(record, feeder.n_bus), "bus": _repeated(record, feeder.bus_index + 1)},
         {
             "vm_pu": _by_feeder(flows.vm_pu),
             "va_degree": np.degrees(_by_feeder(flows.va_rad)),
@@ -149,30 +146,30 @@ def bus_hour_table(results: Results) -> pd.DataFrame:
     )
 
 
-def line_hour_table(results: Results) -> pd.DataFrame:
+def line_hour_table(record: Record) -> pd.DataFrame:
     """One row per hour and line: current, loading, loss."""
-    feeder, flows = results.record.feeder, results.record.flows
+    feeder, flows = record.feeder, record.flows
     return _frame(
-        results,
+        record,
         {
-            **_hours(results, feeder.n_line),
-            "line": _repeated(results, np.arange(1, feeder.n_line + 1)),
-            "from_bus": _repeated(results, feeder.bus_index[feeder.line_from] + 1),
-            "to_bus": _repeated(results, feeder.bus_index[feeder.line_to] + 1),
+            **_hours(record, feeder.n_line),
+            "line": _repeated(record, np.arange(1, feeder.n_line + 1)),
+            "from_bus": _repeated(record, feeder.bus_index[feeder.line_from] + 1),
+            "to_bus": _repeated(record, feeder.bus_index[feeder.line_to] + 1),
         },
         {
             "i_a": _by_feeder(flows.i_a),
-            "loading_percent": _by_feeder(results.loading_percent),
+            "loading_percent": _by_feeder(record.loading_percent),
             "loss_mw": _by_feeder(flows.line_loss_mw),
         },
     )
 
 
-def zones_table(results: Results) -> pd.DataFrame:
+def zones_table(record: Record) -> pd.DataFrame:
     """One row per RPZ: energy, cost, EVs short, peak."""
-    record, ev = results.record, results.record.ev
+    ev = record.ev
     feeder, n_zones = record.feeder, record.zone_mw.shape[2]
-    cell, cells = ev["feeder"] * n_zones + ev["zone"], results.n_feeders * n_zones
+    cell, cells = ev["feeder"] * n_zones + ev["zone"], record.n_feeders * n_zones
 
     def total(values: NDArray[Any]) -> FloatArray:
         sums = np.bincount(cell, weights=values, minlength=cells)
@@ -180,50 +177,205 @@ def zones_table(results: Results) -> pd.DataFrame:
 
     purchase, sale = total(ev["purchase_usd"]), total(ev["sale_usd"])
     return _frame(
-        results,
-        _zones(results, 1),
+        record,
+        _zones(record, 1),
         {
-            "bus": np.tile(feeder.bus_index[feeder.zone_bus] + 1, results.n_feeders),
+            "bus": np.tile(feeder.bus_index[feeder.zone_bus] + 1, record.n_feeders),
             "evs": np.bincount(cell, minlength=cells),
             "charged_kwh": total(ev["charged_kwh"]),
             "discharged_kwh": total(ev["discharged_kwh"]),
             "purchase_usd": purchase,
             "sale_usd": sale,
             "net_cost_usd": purchase - sale,
-            "benefit_usd": total(results.benefit_usd),
+            "benefit_usd": total(record.benefit_usd),
             "peak_kw": 1e3 * record.zone_mw.max(axis=0).ravel(),
-            "evs_short": total(results.short).astype(np.int64),
-            "energy_short_kwh": total(results.shortfall_kwh),
+            "evs_short": total(record.short).astype(np.int64),
+            "energy_short_kwh": total(record.shortfall_kwh),
         },
     )
 
 
-def _frame(
-    results: Results, index: dict[str, NDArray[Any]], columns: dict[str, Any]
-) -> pd.DataFrame:
+def day_table(record: Record) -> pd.DataFrame:
+    """One row per feeder, where there are several, and day."""
+    import pandas as pd
+
+    stays, ev, feeders, days = record.stays, record.ev, record.n_feeders, record.n_days
+    evs = np.maximum(np.diff(record.first_row), 1)
+
+    def total(values: NDArray[Any]) -> FloatArray:
+        """Sums over the EVs of each feeder, (D, n) -> (K, D)."""
+        rows = [np.bincount(ev["feeder"], weights=day, minlength=feeders) for day in values]
+        return np.array(rows, dtype=np.float64).reshape(days, feeders).T
+
+    def by_day(values: NDArray[Any]) -> NDArray[Any]:
+        """(H, K) -> (K, D, hours of a day)."""
+        return np.ascontiguousarray(values.T).reshape(feeders, days, -1)
+
+    plugged = total(stays["arrived"])
+    demand, hours = by_day(record.total_mw), record.clock_hours.reshape(days, -1)
+    there = by_day(record.plugged_peak) > 0
+    in_use = np.where(there, demand, -np.inf).max(axis=2)
+    early = stays["departure_min"] < stays["announced_min"]
+    purchase, sale = total(stays["purchase_usd"]), total(stays["sale_usd"])
+    lowest = np.where(record.flows.converged, record.flows.vm_pu.min(axis=2), np.inf)
+    lowest = by_day(lowest).min(axis=2)
+    left_with = np.where(np.isnan(stays["soc_departure"]), stays["soc"], stays["soc_departure"])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean_soc = {
+            name: total(np.where(stays["arrived"], values, 0.0)) / plugged
+            for name, values in (("arrival", stays["soc_arrival"]), ("departure", left_with))
+        }
+    first = WEEKDAYS.index(record.scenario.horizon.first_day)
+    columns: dict[str, Any] = {
+        "weekday": [WEEKDAYS[(first + day) % 7] for day in range(days)] * feeders,
+        "stays": plugged.astype(np.int64),
+        "v2g_share": total(stays["v2g"]) / evs[:, None],
+        "boosts": total(stays["boost"] & stays["arrived"]).astype(np.int64),
+        "soc_arrival_mean": mean_soc["arrival"],
+        "soc_departure_mean": mean_soc["departure"],
+        "ev_charged_mwh": total(stays["charged_kwh"]) / 1e3,
+        "ev_discharged_mwh": total(stays["discharged_kwh"]) / 1e3,
+        "purchase_usd": purchase,
+        "sale_usd": sale,
+        "net_cost_usd": purchase - sale,
+        "benefit_usd": total(record.stay_reference_usd) - (purchase - sale),
+        "evs_short": total(record.stay_short).astype(np.int64),
+        "energy_short_kwh": total(record.stay_shortfall_kwh),
+        "energy_short_early_kwh": total(np.where(early, record.stay_shortfall_kwh, 0.0)),
+        "trip_mwh": total(stays["trip_kwh"]) / 1e3,
+        "trip_short_kwh": total(stays["trip_short_kwh"]),
+        "system_peak_mw": demand.max(axis=2),
+        "system_peak_hour": hours[np.arange(days), demand.argmax(axis=2)],
+        "plugged_peak_mw": np.where(np.isfinite(in_use), in_use, np.nan),
+        "ev_peak_mw": by_day(record.ev_mw).max(axis=2),
+        "loss_energy_mwh": by_day(record.flows.loss_mw).sum(axis=2),
+        "min_vm_pu": np.where(np.isfinite(lowest), lowest, np.nan),
+        "nonconverged_hours": by_day(~record.flows.converged).sum(axis=2),
+    }
+    lead = {} if feeders == 1 else {"feeder": np.repeat(np.arange(1, feeders + 1), days)}
+    index = {**lead, "day": np.tile(np.arange(1, days + 1), feeders)}
+    return pd.DataFrame({**index, **{name: np.ravel(column) for name, column in columns.items()}})
+
+
+def days_together(record: Record) -> pd.DataFrame:
+    """One row per day with what all feeders have in common; `days` itself where there is one.
+
+    Sums over the feeders, the share of all EVs, and the peak of the summed demand.
+    """
+    import pandas as pd
+
+    table = day_table(record)
+    if record.n_feeders == 1:
+        return table
+    sums = [name for name in table if name in (*of_city("sum"), "benefit_usd")]
+    together = table.groupby("day", sort=True)[sums].sum().reset_index()
+    demand = record.total_mw.sum(axis=1).reshape(record.n_days, -1)
+    evs = np.maximum(np.diff(record.first_row), 1).astype(np.float64)
+    shares = table["v2g_share"].to_numpy().reshape(record.n_feeders, record.n_days)
+    return together.assign(
+        weekday=table["weekday"].to_numpy()[: record.n_days],
+        v2g_share=evs @ shares / evs.sum(),
+        system_peak_mw=pd.Series(demand.max(axis=1)),
+        system_peak_hour=pd.Series(record.clock_hours[demand.argmax(axis=1)]),
+    )
+
+
+def stay_table(record: Record) -> pd.DataFrame:
+    """One row per day and EV; times in minutes from the start of the horizon."""
+    import pandas as pd
+
+    order = record.ev_order
+    ev, days, n = record.ev, record.n_days, len(order)
+    lead = {} if record.n_feeders == 1 else {"feeder": np.tile(ev["feeder"][order] + 1, days)}
+    columns = {
+        name: record.stays[name][:, order].ravel()
+        for name in (*STAY_STATE, *STAY_SUMS)
+        if name != "soc"
+    }
+    columns["plugged_in"] = columns.pop("arrived")
+    columns["shortfall_kwh"] = record.stay_shortfall_kwh[:, order].ravel()
+    columns["reference_cost_usd"] = record.stay_reference_usd[:, order].ravel()
+    return pd.DataFrame(
+        {
+            **lead,
+            "day": np.repeat(np.arange(1, days + 1), n),
+            "ev_id": pd.Series(np.tile(record.ev_ids, days), dtype="object"),
+            "zone": np.tile(ev["zone"][order] + 1, days),
+            **columns,
+        }
+    )
+
+
+def group_table(record: Record) -> pd.DataFrame:
+    """One row per group of owners, all feeders and days together."""
+    import pandas as pd
+
+    ev, stays = record.ev, record.stays
+    names = list(record.scenario.owners.groups) or ["all"]
+
+    def total(values: NDArray[Any]) -> FloatArray:
+        sums = np.bincount(ev["group"], weights=values, minlength=len(names))
+        return sums.astype(np.float64, copy=False)
+
+    evs = total(np.ones(len(ev["group"])))
+    purchase, sale = total(ev["purchase_usd"]), total(ev["sale_usd"])
+    return pd.DataFrame(
+        {
+            "group": names,
+            "evs": evs.astype(np.int64),
+            "stays": total(stays["arrived"].sum(axis=0)).astype(np.int64),
+            "v2g_share": total(stays["v2g"].mean(axis=0)) / np.maximum(evs, 1),
+            "boosts": total((stays["boost"] & stays["arrived"]).sum(axis=0)).astype(np.int64),
+            "charged_kwh": total(ev["charged_kwh"]),
+            "discharged_kwh": total(ev["discharged_kwh"]),
+            "net_cost_usd": purchase - sale,
+            "benefit_usd": total(record.benefit_usd),
+            "evs_short": total(record.stay_short.sum(axis=0)).astype(np.int64),
+            "energy_short_kwh": total(record.shortfall_kwh),
+        }
+    )
+
+
+def feeder_table(record: Record, kpi_columns: Mapping[str, NDArray[Any]]) -> pd.DataFrame:
+    """One row per feeder with all its KPIs, in front its number, from 1, and its seed."""
+    import pandas as pd
+
+    columns: dict[str, Any] = {"feeder": np.arange(1, record.n_feeders + 1)}
+    columns["seed"] = np.array(record.seeds, dtype=np.int64)
+    for name, values in kpi_columns.items():
+        if values.dtype == object and name != "max_line_loading_line":
+            if name == "nonconverged_clock_hours":
+                continue
+            columns[name] = pd.array(list(values), dtype="Int64")
+        else:
+            columns[name] = values
+    return pd.DataFrame(columns)
+
+
+def _frame(record: Record, index: dict[str, NDArray[Any]], columns: dict[str, Any]) -> pd.DataFrame:
     import pandas as pd
 
     lead: dict[str, NDArray[Any]] = {}
-    if results.n_feeders > 1:
-        rows = len(next(iter(columns.values()))) // results.n_feeders
-        lead["feeder"] = np.repeat(np.arange(1, results.n_feeders + 1), rows)
+    if record.n_feeders > 1:
+        rows = len(next(iter(columns.values()))) // record.n_feeders
+        lead["feeder"] = np.repeat(np.arange(1, record.n_feeders + 1), rows)
     return pd.DataFrame({**lead, **index, **columns}, copy=False)
 
 
-def _hours(results: Results, n: int) -> dict[str, NDArray[Any]]:
+def _hours(record: Record, n: int) -> dict[str, NDArray[Any]]:
     return {
-        "hour_index": np.tile(np.repeat(results.hours, n), results.n_feeders),
-        "hour": np.tile(np.repeat(results.clock_hours, n), results.n_feeders),
+        "hour_index": np.tile(np.repeat(np.arange(record.n_hours), n), record.n_feeders),
+        "hour": np.tile(np.repeat(record.clock_hours, n), record.n_feeders),
     }
 
 
-def _zones(results: Results, times: int) -> dict[str, NDArray[Any]]:
-    n_zones = results.record.zone_mw.shape[2]
-    return {"zone": np.tile(np.arange(1, n_zones + 1), times * results.n_feeders)}
+def _zones(record: Record, times: int) -> dict[str, NDArray[Any]]:
+    n_zones = record.zone_mw.shape[2]
+    return {"zone": np.tile(np.arange(1, n_zones + 1), times * record.n_feeders)}
 
 
-def _repeated(results: Results, values: NDArray[Any]) -> NDArray[Any]:
-    return np.tile(values, results.n_hours * results.n_feeders)
+def _repeated(record: Record, values: NDArray[Any]) -> NDArray[Any]:
+    return np.tile(values, record.n_hours * record.n_feeders)
 
 
 def _by_feeder(values: Any) -> Any:

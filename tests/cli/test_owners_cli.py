@@ -7,7 +7,8 @@ from test_cli import PNG, call, folder, refused  # noqa: F401 (the fixture of an
 
 from abm import Scenario, V2GModel
 from abm.report import terminal
-from abm.results.days import DAY_SUMS, days_together
+from abm.results.indicators import of_city
+from abm.results.tables import days_together
 
 FEW = ("--set", "fleet.evs_per_zone=1", "--set", "clock.step_s=900")
 
@@ -43,15 +44,15 @@ def test_the_days_of_several_feeders_are_put_together():
         {"fleet.evs_per_zone": 2, "feeder.copies": 3, "clock.step_s": 900}
     )
     results = V2GModel(scenario.override({"owners.v2g_participation": 0.5})).run().results
-    together, days = days_together(results), results.days
+    together, days = days_together(results.record), results.days
     assert len(days) == 21
     assert together["day"].tolist() == list(range(1, 8))
-    for name in DAY_SUMS:
+    for name in {*of_city("sum"), "benefit_usd"} & set(days):
         assert together[name].sum() == pytest.approx(results.kpis[name]), name
     assert together["system_peak_mw"].max() == pytest.approx(results.kpis["system_peak_mw"])
     share = days.groupby("day")["v2g_share"].mean()
     assert together["v2g_share"].to_numpy() == pytest.approx(share.to_numpy())
-    assert days_together(results.of(1)).equals(results.of(1).days)
+    assert days_together(results.of(1).record).equals(results.of(1).days)
 
 
 def test_several_workers_leave_the_same_tables_of_days(folder):  # noqa: F811
