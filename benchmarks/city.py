@@ -43,7 +43,7 @@ COMPILED_ROOM = "engine"
 def timed_run(scenario: Any, compiled: bool) -> tuple[dict[str, float], dict[str, Any]]:
     """Seconds of each phase of one run in this process, and what is worth knowing about it."""
     from abm import V2GModel
-    from abm.results.store import write_run
+    from abm.results.folder import OutputFolder, write_run
 
     marks = [time.perf_counter()]
     model = V2GModel(scenario)
@@ -58,7 +58,7 @@ def timed_run(scenario: Any, compiled: bool) -> tuple[dict[str, float], dict[str
     kpis = results.kpis
     marks.append(time.perf_counter())
     with tempfile.TemporaryDirectory() as folder:
-        write_run(Path(folder), results)
+        write_run(OutputFolder(Path(folder)), results)
         marks.append(time.perf_counter())
         written = sum(file.stat().st_size for file in Path(folder).iterdir())
     fleet = model.fleet
@@ -84,7 +84,7 @@ def column_bytes(fleet: Any) -> int:
 
 def sharded_run(scenario: Any, workers: int) -> tuple[dict[str, float], dict[str, Any]]:
     """The same through `run --workers`: workers started, shards run and joined, all written."""
-    from abm.results.store import write_run
+    from abm.results.folder import OutputFolder, write_run
     from abm.study.city import run_city
 
     began = time.perf_counter()
@@ -93,7 +93,7 @@ def sharded_run(scenario: Any, workers: int) -> tuple[dict[str, float], dict[str
     kpis = results.kpis
     judged = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        write_run(Path(folder), results)
+        write_run(OutputFolder(Path(folder)), results)
         done = time.perf_counter()
     seconds = {"steps": ran - began, "KPIs": judged - ran, "write": done - judged}
     known = {"evs": kpis["evs"], "charged_mwh": kpis["ev_charged_mwh"]}

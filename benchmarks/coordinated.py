@@ -18,7 +18,7 @@ from pathlib import Path
 from _common import load, machine, options, print_table, seconds, sized
 
 from abm import Scenario, V2GModel
-from abm.results.store import write_run
+from abm.results.folder import OutputFolder, write_run
 
 REPEATS = sized(15, 1)
 CITY_REPEATS = sized(3, 1)
@@ -47,7 +47,7 @@ def city(scenario: Scenario) -> None:
     """Model, run, KPIs and the folder of results, without figures."""
     model = V2GModel(scenario).run()
     with tempfile.TemporaryDirectory() as folder:
-        write_run(Path(folder), model.results)
+        write_run(OutputFolder(Path(folder)), model.results)
     model.close()
 
 

@@ -8,7 +8,7 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 
-from abm.cli import bound, files, runs, studies
+from abm.cli import files, runs, studies
 from abm.cli.common import complain, show_warning
 from abm.errors import EvenfallError, InputError
 
@@ -53,7 +53,6 @@ def build_parser() -> argparse.ArgumentParser:
     )
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
     runs.add_verbs(verbs)
-    bound.add_verbs(verbs)
     studies.add_verbs(verbs)
     files.add_verbs(verbs)
     return parser

@@ -1,10 +1,10 @@
-"""The verbs that run models once: reproduce, run, compare."""
+"""The verbs that run models once: reproduce, run, compare, bound."""
 
 from __future__ import annotations
 
 import argparse
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from abm.cli import studies
 from abm.cli.common import (
@@ -20,11 +20,15 @@ from abm.cli.common import (
 )
 
 if TYPE_CHECKING:
+    from abm.results import Results
+    from abm.results.folder import Files, OutputFolder
+    from abm.study import Bound
+
     Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def add_verbs(verbs: Verbs) -> None:
-    """`reproduce`, `run` and `compare` with their options."""
+    """`reproduce`, `run`, `compare` and `bound` with their options."""
     verb = verbs.add_parser("reproduce", help="the paper's study beside its own tables")
     add_seed(verb)
     add_replications(verb, "also put mean and interval of N seeds beside the paper", None)
@@ -54,36 +58,70 @@ def add_verbs(verbs: Verbs) -> None:
     verb.add_argument("--json", action="store_true", help="print the KPIs alone, as JSON")
     verb.set_defaults(verb=_compare)
 
+    verb = verbs.add_parser("bound", help="the best that perfect foresight could do")
+    add_scenario(verb)
+    verb.add_argument(
+        "--objective",
+        choices=("peak", "cost"),
+        default="peak",
+        help="peak: the lowest peak, then the lowest net cost (default); cost: the latter alone",
+    )
+    verb.add_argument(
+        "--step", metavar="MIN", type=int, default=30, help="15 or 30 minutes (default 30)"
+    )
+    verb.add_argument(
+        "--limit", metavar="MW", type=float, help="highest demand allowed, with --objective cost"
+    )
+    add_output(verb, "outputs/SCENARIO-bound-seedN")
+    verb.add_argument("--json", action="store_true", help="print the KPIs alone, as JSON")
+    verb.add_argument("--no-figures", action="store_true", help="leave out the pictures")
+    verb.set_defaults(verb=_bound)
+
 
 def _reproduce(options: argparse.Namespace) -> int:
-    from abm.results.store import check_free
+    from abm.results.folder import check_free
 
     studies.check_counts(options)
     out = options.out or OUTPUTS / "paper"
     check_free(out, options.force)
     seed = None if options.seed is None else load("paper", options).seed
 
-    from abm.report.paper import write_reproduction
+    from abm.report.paper_figures import paper_figures
+    from abm.report.run_figures import run_figures
     from abm.report.terminal import print_lines, print_table2, print_table3, progress
+    from abm.results.folder import manifest, new_folder, write_run
     from abm.study import findings, reproduce, table2, table3
+    from abm.study.reproduce import STRATEGY_OF, run_names
 
     with progress("Six days of 24 hours", 6 * 24) as on_hour:
         study = reproduce(seed, on_hour)
-    tables = table2(study), table3(study)
-    print_table2(tables[0])
-    print_table3(tables[1])
+    tables = {"table2.csv": table2(study), "table3.csv": table3(study)}
+    print_table2(tables["table2.csv"])
+    print_table3(tables["table3.csv"])
     print_lines(findings(study))
-    code, more = 0, None
+    code = 0
     if options.replications is not None:
         code, more = studies.paper_replications(options, seed)
-    with progress("Tables and figures", 6) as on_part:
-        write_reproduction(study, *tables, out, options.force, on_part, more)
+        tables |= more
+    names = run_names()
+    with progress("Tables and figures", 6) as on_part, new_folder(out, options.force) as folder:
+        for key, name in names.items():
+            run = study.runs[key]
+            figures = run_figures(run.results)
+            write_run(folder, run.results, run.wall_s, within=f"{name}/", more=figures)
+            on_part()
+        folder.write_all(tables.items())
+        folder.write_all(paper_figures(study))
+        studied = study.results("base", "as_printed").record.scenario
+        about = manifest("reproduce", studied, STRATEGY_OF.values(), runs=list(names.values()))
+        folder.write_manifest(about)
+        on_part()
     print_lines([f"\nWritten to {out}"])
     return code
 
 
 def _run(options: argparse.Namespace) -> int:
-    from abm.results.store import check_free, new_folder, strategy_label, write_run
+    from abm.results.folder import check_free, new_folder, strategy_label, write_run
 
     changes = {} if options.strategy is None else {"strategy": options.strategy}
     scenario = load(options.scenario, options, **changes)
@@ -103,12 +141,7 @@ def _run(options: argparse.Namespace) -> int:
         else:
             run = run_once(scenario, on_hour)
     with new_folder(out, options.force) as folder:
-        write_run(folder, run.results, run.wall_s)
-        if not options.no_figures:
-            from abm.report.run_figures import city_figures, run_figures
-
-            draw = run_figures if run.results.n_feeders == 1 else city_figures
-            draw(run.results, folder / "figures")
+        write_run(folder, run.results, run.wall_s, more=_figures(options, run.results))
     if options.json:
         print_json(run.results.kpis)
     else:
@@ -122,8 +155,17 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _figures(options: argparse.Namespace, results: Results, *how: Any) -> Files:
+    """The figures of a run, with `run_figures`' further arguments; none with --no-figures."""
+    if options.no_figures:
+        return ()
+    from abm.report.run_figures import run_figures
+
+    return run_figures(results, *how)
+
+
 def _compare(options: argparse.Namespace) -> int:
-    from abm.results.store import check_free
+    from abm.results.folder import check_free, manifest, new_folder, write_run
     from abm.scenario.names import STRATEGIES
 
     names = options.strategies.split(",") if options.strategies is not None else list(STRATEGIES)
@@ -153,17 +195,26 @@ def _compare(options: argparse.Namespace) -> int:
         def run_all() -> None:
             runs.update(compare(scenario, names, on_step))
             # What draws takes a while to load, too.
-            importlib.import_module("abm.report.paper")
+            importlib.import_module("abm.report.run_figures")
 
         if with_bound:
             bound, why_not = bound_beside(scenario, on_step, meanwhile=run_all)
         else:
             run_all()
-    from abm.report.bound import comparison_lines
-    from abm.report.paper import write_comparison
+    from abm.report.run_figures import comparison_figures
+    from abm.report.study_terminal import comparison_lines
 
     table = comparison_table(runs, bound)
-    write_comparison(scenario, runs, table, out, options.force, bound)
+    with new_folder(out, options.force) as folder:
+        for name, run in runs.items():
+            write_run(folder, run.results, run.wall_s, within=f"{name}/")
+        if bound is not None:
+            _write_bound(folder, bound, within=f"{bound.label}/")
+        folder.write("comparison.csv", table)
+        results = {name: run.results for name, run in runs.items()}
+        least = None if bound is None else bound.results
+        folder.write_all(comparison_figures(scenario, results, least))
+        folder.write_manifest(manifest("compare", scenario, runs, bound=bound is not None))
     if why_not:
         complain(why_not)
     if options.json:
@@ -174,3 +225,36 @@ def _compare(options: argparse.Namespace) -> int:
             print_lines(comparison_lines(bound, table))
         print_lines([f"Written to {out}"])
     return 0
+
+
+def _bound(options: argparse.Namespace) -> int:
+    from abm.results.folder import check_free, new_folder
+
+    scenario = load(options.scenario, options)
+    label = "bound" if options.objective == "peak" else "bound_cost"
+    out = options.out or OUTPUTS / f"{scenario.name}-{label}-seed{scenario.seed}"
+    check_free(out, options.force)
+
+    from abm.report.study_terminal import bound_lines
+    from abm.report.terminal import print_kpis, print_lines, progress
+    from abm.study import optimum
+
+    with progress(f"{scenario.name}, {label}", scenario.feeder.copies) as on_feeder:
+        bound = optimum(scenario, options.objective, options.step, options.limit, on_feeder)
+    with new_folder(out, options.force) as folder:
+        figures = _figures(options, bound.results, bound.label, bound.limit_mw)
+        _write_bound(folder, bound, more=figures)
+    if options.json:
+        print_json(bound.results.kpis)
+    else:
+        print_kpis(f"{scenario.name}, {label}, seed {scenario.seed}", bound.results.kpis)
+        print_lines([*bound_lines(bound), f"Written to {out}"])
+    return 0
+
+
+def _write_bound(folder: OutputFolder, bound: Bound, within: str = "", more: Files = ()) -> None:
+    """The folder of a run and `bound.json`: objective, programme, status, EVs out of reach."""
+    from abm.results.folder import write_run
+
+    files = [("bound.json", bound.summary()), *more]
+    write_run(folder, bound.results, bound.wall_s, label=bound.label, within=within, more=files)

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from abm.scenario import Scenario
-    from abm.study.ensemble import Case, Ensemble
+    from abm.study.ensemble import Ensemble
     from abm.study.folder import StudyFolder
+    from abm.study.replications import Case
     from abm.study.statistics import Until
 
     Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -92,15 +93,18 @@ def _montecarlo(options: argparse.Namespace) -> int:
     if folder.finished:
         return _nothing_to_do(folder)
 
-    from abm.report.ensemble import print_ensemble, write_montecarlo
+    from abm.report.study_figures import ensemble_figures
+    from abm.report.study_terminal import print_ensemble
     from abm.report.terminal import print_lines
-    from abm.study.tables import summary_dict
+    from abm.study.ensemble import montecarlo_files, summary_dict
 
     if scenario.inputs.sessions is not None:
         complain("note: fleet.sessions gives every replication the same EVs")
     began = time.perf_counter()
     ensemble = _run(cases, options.replications, scenario, folder, options, until)
-    write_montecarlo(ensemble, scenario, folder, began)
+    folder.write_all(montecarlo_files(ensemble, scenario))
+    folder.write_all(ensemble_figures(ensemble))
+    folder.finish(**ensemble.outcome(), wall_s=time.perf_counter() - began)
     if options.json:
         print_json(summary_dict(ensemble))
     else:
@@ -150,16 +154,20 @@ def _sweep(options: argparse.Namespace) -> int:
     if folder.finished:
         return _nothing_to_do(folder)
 
-    from abm.report.sweep import print_sweep, sweep_summary, write_sweep
+    from abm.report.study_figures import sweep_figures
+    from abm.report.study_terminal import print_sweep
     from abm.report.terminal import print_lines
 
     began = time.perf_counter()
     ensemble = _run(cases, replications, scenario, folder, options, None)
-    written = write_sweep(ensemble, scenario, ranges, kpis, folder, began)
+    tables = sweep.sweep_tables(ensemble, ranges, scenario.seed)
+    folder.write_all(sweep.sweep_files(ensemble, scenario, tables))
+    folder.write_all(sweep_figures(ensemble, tables, ranges, kpis))
+    folder.finish(**ensemble.outcome(), wall_s=time.perf_counter() - began)
     if options.json:
-        print_json(sweep_summary(written, ensemble))
+        print_json(sweep.sweep_summary(ensemble, tables))
     else:
-        print_sweep(ensemble, written, ranges, kpis)
+        print_sweep(ensemble, tables, ranges, kpis)
         print_lines([f"Written to {out}"])
     return _verdict(ensemble)
 
@@ -167,11 +175,10 @@ def _sweep(options: argparse.Namespace) -> int:
 def paper_replications(
     options: argparse.Namespace, seed: int | None
 ) -> tuple[int, dict[str, pd.DataFrame]]:
-    """Replications of the paper's study for `reproduce`: exit code, and tables by name."""
-    from abm.report.ensemble import replications_bar
-    from abm.report.paper_replications import print_paper_replications
+    """Replications of the paper's study for `reproduce`: exit code, and tables by file."""
+    from abm.report.study_terminal import print_paper_replications, replications_bar
     from abm.study.executor import default_workers
-    from abm.study.paper_replications import (
+    from abm.study.reproduce import (
         RUNS,
         reproduce_replications,
         table2_replications,
@@ -188,9 +195,8 @@ def paper_replications(
         )
     tables = table2_replications(ensemble), table3_replications(ensemble)
     print_paper_replications(*tables)
-    return _verdict(ensemble), dict(
-        zip(("table2_replications", "table3_replications"), tables, strict=True)
-    )
+    names = ("table2_replications.csv", "table3_replications.csv")
+    return _verdict(ensemble), dict(zip(names, tables, strict=True))
 
 
 # --- helpers -----------------------------------------------------------------------------------
@@ -221,7 +227,7 @@ def _run(
     options: argparse.Namespace,
     until: Until | None,
 ) -> Ensemble:
-    from abm.report.ensemble import replications_bar
+    from abm.report.study_terminal import replications_bar
     from abm.study.executor import default_workers
     from abm.study.montecarlo import run_study
 
@@ -243,7 +249,7 @@ def _run(
 
 
 def _nothing_to_do(folder: StudyFolder) -> int:
-    failed = int((folder.manifest() or {}).get("failed", 0))
+    failed = int(folder.manifest().get("failed", 0))
     said = f"; {failed} of its replications failed" if failed else ""
     complain(f"{folder.path}: this study is finished, there is nothing to do{said}")
     return FAILED if failed else 0
@@ -251,7 +257,7 @@ def _nothing_to_do(folder: StudyFolder) -> int:
 
 def _verdict(ensemble: Ensemble) -> int:
     """Say what failed; the exit code."""
-    from abm.study.tables import failure_lines
+    from abm.study.ensemble import failure_lines
 
     for line in failure_lines(ensemble):
         complain(line)

@@ -7,6 +7,7 @@ Okabe and Ito's, and a wine; what differs in colour differs in line style or mar
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -56,22 +57,38 @@ STYLE: dict[Any, Any] = {
 }
 
 
+def panels(
+    rows: int, columns: int, size_in: tuple[float, float], **shared: Any
+) -> tuple[Figure, list[Axes]]:
+    """An empty figure with rows x columns axes, in reading order; size_in: of the whole."""
+    with mpl.rc_context(STYLE):
+        fig = Figure(figsize=size_in, layout="constrained")
+        FigureCanvasAgg(fig)
+        axes = fig.subplots(rows, columns, squeeze=False, **shared)
+    return fig, list(axes.ravel())
+
+
 def figure(
     title: str, height_in: float = HEIGHT_IN, width_in: float = WIDTH_IN
 ) -> tuple[Figure, Axes]:
     """An empty figure, of one column's width if nothing else is said, with one set of axes."""
+    fig, (axes,) = panels(1, 1, (width_in, height_in))
     with mpl.rc_context(STYLE):
-        fig = Figure(figsize=(width_in, height_in), layout="constrained")
-        FigureCanvasAgg(fig)
-        axes = fig.add_subplot()
         axes.set_title(title)
     return fig, axes
 
 
-def save(fig: Figure, path: Path) -> None:
+def save(fig: Figure, path: Path | BytesIO) -> None:
     """Write a PNG that is the same bytes for the same figure."""
     with mpl.rc_context(STYLE):
-        fig.savefig(path, dpi=DPI, metadata={"Software": None})
+        fig.savefig(path, dpi=DPI, format="png", metadata={"Software": None})
+
+
+def png(fig: Figure) -> bytes:
+    """The picture as `save` writes it."""
+    picture = BytesIO()
+    save(fig, picture)
+    return picture.getvalue()
 
 
 def legend_below(fig: Figure, axes: Axes, columns: int = 2) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from abm.report.figures import (
     hour_steps,
     legend_below,
     limit_line,
-    save,
+    png,
     voltage_figure,
     zone_map,
 )
@@ -28,9 +28,8 @@ from abm.study import Reproduction
 DEMAND = "Mean power of the hour (MW)"
 
 
-def paper_figures(study: Reproduction, folder: Path) -> None:
-    """Write fig1 to fig8 as PNG into a folder, made if it is not there."""
-    folder.mkdir(exist_ok=True)
+def paper_figures(study: Reproduction) -> Iterator[tuple[str, bytes]]:
+    """Figures 1 to 8, each with the name of its file."""
     g2v, evms = (study.results(case, "as_printed") for case in ("g2v", "evms"))
     figures = {
         "fig1_arrivals": _arrivals(g2v),
@@ -51,7 +50,7 @@ def paper_figures(study: Reproduction, folder: Path) -> None:
         "fig8_voltage": _voltage(study),
     }
     for name, fig in figures.items():
-        save(fig, folder / f"{name}.png")
+        yield f"figures/{name}.png", png(fig)
 
 
 def _zone_kw(results: Results) -> np.ndarray[Any, Any]:

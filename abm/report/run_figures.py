@@ -1,13 +1,16 @@
-"""The figures of a run: of one feeder, of a city, and of days in a row."""
+"""The figures of a run (of one feeder, of a city, of days in a row) and of several compared.
+
+Each comes with the name of its file in the folder of results.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
@@ -22,62 +25,65 @@ from abm.report.figures import (
     STYLE,
     WIDTH_IN,
     clock_axis,
+    demand_curves,
     demand_figure,
     figure,
     hour_steps,
     legend_below,
     limit_line,
-    save,
+    panels,
+    png,
     voltage_figure,
     width_for,
     zone_map,
 )
 from abm.results import Results
+from abm.results.folder import strategy_label
 from abm.results.kpis import coincidence_by_number
-from abm.results.store import strategy_label
 from abm.results.tables import days_together
+from abm.scenario import Scenario
 
 
 def run_figures(
-    results: Results, folder: Path, label: str | None = None, limit_mw: float | None = None
-) -> None:
-    """The figures of one run: demand, EV power by zone, voltages; of several days also these.
+    results: Results, label: str | None = None, limit_mw: float | None = None
+) -> Iterator[tuple[str, bytes]]:
+    """The figures of one run.
 
-    label, limit_mw: take the place of the scenario's strategy in the titles and of its limit.
+    Of one feeder demand, EV power by zone and voltages; of a city demand, and how the feeders
+    differ; of several days also these. label, limit_mw: take the place of the scenario's strategy
+    in the titles and of its limit.
     """
-    folder.mkdir(exist_ok=True)
     scenario = results.record.scenario
     title = f"{scenario.name}, {label or strategy_label(scenario.strategy)}"
-    save(demand_figure(f"Demand: {title}", results, limit_mw), folder / "demand.png")
-    by_zone = zone_map(
-        "EV power by zone (negative: V2G)", results.zone_kw.T, results.clock_hours, "kW", True
-    )
-    save(by_zone, folder / "zones.png")
-    peak = int(np.argmax(results.total_mw))
-    when = f"{results.clock_hours[peak]}:00"
+    if results.n_feeders > 1:
+        yield "figures/demand.png", png(_demand(results, title))
+        yield "figures/spread.png", png(_spread(results, title))
+    else:
+        yield "figures/demand.png", png(demand_figure(f"Demand: {title}", results, limit_mw))
+        by_zone = zone_map(
+            "EV power by zone (negative: V2G)", results.zone_kw.T, results.clock_hours, "kW", True
+        )
+        yield "figures/zones.png", png(by_zone)
+        peak = int(np.argmax(results.total_mw))
+        when = f"{results.clock_hours[peak]}:00"
+        if results.record.n_days > 1:
+            when = f"day {peak // 24 + 1}, {when}"
+        profile = {when: (results, peak, BLUE, "-", "o")}
+        voltage = voltage_figure("Voltage along the feeder at the demand peak", profile)
+        yield "figures/voltage.png", png(voltage)
     if results.record.n_days > 1:
-        when = f"day {peak // 24 + 1}, {when}"
-    voltage = voltage_figure(
-        "Voltage along the feeder at the demand peak", {when: (results, peak, BLUE, "-", "o")}
-    )
-    save(voltage, folder / "voltage.png")
-    if results.record.n_days > 1:
-        save(days_figure(f"Days: {title}", results), folder / "days.png")
+        yield "figures/days.png", png(days_figure(f"Days: {title}", results))
 
 
-def city_figures(results: Results, folder: Path, label: str | None = None) -> None:
-    """Write `demand.png`, the feeders' demand, and `spread.png`, peaks, voltages, coincidence.
-
-    Of several days also `days.png`.
-    label: stands in the titles where it is not the scenario's strategy.
-    """
-    folder.mkdir(exist_ok=True)
-    scenario = results.record.scenario
-    title = f"{scenario.name}, {label or strategy_label(scenario.strategy)}"
-    save(_demand(results, title), folder / "demand.png")
-    save(_spread(results, title), folder / "spread.png")
-    if results.record.n_days > 1:
-        save(days_figure(f"Days: {title}", results), folder / "days.png")
+def comparison_figures(
+    scenario: Scenario, runs: Mapping[str, Results], bound: Results | None
+) -> Iterator[tuple[str, bytes]]:
+    """The system demand of several strategies, with the bound where there is one."""
+    title = f"System demand by strategy: {scenario.name}"
+    copies = scenario.feeder.copies
+    of_whom = "" if copies == 1 else f", mean of {copies} feeders"
+    ylabel = f"Mean power of the hour (MW){of_whom}"
+    yield "figures/demand.png", png(demand_curves(title, runs, ylabel, bound))
 
 
 def _demand(results: Results, title: str) -> Figure:
@@ -99,10 +105,8 @@ def _demand(results: Results, title: str) -> Figure:
 
 def _spread(results: Results, title: str) -> Figure:
     columns, grid = results.kpi_columns, results.record.scenario.grid
+    fig, (peaks, voltages, coincidence) = panels(3, 1, (WIDTH_IN, 5.4))
     with mpl.rc_context(STYLE):
-        fig = Figure(figsize=(WIDTH_IN, 5.4), layout="constrained")
-        FigureCanvasAgg(fig)
-        peaks, voltages, coincidence = fig.subplots(3, 1)
         fig.suptitle(f"{results.n_feeders} feeders: {title}", fontsize=8)
         for axes, name, label, limit in (
             (peaks, "system_peak_mw", "Peak demand of a feeder (MW)", grid.demand_limit_mw),
@@ -152,16 +156,14 @@ def days_figure(title: str, results: Results) -> Figure:
     table = days_together(results.record)
     day = table["day"].to_numpy()
     weekend = table["weekday"].isin(("saturday", "sunday")).to_numpy()
+    fig, rows = panels(len(PANELS), 1, (WIDTH_IN, 4.4), sharex=True)
     with mpl.rc_context(STYLE):
-        fig = Figure(figsize=(WIDTH_IN, 4.4), layout="constrained")
-        FigureCanvasAgg(fig)
-        panels = fig.subplots(len(PANELS), 1, sharex=True)
         fig.suptitle(title, fontsize=8)
-        for axes, (name, factor, label, color) in zip(panels, PANELS, strict=True):
+        for axes, (name, factor, label, color) in zip(rows, PANELS, strict=True):
             values = factor * table[name].to_numpy(dtype=np.float64)
             mark = "o" if len(day) <= FEW_DAYS else None
             # Above the frame: a line along zero would vanish behind it.
-            look = {"color": color, "marker": mark, "ms": 2.5, "lw": 1.2}
+            look: dict[str, Any] = {"color": color, "marker": mark, "ms": 2.5, "lw": 1.2}
             axes.plot(day, values, clip_on=False, zorder=3, **look)
             for number in day[weekend]:
                 axes.axvspan(number - 0.5, number + 0.5, color="#ECECEC", lw=0, zorder=0)
@@ -175,7 +177,7 @@ def days_figure(title: str, results: Results) -> Figure:
             else:
                 top = 1.1 * float(values.max(initial=0.0))
                 axes.set_ylim(0.0 if values.min() >= 0.0 else None, top if top > 0.0 else 1.0)
-        axes = panels[-1]
+        axes = rows[-1]
         axes.set_xlim(0.5, day[-1] + 0.5)
         if len(day) <= FEW_DAYS:
             axes.xaxis.set_major_locator(FixedLocator([int(number) for number in day]))
@@ -183,7 +185,7 @@ def days_figure(title: str, results: Results) -> Figure:
                 [f"{n}\n{word[:3].title()}" for n, word in zip(day, table["weekday"], strict=True)]
             )
         axes.set_xlabel("Day" + (" (grey: Saturday, Sunday)" if weekend.any() else ""))
-        fig.align_ylabels(panels)
+        fig.align_ylabels(rows)
     return fig
 
 

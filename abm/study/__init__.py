@@ -2,7 +2,8 @@
 
 from abm.study.bound import Bound, optimum
 from abm.study.compare import check_strategies, compare, comparison_table
-from abm.study.ensemble import Ensemble, replication_seed, simulate_batch
+from abm.study.ensemble import Ensemble
+from abm.study.replications import replication_seed, simulate_batch
 from abm.study.reproduce import Reproduction, findings, reproduce, table2, table3
 from abm.study.runs import Run, run_once
 

@@ -14,8 +14,8 @@ from abm.fleet import feeder_seeds
 from abm.model import V2GModel
 from abm.results import Record, Results, join_records
 from abm.scenario import Scenario
-from abm.study.ensemble import ONE_AT_A_TIME
 from abm.study.executor import hand_out, open_backend
+from abm.study.replications import ONE_AT_A_TIME
 from abm.study.runs import Run, results_of
 
 Shard = tuple[int, int]

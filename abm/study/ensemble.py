@@ -1,240 +1,26 @@
-"""Replications: their seeds, what one worker does with a batch of them, and the table they make.
-
-Replication k of a study has one seed, whatever the workers, and every case of the study (every
-strategy, every point of a sweep) meets it with the same seed: differences between cases are paired.
-"""
+"""An ensemble: all replications of all cases as one table, and the tables made of it."""
 
 from __future__ import annotations
 
-import io
-import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from abm.equations import FloatArray
-from abm.errors import InputError
+from abm.results.folder import Content
 from abm.results.indicators import with_mean
-from abm.scenario import Scenario
-from abm.study.runs import results_of
+from abm.results.kpis import plain
+from abm.scenario import Scenario, clock_minutes
+from abm.study.replications import HOURLY, KEYS, Case
+from abm.study.statistics import describe, excludes_zero
 
 if TYPE_CHECKING:
+    import pandas as pd
     import pyarrow as pa
-
-# Replications are simulated, and `--until` is asked, in blocks of this many; a larger batch is
-# hardly faster, a smaller one says more often how far things are.
-BLOCK = 50
-# A batch of very large fleets is cut so that it holds about this many EVs.
-BATCH_EVS = 50_000
-HOURLY = ("ev_mw", "total_mw", "loss_mw", "min_vm_pu")
-ZONAL = ("zone_purchase_usd", "zone_sale_usd")
-KEYS = ("case", "replication", "seed", "error")
-
-
-def replication_seed(seed: int, replication: int) -> int:
-    """Seed of one replication, 63 bits; `run --seed` with it gives that replication alone."""
-    state = np.random.SeedSequence(seed, spawn_key=(replication,)).generate_state(1, np.uint64)
-    return int(state[0] >> np.uint64(1))
-
-
-@dataclass(frozen=True)
-class Case:
-    """One scenario of a study. labels: its columns in the tables, such as {"strategy": "evms"}."""
-
-    labels: Mapping[str, Any]
-    scenario: Scenario
-
-    def __str__(self) -> str:
-        return ", ".join(
-            str(value) if name == "strategy" else f"{name}={value}"
-            for name, value in self.labels.items()
-        )
-
-
-@dataclass(frozen=True)
-class Span:
-    """Replications first, first + 1, ..., last - 1 of one case."""
-
-    case: int
-    first: int
-    last: int
-
-    def __len__(self) -> int:
-        return self.last - self.first
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(range(self.first, self.last))
-
-
-Chunk = tuple[Span, ...]
-
-
-def spans_of(cases: Sequence[Case], replications: int) -> Iterator[Span]:
-    """What is simulated as one batch each, in the order in which it is begun.
-
-    Block by block of replications, case by case within a block; never dependent on the workers.
-    """
-    for start in range(0, replications, BLOCK):
-        stop = min(start + BLOCK, replications)
-        for case in range(len(cases)):
-            most = _most(cases[case].scenario)
-            for first in range(start, stop, most):
-                yield Span(case, first, min(first + most, stop))
-
-
-def chunks_of(
-    cases: Sequence[Case], replications: int, done: frozenset[tuple[int, int]] = frozenset()
-) -> Iterator[Chunk]:
-    """The spans that are left, some put together where they are short; done: (case, replication).
-
-    What is left of a span that is there in part is run one by one, as its beginning was.
-    """
-    chunk: list[Span] = []
-    for whole in spans_of(cases, replications):
-        for span in _left(whole, done):
-            other_block = chunk and chunk[0].first // BLOCK != span.first // BLOCK
-            if chunk and (other_block or sum(map(len, chunk)) + len(span) > BLOCK):
-                yield tuple(chunk)
-                chunk = []
-            chunk.append(span)
-    if chunk:
-        yield tuple(chunk)
-
-
-def _left(span: Span, done: frozenset[tuple[int, int]]) -> list[Span]:
-    left = [k for k in span if (span.case, k) not in done]
-    return [span] if len(left) == len(span) else [Span(span.case, k, k + 1) for k in left]
-
-
-def _most(scenario: Scenario) -> int:
-    table = scenario.inputs.sessions
-    zones = scenario.inputs.feeder.n_zones
-    evs = zones * scenario.fleet.evs_per_zone if table is None else len(table)
-    return max(1, min(BLOCK, BATCH_EVS // max(evs, 1)))
-
-
-# --- in the worker -----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Job:
-    """A span as a worker gets it: the scenario, and number and seed of each replication."""
-
-    case: int
-    scenario: Scenario
-    replications: tuple[int, ...]
-    seeds: tuple[int, ...]
-
-
-def jobs_of(chunk: Chunk, cases: Sequence[Case], seed: int) -> tuple[Job, ...]:
-    """What to send to a worker for a chunk."""
-    jobs = []
-    for span in chunk:
-        numbers = tuple(span)
-        seeds = tuple(replication_seed(seed, k) for k in numbers)
-        jobs.append(Job(span.case, cases[span.case].scenario, numbers, seeds))
-    return tuple(jobs)
-
-
-@dataclass(frozen=True)
-class BatchResult:
-    """What is kept of a batch. kpis: one dict per seed. arrays: name -> (n_seeds, any length)."""
-
-    kpis: list[dict[str, Any]]
-    arrays: dict[str, FloatArray]
-
-
-def simulate_batch(scenario: Scenario, seeds: Sequence[int]) -> BatchResult:
-    """Run seeds as copies of the feeder in one model; each has the numbers it has alone."""
-    from abm.model import V2GModel
-    from abm.results.kpis import kpi_dict
-
-    results = results_of(V2GModel(scenario, seed=list(seeds)))
-    record, columns = results.record, results.kpi_columns
-    arrays = {
-        "ev_mw": record.ev_mw.T,
-        "total_mw": record.total_mw.T,
-        "loss_mw": record.flows.loss_mw.T,
-        "min_vm_pu": record.flows.vm_pu.min(axis=2).T,
-    }
-    n_zones = record.zone_charge_mw.shape[2]
-    cell = record.ev["feeder"] * n_zones + record.ev["zone"]
-    for name in ZONAL:
-        money = record.ev[name.removeprefix("zone_")]
-        totals = np.bincount(cell, weights=money, minlength=len(seeds) * n_zones)
-        arrays[name] = totals.astype(np.float64).reshape(len(seeds), n_zones)
-    return BatchResult([kpi_dict(columns, k) for k in range(len(seeds))], arrays)
-
-
-# A scheduler may give one process several threads; a model has the process to itself.
-ONE_AT_A_TIME = threading.Lock()
-
-
-def run_chunk(jobs: Sequence[Job]) -> tuple[bytes, int]:
-    """Simulate a chunk: its part file as bytes, and how many of its replications failed.
-
-    A replication that raises has its error in the table. Raises InputError, which is no
-    replication's fault.
-    """
-    with ONE_AT_A_TIME:
-        rows = [row for job in jobs for row in _rows(job)]
-    return part_bytes(rows), sum(row["error"] is not None for row in rows)
-
-
-def _rows(job: Job) -> list[dict[str, Any]]:
-    try:
-        result = simulate_batch(job.scenario, job.seeds)
-    except InputError:
-        raise
-    except Exception as error:
-        if len(job.seeds) > 1:
-            # One of them spoils the batch: each on its own tells which.
-            alone = zip(job.replications, job.seeds, strict=True)
-            each = (Job(job.case, job.scenario, (k,), (seed,)) for k, seed in alone)
-            return [row for one in each for row in _rows(one)]
-        return [failed_row(job.case, job.replications[0], job.seeds[0], describe_error(error))]
-    return [
-        {
-            **_keys(job.case, k, seed, None),
-            **{f"[{name}]": values[i] for name, values in result.arrays.items()},
-            **result.kpis[i],
-        }
-        for i, (k, seed) in enumerate(zip(job.replications, job.seeds, strict=True))
-    ]
-
-
-def describe_error(error: BaseException) -> str:
-    """An error as one line."""
-    return " ".join(f"{type(error).__name__}: {error}".split())[:500]
-
-
-def failed_row(case: int, replication: int, seed: int, error: str) -> dict[str, Any]:
-    """The row of a replication without results."""
-    return _keys(case, replication, seed, error)
-
-
-def _keys(case: int, replication: int, seed: int, error: str | None) -> dict[str, Any]:
-    return dict(zip(KEYS, (case, replication, seed, error), strict=True))
-
-
-def part_bytes(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    """Rows as the bytes of a parquet file; arrays are lists in columns named `[name]`."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    kinds = {"case": pa.int64(), "replication": pa.int64(), "seed": pa.int64()}
-    kinds["error"] = pa.string()
-    columns = [pa.array([row.get(name) for row in rows], kinds.get(name)) for name in names]
-    out = io.BytesIO()
-    pq.write_table(pa.table(columns, names=names), out)
-    return out.getvalue()
-
-
-# --- the whole ---------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -299,6 +85,114 @@ class Ensemble:
             if error is not None
         ]
 
+    # --- tables --------------------------------------------------------------------------------
+
+    @cached_property
+    def replications(self) -> pa.Table:
+        """One row per replication and case: labels, seed, all KPIs, and the error if it failed."""
+        import pyarrow as pa
+
+        table, cases = self.table, self.cases
+        columns: dict[str, Any] = {name: table[name] for name in ("replication", "seed")}
+        for label in cases[0].labels:
+            columns[label] = pa.array([case.labels[label] for case in cases] * self.n)
+        for name in self.kpi_names:
+            column = table[name]
+            # A column in which nothing has a value has no type of its own.
+            columns[name] = column.cast(pa.float64()) if pa.types.is_null(column.type) else column
+        columns["error"] = table["error"]
+        return pa.table(columns)
+
+    @cached_property
+    def bands(self) -> pd.DataFrame:
+        """Mean and quantiles of each hour; one row per case, hour and quantity of HOURLY.
+
+        An hour whose load flow did not converge is left out of its replication; `n` says how many
+        stay.
+        """
+        import pandas as pd
+
+        arrays = {name: self.array(name) for name in HOURLY}
+        tables = []
+        for i, case in enumerate(self.cases):
+            start = clock_minutes(case.scenario.clock.start) // 60
+            for quantity, values in arrays.items():
+                hours = np.arange(values.shape[2])
+                found = describe(np.ascontiguousarray(values[i].T))
+                columns = {
+                    **{label: [value] * len(hours) for label, value in case.labels.items()},
+                    "hour_index": hours,
+                    "hour": (start + hours) % 24,
+                    "quantity": [quantity] * len(hours),
+                    "n": found["n"].astype(np.int64),
+                    "mean": found["mean"],
+                    **{name: found[name] for name in found if name.startswith("q")},
+                }
+                tables.append(pd.DataFrame(columns))
+        return pd.concat(tables, ignore_index=True)
+
+    @cached_property
+    def summary(self) -> pd.DataFrame:
+        """n, mean, sd, 95 % interval of the mean and quantiles of each KPI in each case."""
+        import pandas as pd
+
+        kpis = self.measures
+        n_cases = len(self.cases)
+        if not kpis:
+            return pd.DataFrame()
+        values = np.concatenate([self.values(kpi) for kpi in kpis])
+        found = describe(values)
+        labels = {
+            label: [case.labels[label] for case in self.cases] * len(kpis)
+            for label in self.cases[0].labels
+        }
+        table = pd.DataFrame(
+            {
+                **labels,
+                "kpi": np.repeat(kpis, n_cases),
+                "n": found.pop("n").astype(np.int64),
+                **found,
+            }
+        )
+        # Case by case, as a reader looks at them.
+        order = np.argsort(np.tile(np.arange(n_cases), len(kpis)), kind="stable")
+        return table.iloc[order].reset_index(drop=True)
+
+    @cached_property
+    def differences(self) -> pd.DataFrame:
+        """Paired differences, `strategy` less `minus`, over the replications that have both.
+
+        excludes_zero: whether the 95 % interval of the mean difference does.
+        """
+        import pandas as pd
+
+        tables = []
+        kpis = self.measures
+        for first, second in combinations(range(len(self.cases)), 2):
+            pairs = [self.values(kpi) for kpi in kpis]
+            found = describe(np.array([values[second] - values[first] for values in pairs]))
+            columns = {
+                "strategy": [str(self.cases[second])] * len(kpis),
+                "minus": [str(self.cases[first])] * len(kpis),
+                "kpi": kpis,
+                "n": found["n"].astype(np.int64),
+                **{name: found[name] for name in ("mean", "sd", "ci95_low", "ci95_high")},
+                "excludes_zero": excludes_zero(found["ci95_low"], found["ci95_high"]),
+            }
+            tables.append(pd.DataFrame(columns))
+        names = ["strategy", "minus", "kpi", "n", "mean", "sd", "ci95_low", "ci95_high"]
+        empty = pd.DataFrame(columns=[*names, "excludes_zero"])
+        return pd.concat(tables, ignore_index=True) if tables else empty
+
+    def outcome(self) -> dict[str, Any]:
+        """How the study went, for its manifest."""
+        return {
+            "replications": self.n,
+            "stopped_early": self.stopped is not None,
+            "failed": len(self.failures),
+            "lost": self.lost,
+        }
+
 
 def ensemble_of(
     cases: Sequence[Case], n: int, parts: Iterable[bytes], stopped: int | None = None, lost: int = 0
@@ -315,3 +209,45 @@ def ensemble_of(
     if table.num_rows != n * len(cases):
         raise AssertionError(f"{table.num_rows} rows for {n} replications of {len(cases)} cases")
     return Ensemble(tuple(cases), n, table, stopped, lost)
+
+
+def summary_dict(ensemble: Ensemble) -> dict[str, Any]:
+    """The summary and the differences as plain nested data; None for what is not there."""
+    strategies: dict[str, Any] = {str(case): {} for case in ensemble.cases}
+    for row in ensemble.summary.to_dict("records"):
+        values = {name: plain(row[name]) for name in row if name not in ("strategy", "kpi")}
+        strategies[row["strategy"]][row["kpi"]] = values
+    rows = ensemble.differences.to_dict("records")
+    return {
+        "replications": ensemble.n,
+        "stopped": ensemble.stopped,
+        "failed": len(ensemble.failures),
+        "strategies": strategies,
+        "differences": [{str(name): plain(row[name]) for name in row} for row in rows],
+    }
+
+
+def montecarlo_files(ensemble: Ensemble, scenario: Scenario) -> Iterator[tuple[str, Content]]:
+    """What `montecarlo` leaves besides its figures, by name of the file."""
+    yield "scenario.yaml", scenario.to_yaml()
+    yield "replications.parquet", ensemble.replications
+    yield "bands.parquet", ensemble.bands
+    yield "summary.csv", ensemble.summary
+    yield "differences.csv", ensemble.differences
+    yield "summary.json", summary_dict(ensemble)
+
+
+def failure_lines(ensemble: Ensemble, most: int = 10) -> list[str]:
+    """What failed, in sentences; [] when nothing did."""
+    failures = ensemble.failures
+    if not failures:
+        return []
+    total = ensemble.n * len(ensemble.cases)
+    lines = [f"{len(failures)} of {total} replications failed and are in no statistics:"]
+    lines += [
+        f"  replication {k}, seed {seed}, {case}: {error}"
+        for k, seed, case, error in failures[:most]
+    ]
+    if len(failures) > most:
+        lines.append(f"  and {len(failures) - most} more, see the column `error`")
+    return lines

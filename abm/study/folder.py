@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,18 +21,22 @@ from pathlib import Path
 from typing import Any
 
 from abm.errors import InputError, Problem
-from abm.results.store import (
+from abm.results.folder import (
+    FORMAT,
     MANIFEST,
     NOT_OURS,
     TEMPORARY,
     WRITTEN,
+    Content,
+    OutputFolder,
     check_free,
     lists_versions,
+    manifest,
     not_written,
     read_object,
     refuse,
     refuse_working_folder,
-    versions,
+    sha256_of,
 )
 from abm.scenario import Scenario
 from abm.scenario.checks import value_at
@@ -44,15 +47,11 @@ from abm.scenario.yamlio import dotted, show
 STUDY = "study.json"
 PARTS = "parts"
 _PART = re.compile(PARTS + r"/[0-9]+-[0-9]+\.parquet")
-# What a question always has; see `question`.
-_QUESTION = (
-    "study", "scenario", "scenario_sha256", "files", "strategies", "replications", "seed",
-)  # fmt: skip
 # What may differ when a study goes on; replications may not become fewer.
 MAY_GROW = ("replications", "until")
 
 
-class StudyFolder:
+class StudyFolder(OutputFolder):
     """A folder that takes the parts of one study as they come.
 
     question: what is studied, plain data as from `question`. resume: go on with what is there.
@@ -63,20 +62,22 @@ class StudyFolder:
     def __init__(
         self, path: Path, question: Mapping[str, Any], resume: bool = False, force: bool = False
     ) -> None:
-        self.path = path
+        super().__init__(path)
         self.question = json.loads(json.dumps(question))
         self.finished = False
-        self._written: set[str] = set()
+        # Files besides parts that were begun: killed in between, they are still known as ours.
+        self._begun: set[str] = set()
         self._replace = not (resume and (path / STUDY).is_file())
         if self._replace:
             claim(path, force)
             return
         before = read_object(path / STUDY)
-        self._written.update(before.pop(WRITTEN, ()))
+        self._begun.update(before.pop(WRITTEN, ()))
         problems = list(differences(before, self.question, str(path / STUDY)))
         if problems:
             raise InputError(problems)
-        self.finished = before == self.question and self._complete()
+        done = self.manifest()
+        self.finished = before == self.question and bool(done) and not done.get("lost")
 
     def begin(self) -> None:
         """Make the folder ready for parts: what is to be replaced goes, study.json is written."""
@@ -84,8 +85,8 @@ class StudyFolder:
             claim(self.path, force=True)
             shutil.rmtree(self.path)
         # What a finished study wrote stays ours while the study grows, killed or not.
-        listed = (self.manifest() or {}).get(WRITTEN, [])
-        self._written.update(name for name in listed if name != STUDY and not _PART.fullmatch(name))
+        listed = self.manifest().get(WRITTEN, ())
+        self._begun.update(name for name in listed if name != STUDY and not _PART.fullmatch(name))
         (self.path / PARTS).mkdir(parents=True, exist_ok=True)
         for left_over in self.path.glob("**/.*.tmp.*"):
             if TEMPORARY.match(left_over.name):
@@ -94,13 +95,9 @@ class StudyFolder:
         (self.path / MANIFEST).unlink(missing_ok=True)
         self._replace = False
 
-    def _complete(self) -> bool:
-        manifest = self.manifest()
-        return manifest is not None and not manifest.get("lost")
-
-    def manifest(self) -> dict[str, Any] | None:
-        """The manifest of a finished study, None while there is none."""
-        return read_object(self.path / MANIFEST) or None
+    def manifest(self) -> dict[str, Any]:
+        """The manifest of a finished study, empty while there is none."""
+        return read_object(self.path / MANIFEST)
 
     def parts(self) -> Iterator[tuple[str, bytes]]:
         """Name and content of the finished chunks."""
@@ -119,35 +116,23 @@ class StudyFolder:
         """Keep a finished chunk."""
         self.write(f"{PARTS}/{name}.parquet", content)
 
-    def write(self, name: str, content: bytes | Callable[[Path], Any]) -> None:
-        """Write one file whole: under a temporary name, then renamed.
-
-        content: bytes, or a function that writes to the path that it gets.
-        """
-        if name not in (STUDY, MANIFEST, *self._written) and not _PART.fullmatch(name):
-            # Said before it is done: killed in between, the file is still known as ours.
-            self._written.add(name)
+    def write(self, name: str, content: Content) -> None:
+        """As in `OutputFolder`; study.json says that the file is ours before it is there."""
+        if name not in (STUDY, MANIFEST, *self._begun) and not _PART.fullmatch(name):
+            self._begun.add(name)
             self._write_question()
-        path = self.path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{os.getpid()}.tmp.{path.name}")
-        if callable(content):
-            content(temporary)
-        else:
-            temporary.write_bytes(content)
-        temporary.replace(path)
+        super().write(name, content)
 
     def _write_question(self) -> None:
-        self.write_json(STUDY, {**self.question, WRITTEN: sorted(self._written)})
+        self.write(STUDY, {**self.question, WRITTEN: sorted(self._begun)})
 
-    def write_manifest(self, content: Mapping[str, Any]) -> None:
-        """The manifest, with the names of all files that the study wrote: it is finished."""
-        parts = [f"{PARTS}/{name}.parquet" for name, _ in self.parts()]
-        self.write_json(MANIFEST, {**content, WRITTEN: sorted([STUDY, *self._written, *parts])})
-
-    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
-        """Write plain data as JSON."""
-        self.write(name, _json_bytes(content))
+    def finish(self, **outcome: Any) -> None:
+        """The manifest: what was asked, and how it went; the study is finished."""
+        for name in [*self._begun, *(f"{PARTS}/{part}.parquet" for part, _ in self.parts())]:
+            if name not in self.written and (self.path / name).is_file():
+                self.written[name] = sha256_of(self.path / name)
+        asked = self.question
+        self.write_manifest({**asked, "scenario": asked["scenario"]["name"], **outcome})
 
 
 def claim(path: Path, force: bool) -> None:
@@ -165,7 +150,8 @@ def claim(path: Path, force: bool) -> None:
 def is_unfinished(folder: Path) -> bool:
     """Whether a folder is that of a study of ours that was not finished, and holds nothing else."""
     found = read_object(folder / STUDY)
-    if not lists_versions(found, _QUESTION):
+    asked = ("study", "scenario", "files", "replications", "seed")
+    if found.get("format") != FORMAT or not lists_versions(found, asked):
         return False
     others = not_written(folder, [STUDY, *found[WRITTEN]])
     return all(_PART.fullmatch(name) for name in others)
@@ -180,17 +166,10 @@ def question(
     **more: Any,
 ) -> dict[str, Any]:
     """All that the numbers of a study depend on, as plain data; varied: a sweep's scenarios."""
-    return {
-        "study": study,
-        "scenario": scenario.resolved(),
-        "scenario_sha256": hashlib.sha256(scenario.to_yaml().encode()).hexdigest(),
-        "files": file_hashes(scenario, varied),
-        "strategies": strategies,
-        "replications": replications,
-        "seed": scenario.seed,
-        **more,
-        "versions": versions(),
-    }
+    files = file_hashes(scenario, varied)
+    asked = manifest(study, scenario, strategies, replications=replications, files=files, **more)
+    del asked["python"]
+    return {**asked, "scenario": scenario.resolved()}
 
 
 def file_hashes(scenario: Scenario, varied: Iterable[Scenario] = ()) -> dict[str, str]:
@@ -272,11 +251,6 @@ def _difference(path: tuple[str, ...], old: Any, new: Any, file: str) -> Problem
     field = dotted(path[1:] if path[0] == "scenario" else path)
     hint = "--resume goes on with the same study only; --force begins anew"
     return Problem(field, show(new), f"the study was begun with {show(old)}", file, hint=hint)
-
-
-def _json_bytes(content: Mapping[str, Any]) -> bytes:
-    text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False)
-    return (text + "\n").encode("utf-8")
 
 
 class MemoryFolder:

@@ -9,18 +9,19 @@ import numpy as np
 
 from abm.control import make_admission, make_rule
 from abm.errors import InputError, Problem
-from abm.results.store import strategy_label
+from abm.results.folder import strategy_label
 from abm.scenario import Scenario
 from abm.study.compare import check_strategies
-from abm.study.ensemble import (
+from abm.study.ensemble import Ensemble, ensemble_of
+from abm.study.executor import hand_out, open_backend
+from abm.study.folder import MemoryFolder
+from abm.study.replications import (
     BLOCK,
     Case,
     Chunk,
-    Ensemble,
     Span,
     chunks_of,
     describe_error,
-    ensemble_of,
     failed_row,
     jobs_of,
     part_bytes,
@@ -28,8 +29,6 @@ from abm.study.ensemble import (
     run_chunk,
     spans_of,
 )
-from abm.study.executor import hand_out, open_backend
-from abm.study.folder import MemoryFolder
 from abm.study.statistics import Until
 
 OnDone = Callable[[int], None]

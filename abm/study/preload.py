@@ -7,7 +7,7 @@ spawned instead, each worker imports it when it starts.
 from contextlib import suppress
 
 from abm.scenario import Scenario
-from abm.study.ensemble import simulate_batch
+from abm.study.replications import simulate_batch
 
 # A server that cannot warm up is slower, and no reason to fail: what is wrong will show where it
 # can be told.

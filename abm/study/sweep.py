@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -13,16 +13,22 @@ import numpy as np
 
 from abm.equations import FloatArray
 from abm.errors import InputError, Problem
+from abm.results.folder import Content
+from abm.results.kpis import plain
 from abm.scenario import Scenario, parse_setting
 from abm.scenario.problems import field_at
 from abm.scenario.yamlio import show
-from abm.study.ensemble import Case, Ensemble
+from abm.study.ensemble import Ensemble
 from abm.study.montecarlo import strategy_cases
+from abm.study.replications import Case
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 VARY = "--vary"
+# KPIs that figures and terminal show when nobody asks for others.
+INTEREST = ("system_peak_mw", "min_vm_pu", "net_cost_usd", "evs_short")
 
 
 @dataclass(frozen=True)
@@ -236,3 +242,62 @@ def sobol_table(ensemble: Ensemble, ranges: Sequence[FactorRange], seed: int) ->
                 tables.append(table)
     names = ["strategy", "kpi", "factor", "S1", "S1_conf", "ST", "ST_conf"]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=names)
+
+
+# --- what is left on disk ----------------------------------------------------------------------
+
+
+def sweep_tables(
+    ensemble: Ensemble, ranges: Sequence[FactorRange], seed: int
+) -> dict[str, pd.DataFrame]:
+    """The table `summary`, and of a Sobol' design `sobol`; ranges: empty for a grid."""
+    tables = {"summary": ensemble.summary}
+    if ranges:
+        tables["sobol"] = sobol_table(ensemble, ranges, seed)
+    return tables
+
+
+def sweep_files(
+    ensemble: Ensemble, scenario: Scenario, tables: Mapping[str, pd.DataFrame]
+) -> Iterator[tuple[str, Content]]:
+    """What `sweep` leaves besides its figures, by name of the file."""
+    rows = _point_by_point(ensemble)
+    yield "scenario.yaml", scenario.to_yaml()
+    yield "sweep.parquet", rows
+    yield "sweep.csv", _flat(rows)
+    for name, table in tables.items():
+        yield f"{name}.csv", table
+
+
+def _point_by_point(ensemble: Ensemble) -> pa.Table:
+    """Factors, strategy and replication in front, point by point."""
+    table = ensemble.replications
+    labels = list(ensemble.cases[0].labels)
+    rest = [name for name in table.column_names if name not in labels]
+    n_cases = len(ensemble.cases)
+    order = np.arange(ensemble.n * n_cases).reshape(ensemble.n, n_cases).T.ravel()
+    return table.select([*labels, *rest]).take(order)
+
+
+def _flat(table: pa.Table) -> pd.DataFrame:
+    """The table for a CSV; lists become words with spaces between."""
+    import pyarrow as pa
+
+    frame: pd.DataFrame = table.to_pandas()
+    for field in table.schema:
+        if pa.types.is_list(field.type):
+            words = [
+                None if row is None else " ".join(map(str, row))
+                for row in table[field.name].to_pylist()
+            ]
+            frame[field.name] = words
+    return frame
+
+
+def sweep_summary(ensemble: Ensemble, tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
+    """The tables as plain data; None for what is not there."""
+    plain_tables = {
+        name: [{str(key): plain(row[key]) for key in row} for row in table.to_dict("records")]
+        for name, table in tables.items()
+    }
+    return {"replications": ensemble.n, "failed": len(ensemble.failures), **plain_tables}

@@ -156,7 +156,7 @@ def test_run_writes_its_folder(folder):
     assert all(p.read_bytes().startswith(PNG) for p in (out / "figures").iterdir())
     assert str(out.relative_to(folder)) in printed.out
     manifest = json.loads((out / "manifest.json").read_text())
-    assert (manifest["strategy"], manifest["seed"]) == ("uncoordinated", 7)
+    assert (manifest["strategies"], manifest["seed"]) == (["uncoordinated"], 7)
     studied = Scenario.load(out / "scenario.yaml")
     assert (studied.seed, studied.strategy, studied.fleet.evs_per_zone) == (7, "uncoordinated", 1)
     assert len(pd.read_parquet(out / "ev.parquet")) == 15

@@ -16,7 +16,7 @@ from scipy import stats
 from abm import V2GModel
 from abm.scenario import shipped_dir
 from abm.study import optimum
-from abm.study.paper_replications import table2_replications
+from abm.study.reproduce import table2_replications
 
 BALANCED = {"requirement": {"kind": "energy_balanced"}}
 both_engines = pytest.mark.parametrize("engine", ["numpy", "compiled"])

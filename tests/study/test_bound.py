@@ -17,7 +17,7 @@ from abm import V2GModel
 from abm.cli import main
 from abm.errors import InputError, OptimiserError
 from abm.fleet import feeder_seeds
-from abm.report.bound import unreachable_lines
+from abm.report.study_terminal import unreachable_lines
 from abm.study import comparison_table, optimum
 from abm.study.compare import bound_beside
 from abm.study.runs import run_once
@@ -458,7 +458,7 @@ def test_the_command_leaves_a_run_folder(tmp_path, monkeypatch):
     (of_run,) = (tmp_path / "outputs").iterdir()
     files = {path.name for path in of_run.iterdir()} | {"bound.json", "figures"}
     assert {path.name for path in (tmp_path / "here").iterdir()} == files
-    assert json.loads((tmp_path / "here" / "manifest.json").read_text())["strategy"] == "bound"
+    assert json.loads((tmp_path / "here" / "manifest.json").read_text())["strategies"] == ["bound"]
     assert json.loads((tmp_path / "here" / "kpis.json").read_text()) == kpis
     assert (tmp_path / "here" / "figures" / "demand.png").is_file()
     said = call(*small, "--out", "there", "--no-figures").out

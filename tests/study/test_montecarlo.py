@@ -9,10 +9,10 @@ from helpers import run, small_paper
 from study_helpers import SMALL, TWO, call
 
 from abm.scenario import Scenario
-from abm.study.ensemble import BLOCK, chunks_of, replication_seed, simulate_batch
+from abm.study.ensemble import failure_lines
 from abm.study.montecarlo import montecarlo, strategy_cases
+from abm.study.replications import BLOCK, chunks_of, replication_seed, simulate_batch
 from abm.study.statistics import Until
-from abm.study.tables import bands_table, differences_table, failure_lines, summary_table
 
 SCENARIO = small_paper(clock={"step_s": 900})
 
@@ -78,7 +78,7 @@ def test_chunks_cover_everything_once():
 
 
 def test_differences_are_paired(ensemble):
-    table = differences_table(ensemble).set_index("kpi")
+    table = ensemble.differences.set_index("kpi")
     peak = ensemble.values("system_peak_mw")
     row = table.loc["system_peak_mw"]
     assert (row["strategy"], row["minus"]) == ("evms", "uncoordinated")
@@ -92,10 +92,10 @@ def test_differences_are_paired(ensemble):
 
 
 def test_tables(ensemble):
-    summary = summary_table(ensemble)
+    summary = ensemble.summary
     assert len(summary) == 2 * len(ensemble.measures)
     assert summary["strategy"].tolist()[0] == "uncoordinated"
-    bands = bands_table(ensemble)
+    bands = ensemble.bands
     assert len(bands) == 2 * 4 * 24
     peak = bands[(bands["strategy"] == "evms") & (bands["quantity"] == "total_mw")]
     values = ensemble.array("total_mw")[1]
@@ -108,13 +108,13 @@ def test_hours_without_a_load_flow_are_missing_and_counted():
     # Twice the voltage limit of what the feeder can carry: no hour converges.
     heavy = SCENARIO.override({"base_load.scale": 20.0})
     found = montecarlo(heavy, 3)
-    summary = summary_table(found).set_index("kpi")
+    summary = found.summary.set_index("kpi")
     assert summary.loc["nonconverged_hours", "mean"] == 24
     for kpi in ("min_vm_pu", "loss_energy_mwh", "max_loss_mw"):
         if kpi in summary.index:
             assert summary.loc[kpi, "n"] == 0
             assert np.isnan(summary.loc[kpi, "mean"])
-    bands = bands_table(found).set_index("quantity")
+    bands = found.bands.set_index("quantity")
     assert (bands.loc["loss_mw", "n"] == 0).all()
     assert bands.loc["loss_mw", "mean"].isna().all()
     assert (bands.loc["total_mw", "n"] == 3).all()
@@ -233,7 +233,7 @@ def test_a_city_has_its_replications_already():
 
 
 def test_reproduce_puts_intervals_beside_the_paper():
-    from abm.study.paper_replications import (
+    from abm.study.reproduce import (
         reproduce_replications,
         table2_replications,
         table3_replications,

@@ -7,7 +7,7 @@ from scipy import stats
 
 from abm.errors import InputError
 from abm.results.indicators import with_mean
-from abm.study.ensemble import simulate_batch
+from abm.study.replications import simulate_batch
 from abm.study.statistics import (
     Until,
     describe,

@@ -10,7 +10,7 @@ from helpers import KINDS, ev, run, scenario, small_paper
 
 from abm import Scenario
 from abm.errors import OutputExistsError
-from abm.results import store
+from abm.results import folder as store
 from abm.results.kpis import hours_after_evening_peak
 
 COLUMNS = {
@@ -206,7 +206,7 @@ def test_a_feeder_that_never_converges_has_no_voltages(tmp_path):
     results = run(Scenario(strategy="none", base_load={"scale": 20.0})).results
     assert results.kpis["nonconverged_hours"] == 24
     assert [name for name in VOLTAGE_KPIS.split() if results.kpis[name] is not None] == []
-    store.write_run(tmp_path, results)
+    store.write_run(store.OutputFolder(tmp_path), results)
     assert pd.read_parquet(tmp_path / "hourly.parquet")["min_vm_pu"].isna().all()
 
 
@@ -222,7 +222,7 @@ def strict_json(path):
 
 def written(folder, results):
     folder.mkdir()
-    store.write_run(folder, results, wall_s=0.5)
+    store.write_run(store.OutputFolder(folder), results, wall_s=0.5)
     return folder
 
 
@@ -234,7 +234,7 @@ def test_a_run_s_folder_reads_back(tmp_path, results):
         )
     assert strict_json(folder / "kpis.json") == results.kpis
     manifest = strict_json(folder / "manifest.json")
-    assert manifest["strategy"] == results.record.scenario.strategy
+    assert manifest["strategies"] == [results.record.scenario.strategy]
     assert (manifest["seed"], manifest["solver"]) == (1, "power-grid-model")
     assert Scenario.load(folder / "scenario.yaml") == results.record.scenario
     assert run(Scenario.load(folder / "scenario.yaml")).results.kpis == results.kpis
@@ -244,7 +244,7 @@ def test_missing_values_are_valid_json(tmp_path, overloaded):
     kpis = strict_json(written(tmp_path / "run", overloaded) / "kpis.json")
     assert kpis["loss_energy_mwh"] is None
     with pytest.raises(ValueError, match="JSON"):
-        store.write_json(tmp_path / "x.json", {"a": float("nan")})
+        store.OutputFolder(tmp_path).write("x.json", {"a": float("nan")})
 
 
 def test_the_same_scenario_and_seed_give_the_same_bytes(tmp_path):
@@ -273,7 +273,8 @@ def nothing(path):
 def ours(path):
     path.mkdir()
     (path / "table.csv").write_text("a,b\n1,2\n")
-    content = {"seed": 1, "versions": store.versions(), "written": ["table.csv"]}
+    about = store.manifest("run", Scenario.load("paper"), ["evms"])
+    content = {**about, "written": {"table.csv": "0" * 64}}
     (path / "manifest.json").write_text(json.dumps(content))
 
 
@@ -333,7 +334,7 @@ def test_what_may_be_written_over(tmp_path, case, force):
     before = snapshot(tmp_path)
     if case.forced if force else case.allowed:
         with store.new_folder(out, force) as folder:
-            (folder / "new.txt").write_text("new")
+            folder.write("new.txt", "new")
         assert snapshot(tmp_path) == {"out": None, "out/new.txt": b"new"}
     else:
         with pytest.raises(OutputExistsError) as caught, store.new_folder(out, force):
@@ -351,7 +352,7 @@ def test_a_write_that_fails_leaves_things_as_they_were(tmp_path, make, error):
 
     def half():
         with store.new_folder(tmp_path / "out", force=True) as folder:
-            (folder / "half.txt").write_text("half")
+            folder.write("half.txt", "half")
             raise error
 
     with pytest.raises(type(error)):
@@ -367,5 +368,5 @@ def test_a_folder_that_appears_meanwhile_is_not_overwritten(tmp_path):
 
 def test_parents_are_made(tmp_path):
     with store.new_folder(tmp_path / "a" / "b") as folder:
-        (folder / "x").write_text("x")
+        folder.write("x", "x")
     assert (tmp_path / "a" / "b" / "x").is_file()

@@ -1,4 +1,9 @@
-"""The folder of a run: written under a temporary name and renamed, so no half of it is left."""
+"""Folders of results: one writer and one shape of manifest, for runs, studies and the paper alike.
+
+A folder's files are given as names and contents: tables by `abm.results` and `abm.study`, pictures
+by `abm.report`. Each file is written under a temporary name and renamed, the manifest last. It
+lists what was written, with its SHA-256, and only that may ever be replaced.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +17,23 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, Union
 
 from abm.errors import OutputExistsError, Problem
 from abm.results.results import Results
+from abm.scenario import Scenario
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+# Bytes and text as they are, plain data as JSON, tables as CSV or parquet by the name's ending.
+Content: TypeAlias = Union[bytes, str, Mapping[str, Any], "pd.DataFrame", "pa.Table"]
+Files: TypeAlias = Iterable[tuple[str, Content]]
 
 TABLES = ("hourly", "ev", "bus_hour", "line_hour", "zones")
 MANIFEST = "manifest.json"
+FORMAT, FORMAT_VERSION = "evenfall", 1
 # In a manifest: names of the files that were written, which --force may replace.
 WRITTEN = "written"
 PACKAGES = ("evenfall", "mesa", "simpy", "numpy", "scipy", "pandas", "pyarrow", "pandapower",
@@ -58,8 +73,8 @@ def refuse_working_folder(path: Path) -> None:
 def is_ours(folder: Path) -> bool:
     """Whether a folder holds a whole manifest of ours, and no file that we did not write."""
     found = read_object(folder / MANIFEST)
-    keys = ("seed", "versions", WRITTEN)
-    return lists_versions(found, keys) and not not_written(folder, [MANIFEST, *found[WRITTEN]])
+    ours = found.get("format") == FORMAT and lists_versions(found, ("study", "seed"))
+    return ours and not not_written(folder, [MANIFEST, *found[WRITTEN]])
 
 
 def read_object(path: Path) -> dict[str, Any]:
@@ -78,7 +93,7 @@ def lists_versions(found: Mapping[str, Any], keys: Iterable[str]) -> bool:
         all(key in found for key in keys)
         and isinstance(versions, dict)
         and set(PACKAGES) <= set(versions)
-        and isinstance(names, list)
+        and isinstance(names, list | dict)
         and all(isinstance(name, str) for name in names)
     )
 
@@ -100,20 +115,69 @@ def files_below(folder: Path) -> list[str]:
     )
 
 
-def _list_written(folder: Path) -> None:
-    """Say in each manifest below a folder which files lie beside and below it."""
-    for path in folder.rglob(MANIFEST):
-        names = [name for name in files_below(path.parent) if name != MANIFEST]
-        write_json(path, {**read_object(path), WRITTEN: names})
-
-
 def refuse(path: Path, allowed: str) -> NoReturn:
     """Raise OutputExistsError: --out is not what is allowed."""
     raise OutputExistsError([Problem("--out", str(path), allowed)])
 
 
+class OutputFolder:
+    """A folder that is there, and what was written into it. written: SHA-256 by name."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.written: dict[str, str] = {}
+
+    def write(self, name: str, content: Content) -> None:
+        """Write one file whole: under a temporary name, then renamed; name: with "/" between."""
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{os.getpid()}.tmp.{path.name}")
+        _write(temporary, content, path.suffix)
+        self.written[name] = sha256_of(temporary)
+        temporary.replace(path)
+
+    def write_all(self, files: Files, within: str = "") -> None:
+        """Write files one after the other; within: goes before their names, such as "evms/"."""
+        for name, content in files:
+            self.write(within + name, content)
+
+    def write_manifest(self, about: Mapping[str, Any], within: str = "") -> None:
+        """The last file: what it is about (`manifest`), and what was written beside and below."""
+        beside = {
+            name.removeprefix(within): sha256
+            for name, sha256 in sorted(self.written.items())
+            if name.startswith(within) and name != within + MANIFEST
+        }
+        self.write(within + MANIFEST, {**about, WRITTEN: beside})
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write(path: Path, content: Content, suffix: str) -> None:
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif isinstance(content, str):
+        path.write_text(content, encoding="utf-8", newline="")
+    elif isinstance(content, Mapping):
+        # NaN and infinity are refused, as JSON does not know them.
+        text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False)
+        path.write_text(text + "\n", encoding="utf-8", newline="")
+    elif suffix == ".parquet" and hasattr(content, "to_parquet"):
+        content.to_parquet(path, index=False)
+    elif suffix == ".parquet":
+        import pyarrow.parquet as pq
+
+        pq.write_table(content, path)
+    else:
+        content.to_csv(path, index=False, lineterminator="\n")
+
+
 @contextmanager
-def new_folder(path: Path, force: bool = False) -> Iterator[Path]:
+def new_folder(path: Path, force: bool = False) -> Iterator[OutputFolder]:
     """A temporary folder beside `path` that takes its name when the block ends without an error.
 
     Raises OutputExistsError as `check_free` does. What was at `path` goes only after the new folder
@@ -125,8 +189,7 @@ def new_folder(path: Path, force: bool = False) -> Iterator[Path]:
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     try:
-        yield temporary
-        _list_written(temporary)
+        yield OutputFolder(temporary)
         check_free(path, force)
         old = path.parent / f".{path.name}.{os.getpid()}.old"
         if os.path.lexists(path):
@@ -138,43 +201,62 @@ def new_folder(path: Path, force: bool = False) -> Iterator[Path]:
         raise
 
 
-def write_run(
-    folder: Path, results: Results, wall_s: float | None = None, label: str | None = None
-) -> None:
-    """Write manifest, scenario, KPIs and all tables of a run into an existing folder.
+def manifest(
+    study: str, scenario: Scenario, strategies: Iterable[str], **more: Any
+) -> dict[str, Any]:
+    """What produced a folder, in the one shape that all have.
 
-    label: what stands in the manifest as the strategy, where it is not the scenario's.
+    study: the verb. strategies: what was run. more: what only this study has, before the versions.
     """
-    scenario_text = results.record.scenario.to_yaml()
-    (folder / "scenario.yaml").write_text(scenario_text, encoding="utf-8")
-    write_json(folder / "kpis.json", results.kpis)
+    return {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "study": study,
+        "scenario": scenario.name,
+        "scenario_sha256": hashlib.sha256(scenario.to_yaml().encode()).hexdigest(),
+        "strategies": list(strategies),
+        "seed": scenario.seed,
+        **more,
+        "python": platform.python_version(),
+        "versions": versions(),
+    }
+
+
+def run_files(results: Results) -> Iterator[tuple[str, Content]]:
+    """Scenario, KPIs and all tables of a run."""
+    scenario = results.record.scenario
+    yield "scenario.yaml", scenario.to_yaml()
+    yield "kpis.json", results.kpis
     names = [*TABLES, "zone_minute" if results.has_minutes else "zone_hour"]
     if results.record.n_days > 1:
         names += ["days", "stays"]
-    if results.record.scenario.owners.groups:
+    if scenario.owners.groups:
         names.append("groups")
     if results.n_feeders > 1:
         names.append("feeders")
     for name in names:
-        getattr(results, name).to_parquet(folder / f"{name}.parquet", index=False)
-    write_json(folder / MANIFEST, manifest(results, scenario_text, wall_s, label))
+        yield f"{name}.parquet", getattr(results, name)
 
 
-def manifest(
-    results: Results, scenario_text: str, wall_s: float | None, label: str | None = None
-) -> dict[str, Any]:
-    """What produced the folder: scenario hash, seed, solver, versions, wall time."""
+def write_run(
+    folder: OutputFolder,
+    results: Results,
+    wall_s: float | None = None,
+    *,
+    label: str | None = None,
+    within: str = "",
+    more: Files = (),
+) -> None:
+    """Write a run whole, its manifest last; a study's run goes into a folder within.
+
+    label: what stands as the strategy, where it is not the scenario's. more: such as figures.
+    """
+    folder.write_all(run_files(results), within)
+    folder.write_all(more, within)
     record = results.record
-    return {
-        "scenario": record.scenario.name,
-        "scenario_sha256": hashlib.sha256(scenario_text.encode("utf-8")).hexdigest(),
-        "strategy": label or strategy_label(record.scenario.strategy),
-        "seed": record.seeds[0],
-        "solver": record.solver,
-        "wall_s": wall_s,
-        "python": platform.python_version(),
-        "versions": versions(),
-    }
+    name = label or strategy_label(record.scenario.strategy)
+    what = manifest("run", record.scenario, [name], solver=record.solver, wall_s=wall_s)
+    folder.write_manifest({**what, "seed": record.seeds[0]}, within)
 
 
 def strategy_label(strategy: Any) -> str:
@@ -191,9 +273,3 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[name] = "not installed"
     return found
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a dict as indented JSON; NaN and infinity are refused, as JSON does not know them."""
-    text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False)
-    path.write_text(text + "\n", encoding="utf-8")

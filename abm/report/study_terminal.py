@@ -1,0 +1,330 @@
+"""What a person reads of studies: replications, sweeps, the paper over seeds, the bound."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from abm.report.terminal import (
+    CASE_NAMES,
+    DIGITS,
+    READINGS,
+    UNITS,
+    console,
+    number,
+    print_lines,
+)
+from abm.results.indicators import kpi_label, mean_digits
+from abm.scenario import Scenario
+from abm.study.compare import GAP
+from abm.study.ensemble import Ensemble
+from abm.study.reproduce import RUNS
+from abm.study.sweep import INTEREST, FactorRange
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from abm.study.bound import Bound
+
+# What the terminal shows; the files have all.
+MAIN = (
+    "system_peak_mw",
+    "min_vm_pu",
+    "loss_energy_mwh",
+    "feeder_energy_mwh",
+    "net_cost_usd",
+    "evs_short",
+    "energy_short_kwh",
+)
+# More pairs of strategies, points of a sweep and EVs than these are for the files.
+MOST_PAIRS = 3
+MOST_ROWS = 40
+NAMED_EVS = 10
+
+MONEY_NAMES = {"g2v_cost": "G2V cost", "evms_net_cost": "EVMS net cost", "benefit": "Benefit"}
+READING_NAMES = {"as_printed": "as printed", "energy_balanced": "energy-balanced"}
+# Gaps smaller than this are the room that the bound's own solver has, %.
+GAP_ROUNDING = 1e-4
+AS_PRINTED = (
+    "The scenario's requirement is as_printed; the bound is energy-balanced all the same: every EV "
+    "leaves with soc_target."
+)
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text("" if not task.speed else f"{task.speed:.1f}/s")
+
+
+@contextmanager
+def replications_bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error with the rate and the time left; called with what has come in."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+    )
+    with Progress(*columns, console=Console(stderr=True), speed_estimate_period=60) as bar:
+        task = bar.add_task(title, total=total)
+        yield lambda count: bar.advance(task, count)
+
+
+def show(table: Table) -> None:
+    """Print a table whole: as wide as it is, even where the terminal is not."""
+    out = console()
+    wide = Console(highlight=False, width=10_000)
+    out.width = max(out.width, wide.measure(table).maximum)
+    out.print(table)
+
+
+def new_table(title: str, words: Iterable[str], numbers: Iterable[str]) -> Table:
+    """A table with columns of words, then columns of numbers."""
+    table = Table(title=title, box=SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0))
+    for name in words:
+        table.add_column(name, no_wrap=True)
+    for name in numbers:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _interval(row: Any, digits: int) -> str:
+    low, high = (number(row[name], digits) for name in ("ci95_low", "ci95_high"))
+    return f"{low} .. {high}"
+
+
+# --- replications ---------------------------------------------------------------------------------
+
+
+def print_ensemble(ensemble: Ensemble, scenario: Scenario) -> None:
+    """Mean, sd and interval of the main KPIs by strategy, and the paired differences."""
+    rows = ensemble.summary.to_dict("records")
+    found = {(row["kpi"], row["strategy"]): row for row in rows}
+    title = f"{scenario.name}, {ensemble.n} replications, seed {scenario.seed}"
+    table = new_table(title, ("Quantity", "Strategy"), ("n", "mean", "sd", "95 % interval"))
+    for kpi, name, digits in ((kpi, kpi_label(kpi), mean_digits(kpi)) for kpi in MAIN):
+        for i, case in enumerate(ensemble.cases):
+            if (kpi, str(case)) not in found:
+                continue  # nothing succeeded
+            row = found[kpi, str(case)]
+            table.add_row(
+                name if i == 0 else "",
+                str(case),
+                f"{row['n']:.0f}",
+                number(row["mean"], digits),
+                number(row["sd"], digits),
+                _interval(row, digits),
+                end_section=i == len(ensemble.cases) - 1,
+            )
+    show(table)
+    if len(ensemble.cases) > 1:
+        print_differences(ensemble.differences)
+
+
+def print_differences(differences: pd.DataFrame) -> None:
+    """Paired differences of the main KPIs, a table for each pair; of many, those to the first."""
+    pairs = list(differences.groupby(["strategy", "minus"], sort=False))
+    first = differences["minus"].iloc[0]
+    shown = [pair for pair in pairs if len(pairs) <= MOST_PAIRS or pair[0][1] == first]
+    for (strategy, minus), rows in shown:
+        found = {row["kpi"]: row for row in rows.to_dict("records")}
+        columns = ("n", "mean", "sd", "95 % interval", "excludes zero")
+        table = new_table(f"{strategy} less {minus}, on the same EVs", ("Difference",), columns)
+        for kpi, name, digits in ((kpi, kpi_label(kpi), mean_digits(kpi)) for kpi in MAIN):
+            if kpi in found:
+                row = found[kpi]
+                table.add_row(
+                    name,
+                    str(row["n"]),
+                    number(row["mean"], digits),
+                    number(row["sd"], digits),
+                    _interval(row, digits),
+                    "yes" if row["excludes_zero"] else "no",
+                )
+        show(table)
+    if len(shown) < len(pairs):
+        print_lines([f"{len(pairs) - len(shown)} more pairs in differences.csv"])
+
+
+# --- sweeps ---------------------------------------------------------------------------------------
+
+
+def print_sweep(
+    ensemble: Ensemble,
+    tables: Mapping[str, pd.DataFrame],
+    ranges: Sequence[FactorRange],
+    kpis: Sequence[str],
+) -> None:
+    """Indices of a Sobol' design, or mean and interval at every point of a grid."""
+    shown = [kpi for kpi in (kpis or INTEREST) if kpi in ensemble.measures]
+    if ranges:
+        _print_indices(tables["sobol"], shown, len(ensemble.cases))
+        return
+    labels = list(ensemble.cases[0].labels)
+    summary = tables["summary"]
+    title = f"Mean and half-width of its 95 % interval, {ensemble.n} replications at each point"
+    table = new_table(title, [label.replace(".", ".\n") for label in labels], map(_heading, shown))
+    n_kpis = len(ensemble.measures)
+    for i, case in enumerate(ensemble.cases[:MOST_ROWS]):
+        # The summary has the KPIs of one case below each other, in their order.
+        rows = summary.iloc[i * n_kpis : (i + 1) * n_kpis].to_dict("records")
+        found = {row["kpi"]: row for row in rows}
+        cells = []
+        for kpi in shown:
+            row, digits = found[kpi], mean_digits(kpi)
+            half = (row["ci95_high"] - row["ci95_low"]) / 2.0
+            cells.append(f"{number(row['mean'], digits)} ± {number(half, digits)}")
+        table.add_row(*(str(case.labels[label]) for label in labels), *cells)
+    show(table)
+    lines = []
+    if len(ensemble.cases) > MOST_ROWS:
+        lines.append(f"and {len(ensemble.cases) - MOST_ROWS} more points in summary.csv")
+    if len(labels) > 3:
+        lines.append("No figures: there are maps for two factors and lines for one.")
+    print_lines(lines)
+
+
+def _heading(kpi: str) -> str:
+    return kpi_label(kpi).replace(" (", "\n(")
+
+
+def _print_indices(sobol: pd.DataFrame, shown: Sequence[str], points: int) -> None:
+    title = f"Sobol' indices and half-widths of their 95 % intervals, {points} points"
+    table = new_table(title, ("KPI", "Strategy", "Factor"), ("first order", "total"))
+    for (kpi, strategy), rows in sobol[sobol["kpi"].isin(shown)].groupby(
+        ["kpi", "strategy"], sort=False
+    ):
+        for i, row in enumerate(rows.to_dict("records")):
+            table.add_row(
+                str(kpi) if i == 0 else "",
+                str(strategy) if i == 0 else "",
+                row["factor"],
+                *(f"{number(row[s], 3)} ± {number(row[f'{s}_conf'], 3)}" for s in ("S1", "ST")),
+                end_section=i == len(rows) - 1,
+            )
+    show(table)
+    constant = [kpi for kpi in shown if kpi not in set(sobol["kpi"])]
+    print_lines([f"{kpi} does not vary and has no indices." for kpi in constant])
+
+
+# --- the paper's tables over seeds ----------------------------------------------------------------
+
+
+def print_paper_replications(table2: pd.DataFrame, table3: pd.DataFrame) -> None:
+    """Mean and interval beside the paper's number; of Table III the totals."""
+    n = int(table2["n"].max())
+    rows = [
+        (f"{UNITS[row['quantity']]} ({row['unit']})", CASE_NAMES[row["case"]], row)
+        for row in table2.to_dict("records")
+        if (row["case"], row["reading"]) in RUNS
+    ]
+    _print_intervals(f"Table II over {n} replications", rows)
+    totals = table3[table3["zone"] == "total"].to_dict("records")
+    rows = [(f"{MONEY_NAMES[row['quantity']]} ($)", "", row) for row in totals]
+    _print_intervals(f"Table III over {n} replications, all zones", rows)
+    lines = ["Inside: the paper's number lies in the 95 % prediction interval of one run."]
+    zones = table3[table3["zone"] != "total"]
+    for reading in READINGS:
+        mine = zones[zones["reading"] == reading]
+        inside = sum(value is True for value in mine["paper_inside"].to_list())
+        lines.append(
+            f"Of the {len(mine)} numbers of zones, {READING_NAMES[reading]}, {inside} are inside."
+        )
+    print_lines(lines)
+
+
+def _print_intervals(title: str, rows: list[tuple[str, str, Any]]) -> None:
+    columns = ("paper", "mean", "95 % interval", "inside")
+    table = new_table(title, ("Quantity", "Case", "Reading"), columns)
+    last = ("", "")
+    for i, (quantity, case, row) in enumerate(rows):
+        digits = DIGITS[row["unit"]]
+        low, high = (number(row[name], digits) for name in ("ci95_low", "ci95_high"))
+        table.add_row(
+            quantity if quantity != last[0] else "",
+            case if (quantity, case) != last else "",
+            READING_NAMES[row["reading"]] if case != CASE_NAMES["base"] else "",
+            number(row["paper"], digits),
+            number(row["mean"], digits),
+            f"{low} .. {high}",
+            {True: "yes", False: "no"}.get(row["paper_inside"], "-"),
+            end_section=i + 1 < len(rows) and rows[i + 1][0] != quantity,
+        )
+        last = (quantity, case)
+    show(table)
+
+
+# --- the bound ------------------------------------------------------------------------------------
+
+
+def comparison_lines(bound: Bound, table: pd.DataFrame) -> list[str]:
+    """What there is to say of a bound in a comparison, in sentences."""
+    lines = []
+    below = list(table.loc[table[GAP] < -GAP_ROUNDING, "strategy"])
+    if below:
+        lines.append(
+            f"{', '.join(below)}: below the bound, which gives every EV its target; these leave "
+            "EVs short of it, or charge to another one."
+        )
+    if bound.results.record.scenario.requirement.kind == "as_printed":
+        lines.append(AS_PRINTED)
+    return [*lines, *unreachable_lines(bound.unreachable)]
+
+
+def bound_lines(bound: Bound) -> list[str]:
+    """What there is to say of a bound beside its KPIs, in sentences."""
+    solved = [feeder for feeder in bound.feeders if feeder.phases]
+    if not solved:
+        return ["No EV is ever plugged in: there is nothing to optimise."]
+    of_whom = "" if len(bound.feeders) == 1 else ", mean of the feeders"
+    before = np.mean([feeder.peak_before_mw for feeder in solved])
+    after = [f.lowest_peak_mw for f in solved if f.lowest_peak_mw is not None]
+    least = f", {np.mean(after):.3f} MW at the least" if after else ""
+    states = dict.fromkeys(p.status for feeder in solved for p in feeder.phases.values())
+    programmes = "Linear programme" if len(solved) == 1 else f"{len(solved)} programmes, the first"
+    size = solved[0].size
+    lines = [
+        f"Highest demand while EVs are plugged in{of_whom}: {before:.3f} MW without their "
+        f"power{least}.",
+        f"{programmes} of {size['columns']} columns and {size['rows']} rows, steps of "
+        f"{bound.step_min} min: {'; '.join(states)}; {bound.solver_s:.1f} s in HiGHS, "
+        f"{bound.wall_s:.1f} s in all.",
+    ]
+    if bound.results.record.scenario.requirement.kind == "as_printed":
+        lines.append(AS_PRINTED)
+    return [*lines, *unreachable_lines(bound.unreachable)]
+
+
+def unreachable_lines(unreachable: pd.DataFrame) -> list[str]:
+    """One sentence naming the EVs that cannot reach soc_target, and by how much; none if all can.
+
+    The first ten are named.
+    """
+    n = len(unreachable)
+    if not n:
+        return []
+    several = bool((unreachable["feeder"] > 1).any())
+    named = []
+    for ev in unreachable.head(NAMED_EVS).to_dict("records"):
+        where = f"feeder {ev['feeder']}, zone {ev['zone']}" if several else f"zone {ev['zone']}"
+        named.append(f"EV {ev['ev_id']} ({where}) by {ev['lacks_kwh']:.3g} kWh")
+    more = f", and {n - NAMED_EVS} more" if n > NAMED_EVS else ""
+    who = "1 EV cannot reach its" if n == 1 else f"{n} EVs cannot reach their"
+    return [f"{who} target even charging all the time: {', '.join(named)}{more}."]

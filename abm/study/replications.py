@@ -1,0 +1,229 @@
+"""Replications: their seeds, how they are cut into batches, what a worker does with one of them.
+
+Replication k of a study has one seed, whatever the workers, and every case of the study (every
+strategy, every point of a sweep) meets it with the same seed: differences between cases are paired.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from abm.equations import FloatArray
+from abm.errors import InputError
+from abm.scenario import Scenario
+from abm.study.runs import results_of
+
+# Replications are simulated, and `--until` is asked, in blocks of this many; a larger batch is
+# hardly faster, a smaller one says more often how far things are.
+BLOCK = 50
+# A batch of very large fleets is cut so that it holds about this many EVs.
+BATCH_EVS = 50_000
+HOURLY = ("ev_mw", "total_mw", "loss_mw", "min_vm_pu")
+ZONAL = ("zone_purchase_usd", "zone_sale_usd")
+KEYS = ("case", "replication", "seed", "error")
+
+
+def replication_seed(seed: int, replication: int) -> int:
+    """Seed of one replication, 63 bits; `run --seed` with it gives that replication alone."""
+    state = np.random.SeedSequence(seed, spawn_key=(replication,)).generate_state(1, np.uint64)
+    return int(state[0] >> np.uint64(1))
+
+
+@dataclass(frozen=True)
+class Case:
+    """One scenario of a study. labels: its columns in the tables, such as {"strategy": "evms"}."""
+
+    labels: Mapping[str, Any]
+    scenario: Scenario
+
+    def __str__(self) -> str:
+        return ", ".join(
+            str(value) if name == "strategy" else f"{name}={value}"
+            for name, value in self.labels.items()
+        )
+
+
+@dataclass(frozen=True)
+class Span:
+    """Replications first, first + 1, ..., last - 1 of one case."""
+
+    case: int
+    first: int
+    last: int
+
+    def __len__(self) -> int:
+        return self.last - self.first
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.first, self.last))
+
+
+Chunk = tuple[Span, ...]
+
+
+def spans_of(cases: Sequence[Case], replications: int) -> Iterator[Span]:
+    """What is simulated as one batch each, in the order in which it is begun.
+
+    Block by block of replications, case by case within a block; never dependent on the workers.
+    """
+    for start in range(0, replications, BLOCK):
+        stop = min(start + BLOCK, replications)
+        for case in range(len(cases)):
+            most = _most(cases[case].scenario)
+            for first in range(start, stop, most):
+                yield Span(case, first, min(first + most, stop))
+
+
+def chunks_of(
+    cases: Sequence[Case], replications: int, done: frozenset[tuple[int, int]] = frozenset()
+) -> Iterator[Chunk]:
+    """The spans that are left, some put together where they are short; done: (case, replication).
+
+    What is left of a span that is there in part is run one by one, as its beginning was.
+    """
+    chunk: list[Span] = []
+    for whole in spans_of(cases, replications):
+        for span in _left(whole, done):
+            other_block = chunk and chunk[0].first // BLOCK != span.first // BLOCK
+            if chunk and (other_block or sum(map(len, chunk)) + len(span) > BLOCK):
+                yield tuple(chunk)
+                chunk = []
+            chunk.append(span)
+    if chunk:
+        yield tuple(chunk)
+
+
+def _left(span: Span, done: frozenset[tuple[int, int]]) -> list[Span]:
+    left = [k for k in span if (span.case, k) not in done]
+    return [span] if len(left) == len(span) else [Span(span.case, k, k + 1) for k in left]
+
+
+def _most(scenario: Scenario) -> int:
+    table = scenario.inputs.sessions
+    zones = scenario.inputs.feeder.n_zones
+    evs = zones * scenario.fleet.evs_per_zone if table is None else len(table)
+    return max(1, min(BLOCK, BATCH_EVS // max(evs, 1)))
+
+
+# --- in the worker -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Job:
+    """A span as a worker gets it: the scenario, and number and seed of each replication."""
+
+    case: int
+    scenario: Scenario
+    replications: tuple[int, ...]
+    seeds: tuple[int, ...]
+
+
+def jobs_of(chunk: Chunk, cases: Sequence[Case], seed: int) -> tuple[Job, ...]:
+    """What to send to a worker for a chunk."""
+    jobs = []
+    for span in chunk:
+        numbers = tuple(span)
+        seeds = tuple(replication_seed(seed, k) for k in numbers)
+        jobs.append(Job(span.case, cases[span.case].scenario, numbers, seeds))
+    return tuple(jobs)
+
+
+@dataclass(frozen=True)
+class BatchResult:
+    """What is kept of a batch. kpis: one dict per seed. arrays: name -> (n_seeds, any length)."""
+
+    kpis: list[dict[str, Any]]
+    arrays: dict[str, FloatArray]
+
+
+def simulate_batch(scenario: Scenario, seeds: Sequence[int]) -> BatchResult:
+    """Run seeds as copies of the feeder in one model; each has the numbers it has alone."""
+    from abm.model import V2GModel
+    from abm.results.kpis import kpi_dict
+
+    results = results_of(V2GModel(scenario, seed=list(seeds)))
+    record, columns = results.record, results.kpi_columns
+    arrays = {
+        "ev_mw": record.ev_mw.T,
+        "total_mw": record.total_mw.T,
+        "loss_mw": record.flows.loss_mw.T,
+        "min_vm_pu": record.flows.vm_pu.min(axis=2).T,
+    }
+    n_zones = record.zone_charge_mw.shape[2]
+    cell = record.ev["feeder"] * n_zones + record.ev["zone"]
+    for name in ZONAL:
+        money = record.ev[name.removeprefix("zone_")]
+        totals = np.bincount(cell, weights=money, minlength=len(seeds) * n_zones)
+        arrays[name] = totals.astype(np.float64).reshape(len(seeds), n_zones)
+    return BatchResult([kpi_dict(columns, k) for k in range(len(seeds))], arrays)
+
+
+# A scheduler may give one process several threads; a model has the process to itself.
+ONE_AT_A_TIME = threading.Lock()
+
+
+def run_chunk(jobs: Sequence[Job]) -> tuple[bytes, int]:
+    """Simulate a chunk: its part file as bytes, and how many of its replications failed.
+
+    A replication that raises has its error in the table. Raises InputError, which is no
+    replication's fault.
+    """
+    with ONE_AT_A_TIME:
+        rows = [row for job in jobs for row in _rows(job)]
+    return part_bytes(rows), sum(row["error"] is not None for row in rows)
+
+
+def _rows(job: Job) -> list[dict[str, Any]]:
+    try:
+        result = simulate_batch(job.scenario, job.seeds)
+    except InputError:
+        raise
+    except Exception as error:
+        if len(job.seeds) > 1:
+            # One of them spoils the batch: each on its own tells which.
+            alone = zip(job.replications, job.seeds, strict=True)
+            each = (Job(job.case, job.scenario, (k,), (seed,)) for k, seed in alone)
+            return [row for one in each for row in _rows(one)]
+        return [failed_row(job.case, job.replications[0], job.seeds[0], describe_error(error))]
+    return [
+        {
+            **_keys(job.case, k, seed, None),
+            **{f"[{name}]": values[i] for name, values in result.arrays.items()},
+            **result.kpis[i],
+        }
+        for i, (k, seed) in enumerate(zip(job.replications, job.seeds, strict=True))
+    ]
+
+
+def describe_error(error: BaseException) -> str:
+    """An error as one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:500]
+
+
+def failed_row(case: int, replication: int, seed: int, error: str) -> dict[str, Any]:
+    """The row of a replication without results."""
+    return _keys(case, replication, seed, error)
+
+
+def _keys(case: int, replication: int, seed: int, error: str | None) -> dict[str, Any]:
+    return dict(zip(KEYS, (case, replication, seed, error), strict=True))
+
+
+def part_bytes(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    """Rows as the bytes of a parquet file; arrays are lists in columns named `[name]`."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    kinds = {"case": pa.int64(), "replication": pa.int64(), "seed": pa.int64()}
+    kinds["error"] = pa.string()
+    columns = [pa.array([row.get(name) for row in rows], kinds.get(name)) for name in names]
+    out = io.BytesIO()
+    pq.write_table(pa.table(columns, names=names), out)
+    return out.getvalue()
