@@ -7,8 +7,9 @@ import numpy as np
 
 from abm import EV, Scenario, V2GModel
 from abm.scenario.names import STRATEGIES
-from abm.scenario.sessions import OPTIONAL, REQUIRED
+from abm.scenario.tables import SessionRow
 
+COLUMNS = tuple(SessionRow.model_fields)
 CONNECTED = tuple(name for name, strategy in STRATEGIES.items() if strategy.connected)
 KINDS = ("as_printed", "energy_balanced")
 DAY = 1440
@@ -17,14 +18,13 @@ DAY = 1440
 def ev(ev_id="a", zone=1, arrival=480, departure=1200, capacity=40.0, soc=0.3, target=0.8, **more):
     """One row of a session file."""
     values = (ev_id, zone, arrival, departure, capacity, soc, target)
-    return dict(zip(REQUIRED, values, strict=True)) | more
+    return dict(zip(COLUMNS, values, strict=False)) | more
 
 
 def write_sessions(path: Path, rows) -> Path:
     """The rows as a CSV; floats keep all their digits."""
-    columns = (*REQUIRED, *OPTIONAL)
-    lines = [",".join(str(row.get(column, "")) for column in columns) for row in rows]
-    path.write_text("\n".join([",".join(columns), *lines, ""]), encoding="utf-8")
+    lines = [",".join(str(row.get(column, "")) for column in COLUMNS) for row in rows]
+    path.write_text("\n".join([",".join(COLUMNS), *lines, ""]), encoding="utf-8")
     return path
 
 

@@ -7,7 +7,6 @@ from abm.scenario.inputs import Inputs
 from abm.scenario.load import parse_setting
 from abm.scenario.scenario import Scenario
 from abm.scenario.schema import ScenarioFields, StrategySpec
-from abm.scenario.sessions import SessionTable
 from abm.scenario.shipped import (
     shipped_dir,
     shipped_feeders,
@@ -15,7 +14,7 @@ from abm.scenario.shipped import (
     shipped_scenarios,
     shipped_tariffs,
 )
-from abm.scenario.tables import LoadProfile, Tariff
+from abm.scenario.tables import LoadProfile, SessionTable, Tariff
 
 __all__ = [
     "FeederTable",

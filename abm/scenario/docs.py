@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -15,7 +15,7 @@ from abm.scenario.names import STRATEGIES
 from abm.scenario.problems import allowed, field_at, has_names, section_at
 from abm.scenario.scenario import Scenario
 from abm.scenario.schema import ScenarioFields
-from abm.scenario.sessions import OPTIONAL, REQUIRED
+from abm.scenario.tables import SessionRow
 from abm.scenario.yamlio import Path, show
 
 # Stands for a name that the user chooses.
@@ -110,11 +110,15 @@ def scenario_reference() -> str:
     schema = scenario_schema()
     parts = [_INTRO, "## Top level\n\n" + _table((), schema, schema["properties"])]
     parts += ["Named strategies:\n\n" + _strategies(), _sections((), schema)]
-    names = {"required": _code(REQUIRED), "optional": _code(OPTIONAL)}
+    fields = SessionRow.model_fields
+    names = {
+        "required": _code(name for name in fields if fields[name].is_required()),
+        "optional": _code(name for name in fields if not fields[name].is_required()),
+    }
     return "\n".join([*parts, _FILES.format(**names)])
 
 
-def _code(names: tuple[str, ...]) -> str:
+def _code(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 

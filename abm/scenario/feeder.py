@@ -2,30 +2,89 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Ge, Gt, MinLen
 from numpy.typing import NDArray
+from pydantic import AfterValidator, Field, ValidationError
 
 from abm.errors import InputError, Problem, nearest
-from abm.scenario.csvio import Table, read_table
+from abm.scenario.csvio import NUMBER, OR_EMPTY, WHOLE, CsvRow, RowT, Table, read_table
+from abm.scenario.fields import Allowed, Section
 from abm.scenario.shipped import display
-from abm.scenario.tables import frozen
 from abm.scenario.yamlio import read_yaml_file, show
 
 _FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
-_TEXTS = ("net", "description", "source")
-_NUMBERS = ("vn_kv", "slack_bus", "slack_vm_pu")
 _NET = 'a function "module:function", or the pandapower JSON file beside feeder.yaml'
-_BUS_COLUMNS = ("bus", "customer_class", "zone")
-_LINE_COLUMNS = ("from_bus", "to_bus", "ampacity_a")
-_LOAD_COLUMNS = ("p_mw", "q_mvar")
-_IMPEDANCE_COLUMNS = ("r_ohm", "x_ohm")
+_OF_TABLES = ("vn_kv", "slack_bus", "slack_vm_pu")
+
+_Text = Annotated[str, AfterValidator(lambda text: " ".join(text.split())), Allowed("text")]
+_BusOfLine = Annotated[int | None, WHOLE, Allowed("a bus of buses.csv")]
+
+
+class FeederHead(Section):
+    """feeder.yaml: the net, or the voltages of a network that is in the tables."""
+
+    net: _Text = Field("", description="Function or JSON file of a pandapower net.")
+    description: _Text = Field("", description="What the feeder is.")
+    source: _Text = Field("", description="Where it is from.")
+    vn_kv: Annotated[float, Gt(0), Allowed("a number above 0")] = Field(
+        1.0, description="Rated voltage; kV."
+    )
+    slack_bus: Annotated[int, Allowed("the number of the bus that is fed")] = Field(
+        1, description="Bus that is fed."
+    )
+    slack_vm_pu: Annotated[float, Gt(0), Allowed("a number above 0")] = Field(
+        1.0, description="Voltage at that bus; p.u."
+    )
+
+
+class BusRow(CsvRow):
+    """A bus of a feeder."""
+
+    bus: Annotated[
+        int | None, Ge(1), WHOLE, Allowed("a whole number from 1, the index in pandapower + 1")
+    ]
+    customer_class: Annotated[str | None, MinLen(1), Allowed("a class of the load profile")]
+    zone: Annotated[
+        int | None, Ge(1), WHOLE, OR_EMPTY, Allowed("a whole number from 1, or empty")
+    ] = Field(description="RPZ whose EVs plug in at the bus.")
+
+
+class LoadBusRow(BusRow):
+    """A bus with its nominal load."""
+
+    p_mw: Annotated[float | None, NUMBER, Allowed("a number")] = Field(
+        description="Active power, consumption positive; MW."
+    )
+    q_mvar: Annotated[float | None, NUMBER, Allowed("a number")] = Field(
+        description="Reactive power; Mvar."
+    )
+
+
+class LineRow(CsvRow):
+    """A line of a feeder."""
+
+    from_bus: _BusOfLine
+    to_bus: _BusOfLine
+    ampacity_a: Annotated[float | None, Gt(0), NUMBER, Allowed("a number above 0")] = Field(
+        description="Rated current; A."
+    )
+
+
+class ImpedanceRow(LineRow):
+    """A line with its impedance."""
+
+    r_ohm: Annotated[float | None, Ge(0), NUMBER, Allowed("a number from 0 up")] = Field(
+        description="Resistance; ohm."
+    )
+    x_ohm: Annotated[float | None, Gt(0), NUMBER, Allowed("a number above 0")] = Field(
+        description="Reactance; ohm."
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,208 +140,146 @@ def read_feeder(folder: Path, classes: tuple[str, ...] | None) -> FeederTable:
     Raises InputError with the problems of all three files.
     """
     problems: list[Problem] = []
-    # With a net, or where it is not known, the tables do without loads and impedances.
-    head: dict[str, Any] = {"net": ""}
-    try:
-        head = _read_head(folder, problems)
-    except InputError as error:
-        problems += error.problems
-    tabled = "net" not in head
-    buses: Table | None = None
-    columns: tuple[list[int], list[str], list[int]] = ([], [], [])
-    load: list[list[float]] = []
-    try:
-        file = folder / "buses.csv"
-        buses = read_table(file, display(file), [*_BUS_COLUMNS, *_LOAD_COLUMNS[: 2 * tabled]])
-        columns = _buses(buses, classes)
-        if tabled:
-            load = [_numbers(buses, name, "a number") for name in _LOAD_COLUMNS]
+    head, tabled = _read_head(folder, problems)
+    bus_row: type[BusRow] = LoadBusRow if tabled else BusRow
+    line_row: type[LineRow] = ImpedanceRow if tabled else LineRow
+    buses = _read(folder / "buses.csv", bus_row, problems)
+    known: set[int | None] | None = None
+    if buses is not None:
+        _check_buses(buses, classes)
         problems += buses.problems
-    except InputError as error:
-        problems += error.problems
-    known = set(columns[0]) if buses is not None and not buses.problems else None
-    ends: tuple[list[int], list[int], list[float]] = ([], [], [])
-    impedance: list[list[float]] = []
-    try:
-        file = folder / "lines.csv"
-        lines = read_table(file, display(file), [*_LINE_COLUMNS, *_IMPEDANCE_COLUMNS[: 2 * tabled]])
-        ends = _lines(lines, known)
-        if tabled:
-            impedance = [
-                _numbers(lines, "r_ohm", "a number from 0 up", lambda ohm: ohm >= 0),
-                _numbers(lines, "x_ohm", "a number above 0", lambda ohm: ohm > 0),
-            ]
+        known = None if buses.problems else {row.bus for row in buses.rows}
+    lines = _read(folder / "lines.csv", line_row, problems)
+    if lines is not None:
+        _check_lines(lines, known)
         problems += lines.problems
-    except InputError as error:
-        problems += error.problems
-    slack = head.get("slack_bus")
-    if known is not None and slack is not None and slack not in known:
-        file = folder / "feeder.yaml"
-        problems.append(Problem("slack_bus", str(slack), "a bus of buses.csv", display(file)))
-    if problems:
+    if known is not None and "slack_bus" in head.model_fields_set and head.slack_bus not in known:
+        file = display(folder / "feeder.yaml")
+        problems.append(Problem("slack_bus", str(head.slack_bus), "a bus of buses.csv", file))
+    if problems or buses is None or lines is None:
         raise InputError(problems)
-
-    def array(values: Sequence[float]) -> NDArray[np.float64]:
-        return frozen(np.array(values, dtype=np.float64))
-
     values = None
     if tabled:
         values = LineValues(
-            float(head["vn_kv"]),
-            head["slack_bus"],
-            float(head.get("slack_vm_pu", 1.0)),
-            *map(array, load),
-            *map(array, impedance),
+            head.vn_kv,
+            head.slack_bus,
+            head.slack_vm_pu,
+            p_mw=buses.column("p_mw", np.float64),
+            q_mvar=buses.column("q_mvar", np.float64),
+            r_ohm=lines.column("r_ohm", np.float64),
+            x_ohm=lines.column("x_ohm", np.float64),
         )
     return FeederTable(
         name=folder.name,
-        net=head.get("net", ""),
-        buses=frozen(np.array(columns[0], dtype=np.int64)),
-        customer_class=frozen(np.array(columns[1], dtype=np.str_)),
-        zone=frozen(np.array(columns[2], dtype=np.int64)),
-        line_from=frozen(np.array(ends[0], dtype=np.int64)),
-        line_to=frozen(np.array(ends[1], dtype=np.int64)),
-        ampacity_a=array(ends[2]),
+        net=head.net,
+        buses=buses.column("bus", np.int64),
+        customer_class=buses.column("customer_class", np.str_),
+        zone=buses.column("zone", np.int64),
+        line_from=lines.column("from_bus", np.int64),
+        line_to=lines.column("to_bus", np.int64),
+        ampacity_a=lines.column("ampacity_a", np.float64),
         values=values,
-        description=head.get("description", ""),
-        source=head.get("source", ""),
+        description=head.description,
+        source=head.source,
     )
 
 
-def _read_head(folder: Path, problems: list[Problem]) -> dict[str, Any]:
+def _read(path: Path, model: type[RowT], problems: list[Problem]) -> Table[RowT] | None:
+    """The table; None, and its problems noted, where there is none to look at."""
+    try:
+        return read_table(path, display(path), model)
+    except InputError as error:
+        problems += error.problems
+        return None
+
+
+def _read_head(folder: Path, problems: list[Problem]) -> tuple[FeederHead, bool]:
+    """What feeder.yaml says, and whether the tables are the network.
+
+    Problems are noted, and what cannot be used is left out. With a net, or where it is not known,
+    the tables do without loads and impedances.
+    """
     path = folder / "feeder.yaml"
     file = display(path)
-    data, lines = read_yaml_file(path, file)
-    if not isinstance(data, dict):
-        raise InputError([Problem("file", show(data), "a mapping", file)])
-    head: dict[str, Any] = {}
-    for key, value in data.items():
-        said = _wrong(key, value)
-        if said:
-            known = (*_TEXTS, *_NUMBERS)
-            hint = "" if key in known else nearest(key, known) or "known: " + ", ".join(known)
-            problems.append(Problem(key, show(value), said, file, lines.get((key,)), hint))
-        else:
-            head[key] = " ".join(value.split()) if isinstance(value, str) else value
-    of_tables = [key for key in _NUMBERS if key in data]
-    net: Any = data.get("net")
+    try:
+        data, lines = read_yaml_file(path, file)
+        if not isinstance(data, dict):
+            raise InputError([Problem("file", show(data), "a mapping", file)])
+    except InputError as error:
+        problems += error.problems
+        return FeederHead(), False
+    known = FeederHead.model_fields
+
+    def words(key: str) -> str:
+        return next(item.text for item in known[key].metadata if isinstance(item, Allowed))
+
+    def refuse(key: str, said: str, hint: str = "") -> None:
+        shown = show(data[key]) if key in data else ""
+        problems.append(Problem(key, shown, said, file, lines.get((key,)), hint))
+
+    good = dict(data)
+    try:
+        FeederHead.model_validate(good)
+    except ValidationError as error:
+        for key in dict.fromkeys(str(item["loc"][0]) for item in error.errors()):
+            del good[key]
+            if key in known:
+                refuse(key, words(key))
+            else:
+                near = nearest(key, list(known)) or "known: " + ", ".join(known)
+                refuse(key, "unknown field", near)
+    of_tables = [key for key in _OF_TABLES if key in data]
     if "net" in data and of_tables:
-        said = f"either net, or {of_tables[0]} and impedances in lines.csv"
-        problems.append(Problem("net", show(net), said, file, lines.get(("net",))))
+        refuse("net", f"either net, or {of_tables[0]} and impedances in lines.csv")
     elif "net" not in data and not of_tables:
         said = f"missing; {_NET}; or vn_kv and slack_bus, with impedances in lines.csv"
-        problems.append(Problem("net", "", said, file))
+        refuse("net", said)
     elif "net" not in data:
-        problems += [
-            Problem(key, "", f"missing; {_wrong(key, None)}", file)
-            for key in _NUMBERS[:2]
-            if key not in data
-        ]
-    elif "net" in head and not _FUNCTION.fullmatch(net):
-        beside = folder / net
+        for key in _OF_TABLES[:2]:
+            if key not in data:
+                refuse(key, f"missing; {words(key)}")
+    head = FeederHead.model_validate(good)
+    if "net" in good and not of_tables and not _FUNCTION.fullmatch(good["net"]):
+        beside = folder / good["net"]
         if beside.suffix != ".json" or not beside.is_file():
-            problems.append(Problem("net", show(net), _NET, file, lines.get(("net",))))
-        head["net"] = str(beside.resolve())
-    if "net" in data or not of_tables:
-        head.setdefault("net", "")
-    return head
+            refuse("net", _NET)
+        head = head.model_copy(update={"net": str(beside.resolve())})
+    return head, "net" not in data and bool(of_tables)
 
 
-def _wrong(key: str, value: Any) -> str:
-    """What is allowed under a key of feeder.yaml, when it is not this value; "" when it is."""
-    if key in _TEXTS:
-        return "" if isinstance(value, str) else "text"
-    if key == "slack_bus":
-        good = isinstance(value, int) and not isinstance(value, bool)
-        return "" if good else "the number of the bus that is fed"
-    if key in _NUMBERS:
-        good = isinstance(value, int | float) and not isinstance(value, bool)
-        good = good and 0 < value < math.inf
-        return "" if good else "a number above 0"
-    return "unknown field"
-
-
-def _buses(table: Table, classes: tuple[str, ...] | None) -> tuple[list[int], list[str], list[int]]:
-    """Numbers, classes and zones (0 for none) of the buses; problems go into the table."""
-    number_words = "a whole number from 1, the index in pandapower + 1"
-    zone_words = "a whole number from 1, or empty"
-    buses: dict[int, int] = {}
-    zones: dict[int, int] = {}
-    unknown: dict[str, int] = {}
-    columns: tuple[list[int], list[str], list[int]] = ([], [], [])
-    for row in table.rows:
-        bus = table.whole(row, "bus", number_words)
-        if bus is not None and bus < 1:
-            table.refuse(row.line, "bus", row.cells["bus"], number_words)
-        elif bus is not None and bus in buses:
-            table.refuse(row.line, "bus", str(bus), f"each bus once; it is on line {buses[bus]}")
-        elif bus is not None:
-            buses[bus] = row.line
-        name = row.cells["customer_class"]
-        if name == "":
-            table.refuse(row.line, "customer_class", "", "missing; a class of the load profile")
-        elif classes is not None and name not in classes and name not in unknown:
-            unknown[name] = row.line
+def _check_buses(table: Table[BusRow], classes: tuple[str, ...] | None) -> None:
+    """Note what is wrong between the rows of buses.csv, and classes that are not in `classes`."""
+    numbers = (row.bus for row in table.rows)
+    table.each_once("bus", numbers, "each bus once; it is on line {}")
+    unknown: set[str] = set()
+    for at, row in enumerate(table.rows):
+        name = row.customer_class
+        if name is not None and classes is not None and name not in {*classes, *unknown}:
+            unknown.add(name)
             said = "a class of the load profile: " + ", ".join(classes)
-            table.refuse(row.line, "customer_class", name, said, nearest(name, classes))
-        zone: int | None = 0
-        if row.cells["zone"]:
-            zone = table.whole(row, "zone", zone_words)
-            if zone is not None and zone < 1:
-                table.refuse(row.line, "zone", row.cells["zone"], zone_words)
-            elif zone is not None and zone in zones:
-                said = f"each zone on one bus; it is on line {zones[zone]} already"
-                table.refuse(row.line, "zone", row.cells["zone"], said)
-            elif zone is not None:
-                zones[zone] = row.line
-        columns[0].append(bus or 0)
-        columns[1].append(name)
-        columns[2].append(zone or 0)
-    if zones and not table.problems:
-        top = max(zones)
-        gaps = [number for number in range(1, min(top, len(zones) + 1)) if number not in zones]
-        if gaps:
-            said = f"zones without gaps from 1 up; zone {gaps[0]} is missing"
-            table.refuse(zones[top], "zone", str(top), said)
-    return columns
+            table.refuse(at, "customer_class", said, nearest(name, classes))
+    zones = table.each_once(
+        "zone", [row.zone for row in table.rows], "each zone on one bus; it is on line {} already"
+    )
+    # What was refused may be the zone that is missing.
+    refused = {problem.field for problem in table.problems}
+    if zones and not refused & {"row", *BusRow.model_fields}:
+        gap = next(number for number in range(1, len(zones) + 2) if number not in zones)
+        if gap <= len(zones):
+            said = f"zones without gaps from 1 up; zone {gap} is missing"
+            table.refuse(zones[max(zones)], "zone", said)
 
 
-def _lines(table: Table, buses: set[int] | None) -> tuple[list[int], list[int], list[float]]:
-    """Ends and ampacities of the lines. buses: those of buses.csv, None when it has problems."""
-    columns: tuple[list[int], list[int], list[float]] = ([], [], [])
-    seen: dict[frozenset[int], int] = {}
-    for row in table.rows:
-        ends = []
-        for column in ("from_bus", "to_bus"):
-            bus = table.whole(row, column, "a bus of buses.csv")
+def _check_lines(table: Table[LineRow], buses: set[int | None] | None) -> None:
+    """Note what is wrong between the rows of lines.csv, and ends that are not in `buses`."""
+    pairs: list[frozenset[int] | None] = []
+    for at, row in enumerate(table.rows):
+        ends = {"from_bus": row.from_bus, "to_bus": row.to_bus}
+        for column, bus in ends.items():
             if bus is not None and buses is not None and bus not in buses:
-                table.refuse(row.line, column, row.cells[column], "a bus of buses.csv")
-            ends.append(bus or 0)
-        pair = frozenset(ends)
-        if 0 not in pair:
-            if len(pair) == 1:
-                table.refuse(row.line, "to_bus", row.cells["to_bus"], "another bus than from_bus")
-            elif pair in seen:
-                said = f"each pair of buses once; it is on line {seen[pair]} already"
-                table.refuse(row.line, "from_bus", row.cells["from_bus"], said)
-            seen.setdefault(pair, row.line)
-        rating = table.number(row, "ampacity_a", "a number above 0")
-        if rating is not None and rating <= 0:
-            table.refuse(row.line, "ampacity_a", row.cells["ampacity_a"], "a number above 0")
-        columns[0].append(ends[0])
-        columns[1].append(ends[1])
-        columns[2].append(rating or 0.0)
-    return columns
-
-
-def _numbers(
-    table: Table, column: str, said: str, good: Callable[[float], bool] = math.isfinite
-) -> list[float]:
-    """Numbers of a column; problems go into the table."""
-    values = []
-    for row in table.rows:
-        value = table.number(row, column, said)
-        if value is not None and not good(value):
-            table.refuse(row.line, column, row.cells[column], said)
-        values.append(value or 0.0)
-    return values
+                table.refuse(at, column)
+        pair = frozenset(bus for bus in ends.values() if bus is not None)
+        if None not in ends.values() and len(pair) == 1:
+            table.refuse(at, "to_bus", "another bus than from_bus")
+        pairs.append(pair if len(pair) == 2 else None)
+    table.each_once("from_bus", pairs, "each pair of buses once; it is on line {} already")

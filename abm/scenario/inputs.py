@@ -14,10 +14,8 @@ from numpy.typing import NDArray
 from abm.errors import InputError, Problem
 from abm.scenario.checks import value_at
 from abm.scenario.document import Document
-from abm.scenario.edges import read_edges
 from abm.scenario.feeder import FeederTable, read_feeder
 from abm.scenario.schema import ScenarioFields
-from abm.scenario.sessions import SessionRules, SessionTable, read_sessions
 from abm.scenario.shipped import (
     display,
     feeder_folders,
@@ -25,7 +23,16 @@ from abm.scenario.shipped import (
     profile_files,
     tariff_files,
 )
-from abm.scenario.tables import LoadProfile, Tariff, read_profile, read_tariff
+from abm.scenario.tables import (
+    LoadProfile,
+    SessionRules,
+    SessionTable,
+    Tariff,
+    read_edges,
+    read_profile,
+    read_sessions,
+    read_tariff,
+)
 from abm.scenario.yamlio import Path, dotted, show
 
 _T = TypeVar("_T")

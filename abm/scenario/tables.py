@@ -1,20 +1,109 @@
-"""The hourly tables that a scenario names: class load profile and tariff."""
+"""The tables that a scenario names: load profile, tariff, measured sessions, pairs of EVs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, ClassVar, TypeVar
 
 import numpy as np
+from annotated_types import Ge, Gt, Le, MinLen
 from numpy.typing import NDArray
+from pydantic import Field
 
-from abm.errors import InputError
-from abm.scenario.csvio import Row, Table, read_table
+from abm.scenario.csvio import (
+    NUMBER,
+    OR_EMPTY,
+    WHOLE,
+    CsvRow,
+    Table,
+    frozen,
+    read_table,
+)
+from abm.scenario.fields import Allowed
 
 HOURS = 24
-_T = TypeVar("_T", bound=np.generic)
+_HourRow = TypeVar("_HourRow", bound="HourRow")
+
+
+class HourRow(CsvRow):
+    """One hour of the day."""
+
+    hour: Annotated[
+        int | None, Ge(0), Le(HOURS - 1), WHOLE, Allowed("a whole number from 0 to 23")
+    ] = Field(description="Hour h, from h:00 to h+1:00.")
+
+
+class ProfileRow(HourRow, extra="allow"):
+    """Demand of one hour: one column for each customer class, multiplier of the nominal load, -."""
+
+    OTHER_COLUMNS: ClassVar[str] = "a number, at least 0"
+    __pydantic_extra__: dict[str, Annotated[float | None, Ge(0), NUMBER]]
+
+
+class TariffRow(HourRow):
+    """Price of one hour."""
+
+    price: Annotated[float | None, NUMBER, Allowed("a number")] = Field(
+        description="Price alpha(h), eqs. (19)-(22), in the unit of the file; may be negative."
+    )
+
+
+_MINUTES = "a number of minutes after the start of the horizon"
+_FRACTION = "a fraction from 0 to 1"
+
+
+class SessionRow(CsvRow):
+    """One stay of one EV. What is empty is as in the scenario."""
+
+    ev_id: Annotated[str | None, MinLen(1), Allowed("text")] = Field(description="Name of the EV.")
+    zone: Annotated[int | None, Ge(1), WHOLE, Allowed("a whole number from 1")] = Field(
+        description="RPZ in which it stays."
+    )
+    arrival_min: Annotated[float | None, NUMBER, Allowed(_MINUTES)] = Field(
+        description="Arrival; min after the start of the horizon."
+    )
+    departure_min: Annotated[float | None, NUMBER, Allowed(_MINUTES)] = Field(
+        description="Departure; min after the start of the horizon."
+    )
+    capacity_kwh: Annotated[float | None, Gt(0), NUMBER, Allowed("a number above 0")] = Field(
+        description="Battery capacity; kWh."
+    )
+    soc_arrival: Annotated[float | None, Ge(0), Le(1), NUMBER, Allowed(_FRACTION)] = Field(
+        description="SoC on arrival; fraction."
+    )
+    soc_target: Annotated[float | None, Ge(0), Le(1), NUMBER, Allowed(_FRACTION)] = Field(
+        description="SoC wanted on departure; fraction."
+    )
+    p_max_kw: Annotated[
+        float | None,
+        Gt(0),
+        NUMBER,
+        OR_EMPTY,
+        Allowed("a number above 0, or empty for ev.charger_kw"),
+    ] = Field(None, description="G2V rating at the grid side; kW.")
+    p_discharge_kw: Annotated[
+        float | None,
+        Ge(0),
+        NUMBER,
+        OR_EMPTY,
+        Allowed("a number, at least 0, or empty for ev.discharger_kw"),
+    ] = Field(None, description="V2G rating at the grid side; kW.")
+    efficiency: Annotated[
+        float | None,
+        Gt(0),
+        Le(1),
+        NUMBER,
+        OR_EMPTY,
+        Allowed("a number above 0 and at most 1, or empty for ev.efficiency"),
+    ] = Field(None, description="Efficiency, one way; fraction.")
+
+
+class EdgeRow(CsvRow):
+    """Two EVs of a feeder that see each other."""
+
+    ev_a: Annotated[int | None, Ge(1), WHOLE, Allowed("the number of an EV on its feeder")]
+    ev_b: Annotated[int | None, Ge(1), WHOLE, Allowed("the number of an EV on its feeder")]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,55 +129,128 @@ class Tariff:
     unit: str = "$/kWh"
 
 
+@dataclass(frozen=True, eq=False)
+class SessionTable:
+    """One stay per row, in the order of the file. Arrays of length n.
+
+    ev_id: text. zone: int64, from 1. arrival_min, departure_min: float64 [min after the start of
+    the horizon]; a departure may lie beyond its end. capacity_kwh [kWh], soc_arrival, soc_target
+    [-], p_max_kw, p_discharge_kw [kW at the grid side], efficiency [-, one way]: float64.
+    """
+
+    ev_id: tuple[str, ...]
+    zone: NDArray[np.int64]
+    arrival_min: NDArray[np.float64]
+    departure_min: NDArray[np.float64]
+    capacity_kwh: NDArray[np.float64]
+    soc_arrival: NDArray[np.float64]
+    soc_target: NDArray[np.float64]
+    p_max_kw: NDArray[np.float64]
+    p_discharge_kw: NDArray[np.float64]
+    efficiency: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.ev_id)
+
+
+@dataclass(frozen=True)
+class SessionRules:
+    """What the rows are judged against.
+
+    horizon_min: length of the horizon [min]. n_zones: RPZs of the feeder, None when it could not
+    be read. The others are what an empty optional cell stands for.
+    """
+
+    horizon_min: int
+    n_zones: int | None
+    charger_kw: float
+    discharger_kw: float
+    efficiency: float
+
+
 def read_profile(path: Path, file: str) -> LoadProfile:
     """Load profile from a CSV `hour, <class>...`. file: name for problems. Raises InputError."""
-    table = read_table(path, file, ["hour"], free=True)
+    table = read_table(path, file, ProfileRow)
     classes = tuple(name for name in table.columns if name != "hour")
     if not classes:
-        table.refuse(table.header_line, "columns", "", "one column for each customer class")
-    values = _by_hour(table, classes, minimum=0.0)
-    if table.problems:
-        raise InputError(table.problems)
-    return LoadProfile(classes, values)
+        table.note(table.header_line, "columns", "", "one column for each customer class")
+    rows = _by_hour(table)
+    values = [[(row.model_extra or {})[name] for name in classes] for row in rows]
+    return LoadProfile(classes, frozen(np.array(values, dtype=np.float64)))
 
 
 def read_tariff(path: Path, file: str) -> Tariff:
     """Tariff from a CSV `hour, price`; the unit from a comment `# unit: ...`. Raises InputError."""
-    table = read_table(path, file, ["hour", "price"])
-    values = _by_hour(table, ["price"], minimum=None)
-    if table.problems:
-        raise InputError(table.problems)
-    return Tariff(frozen(values[:, 0].copy()), table.unit or "$/kWh")
+    table = read_table(path, file, TariffRow)
+    prices = [row.price for row in _by_hour(table)]
+    return Tariff(frozen(np.array(prices, dtype=np.float64)), table.unit or "$/kWh")
 
 
-def frozen(array: NDArray[_T]) -> NDArray[_T]:
-    """The array, made read-only."""
-    array.setflags(write=False)
-    return array
-
-
-def _by_hour(table: Table, columns: Sequence[str], minimum: float | None) -> NDArray[np.float64]:
-    """float64[24, n_columns]; every hour has to be there once, in any order."""
-    values = np.full((HOURS, len(columns)), np.nan)
-    seen: dict[int, Row] = {}
-    words = "a number" if minimum is None else f"a number, at least {minimum:g}"
-    for row in table.rows:
-        hour = table.whole(row, "hour", "a whole number from 0 to 23")
-        if hour is not None and not 0 <= hour < HOURS:
-            table.refuse(row.line, "hour", row.cells["hour"], "a whole number from 0 to 23")
-            hour = None
-        if hour is not None and hour in seen:
-            said = f"each hour once; it is on line {seen[hour].line} already"
-            table.refuse(row.line, "hour", row.cells["hour"], said)
-        for index, column in enumerate(columns):
-            value = table.number(row, column, words)
-            if value is not None and minimum is not None and value < minimum:
-                table.refuse(row.line, column, row.cells[column], words)
-            elif value is not None and hour is not None:
-                values[hour, index] = value
-        if hour is not None:
-            seen.setdefault(hour, row)
+def _by_hour(table: Table[_HourRow]) -> list[_HourRow]:
+    """The rows of a day by hour; every hour has to be there once, in any order."""
+    hours = [row.hour for row in table.rows]
+    seen = table.each_once("hour", hours, "each hour once; it is on line {} already")
     missing = [str(hour) for hour in range(HOURS) if hour not in seen]
     if missing and not table.problems:
-        table.refuse(None, "hour", "", "missing: " + ", ".join(missing))
-    return frozen(values)
+        table.note(None, "hour", "", "missing: " + ", ".join(missing))
+    table.check()
+    return [table.rows[seen[hour]] for hour in range(HOURS)]
+
+
+def read_sessions(path: Path, file: str, rules: SessionRules) -> SessionTable:
+    """Read a CSV of sessions. file: name for problems. Raises InputError with all bad rows."""
+    top = f" to {rules.n_zones}" if rules.n_zones is not None else ""
+    zones = f"a whole number from 1{top}"
+    if rules.n_zones == 0:
+        zones = "a feeder with zones; this one has none"
+    inside = f"at least 0 and before the end of the horizon, minute {rules.horizon_min}"
+    table = read_table(path, file, SessionRow, {"zone": zones})
+    ev_ids = (row.ev_id for row in table.rows)
+    table.each_once("ev_id", ev_ids, "each ev_id once; it is on line {} already")
+    for at, row in enumerate(table.rows):
+        if rules.n_zones is not None and (row.zone or 0) > rules.n_zones:
+            table.refuse(at, "zone")
+        arrival, departure = row.arrival_min, row.departure_min
+        if arrival is not None and not 0 <= arrival < rules.horizon_min:
+            table.refuse(at, "arrival_min", inside)
+        if arrival is not None and departure is not None and departure <= arrival:
+            written = table.cells[at]["arrival_min"]
+            table.refuse(at, "departure_min", f"after arrival_min = {written}")
+    table.check()
+    return SessionTable(
+        ev_id=tuple(str(row.ev_id) for row in table.rows),
+        zone=table.column("zone", np.int64),
+        arrival_min=table.column("arrival_min", np.float64),
+        departure_min=table.column("departure_min", np.float64),
+        capacity_kwh=table.column("capacity_kwh", np.float64),
+        soc_arrival=table.column("soc_arrival", np.float64),
+        soc_target=table.column("soc_target", np.float64),
+        p_max_kw=table.column("p_max_kw", np.float64, rules.charger_kw),
+        p_discharge_kw=table.column("p_discharge_kw", np.float64, rules.discharger_kw),
+        efficiency=table.column("efficiency", np.float64, rules.efficiency),
+    )
+
+
+def read_edges(path: Path, file: str, n_evs: int | None) -> NDArray[np.int64]:
+    """Pairs of EVs of a feeder, counted from 0, (m, 2), each once and the smaller first.
+
+    file: name for problems. n_evs: EVs on a feeder, None when it is not known. Raises InputError
+    with all bad rows.
+    """
+    top = f" to {n_evs}" if n_evs is not None else ""
+    words = f"the number of an EV on its feeder, from 1{top}"
+    table = read_table(path, file, EdgeRow, dict.fromkeys(EdgeRow.model_fields, words))
+    pairs: set[tuple[int, int]] = set()
+    for at, row in enumerate(table.rows):
+        ends = []
+        for column, number in (("ev_a", row.ev_a), ("ev_b", row.ev_b)):
+            if number is not None and n_evs is not None and number > n_evs:
+                table.refuse(at, column)
+            elif number is not None:
+                ends.append(number - 1)
+        if len(ends) == 2 and ends[0] == ends[1]:
+            table.refuse(at, "ev_b", "another EV than ev_a")
+        elif len(ends) == 2:
+            pairs.add((min(ends), max(ends)))
+    table.check()
+    return frozen(np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2))

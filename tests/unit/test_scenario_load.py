@@ -515,6 +515,7 @@ def test_own_feeder(tmp_path):
     [
         ("feeder.yaml", "description: x\n", [(None, "net")]),
         ("feeder.yaml", "net: other.json\nnett: x\n", [(1, "net"), (2, "nett")]),
+        ("feeder.yaml", "net: null\n", [(1, "net")]),
         (
             "buses.csv",
             "bus,customer_class,zone\n1,residental,1\n1,residential,3\n",
@@ -572,6 +573,17 @@ def test_own_feeder_of_tables(tmp_path):
     [
         ("feeder.yaml", "vn_kv: 0\n", [(None, "slack_bus"), (1, "vn_kv")]),
         ("feeder.yaml", "vn_kv: 20\nslack_bus: 1.0\n", [(2, "slack_bus")]),
+        ("feeder.yaml", f"vn_kv: {'9' * 400}\nslack_bus: 1\n", [(1, "vn_kv")]),
+        (
+            "buses.csv",
+            "bus,customer_class,zone,p_mw,q_mvar\n1,residential,1e30,0,0\n1e30,industrial,,1,0\n",
+            [(2, "zone"), (3, "bus")],
+        ),
+        (
+            "buses.csv",
+            "bus,customer_class,zone,p_mw,q_mvar\n1,residential,1,x,0\n2,industrial,3,1,0\n",
+            [(2, "p_mw"), (3, "zone")],
+        ),
         ("feeder.yaml", "slack_bus: 7\nvn_kv: true\n", [(None, "slack_bus"), (2, "vn_kv")]),
         ("feeder.yaml", "vn_kv: 20\nslack_bus: 1\nslack_vm_pu: x\n", [(3, "slack_vm_pu")]),
         ("feeder.yaml", "vn_kv: 20\nslack_buss: 1\n", [(None, "slack_bus"), (2, "slack_buss")]),
@@ -613,6 +625,12 @@ def test_a_net_and_tables_exclude_each_other(tmp_path):
             [(3, "hour"), (4, "hour"), (5, "hour"), (6, "price")],
         ),
         ("tariff.prices", "hour,price\n0,1\n", [(None, "hour")]),
+        ("tariff.prices", "hour,price\n0,1\n0,x\n,1\n", [(3, "hour"), (3, "price"), (4, "hour")]),
+        (
+            "base_load.profile",
+            "model_config,hour\n-1,0\n1e999,1\n",
+            [(2, "model_config"), (3, "model_config")],
+        ),
         ("tariff.prices", "hour;price\n0;1\n", [(1, "columns")]),
         ("base_load.profile", "hour\n0\n", [(1, "columns")]),
         ("base_load.profile", "hour,residential\n0,-1\n1\n", [(2, "residential"), (3, "row")]),

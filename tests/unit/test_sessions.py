@@ -107,3 +107,20 @@ def test_a_sampled_window_is_not_checked_when_there_are_sessions(tmp_path):
     assert scenario.override({"fleet.evs_per_zone": 0}).inputs.sessions is not None
     (problem,) = refused(tmp_path, f"{HEAD}\n{GOOD}\n", clock={"hours": 5})
     assert (problem.field, problem.value) == ("arrival_min", "300")
+
+
+@pytest.mark.parametrize(
+    ("row", "value", "said"),
+    [
+        ("b,16.0,1,2,40,0.3,0.8", "16.0", "a whole number from 1 to 15"),
+        ("b,1e30,1,2,40,0.3,0.8", "1e30", "a whole number from 1 to 15"),
+        ("b,,1,2,40,0.3,0.8", "", "missing; a whole number from 1 to 15"),
+        ("b,1, 1e3x,2,40,0.3,0.8", "1e3x", "a number of minutes after the start of the horizon"),
+        ("b,1,1," + "7" * 70 + "x,40,0.3,0.8", "7" * 57 + "...", "a number of minutes"),
+        ("b,1,300.50,300,40,0.3,0.8", "300", "after arrival_min = 300.50"),
+    ],
+)
+def test_a_cell_is_shown_as_it_stands(tmp_path, row, value, said):
+    (problem,) = refused(tmp_path, f"{HEAD}\n{row}\n")
+    assert problem.value == value
+    assert problem.allowed.startswith(said)
