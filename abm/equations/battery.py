@@ -121,6 +121,19 @@ def soc_discharged(
     return np.maximum(soc - energy_kwh / efficiency / capacity_kwh, soc_least)
 
 
+def energy_gained(charged_kwh: Values, discharged_kwh: Values, efficiency: Values) -> Values:
+    """What a battery has more than before, from what went through its plug. -> [kWh]."""
+    return charged_kwh * efficiency - discharged_kwh / efficiency
+
+
+def full_cycles(
+    charged_kwh: Values, discharged_kwh: Values, efficiency: Values, capacity_kwh: Values
+) -> Values:
+    """Equivalent full cycles: energy into and out of the battery over twice its capacity. -> [-]."""
+    through = charged_kwh * efficiency + discharged_kwh / efficiency
+    return through / (2.0 * capacity_kwh)
+
+
 def mean_power(energy_kwh: Values, hours: float) -> Values:
     """Power of an EV or a zone over a time, the summand of eq. (8). [kWh], [h] -> [kW]."""
     return energy_kwh / hours

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abm.equations import FloatArray, IntArray
+from abm.equations.battery import energy_gained
 from abm.results.emergence import city_emergence, emergence_columns
 from abm.results.indicators import of_city
 from abm.results.record import Record
@@ -131,9 +132,9 @@ def _energy_and_money(record: Record) -> dict[str, NDArray[Any]]:
         return total(flags.sum(axis=0)).astype(np.int64)
 
     evs = np.diff(record.first_row)
-    stays, efficiency = record.stays, ev["efficiency"]
+    stays = record.stays
     purchase, sale = total(ev["purchase_usd"]), total(ev["sale_usd"])
-    gained = stays["charged_kwh"] * efficiency - stays["discharged_kwh"] / efficiency
+    gained = energy_gained(stays["charged_kwh"], stays["discharged_kwh"], ev["efficiency"])
     left_with = np.where(np.isnan(stays["soc_departure"]), stays["soc"], stays["soc_departure"])
     stored = (left_with - stays["soc_arrival"]) * ev["capacity_kwh"]
     error = np.abs(np.where(stays["arrived"], stored - gained, gained)).max(axis=0)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from abm.engine.meter import STAY_STATE, STAY_SUMS, Meter
 from abm.equations import BoolArray, FloatArray, IntArray
+from abm.equations.battery import full_cycles
 from abm.equations.economics import financial_benefit, stay_reference_cost
 from abm.fleet import Fleet
 from abm.grid import Feeder, PowerFlow, build_feeder, loading_percent
@@ -211,8 +212,8 @@ class Record:
     def full_cycles(self) -> FloatArray:
         """Equivalent full cycles: energy through each battery over twice its capacity, (n,)."""
         ev = self.ev
-        through = ev["charged_kwh"] * ev["efficiency"] + ev["discharged_kwh"] / ev["efficiency"]
-        return np.asarray(through / (2.0 * ev["capacity_kwh"]))
+        through = ev["charged_kwh"], ev["discharged_kwh"]
+        return full_cycles(*through, ev["efficiency"], ev["capacity_kwh"])
 
     @cached_property
     def ev_order(self) -> IntArray:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 from abm.equations import BoolArray, FloatArray, IntArray
+from abm.equations.battery import energy_gained
 from abm.errors import InputError, Problem
 from abm.fleet import Exchange
 from abm.model import V2GModel
@@ -285,8 +286,8 @@ class Replay(V2GModel):
             return
         rows = np.flatnonzero(fleet.plugged)
         e_c, e_d = self._energies(rows)
-        eta = fleet.efficiency[rows]
-        soc = fleet.soc[rows] + (e_c * eta - e_d / eta) / fleet.capacity_kwh[rows]
+        gained = energy_gained(e_c, e_d, fleet.efficiency[rows])
+        soc = fleet.soc[rows] + gained / fleet.capacity_kwh[rows]
         # The last digit must not push the SoC across a bound that was just reached.
         fleet.soc[rows] = np.clip(soc, self._soc_floor[rows], self._soc_ceiling[rows])
         fleet.charged_kwh[rows] += e_c

@@ -19,6 +19,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from abm.equations import BoolArray, FloatArray, IntArray
+from abm.equations.battery import energy_gained
 from abm.errors import OptimiserError
 from abm.fleet import Fleet
 
@@ -246,7 +247,7 @@ def physical(
     """
     ev = slots.ev
     eta = fleet.efficiency[ev]
-    gain = eta * c - d / eta
+    gain = energy_gained(c, d, eta)
     c = np.where(burns, c, np.maximum(gain, 0.0) / eta)
     d = np.where(burns, d, np.maximum(-gain, 0.0) * eta)
     c, d = np.where(c < ROUNDING_KWH, 0.0, c), np.where(d < ROUNDING_KWH, 0.0, d)

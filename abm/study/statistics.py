@@ -92,15 +92,11 @@ def excludes_zero(low: FloatArray, high: FloatArray) -> NDArray[np.bool_]:
 
 def running_half_width(values: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Half-width of the interval and mean of the first 1, 2, ... values of one row, (n,) each."""
-    there = np.isfinite(values)
-    n = np.cumsum(there).astype(np.float64)
-    # Deviations from one of the values: sums of squares stay small beside what they measure.
-    centre = values[there][0] if there.any() else 0.0
-    shifted = np.where(there, values - centre, 0.0)
-    total, squares = np.cumsum(shifted), np.cumsum(shifted**2)
-    count = np.maximum(n, 1.0)
-    variance = np.maximum(squares - total**2 / count, 0.0) / np.maximum(n - 1.0, 1.0)
-    return half_width(np.sqrt(variance), n), np.where(n > 0, centre + total / count, np.nan)
+    import pandas as pd
+
+    so_far = pd.Series(np.where(np.isfinite(values), values, np.nan)).expanding()
+    n, sd = so_far.count().to_numpy(np.float64), so_far.std().to_numpy()
+    return half_width(sd, n), so_far.mean().to_numpy()
 
 
 # --- when to stop ------------------------------------------------------------------------------
