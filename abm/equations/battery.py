@@ -129,7 +129,7 @@ def energy_gained(charged_kwh: Values, discharged_kwh: Values, efficiency: Value
 def full_cycles(
     charged_kwh: Values, discharged_kwh: Values, efficiency: Values, capacity_kwh: Values
 ) -> Values:
-    """Equivalent full cycles: energy into and out of the battery over twice its capacity. -> [-]."""
+    """Equivalent full cycles: energy through the battery over twice its capacity. -> [-]."""
     through = charged_kwh * efficiency + discharged_kwh / efficiency
     return through / (2.0 * capacity_kwh)
 
