@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -18,7 +17,6 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
 from rich.text import Text
 
 from abm.report.terminal import (
@@ -26,9 +24,10 @@ from abm.report.terminal import (
     DIGITS,
     READINGS,
     UNITS,
-    console,
+    new_table,
     number,
     print_lines,
+    show,
 )
 from abm.results.indicators import kpi_label, mean_digits
 from abm.scenario import Scenario
@@ -85,24 +84,6 @@ def replications_bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
     with Progress(*columns, console=Console(stderr=True), speed_estimate_period=60) as bar:
         task = bar.add_task(title, total=total)
         yield lambda count: bar.advance(task, count)
-
-
-def show(table: Table) -> None:
-    """Print a table whole: as wide as it is, even where the terminal is not."""
-    out = console()
-    wide = Console(highlight=False, width=10_000)
-    out.width = max(out.width, wide.measure(table).maximum)
-    out.print(table)
-
-
-def new_table(title: str, words: Iterable[str], numbers: Iterable[str]) -> Table:
-    """A table with columns of words, then columns of numbers."""
-    table = Table(title=title, box=SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0))
-    for name in words:
-        table.add_column(name, no_wrap=True)
-    for name in numbers:
-        table.add_column(name, justify="right", no_wrap=True)
-    return table
 
 
 def _interval(row: Any, digits: int) -> str:

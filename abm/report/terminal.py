@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +13,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from abm.results.indicators import INDICATORS
+from abm.study.compare import GAP
 
 if TYPE_CHECKING:
     import pandas as pd
 
 # Wider than a narrow or missing terminal: a table that is cut tells nobody anything.
 MIN_WIDTH = 100
-COMPARISON_WIDTH = 112
 
 UNITS = {
     "system_peak": "System peak",
@@ -48,6 +47,31 @@ def number(value: Any, digits: int) -> str:
     return f"{value:.{digits}f}" if isinstance(value, int | float) else str(value)
 
 
+def digits_of(name: str) -> int:
+    """Digits after the point of a KPI or of a column that goes by its name; 0 for any other."""
+    if name == GAP:
+        return 2
+    return INDICATORS[name].digits if name in INDICATORS else 0
+
+
+def new_table(title: str, words: Iterable[str], numbers: Iterable[str]) -> Table:
+    """A table with columns of words, then columns of numbers."""
+    table = Table(title=title, box=SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0))
+    for name in words:
+        table.add_column(name, no_wrap=True)
+    for name in numbers:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def show(table: Table) -> None:
+    """Print a table whole: as wide as it is, even where the terminal is not."""
+    out = console()
+    wide = Console(highlight=False, width=10_000)
+    out.width = max(out.width, wide.measure(table).maximum)
+    out.print(table)
+
+
 @contextmanager
 def progress(title: str, total: int) -> Iterator[Callable[[], None]]:
     """A bar on standard error; the block calls what it gets once per unit of work."""
@@ -64,11 +88,8 @@ def progress(title: str, total: int) -> Iterator[Callable[[], None]]:
 
 def print_table2(table: pd.DataFrame) -> None:
     """Table II beside the paper's figures."""
-    out = Table(title="Table II  Impacts on the system", box=SIMPLE_HEAD, title_justify="left")
-    out.add_column("Quantity")
-    out.add_column("Case")
-    for name in ("paper", "as printed", "diff %", "energy-balanced", "diff %"):
-        out.add_column(name, justify="right")
+    columns = ("paper", "as printed", "diff %", "energy-balanced", "diff %")
+    out = new_table("Table II  Impacts on the system", ("Quantity", "Case"), columns)
     for row in table.to_dict("records"):
         digits, first = DIGITS[row["unit"]], row["case"] == "base"
         cells = [number(row["paper"], digits)]
@@ -77,7 +98,7 @@ def print_table2(table: pd.DataFrame) -> None:
             cells.append(_difference(row[f"{reading}_difference"], row["unit"]))
         quantity = f"{UNITS[row['quantity']]} ({row['unit']})" if first else ""
         out.add_row(quantity, CASE_NAMES[row["case"]], *cells, end_section=row["case"] == "evms")
-    console().print(out)
+    show(out)
 
 
 def _difference(value: float, unit: str) -> str:
@@ -88,17 +109,10 @@ def _difference(value: float, unit: str) -> str:
 
 def print_table3(table: pd.DataFrame) -> None:
     """Table III beside the paper's figures, and the differences of the totals."""
-    out = Table(
-        title="Table III  Cost and benefit of the owners ($)",
-        box=SIMPLE_HEAD,
-        title_justify="left",
-        padding=(0, 1, 0, 0),
-    )
-    out.add_column("Zone")
     quantities = {"g2v_cost": "G2V", "evms_net_cost": "EVMS", "benefit": "benefit"}
-    for name in quantities.values():
-        for reading in ("paper", "printed", "balanced"):
-            out.add_column(f"{name}\n{reading}", justify="right", no_wrap=True)
+    readings = ("paper", "printed", "balanced")
+    columns = [f"{name}\n{reading}" for name in quantities.values() for reading in readings]
+    out = new_table("Table III  Cost and benefit of the owners ($)", ("Zone",), columns)
     for zone, group in table.groupby("zone", sort=False):
         rows = {row["quantity"]: row for row in group.to_dict("records")}
         cells = []
@@ -114,7 +128,7 @@ def print_table3(table: pd.DataFrame) -> None:
                 row = rows[quantity]
                 cells += ["", *(_percent(row[f"{r}_difference"]) for r in READINGS)]
             out.add_row("diff %", *cells)
-    console().print(out)
+    show(out)
 
 
 def _percent(value: float) -> str:
@@ -235,30 +249,54 @@ def warnings_of(kpis: Mapping[str, Any]) -> list[str]:
 
 # Of more days than this only the first and the last are printed.
 MOST_DAYS = 14
-DAY_COLUMNS = (
-    ("day", "day", 0),
-    ("weekday", "weekday", 0),
-    ("stays", "stays", 0),
-    ("V2G\nshare", "v2g_share", 3),
-    ("peak\nMW", "system_peak_mw", 3),
-    ("net cost\n$", "net_cost_usd", 0),
-    ("benefit\n$", "benefit_usd", 0),
-    ("stays\nshort", "evs_short", 0),
-    ("missing\nkWh", "energy_short_kwh", 0),
-)
-GROUP_COLUMNS = (
-    ("group", "group", 0),
-    ("EVs", "evs", 0),
-    ("stays", "stays", 0),
-    ("V2G\nshare", "v2g_share", 3),
-    ("boosts", "boosts", 0),
-    ("charged\nkWh", "charged_kwh", 0),
-    ("supplied\nkWh", "discharged_kwh", 0),
-    ("net cost\n$", "net_cost_usd", 0),
-    ("benefit\n$", "benefit_usd", 0),
-    ("stays\nshort", "evs_short", 0),
-    ("missing\nkWh", "energy_short_kwh", 0),
-)
+# Columns of words, and of numbers with what stands above them.
+DAY_WORDS, GROUP_WORDS = ("day", "weekday"), ("group",)
+DAY_COLUMNS = {
+    "stays": "stays",
+    "v2g_share": "V2G\nshare",
+    "system_peak_mw": "peak\nMW",
+    "net_cost_usd": "net cost\n$",
+    "benefit_usd": "benefit\n$",
+    "evs_short": "stays\nshort",
+    "energy_short_kwh": "missing\nkWh",
+}
+GROUP_COLUMNS = {
+    "evs": "EVs",
+    "stays": "stays",
+    "v2g_share": "V2G\nshare",
+    "boosts": "boosts",
+    "charged_kwh": "charged\nkWh",
+    "discharged_kwh": "supplied\nkWh",
+    "net_cost_usd": "net cost\n$",
+    "benefit_usd": "benefit\n$",
+    "evs_short": "stays\nshort",
+    "energy_short_kwh": "missing\nkWh",
+}
+COMPARISON_COLUMNS = {
+    "system_peak_mw": "peak\nMW",
+    "system_peak_hour": "hour",
+    "plugged_peak_mw": "plugged\nMW",
+    "feeder_energy_mwh": "energy\nMWh",
+    "loss_energy_mwh": "losses\nMWh",
+    "min_vm_pu": "lowest\np.u.",
+    "net_cost_usd": "net cost\n$",
+    "evs_short": "EVs\nshort",
+    "energy_short_kwh": "missing\nkWh",
+    "rebound_ratio": "rebound\n/ limit",
+    GAP: "gap to\noptimum %",
+}
+# The peak to average is the reciprocal of the load factor; it is in the files.
+EMERGENCE_COLUMNS = {
+    "coincidence_factor": "coinci-\ndence",
+    "load_factor": "load\nfactor",
+    "synchronisation": "synchro-\nnised",
+    "oscillation_period_min": "period\nmin",
+    "oscillation_amplitude_mw": "swing\nMW",
+    "mode_switches_per_ev": "switches\n/ EV",
+    "equivalent_full_cycles_per_ev": "cycles\n/ EV",
+    "fairness_unmet_evs": "Jain\nunmet",
+    "fairness_benefit_evs": "Jain\nbenefit",
+}
 
 
 def print_days(days: pd.DataFrame) -> None:
@@ -266,81 +304,45 @@ def print_days(days: pd.DataFrame) -> None:
     rows = days.to_dict("records")
     cut = len(rows) > MOST_DAYS
     shown = [*rows[: MOST_DAYS // 2], None, *rows[-(MOST_DAYS // 2) :]] if cut else rows
-    _print_rows("Days", DAY_COLUMNS, shown)
+    _print_rows("Days", DAY_WORDS, DAY_COLUMNS, shown)
 
 
 def print_groups(groups: pd.DataFrame) -> None:
     """One row per group of owners, all feeders and days together."""
-    _print_rows("Groups of owners", GROUP_COLUMNS, groups.to_dict("records"))
-
-
-def _print_rows(
-    title: str,
-    columns: Sequence[tuple[str, str, int]],
-    rows: Sequence[Mapping[Any, Any] | None],
-) -> None:
-    """A table of these columns (header, name, digits); None stands for rows left out."""
-    out = Table(title=title, box=SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0))
-    for header, name, _ in columns:
-        out.add_column(header, justify="left" if name in ("weekday", "group") else "right")
-    for row in rows:
-        cells = ("...",) if row is None else (number(row[n], digits) for _, n, digits in columns)
-        out.add_row(*cells)
-    console(COMPARISON_WIDTH).print(out)
+    _print_rows("Groups of owners", GROUP_WORDS, GROUP_COLUMNS, groups.to_dict("records"))
 
 
 def print_comparison(table: pd.DataFrame, evs: int) -> None:
     """One row per strategy, in two tables."""
-    columns = (
-        ("peak\nMW", "system_peak_mw", 3),
-        ("hour", "system_peak_hour", 0),
-        ("plugged\nMW", "plugged_peak_mw", 3),
-        ("energy\nMWh", "feeder_energy_mwh", 2),
-        ("losses\nMWh", "loss_energy_mwh", 3),
-        ("lowest\np.u.", "min_vm_pu", 4),
-        ("net cost\n$", "net_cost_usd", 0),
-        ("EVs\nshort", "evs_short", 0),
-        ("missing\nkWh", "energy_short_kwh", 0),
-        ("rebound\n/ limit", "rebound_ratio", 3),
-        ("gap to\noptimum %", "gap_to_optimum_percent", 2),
-    )
-    # The peak to average is the reciprocal of the load factor; it is in the files.
-    emergence = (
-        ("coinci-\ndence", "coincidence_factor", 3),
-        ("load\nfactor", "load_factor", 3),
-        ("synchro-\nnised", "synchronisation", 3),
-        ("period\nmin", "oscillation_period_min", 0),
-        ("swing\nMW", "oscillation_amplitude_mw", 3),
-        ("switches\n/ EV", "mode_switches_per_ev", 2),
-        ("cycles\n/ EV", "equivalent_full_cycles_per_ev", 3),
-        ("Jain\nunmet", "fairness_unmet_evs", 3),
-        ("Jain\nbenefit", "fairness_benefit_evs", 3),
-    )
-    _print_strategies(f"Strategies on the same {evs} EVs", columns, table)
-    _print_strategies("Emergence", emergence, table)
-    failed = table[table["nonconverged_hours"] > 0]
+    rows = table.to_dict("records")
+    for title, columns in (
+        (f"Strategies on the same {evs} EVs", COMPARISON_COLUMNS),
+        ("Emergence", EMERGENCE_COLUMNS),
+    ):
+        there = {name: header for name, header in columns.items() if name in table}
+        _print_rows(title, ("strategy",), there, rows)
+    failed = [row for row in rows if row["nonconverged_hours"] > 0]
     print_lines(
         [
             f"{row['strategy']}: the load flow did not converge in {row['nonconverged_hours']} "
             "hours; its voltages and losses leave them out."
-            for row in failed.to_dict("records")
+            for row in failed
         ]
     )
 
 
-def _print_strategies(
-    title: str, columns: Sequence[tuple[str, str, int]], table: pd.DataFrame
+def _print_rows(
+    title: str,
+    words: Sequence[str],
+    columns: Mapping[str, str],
+    rows: Sequence[Mapping[Any, Any] | None],
 ) -> None:
-    out = Table(title=title, box=SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0))
-    out.add_column("Strategy", no_wrap=True)
-    shown = [column for column in columns if column[1] in table]
-    for header, _, _ in shown:
-        out.add_column(header, justify="right")
-    for row in table.to_dict("records"):
-        out.add_row(row["strategy"], *(number(row[name], digits) for _, name, digits in shown))
-    console(COMPARISON_WIDTH).print(out)
-
-
-def complain(text: str) -> None:
-    """One error on standard error."""
-    print(text, file=sys.stderr)
+    """A table of these columns, header by name; None stands for rows left out."""
+    table = new_table(title, words, columns.values())
+    for row in rows:
+        if row is None:
+            table.add_row("...")
+            continue
+        numbers = (number(row[name], digits_of(name)) for name in columns)
+        table.add_row(*(str(row[name]) for name in words), *numbers)
+    show(table)
