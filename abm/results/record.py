@@ -213,7 +213,7 @@ class Record:
         """Equivalent full cycles: energy through each battery over twice its capacity, (n,)."""
         ev = self.ev
         through = ev["charged_kwh"], ev["discharged_kwh"]
-        return full_cycles(*through, ev["efficiency"], ev["capacity_kwh"])
+        return np.asarray(full_cycles(*through, ev["efficiency"], ev["capacity_kwh"]))
 
     @cached_property
     def ev_order(self) -> IntArray:
