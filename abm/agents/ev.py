@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import mesa
 
 from abm.fleet import Mode
+from abm.fleet.columns import COLUMNS
 
 if TYPE_CHECKING:
     from abm.agents.rpz import ResidentialParkingZone
@@ -17,37 +18,30 @@ if TYPE_CHECKING:
 class Column:
     """An attribute of an EV that lives in a column of the fleet.
 
-    column: name in `abm.fleet.Fleet`. low, high: what may be written. on_write: name of a method of
-    the EV to call after a write.
+    abm/fleet/columns.csv says what it means and what may be written. column: its name there, if it
+    is not the attribute's. on_write: name of a method of the EV to call after a write.
     """
 
-    def __init__(
-        self,
-        column: str,
-        doc: str,
-        low: float = -math.inf,
-        high: float = math.inf,
-        read_only: bool = False,
-        on_write: str = "",
-    ) -> None:
-        self.column, self.low, self.high = column, low, high
-        self.read_only, self.on_write = read_only, on_write
-        self.__doc__ = doc
+    def __init__(self, column: str = "", on_write: str = "") -> None:
+        self._column, self.on_write = column, on_write
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
+        self.column = COLUMNS[self._column or name]
+        self.__doc__ = f"{self.column.meaning} [{self.column.unit}]"
 
     def __get__(self, ev: EV | None, owner: type) -> Any:
         if ev is None:
             return self
-        return getattr(ev.model.fleet, self.column)[ev.row].item()
+        return getattr(ev.model.fleet, self.column.name)[ev.row].item()
 
     def __set__(self, ev: EV, value: float) -> None:
-        if self.read_only:
+        low, high = self.column.low, self.column.high
+        if "ev" not in self.column.written_by:
             raise AttributeError(f"EV.{self.name} is a result and cannot be set")
-        if not self.low <= value <= self.high:
-            raise ValueError(f"EV.{self.name} = {value}: from {self.low:g} to {self.high:g}")
-        getattr(ev.model.fleet, self.column)[ev.row] = value
+        if not low <= value <= high:
+            raise ValueError(f"EV.{self.name} = {value}: from {low:g} to {high:g}")
+        getattr(ev.model.fleet, self.column.name)[ev.row] = value
         ev.model.fleet.stale = True
         if self.on_write:
             getattr(ev, self.on_write)()
@@ -63,36 +57,28 @@ class EV(mesa.Agent):
 
     model: V2GModel
 
-    arrival_min = Column(
-        "arrival_min", "Arrival, min from the start of the horizon.", 0.0, on_write="_reschedule"
-    )
-    departure_min = Column(
-        "departure_min", "Departure, min from the start.", 0.0, on_write="_new_departure"
-    )
-    announced_min = Column("announced_min", "Departure that the RPZ is told of, min.", 0.0)
-    soc = Column("soc", "State of charge now, fraction; NaN before arrival.", 0.0, 1.0)
-    soc_arrival = Column("soc_arrival", "SoC on arrival, soc_i.", 0.0, 1.0, on_write="_new_target")
-    soc_target = Column(
-        "soc_target", "SoC wanted on departure, soc_f.", 0.0, 1.0, on_write="_new_target"
-    )
-    soc_goal = Column("soc_goal", "SoC that charging goes to.", read_only=True)
-    soc_min = Column("soc_min", "Threshold down to which it discharges.", 0.0, 1.0)
-    soc_departure = Column("soc_departure", "SoC it left with; NaN before.", read_only=True)
-    capacity_kwh = Column("capacity_kwh", "Battery capacity, C_b, kWh.", 1e-6)
-    efficiency = Column("efficiency", "One-way efficiency, eta_c.", 1e-6, 1.0)
-    charger_kw = Column("p_max_kw", "Charger rating at the grid side, C_c, kW.", 0.0)
-    discharger_kw = Column("p_discharge_kw", "V2G rating at the grid side, C_d, kW.", 0.0)
-    v2g = Column("v2g", "Whether it takes part in V2G.", 0, 1)
-    boost = Column(
-        "boost", "Whether it charges at once, whatever is asked.", 0, 1, on_write="_new_boost"
-    )
-    p_kw = Column("p_kw", "Mean power of this step, kW; positive = charging.", read_only=True)
-    plugged = Column("plugged", "Whether it is plugged in.", read_only=True)
-    has_charged = Column("has_charged", "Whether it has begun to charge.", read_only=True)
-    charged_kwh = Column("charged_kwh", "Energy drawn from the grid so far.", read_only=True)
-    discharged_kwh = Column("discharged_kwh", "Energy supplied to the grid so far.", read_only=True)
-    purchase_usd = Column("purchase_usd", "Paid so far, $; booked hourly.", read_only=True)
-    sale_usd = Column("sale_usd", "Earned so far, $; booked hourly.", read_only=True)
+    arrival_min = Column(on_write="_reschedule")
+    departure_min = Column(on_write="_new_departure")
+    announced_min = Column()
+    soc = Column()
+    soc_arrival = Column(on_write="_new_target")
+    soc_target = Column(on_write="_new_target")
+    soc_goal = Column()
+    soc_min = Column()
+    soc_departure = Column()
+    capacity_kwh = Column()
+    efficiency = Column()
+    charger_kw = Column("p_max_kw")
+    discharger_kw = Column("p_discharge_kw")
+    v2g = Column()
+    boost = Column(on_write="_new_boost")
+    p_kw = Column()
+    plugged = Column()
+    has_charged = Column()
+    charged_kwh = Column()
+    discharged_kwh = Column()
+    purchase_usd = Column()
+    sale_usd = Column()
 
     def __init__(self, model: V2GModel, row: int) -> None:
         super().__init__(model)

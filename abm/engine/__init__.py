@@ -27,6 +27,7 @@ from abm.control import (
 )
 from abm.engine import admit
 from abm.engine.arrays import (
+    FLEET_ARRAYS,
     CoordinatedOrders,
     FleetColumns,
     HourOrders,
@@ -81,7 +82,7 @@ class CompiledHour:
 
         fleet, meter = self.fleet, self.meter
         arguments = (
-            FleetColumns(*(getattr(fleet, name) for name in FleetColumns._fields)),
+            FleetColumns(*(getattr(fleet, name) for name in FLEET_ARRAYS)),
             self._orders(inbox, first_step, n_steps),
             MeterArrays(*(getattr(meter, name) for name in MeterArrays._fields)),
         )

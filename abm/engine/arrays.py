@@ -2,55 +2,23 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections import namedtuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from abm.equations import BoolArray, FloatArray, IntArray
+from abm.fleet.columns import COMPILED
 
 SmallIntArray = NDArray[np.int32]
 ModeArray = NDArray[np.int8]
 
 
-class FleetColumns(NamedTuple):
-    """Columns of `abm.fleet.Fleet` by EV, and what it counts by feeder and zone; see there."""
-
-    first_row: IntArray
-    zone: IntArray
-    arrival_min: FloatArray
-    departure_min: FloatArray
-    announced_min: FloatArray
-    arrival_step: IntArray
-    departure_step: IntArray
-    v2g: BoolArray
-    boost: BoolArray
-    forced: BoolArray
-    forced_kw: FloatArray
-    capacity_kwh: FloatArray
-    efficiency: FloatArray
-    p_max_kw: FloatArray
-    p_discharge_kw: FloatArray
-    soc_min: FloatArray
-    soc_arrival: FloatArray
-    soc_required: FloatArray
-    soc_goal: FloatArray
-    soc: FloatArray
-    soc_departure: FloatArray
-    arrived: BoolArray
-    plugged: BoolArray
-    has_charged: BoolArray
-    can_charge: BoolArray
-    can_discharge: BoolArray
-    request: ModeArray
-    mode: ModeArray
-    need_kwh: FloatArray
-    surplus_kwh: FloatArray
-    p_kw: FloatArray
-    charged_kwh: FloatArray
-    discharged_kwh: FloatArray
-    plugged_count: IntArray
-    switches: IntArray
+# Columns of `abm.fleet.Fleet`, and what it counts by feeder and zone.
+FLEET_ARRAYS = (*COMPILED, "first_row", "forced_kw", "plugged_count")
+# mypy wants to read the names here, and they stand in columns.csv.
+FleetColumns: Any = namedtuple("FleetColumns", FLEET_ARRAYS)  # type: ignore[misc]
 
 
 class MeterArrays(NamedTuple):

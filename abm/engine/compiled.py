@@ -39,10 +39,11 @@ def functions(module: ModuleType) -> Iterator[Callable[..., Any]]:
 
 
 def sources_sha256(modules: tuple[ModuleType, ...] = MODULES) -> str:
-    """Hash of all sources that are compiled into one."""
+    """Hash of all sources that are compiled into one, and of the columns that they are given."""
     digest = hashlib.sha256()
     for module in modules:
         digest.update(Path(str(module.__file__)).read_bytes())
+    digest.update(repr(arrays.FLEET_ARRAYS).encode())
     return digest.hexdigest()
 
 

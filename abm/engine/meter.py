@@ -11,24 +11,8 @@ from abm.clock import Clock
 from abm.equations import FloatArray, IntArray
 from abm.equations.battery import above_upper_bound, below_lower_bound, hourly_demand
 from abm.fleet import Exchange, Fleet, group_sums
+from abm.fleet.columns import STAY_STATE, STAY_SUMS
 
-# What a stay begins and ends with, and what grew in its day: columns of the fleet.
-STAY_STATE = (
-    "arrival_min",
-    "departure_min",
-    "announced_min",
-    "soc_arrival",
-    "soc_target",
-    "soc_min",
-    "soc_departure",
-    "soc",
-    "arrived",
-    "v2g",
-    "boost",
-    "trip_kwh",
-    "trip_short_kwh",
-)
-STAY_SUMS = ("charged_kwh", "discharged_kwh", "purchase_usd", "sale_usd", "switches")
 # Changes of mode within this time count as done together.
 SYNC_S = 300
 # Changes of mode that wait for one call of numpy to look at them together.

@@ -30,6 +30,7 @@ from abm.equations.battery import (
 from abm.equations.economics import purchase_cost, sale_revenue
 from abm.equations.switching import can_move
 from abm.equations.switching import mode as as_mode
+from abm.fleet.columns import COLUMNS
 from abm.fleet.stays import Stays
 from abm.scenario.schema import Requirement
 
@@ -94,19 +95,54 @@ def canonical_order(stays: Stays, cell: IntArray) -> IntArray:
 
 
 class Fleet:
-    """State of all EVs, arrays of shape (n,); see `Stays` for the columns that come from there.
+    """State of all EVs, arrays of shape (n,): the columns of abm/fleet/columns.csv.
 
-    cell: feeder x n_zones + zone. arrival_step, departure_step: step in which a stay begins, step
-    before which it has ended. soc: now, NaN before the first arrival.
-    soc_goal: SoC that charging goes to. arrived: has been plugged in. plugged: between arrival and
-    departure. has_charged: has begun to charge in this stay. request, mode: what it asks for and
-    does in this minute (`Mode`). p_kw: mean power of this minute, grid side, positive = charging.
-    window_h: hours of this step in which it is
-    plugged in. need_kwh, surplus_kwh: battery-side energy up to soc_goal, down to soc_min.
-    can_charge, can_discharge: plugged in with need, with surplus. charged_kwh, discharged_kwh: grid
-    side, so far. switches: changes of mode while plugged in; a stay begins IDLE, and unplugging is
-    no change. purchase_usd, sale_usd: so far. soc_departure: NaN until departure.
+    plugged_count: EVs plugged in, by cell. forced_kw: ratings of those that are forced to charge,
+    by feeder. boosting: whether anybody may be.
     """
+
+    feeder: IntArray
+    zone: IntArray
+    cell: IntArray
+    group: IntArray
+    arrival_min: FloatArray
+    departure_min: FloatArray
+    announced_min: FloatArray
+    arrival_step: IntArray
+    departure_step: IntArray
+    capacity_kwh: FloatArray
+    efficiency: FloatArray
+    p_max_kw: FloatArray
+    p_discharge_kw: FloatArray
+    soc_arrival: FloatArray
+    soc_target: FloatArray
+    soc_min: FloatArray
+    soc_required: FloatArray
+    soc_goal: FloatArray
+    soc_departure: FloatArray
+    soc: FloatArray
+    plugs_in: BoolArray
+    arrived: BoolArray
+    plugged: BoolArray
+    has_charged: BoolArray
+    v2g: BoolArray
+    boost: BoolArray
+    forced: BoolArray
+    trip_kwh: FloatArray
+    trip_short_kwh: FloatArray
+    can_charge: BoolArray
+    can_discharge: BoolArray
+    need_kwh: FloatArray
+    surplus_kwh: FloatArray
+    window_h: FloatArray
+    request: ModeArray
+    mode: ModeArray
+    p_kw: FloatArray
+    charged_kwh: FloatArray
+    discharged_kwh: FloatArray
+    purchase_usd: FloatArray
+    sale_usd: FloatArray
+    switches: IntArray
 
     def __init__(
         self,
@@ -126,35 +162,14 @@ class Fleet:
         self.stay_index: IntArray = order
         self.row_of: IntArray = np.empty(n, dtype=np.int64)
         self.row_of[order] = np.arange(n)
-        self.feeder: IntArray = stays.feeder[order]
-        self.zone: IntArray = stays.zone[order]
-        self.cell: IntArray = cell[order]
-        # rows of feeder k: first_row[k] to first_row[k + 1]; the same bounds hold for `stay_index`.
-        self.first_row: IntArray = np.searchsorted(self.feeder, np.arange(n_feeders + 1))
-        self.group: IntArray = stays.group[order]
-        self.capacity_kwh: FloatArray = stays.capacity_kwh[order]
-        self.p_max_kw: FloatArray = stays.p_max_kw[order]
-        self.p_discharge_kw: FloatArray = stays.p_discharge_kw[order]
-        self.efficiency: FloatArray = stays.efficiency[order]
         self.as_printed = requirement.kind == "as_printed"
         self.factor = requirement.factor
-
-        self.soc: FloatArray = np.full(n, np.nan)
+        self._begin_columns("run", stays)
+        self.cell = cell[order]
+        # rows of feeder k: first_row[k] to first_row[k + 1]; the same bounds hold for `stay_index`.
+        self.first_row: IntArray = np.searchsorted(self.feeder, np.arange(n_feeders + 1))
+        self.window_h = np.full(n, step_h)
         self.begin(stays)
-        self.plugged: BoolArray = np.zeros(n, dtype=np.bool_)
-        self.can_charge: BoolArray = np.zeros(n, dtype=np.bool_)
-        self.can_discharge: BoolArray = np.zeros(n, dtype=np.bool_)
-        self.request: ModeArray = np.zeros(n, dtype=np.int8)
-        self.mode: ModeArray = np.zeros(n, dtype=np.int8)
-        self.need_kwh: FloatArray = np.zeros(n)
-        self.surplus_kwh: FloatArray = np.zeros(n)
-        self.window_h: FloatArray = np.full(n, step_h)
-        self.p_kw: FloatArray = np.zeros(n)
-        self.charged_kwh: FloatArray = np.zeros(n)
-        self.discharged_kwh: FloatArray = np.zeros(n)
-        self.switches: IntArray = np.zeros(n, dtype=np.int64)
-        self.purchase_usd: FloatArray = np.zeros(n)
-        self.sale_usd: FloatArray = np.zeros(n)
         self.plugged_count: IntArray = np.zeros(n_feeders * n_zones, dtype=np.int64)
         self.n_plugged = 0
         # stale: need and surplus of any EV may be out of date; _changed: of these rows they are.
@@ -171,29 +186,22 @@ class Fleet:
 
         Nobody is plugged in. Rows keep their places, so on later days they are out of order.
         """
-        order = self.stay_index
-        self.arrival_min: FloatArray = stays.arrival_min[order].astype(np.float64)
-        self.departure_min: FloatArray = stays.departure_min[order].astype(np.float64)
-        self.announced_min: FloatArray = stays.announced_min[order].astype(np.float64)
-        self.plugs_in: BoolArray = stays.plugs_in[order]
-        self.v2g: BoolArray = stays.v2g[order]
-        self.boost: BoolArray = stays.boost[order]
+        self._begin_columns("day", stays)
         self.boosting = bool(self.boost.any())
-        # forced: charges in this step whatever was asked; forced_kw: ratings of these by feeder.
-        self.forced: BoolArray = np.zeros(self.n, dtype=np.bool_)
         self.forced_kw: FloatArray = np.zeros(self.n_feeders)
-        self.soc_arrival: FloatArray = stays.soc_arrival[order]
-        self.soc_target: FloatArray = stays.soc_target[order]
-        self.soc_min: FloatArray = stays.soc_min[order]
-        self.trip_kwh: FloatArray = stays.trip_kwh[order]
-        self.trip_short_kwh: FloatArray = stays.trip_short_kwh[order]
         self.arrival_step, self.departure_step = self._steps(slice(None))
-        self.soc_required: FloatArray = required_soc(self.soc_target, self.soc_arrival, self.factor)
-        self.soc_goal: FloatArray = self.soc_target.copy()
-        self.soc_departure: FloatArray = np.full(self.n, np.nan)
-        self.arrived: BoolArray = np.zeros(self.n, dtype=np.bool_)
-        self.has_charged: BoolArray = np.zeros(self.n, dtype=np.bool_)
+        self.soc_required = required_soc(self.soc_target, self.soc_arrival, self.factor)
+        self.soc_goal = self.soc_target.copy()
         self.stale = True
+
+    def _begin_columns(self, begins: str, stays: Stays) -> None:
+        """Give the columns that begin now what they begin with, but those that are worked out."""
+        for column in COLUMNS.values():
+            if column.begins == begins and column.from_stay:
+                of_table = getattr(stays, column.name)[self.stay_index]
+                setattr(self, column.name, of_table.astype(column.dtype, copy=False))
+            elif column.begins == begins and column.start is not None:
+                setattr(self, column.name, column.filled(self.n))
 
     def last_soc(self) -> FloatArray:
         """What each battery held when it was last seen, in the order of the table of stays, (n,).

@@ -21,11 +21,9 @@ SATURDAY = 5
 class DayPlan:
     """What some owners of one feeder mean to do on one day; a behaviour writes to the arrays.
 
-    day: from 0. weekday: from 0, Monday. evs: numbers on the feeder, from 0. Arrays (n,): zone;
-    capacity_kwh; soc: on coming home; arrival_min, departure_min: minutes from the start of the
-    day; announced_min: the departure that the RPZ is told of; soc_target, soc_min: SoC wanted and
-    V2G threshold, fractions; plugs_in, v2g, boost: whether it plugs in, may be discharged, charges
-    at once whatever is asked.
+    day: from 0. weekday: from 0, Monday. evs: numbers on the feeder, from 0. soc: on coming home.
+    The others are columns of abm/fleet/columns.csv; here minutes count from the start of the day.
+    Those that a behaviour may write are `abm.fleet.columns.PLANNED`.
     """
 
     day: int
@@ -47,11 +45,6 @@ class DayPlan:
     def weekend(self) -> bool:
         """Whether it is a Saturday or a Sunday."""
         return self.weekday >= SATURDAY
-
-
-PLANNED = ("arrival_min", "departure_min", "announced_min", "soc_target", "soc_min", "plugs_in",
-           "v2g", "boost")  # fmt: skip
-FRACTIONS = ("soc_target", "soc_min")
 
 
 class Behaviour(Protocol):

@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 from abm.equations import BoolArray, FloatArray, IntArray
 from abm.equations.battery import battery_capacity
 from abm.errors import InputError, Problem
+from abm.fleet.columns import COLUMNS, FRACTIONS, PLANNED
 from abm.fleet.groups import (
-    FRACTIONS,
-    PLANNED,
     SATURDAY,
     DayPlan,
     OwnerGroup,
@@ -294,7 +293,6 @@ class Population:
         written, problems = {}, []
         for name in PLANNED:
             values = np.asarray(getattr(plan, name))
-            whole = name in ("plugs_in", "v2g", "boost")
             good = values.shape == (n,) and values.dtype.kind in "biuf"
             good = good and bool(np.isfinite(values).all())
             allowed = f"plan.{name}: {n} finite numbers"
@@ -302,7 +300,7 @@ class Population:
                 good = bool(((values >= 0.0) & (values <= 1.0)).all())
                 allowed = f"plan.{name}: {n} fractions from 0 to 1"
             if good:
-                written[name] = values.astype(np.bool_ if whole else np.float64)
+                written[name] = values.astype(COLUMNS[name].dtype)
             else:
                 owner = type(kind.behaviour).__name__
                 problems.append(Problem("owners.behaviour", owner, allowed))

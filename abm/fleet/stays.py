@@ -13,6 +13,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from abm.equations import BoolArray, FloatArray, IntArray
+from abm.fleet.columns import FROM_STAY
 from abm.scenario import SessionTable
 
 # One random stream per cause, so that a change to one distribution leaves the others' draws alone.
@@ -66,13 +67,8 @@ def feeder_seeds(seed: int, copies: int) -> tuple[int, ...]:
 class Stays:
     """One row per EV with its stay of a day, arrays of shape (n,), feeder by feeder.
 
-    names: name of each EV, or None where they are numbered on their feeder. feeder: copy of the
-    feeder, from 0. zone: RPZ on its feeder, from 0. group: of its owner, from 0. arrival_min,
-    departure_min: minutes from the start of the horizon. announced_min: departure that the RPZ is
-    told of. soc_*: fractions; soc_min: V2G threshold. p_max_kw, p_discharge_kw: ratings at the grid
-    side. efficiency: one way, fraction. plugs_in: False for an EV that stays away from its charger.
-    v2g: takes part in V2G. boost: charges at once, whatever is asked. trip_kwh: driven since the
-    last departure, of which trip_short_kwh were not in the battery and were charged elsewhere.
+    names: name of each EV, or None where they are numbered on their feeder. The others are the
+    columns of abm/fleet/columns.csv that come from the stays.
     """
 
     names: tuple[str, ...] | None
@@ -128,22 +124,10 @@ def stays_from_sessions(table: SessionTable, n_feeders: int = 1, soc_min: float 
 
 def as_told(n: int) -> dict[str, Any]:
     """Columns of n owners without a will or a way of their own."""
-    return {
-        "group": np.zeros(n, dtype=np.int64),
-        "plugs_in": np.ones(n, dtype=np.bool_),
-        "v2g": np.ones(n, dtype=np.bool_),
-        "boost": np.zeros(n, dtype=np.bool_),
-        "trip_kwh": np.zeros(n),
-        "trip_short_kwh": np.zeros(n),
-    }
+    return {column.name: column.filled(n) for column in FROM_STAY if column.start is not None}
 
 
 def no_stays() -> Stays:
     """A table without rows: nobody ever plugs in."""
-    empty, none = np.zeros(0), np.zeros(0, dtype=np.int64)
-    columns: dict[str, Any] = {
-        f.name: empty
-        for f in fields(Stays)
-        if f.name not in ("names", "feeder", "zone", *as_told(0))
-    }
-    return Stays(names=(), feeder=none, zone=none, **columns, **as_told(0))
+    empty: dict[str, Any] = {column.name: column.filled(0) for column in FROM_STAY}
+    return Stays(names=(), **empty)

@@ -10,40 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from abm.engine.meter import STAY_STATE, STAY_SUMS, Meter
+from abm.engine.meter import Meter
 from abm.equations import BoolArray, FloatArray, IntArray
 from abm.equations.battery import full_cycles
 from abm.equations.economics import financial_benefit, stay_reference_cost
 from abm.fleet import Fleet
+from abm.fleet.columns import RECORDED, STAY_STATE, STAY_SUMS
 from abm.grid import Feeder, PowerFlow, build_feeder, loading_percent
 from abm.scenario import Scenario
 
 # An EV is short when it leaves more than this much of its capacity below the SoC it wants.
 SHORT_SOC = 0.01
-
-# Columns of the fleet that a record keeps, in the fleet's order of rows.
-EV_COLUMNS = (
-    "feeder",
-    "zone",
-    "group",
-    "arrival_min",
-    "departure_min",
-    "capacity_kwh",
-    "efficiency",
-    "p_max_kw",
-    "p_discharge_kw",
-    "soc_arrival",
-    "soc_target",
-    "soc",
-    "soc_departure",
-    "plugged",
-    "charged_kwh",
-    "discharged_kwh",
-    "switches",
-    "purchase_usd",
-    "sale_usd",
-)
-
 
 # The arrays of a record that have an axis over the feeders, and which one it is.
 FEEDER_AXIS = {
@@ -69,7 +46,7 @@ _FLOW = tuple(PowerFlow.__dataclass_fields__)
 class Record:
     """Arrays of K feeders over D days, H hours and S steps with Z zones.
 
-    base_p_mw: (24, n_bus) by clock hour. price: (24,). ev: `EV_COLUMNS`, (n,) each, and "number",
+    base_p_mw: (24, n_bus) by clock hour. price: (24,). ev: `RECORDED`, (n,) each, and "number",
     the EV's place in its feeder's table of stays. names: by EV in the order of rows, or None where
     they are numbered. stays: `STAY_STATE` and `STAY_SUMS` of each day, (D, n) each. zone_*: (H, K,
     Z). plugged_peak: (H, K). soc_*, *_min: (K,). flows: arrays with (H, K, ...). unsent: (H, K),
@@ -297,7 +274,7 @@ def make_record(
 ) -> Record:
     """The record of a finished run; flows: one per hour with K rows each."""
     shape = (-1, fleet.n_feeders, fleet.n_zones)
-    ev: dict[str, NDArray[Any]] = {name: getattr(fleet, name) for name in EV_COLUMNS}
+    ev: dict[str, NDArray[Any]] = {name: getattr(fleet, name) for name in RECORDED}
     ev["number"] = fleet.stay_index - fleet.first_row[fleet.feeder]
     names = fleet.names
     stacked = {name: np.array([getattr(flow, name) for flow in flows]) for name in _FLOW}

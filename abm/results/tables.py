@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from abm.engine.meter import STAY_STATE, STAY_SUMS
 from abm.equations import FloatArray
+from abm.fleet.columns import STAY_STATE, STAY_SUMS
 from abm.fleet.population import WEEKDAYS
 from abm.results.indicators import of_city
 from abm.results.record import Record
