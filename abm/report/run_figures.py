@@ -121,8 +121,8 @@ def _spread(results: Results, title: str) -> Figure:
             axes.axvline(middle, color=BLACK, ls=":", lw=1.2, label=f"median {middle:.4g}")
             # A limit far away would press the feeders into one line; the legend still tells it.
             near = abs(limit - middle) < 5.0 * float(np.ptp(known))
-            words = f"limit {limit:g}" + ("" if near else ", off the scale")
-            axes.plot([], [], color=ORANGE, ls="--", lw=1.2, label=words)
+            told = f"limit {limit:g}" + ("" if near else ", off the scale")
+            axes.plot([], [], color=ORANGE, ls="--", lw=1.2, label=told)
             if near:
                 axes.axvline(limit, color=ORANGE, ls="--", lw=1.2)
             axes.ticklabel_format(axis="x", useOffset=False)

@@ -54,12 +54,12 @@ def digits_of(name: str) -> int:
     return INDICATORS[name].digits if name in INDICATORS else 0
 
 
-def new_table(title: str, words: Iterable[str], numbers: Iterable[str]) -> Table:
-    """A table with columns of words, then columns of numbers."""
+def new_table(title: str, of_text: Iterable[str], of_numbers: Iterable[str]) -> Table:
+    """A table with columns of text, then columns of numbers, by their headers."""
     table = Table(title=title, box=SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0))
-    for name in words:
+    for name in of_text:
         table.add_column(name, no_wrap=True)
-    for name in numbers:
+    for name in of_numbers:
         table.add_column(name, justify="right", no_wrap=True)
     return table
 
@@ -249,8 +249,8 @@ def warnings_of(kpis: Mapping[str, Any]) -> list[str]:
 
 # Of more days than this only the first and the last are printed.
 MOST_DAYS = 14
-# Columns of words, and of numbers with what stands above them.
-DAY_WORDS, GROUP_WORDS = ("day", "weekday"), ("group",)
+# Columns of text, and of numbers with what stands above them.
+DAY_TEXT, GROUP_TEXT = ("day", "weekday"), ("group",)
 DAY_COLUMNS = {
     "stays": "stays",
     "v2g_share": "V2G\nshare",
@@ -304,12 +304,12 @@ def print_days(days: pd.DataFrame) -> None:
     rows = days.to_dict("records")
     cut = len(rows) > MOST_DAYS
     shown = [*rows[: MOST_DAYS // 2], None, *rows[-(MOST_DAYS // 2) :]] if cut else rows
-    _print_rows("Days", DAY_WORDS, DAY_COLUMNS, shown)
+    _print_rows("Days", DAY_TEXT, DAY_COLUMNS, shown)
 
 
 def print_groups(groups: pd.DataFrame) -> None:
     """One row per group of owners, all feeders and days together."""
-    _print_rows("Groups of owners", GROUP_WORDS, GROUP_COLUMNS, groups.to_dict("records"))
+    _print_rows("Groups of owners", GROUP_TEXT, GROUP_COLUMNS, groups.to_dict("records"))
 
 
 def print_comparison(table: pd.DataFrame, evs: int) -> None:
@@ -333,16 +333,16 @@ def print_comparison(table: pd.DataFrame, evs: int) -> None:
 
 def _print_rows(
     title: str,
-    words: Sequence[str],
+    text: Sequence[str],
     columns: Mapping[str, str],
     rows: Sequence[Mapping[Any, Any] | None],
 ) -> None:
     """A table of these columns, header by name; None stands for rows left out."""
-    table = new_table(title, words, columns.values())
+    table = new_table(title, text, columns.values())
     for row in rows:
         if row is None:
             table.add_row("...")
             continue
         numbers = (number(row[name], digits_of(name)) for name in columns)
-        table.add_row(*(str(row[name]) for name in words), *numbers)
+        table.add_row(*(str(row[name]) for name in text), *numbers)
     show(table)

@@ -221,9 +221,9 @@ def part_bytes(rows: Sequence[Mapping[str, Any]]) -> bytes:
     import pyarrow.parquet as pq
 
     names = list(dict.fromkeys(name for row in rows for name in row))
-    kinds = {"case": pa.int64(), "replication": pa.int64(), "seed": pa.int64()}
-    kinds["error"] = pa.string()
-    columns = [pa.array([row.get(name) for row in rows], kinds.get(name)) for name in names]
+    types = {"case": pa.int64(), "replication": pa.int64(), "seed": pa.int64()}
+    types["error"] = pa.string()
+    columns = [pa.array([row.get(name) for row in rows], types.get(name)) for name in names]
     out = io.BytesIO()
     pq.write_table(pa.table(columns, names=names), out)
     return out.getvalue()

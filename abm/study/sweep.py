@@ -280,17 +280,17 @@ def _point_by_point(ensemble: Ensemble) -> pa.Table:
 
 
 def _flat(table: pa.Table) -> pd.DataFrame:
-    """The table for a CSV; lists become words with spaces between."""
+    """The table for a CSV; lists become text with spaces between."""
     import pyarrow as pa
 
     frame: pd.DataFrame = table.to_pandas()
     for field in table.schema:
         if pa.types.is_list(field.type):
-            words = [
+            joined = [
                 None if row is None else " ".join(map(str, row))
                 for row in table[field.name].to_pylist()
             ]
-            frame[field.name] = words
+            frame[field.name] = joined
     return frame
 
 

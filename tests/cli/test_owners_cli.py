@@ -33,7 +33,7 @@ def test_groups_are_printed_where_there_are_any(folder):  # noqa: F811
 
 def test_of_many_days_the_first_and_the_last_are_printed(capsys):
     table = pd.DataFrame(
-        {name: np.arange(1, 21) for name in (*terminal.DAY_WORDS, *terminal.DAY_COLUMNS)}
+        {name: np.arange(1, 21) for name in (*terminal.DAY_TEXT, *terminal.DAY_COLUMNS)}
     )
     terminal.print_days(table)
     shown = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line.strip()]
