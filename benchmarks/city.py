@@ -85,7 +85,7 @@ def column_bytes(fleet: Any) -> int:
 def sharded_run(scenario: Any, workers: int) -> tuple[dict[str, float], dict[str, Any]]:
     """The same through `run --workers`: workers started, shards run and joined, all written."""
     from abm.results.folder import OutputFolder, write_run
-    from abm.study.city import run_city
+    from abm.study.runs import run_city
 
     began = time.perf_counter()
     results = run_city(scenario, workers).results

@@ -132,7 +132,7 @@ def _run(options: argparse.Namespace) -> int:
     from abm.report.terminal import print_days, print_groups, print_kpis, print_lines, progress
     from abm.results.tables import days_together
     from abm.study import run_once
-    from abm.study.city import run_city
+    from abm.study.runs import run_city
 
     several = options.workers != 1 or options.cluster is not None
     with progress(f"{scenario.name}, {label}", scenario.hours) as on_hour:

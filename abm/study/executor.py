@@ -37,6 +37,8 @@ ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUM
 # Times that work is handed out before it is taken for what kills the workers.
 TRIES = 3
 CONNECT_S = 20
+# A scheduler may give one process several threads; a model has the process to itself.
+ONE_AT_A_TIME = threading.Lock()
 
 
 def default_workers() -> int:

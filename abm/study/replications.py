@@ -7,7 +7,6 @@ strategy, every point of a sweep) meets it with the same seed: differences betwe
 from __future__ import annotations
 
 import io
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ import numpy as np
 from abm.equations import FloatArray
 from abm.errors import InputError
 from abm.scenario import Scenario
+from abm.study.executor import ONE_AT_A_TIME
 from abm.study.runs import results_of
 
 # Replications are simulated, and `--until` is asked, in blocks of this many; a larger batch is
@@ -162,10 +162,6 @@ def simulate_batch(scenario: Scenario, seeds: Sequence[int]) -> BatchResult:
         totals = np.bincount(cell, weights=money, minlength=len(seeds) * n_zones)
         arrays[name] = totals.astype(np.float64).reshape(len(seeds), n_zones)
     return BatchResult([kpi_dict(columns, k) for k in range(len(seeds))], arrays)
-
-
-# A scheduler may give one process several threads; a model has the process to itself.
-ONE_AT_A_TIME = threading.Lock()
 
 
 def run_chunk(jobs: Sequence[Job]) -> tuple[bytes, int]:

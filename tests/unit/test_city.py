@@ -10,7 +10,7 @@ from abm import EV, Scenario, V2GModel
 from abm.cli import main
 from abm.fleet import feeder_seeds
 from abm.results import join_records
-from abm.study.city import run_city, shards_of
+from abm.study.runs import run_city, shards_of
 
 TABLES = ("hourly", "zone_hour", "ev", "bus_hour", "line_hour", "zones", "feeders")
 
