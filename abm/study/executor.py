@@ -6,6 +6,7 @@ chunks in flight with it; they run again, and what kills workers again and again
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 import signal
@@ -37,6 +38,8 @@ ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUM
 # Times that work is handed out before it is taken for what kills the workers.
 TRIES = 3
 CONNECT_S = 20
+# What a worker imports before its first piece of work, for what that imports.
+PRELOAD = "abm.study.preload"
 # A scheduler may give one process several threads; a model has the process to itself.
 ONE_AT_A_TIME = threading.Lock()
 
@@ -106,7 +109,7 @@ def _pool(workers: int) -> Backend:
     # would copy its threads' locks.
     if "forkserver" in multiprocessing.get_all_start_methods():
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["abm.study.preload"])
+        context.set_forkserver_preload([PRELOAD])
     else:
         context = multiprocessing.get_context("spawn")  # type: ignore[assignment]
     # One chunk waits behind each that runs, so that no worker is ever idle.
@@ -121,7 +124,7 @@ def _start_worker() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_die_with, args=(parent.sentinel,), daemon=True).start()
-    import abm.study.preload  # noqa: F401 - imported for what it imports
+    importlib.import_module(PRELOAD)
 
 
 def _die_with(sentinel: int) -> None:
