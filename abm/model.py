@@ -1,4 +1,4 @@
-"""The model: V2GModel puts the parts together, and does nothing else.
+"""The model: V2GModel makes the parts, connects them and steps the clock.
 
 It reads like section II of the paper: EVs arrive at their RPZs and depart; every hour the grid
 agent solves the feeder and broadcasts; every minute the home energy manager switches, the RPZs
@@ -15,21 +15,17 @@ import mesa
 import numpy as np
 import simpy
 
-from abm.agents import EV, EvClass, GridAgent, HomeEnergyManager, ResidentialParkingZone, Roster
-from abm.clock import Clock, Phase
+from abm.agents import EV, Engine, EvClass, GridAgent, HomeEnergyManager, Roster, make_engine
+from abm.clock import Clock
 from abm.control import make_strategy, resolve_strategy
 from abm.engine import CompiledHour
 from abm.engine.meter import Meter
-from abm.equations import IntArray
-from abm.fleet import Exchange, Fleet, ModeArray, Population, feeder_seeds, no_stays
-from abm.fleet.learning import LearningOwners, stay_benefit
+from abm.fleet import Fleet, Population, feeder_seeds, no_stays
+from abm.fleet.learning import LearningOwners
 from abm.grid import build_feeder, make_solver
 from abm.results import Record, Results, make_record
 from abm.scenario import Scenario, clock_minutes
 from abm.signals import Broadcast, Inbox
-
-# EV-steps from which loading the compiled engine pays: some twenty days of the paper's fleet.
-WORTH_COMPILING = 20_000_000
 
 
 class V2GModel(mesa.Model):
@@ -88,9 +84,7 @@ class V2GModel(mesa.Model):
             minutes=len(self.seeds) == 1 if minutes is None else minutes,
         )
         rule, self.admission = make_strategy(scenario)
-        self.granted: ModeArray = np.zeros(self.fleet.n, dtype=np.int8)
         self._results: Results | None = None
-        self._exchanged: Exchange | None = None
 
         self.grid = GridAgent(self, feeder, make_solver(scenario.grid.solver, feeder))
         self.home = HomeEnergyManager(self, rule)
@@ -99,123 +93,11 @@ class V2GModel(mesa.Model):
         self.home.own_minds = self._roster.own_minds()
         n_cells = self.fleet.n_feeders * n_zones
         self.inbox = Inbox(self.grid.known_at_start(), self.fleet.cell, n_cells)
-        self.compiled = (
-            CompiledHour.of(self.fleet, self.meter, self.home.rule, self.admission)
-            if self._compile(scenario)
-            else None
-        )
-        self._wire()
+        self.engine = self._make_engine()
+        self.engine.start()
 
-    def _compile(self, scenario: Scenario) -> bool:
-        engine = scenario.clock.engine
-        # The compiled hour knows one message per feeder, and no minds but the rule's.
-        if self.home.own_minds or scenario.broadcast.loss_probability > 0.0:
-            return False
-        # Both engines give the same bytes, so `auto` may choose by what is sooner done: a single
-        # day of a small fleet is over before numba has been imported.
-        if engine == "auto":
-            return self.fleet.n * self.clock.n_steps >= WORTH_COMPILING
-        return engine == "compiled"
-
-    # --- one minute, in the order of the phases ------------------------------------------------
-
-    def _wire(self) -> None:
-        """Who acts in which phase; the clock keeps the order."""
-        clock = self.clock
-        clock.every(self.grid.interval_s, Phase.GRID, self._on_the_interval)
-        self._expect()
-        if self.compiled is not None:
-            clock.stretches(Phase.HEM, self._walk_compiled)
-            clock.once(Phase.DEPART, clock.n_steps, lambda: self._depart(np.arange(self.fleet.n)))
-            return
-        clock.every_step(Phase.HEM, self._switch)
-        clock.every_step(Phase.RPZ, self._admit)
-        clock.every_step(Phase.CHARGE, self._exchange)
-        clock.every_step(Phase.RECORD, self._record)
-
-    def _expect(self) -> None:
-        """Put the arrivals and departures of the day on the clock."""
-        clock, fleet = self.clock, self.fleet
-        if self.compiled is not None:
-            return  # looks at the columns itself
-        rows = np.flatnonzero(fleet.plugs_in)
-        arrives, leaves = fleet.arrival_step, fleet.departure_step
-        clock.cohort(Phase.DEPART, leaves[rows], rows, self._depart)
-        clock.cohort(Phase.ARRIVE, arrives[rows], rows, self._arrive)
-        # Who comes or goes within a step is plugged in for a part of it only.
-        midway = rows[fleet.in_steps(fleet.arrival_min[rows]) % 1.0 > 0.0]
-        clock.cohort(Phase.ARRIVE, arrives[midway] + 1, midway, self._fit_window)
-        midway = rows[fleet.in_steps(fleet.departure_min[rows]) % 1.0 > 0.0]
-        clock.cohort(Phase.ARRIVE, leaves[midway] - 1, midway, self._fit_window)
-
-    def _on_the_interval(self) -> None:
-        """Close the interval that ended, turn over the day if it did, and broadcast."""
-        self.grid.close_interval()
-        if self.days > 1 and self.clock.step and self.clock.step % self.clock.steps_per_day == 0:
-            self._turn_over_the_day()
-        self.grid.send()
-
-    def _turn_over_the_day(self) -> None:
-        """Every stay ends with its day; the owners learn from it, and the next day is drawn."""
-        fleet, population = self.fleet, self.population
-        fleet.unplug(np.flatnonzero(fleet.plugged))
-        ended = self.meter.close_day()
-        if population is None or self.clock.finished:
-            return
-        day = self.clock.step // self.clock.steps_per_day
-        if self.learning is not None:
-            benefit = stay_benefit(fleet, ended, self.grid.horizon_price(), self.scenario)
-            shown = ended["arrived"][fleet.row_of], ended["v2g"][fleet.row_of]
-            population.participates = self.learning.after(day - 1, *shown, benefit[fleet.row_of])
-        fleet.begin(population.stays(day, fleet.last_soc()))
-        fleet.out_of_order = True
-        self._expect()
-
-    def _walk_compiled(self, n_steps: int) -> None:
-        compiled = self.compiled
-        if compiled is None:
-            return
-        if self.home.rule is not compiled.rule or self.admission is not compiled.admission:
-            # Going on with the old one would be a wrong answer without a word.
-            raise RuntimeError(
-                "rule or admission was replaced after the model was made; that needs "
-                "clock.engine: numpy in the scenario"
-            )
-        compiled.advance(self.inbox, self.clock.step, n_steps)
-
-    def _depart(self, rows: IntArray) -> None:
-        fleet = self.fleet
-        rows = rows[(fleet.departure_step[rows] <= self.clock.step) & fleet.plugged[rows]]
-        if len(rows):
-            fleet.unplug(rows)
-
-    def _arrive(self, rows: IntArray) -> None:
-        fleet = self.fleet
-        due = fleet.arrival_step[rows] <= self.clock.step
-        due &= fleet.departure_min[rows] > np.maximum(fleet.arrival_min[rows], self.minute)
-        rows = rows[due & ~fleet.arrived[rows]]
-        if len(rows) and not self.clock.finished:
-            fleet.plug_in(rows, self.minute)
-            self.meter.note_soc(rows)
-
-    def _fit_window(self, rows: IntArray) -> None:
-        self.fleet.fit_window(rows, self.minute)
-
-    def _switch(self) -> None:
-        if self.fleet.n_plugged:
-            self.home.apply_rule()
-
-    def _admit(self) -> None:
-        if self.fleet.n_plugged:
-            ResidentialParkingZone.admit(self, self.admission)
-
-    def _exchange(self) -> None:
-        self._exchanged = None
-        if self.fleet.n_plugged:
-            self._exchanged = self.fleet.exchange(self.granted)
-
-    def _record(self) -> None:
-        self.meter.record(self.clock.step, self._exchanged)
+    def _make_engine(self) -> Engine:
+        return make_engine(self)
 
     # --- running -------------------------------------------------------------------------------
 
@@ -249,6 +131,11 @@ class V2GModel(mesa.Model):
             self.fleet.stale = True
             self.clock.advance(n_steps)
             self.running = not self.clock.finished
+
+    @property
+    def compiled(self) -> CompiledHour | None:
+        """The compiled call, None where the model goes step by step in numpy."""
+        return self.engine.hour
 
     @property
     def broadcast(self) -> Broadcast:
@@ -315,19 +202,6 @@ class V2GModel(mesa.Model):
         """Clock time "HH:MM" of minutes from the start of the horizon."""
         of_day = (self.start_hour * 60 + math.floor(minute)) % 1440
         return f"{of_day // 60:02d}:{of_day % 60:02d}"
-
-    def reschedule(self, row: int) -> None:
-        """Arrival or departure of one EV has been written: put the new times on the clock."""
-        fleet, clock, rows = self.fleet, self.clock, np.array([row])
-        fleet.reschedule(row)
-        if self.compiled is not None:
-            return  # looks at the columns itself
-        arrives, leaves = int(fleet.arrival_step[row]), int(fleet.departure_step[row])
-        if not fleet.arrived[row]:
-            clock.once(Phase.ARRIVE, arrives, lambda: self._arrive(rows))
-            clock.once(Phase.ARRIVE, arrives + 1, lambda: self._fit_window(rows))
-        clock.once(Phase.ARRIVE, leaves - 1, lambda: self._fit_window(rows))
-        clock.once(Phase.DEPART, leaves, lambda: self._depart(rows))
 
     @property
     def agents(self) -> Any:

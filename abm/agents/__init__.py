@@ -1,5 +1,6 @@
-"""The Mesa agents: EV, ResidentialParkingZone, HomeEnergyManager, GridAgent."""
+"""The Mesa agents: EV, ResidentialParkingZone, HomeEnergyManager, GridAgent; and who walks them."""
 
+from abm.agents.engines import CompiledEngine, Engine, StepwiseEngine, make_engine
 from abm.agents.ev import EV
 from abm.agents.grid import GridAgent
 from abm.agents.home import HomeEnergyManager
@@ -8,10 +9,14 @@ from abm.agents.rpz import ResidentialParkingZone
 
 __all__ = [
     "EV",
+    "CompiledEngine",
+    "Engine",
     "EvClass",
     "GridAgent",
     "HomeEnergyManager",
     "OnDemand",
     "ResidentialParkingZone",
     "Roster",
+    "StepwiseEngine",
+    "make_engine",
 ]

@@ -118,7 +118,7 @@ class EV(mesa.Agent):
         return self.requested
 
     def _reschedule(self) -> None:
-        self.model.reschedule(self.row)
+        self.model.engine.reschedule(self.row)
 
     def _new_departure(self) -> None:
         # Who changes plans says so; a departure that nobody was told of leaves announced_min.

@@ -16,7 +16,7 @@ from abm.control import (
     FirstCome,
     LeastLaxity,
 )
-from abm.fleet import Mode
+from abm.fleet import Mode, ModeArray
 from abm.signals import Broadcast
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ class ResidentialParkingZone(mesa.Agent):
         self.rows = slice(int(own[0]), int(own[1]))
 
     @classmethod
-    def admit(cls, model: V2GModel, admission: Admission) -> None:
-        """Admit the requests of all zones at once, each within its share of the headroom.
+    def admit(cls, model: V2GModel, admission: Admission) -> ModeArray:
+        """Modes granted to the EVs of all zones, (n_evs,), each within its share of the headroom.
 
         One call for all, since zone by zone each minute would be fifty times as slow. Where zones
         hold different messages it is one call for each of them: a zone takes its part of the split
@@ -58,9 +58,8 @@ class ResidentialParkingZone(mesa.Agent):
         granted = model.inbox.by_ev(lambda message: admission.admit(fleet, asked, message, minute))
         # What somebody else's admission grants may be more than the EVs can do.
         known = type(admission) in BUILT_IN
-        model.granted = granted if known else fleet.possible(np.asarray(granted))
-        if fleet.boosting:
-            model.granted = np.where(fleet.forced, np.int8(Mode.G2V), model.granted)
+        granted = granted if known else fleet.possible(np.asarray(granted))
+        return np.where(fleet.forced, np.int8(Mode.G2V), granted) if fleet.boosting else granted
 
     @property
     def broadcast(self) -> Broadcast:

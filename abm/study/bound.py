@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
+from abm.agents import StepwiseEngine
 from abm.equations import BoolArray, FloatArray, IntArray
 from abm.equations.battery import energy_gained
 from abm.errors import InputError, Problem
@@ -171,7 +172,7 @@ def optimum(
             took += solving.result()
     began = time.perf_counter()
     c, d = physical(fleet, slots, limits, burns, c, d)
-    model.follow(slots, limits, c, d)
+    model.engine.follow(slots, limits, c, d)
     unreachable = _unreachable(model, limits)
     results = results_of(model)
     took += time.perf_counter() - began
@@ -257,31 +258,38 @@ def _unreachable(model: V2GModel, limits: Limits) -> pd.DataFrame:
 class Replay(V2GModel):
     """A model whose EVs follow a schedule instead of rule and admission, minute by minute."""
 
+    engine: ScheduleEngine
+
     def __init__(self, scenario: Scenario) -> None:
         # Any strategy that plugs the EVs in will do: its rule and admission are never asked.
         super().__init__(scenario.model_copy(update={"strategy": "uncoordinated"}))
         self._scenario_studied = scenario
 
-    def _compile(self, scenario: Scenario) -> bool:
-        # A compiled hour holds a rule and an admission; a schedule has neither.
-        return False
+    def _make_engine(self) -> ScheduleEngine:
+        return ScheduleEngine(self)
+
+
+class ScheduleEngine(StepwiseEngine):
+    """Step by step, with the energies of a schedule in the place of rule and admission."""
 
     def follow(self, slots: Slots, limits: Limits, c: FloatArray, d: FloatArray) -> None:
         """Take a schedule: c, d [kWh] by slot, each at constant power within its slot."""
+        capacity_kwh = self.model.fleet.capacity_kwh
         self._slots = slots
         self._charge_kw, self._discharge_kw = c / slots.window_h, d / slots.window_h
-        self._soc_floor = limits.floor / self.fleet.capacity_kwh
-        self._soc_ceiling = limits.ceiling / self.fleet.capacity_kwh
+        self._soc_floor = limits.floor / capacity_kwh
+        self._soc_ceiling = limits.ceiling / capacity_kwh
 
-    def _switch(self) -> None:
-        pass
+    def switch(self) -> None:
+        """Nobody is asked."""
 
-    def _admit(self) -> None:
-        pass
+    def admit(self) -> None:
+        """Nothing is granted."""
 
-    def _exchange(self) -> None:
-        fleet = self.fleet
-        self._exchanged = None
+    def exchange(self) -> None:
+        """CHARGE: the energies of the schedule in this step."""
+        fleet = self.model.fleet
+        self.exchanged = None
         if not fleet.n_plugged:
             return
         rows = np.flatnonzero(fleet.plugged)
@@ -302,13 +310,13 @@ class Replay(V2GModel):
         fleet.p_kw[:] = 0.0
         fleet.p_kw[rows] = net / fleet.step_h
         up, down = e_c > 0.0, e_d > 0.0
-        self._exchanged = Exchange(rows[up], e_c[up], rows[down], e_d[down], switched)
+        self.exchanged = Exchange(rows[up], e_c[up], rows[down], e_d[down], switched)
 
     def _energies(self, rows: IntArray) -> tuple[FloatArray, FloatArray]:
         """Energy charged and discharged by some EVs in this step of the clock, kWh."""
-        fleet, slots = self.fleet, self._slots
+        fleet, slots = self.model.fleet, self._slots
         e_c, e_d = np.zeros(len(rows)), np.zeros(len(rows))
-        begin, end = self.minute, self.minute + 60.0 * fleet.step_h
+        begin, end = self.model.minute, self.model.minute + 60.0 * fleet.step_h
         length = slots.step_min
         for step in range(int(begin // length), math.ceil(end / length)):
             here = slots.first[rows] + step - slots.step[slots.first[rows]]
