@@ -3,9 +3,8 @@
 from abm.agents.engines import CompiledEngine, Engine, StepwiseEngine, make_engine
 from abm.agents.ev import EV
 from abm.agents.grid import GridAgent
-from abm.agents.home import HomeEnergyManager
 from abm.agents.roster import EvClass, OnDemand, Roster
-from abm.agents.rpz import ResidentialParkingZone
+from abm.agents.rpz import HomeEnergyManager, ResidentialParkingZone
 
 __all__ = [
     "EV",

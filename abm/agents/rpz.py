@@ -1,4 +1,4 @@
-"""The residential parking zone as a Mesa agent: aggregates its EVs and admits their requests."""
+"""Who asks and who grants: the manager of the homes, and the residential parking zones."""
 
 from __future__ import annotations
 
@@ -13,8 +13,12 @@ from abm.control import (
     AllAtOnce,
     BelowLimit,
     CoordinatedAdmission,
+    CoordinatedRule,
+    Eq13,
     FirstCome,
+    G2VOnly,
     LeastLaxity,
+    Rule,
 )
 from abm.fleet import Mode, ModeArray
 from abm.signals import Broadcast
@@ -23,7 +27,56 @@ if TYPE_CHECKING:
     from abm.agents.ev import EV
     from abm.model import V2GModel
 
-BUILT_IN = (AllAtOnce, BelowLimit, FirstCome, LeastLaxity, CoordinatedAdmission)
+# Of these it is known that they write to no column, and grant nothing that an EV cannot do.
+BUILT_IN_RULES = (G2VOnly, Eq13, CoordinatedRule)
+BUILT_IN_ADMISSIONS = (AllAtOnce, BelowLimit, FirstCome, LeastLaxity, CoordinatedAdmission)
+
+
+class HomeEnergyManager(mesa.Agent):
+    """One agent for all homes: each step asks the rule, then the EVs with a will of their own.
+
+    rule: the scenario's switching rule. own_minds: EVs whose class overrides `decide`.
+    """
+
+    model: V2GModel
+
+    def __init__(self, model: V2GModel, rule: Rule) -> None:
+        super().__init__(model)
+        self.rule = rule
+        self.own_minds: list[EV] = []
+
+    @property
+    def request(self) -> ModeArray:
+        """Mode asked for by each EV in this step, what it cannot do taken out."""
+        return self.model.fleet.request
+
+    def apply_rule(self) -> None:
+        """S_EVMS of this step, eq. (13), for every EV that is plugged in.
+
+        Where zones hold different messages, the rule is asked once for each of them, and each EV
+        takes the answer under its own zone's.
+        """
+        fleet = self.model.fleet
+        if self.own_minds or type(self.rule) not in BUILT_IN_RULES:
+            fleet.stale = True  # somebody else's code may write to any column, at any time
+        fleet.assess()
+        rule, minute = self.rule, self.model.minute
+        asked = self.model.inbox.by_ev(lambda message: rule.decide(fleet, message, minute))
+        fleet.request = fleet.possible(np.asarray(asked))
+        if self.own_minds:
+            self._ask_own_minds()
+        if fleet.boosting:
+            fleet.force()
+
+    def _ask_own_minds(self) -> None:
+        fleet = self.model.fleet
+        asked = fleet.request.copy()
+        for ev in self.own_minds:
+            if fleet.plugged[ev.row]:
+                asked[ev.row] = int(ev.decide())
+        fleet.stale = True  # a decision may have written to the EV's attributes
+        fleet.assess()
+        fleet.request = fleet.possible(asked)
 
 
 class ResidentialParkingZone(mesa.Agent):
@@ -57,7 +110,7 @@ class ResidentialParkingZone(mesa.Agent):
             asked = np.where(fleet.forced, np.int8(Mode.IDLE), asked)
         granted = model.inbox.by_ev(lambda message: admission.admit(fleet, asked, message, minute))
         # What somebody else's admission grants may be more than the EVs can do.
-        known = type(admission) in BUILT_IN
+        known = type(admission) in BUILT_IN_ADMISSIONS
         granted = granted if known else fleet.possible(np.asarray(granted))
         return np.where(fleet.forced, np.int8(Mode.G2V), granted) if fleet.boosting else granted
 

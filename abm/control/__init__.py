@@ -4,14 +4,14 @@ from abm.control.admission import (
     Admission,
     AllAtOnce,
     BelowLimit,
+    CoordinatedAdmission,
     FirstCome,
     LeastLaxity,
     split_by_largest_remainder,
 )
-from abm.control.coordinated import CoordinatedAdmission, CoordinatedRule
 from abm.control.planner import Planner
 from abm.control.registry import make_admission, make_rule, make_strategy, resolve_strategy
-from abm.control.rules import Eq13, G2VOnly, Rule
+from abm.control.rules import CoordinatedRule, Eq13, G2VOnly, Rule
 
 __all__ = [
     "Admission",

@@ -51,6 +51,12 @@ class Orders:
     give_kw: FloatArray
 
 
+def check_margin(margin_min: float) -> None:
+    """ValueError for a margin that no day has."""
+    if not 0.0 <= margin_min <= 1440.0:
+        raise ValueError(f"margin_min = {margin_min!r}: 0 to 1440 minutes")
+
+
 class Planner:
     """Plans of one model under the strategy `coordinated`, made when first asked for.
 

@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from abm.control.admission import Admission, AllAtOnce, BelowLimit, FirstCome, LeastLaxity
-from abm.control.coordinated import CoordinatedAdmission, CoordinatedRule
-from abm.control.rules import Eq13, G2VOnly, Rule
+from abm.control.admission import (
+    Admission,
+    AllAtOnce,
+    BelowLimit,
+    CoordinatedAdmission,
+    FirstCome,
+    LeastLaxity,
+)
+from abm.control.rules import CoordinatedRule, Eq13, G2VOnly, Rule
 from abm.scenario import Scenario
 from abm.scenario.names import STRATEGIES, NamedStrategy
 from abm.scenario.plugin import import_class, make_object

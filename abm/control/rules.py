@@ -12,6 +12,9 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from abm.control.planner import Planner, check_margin
+from abm.equations import BoolArray
+from abm.equations.admission import EPS_KW
 from abm.equations.switching import charges, discharges, mode
 from abm.fleet import Fleet, Mode
 from abm.signals import Broadcast
@@ -76,6 +79,31 @@ class Eq13:
             return np.array([Mode.G2V], dtype=np.int8)
         one, above = self.one_discharge_per_stay, self.charge_above_threshold
         return switch(fleet, broadcast.to_evs(told), one, above)
+
+
+class CoordinatedRule:
+    """V2G while the hour's base demand is above the level, else G2V.
+
+    As printed, an EV that has begun to charge does not discharge again, eq. (14). Options as in the
+    scenario's section `coordinated`; margin_min is the admission's.
+    """
+
+    def __init__(self, margin_min: float = 5.0, price_weight: float = 0.0) -> None:
+        check_margin(margin_min)
+        self.planner = Planner(price_weight)
+
+    def told_to_discharge(self, fleet: Fleet, broadcast: Broadcast, minute: float) -> BoolArray:
+        """Whether EVs that can are to discharge in this hour, per feeder."""
+        return self.planner.orders(fleet, broadcast, minute).give_kw > EPS_KW
+
+    def decide(
+        self, fleet: Fleet, broadcast: Broadcast, minute: float
+    ) -> NDArray[np.signedinteger]:
+        """V2G or G2V for every EV."""
+        told = self.told_to_discharge(fleet, broadcast, minute)
+        if not told.any():
+            return np.array([Mode.G2V], dtype=np.int8)
+        return switch(fleet, broadcast.to_evs(told), one_discharge=fleet.as_printed)
 
 
 def switch(

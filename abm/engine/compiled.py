@@ -21,10 +21,10 @@ import numba.core.config
 from numba.extending import overload
 
 from abm.cache import cache_folder, user_folder
-from abm.engine import admit, arrays, coordinate, hour
+from abm.engine import admit, arrays, hour
 from abm.equations import admission, battery, switching
 
-MODULES = (battery, switching, admission, arrays, admit, coordinate, hour)
+MODULES = (battery, switching, admission, arrays, admit, hour)
 # numba reads its settings from this module, which has no names before it is imported.
 CONFIG: Any = numba.core.config
 Compiled: TypeAlias = Callable[..., int]
@@ -61,7 +61,7 @@ def _least_laxity(n_live, room_kw, t0, ev, orders, work):  # type: ignore[no-unt
 
 def _coordinate(k, n_live, anew, t0, ev, orders, work):  # type: ignore[no-untyped-def]
     if orders.instance_class is arrays.CoordinatedOrders:
-        return coordinate.coordinate
+        return admit.coordinate
     return lambda k, n_live, anew, t0, ev, orders, work: 0
 
 
@@ -69,10 +69,10 @@ def compile_hour() -> Compiled:
     """`advance`, compiled when it is called first, or taken from the cache."""
     for module in MODULES:
         for function in functions(module):
-            if function not in (hour.advance, admit.least_laxity, coordinate.coordinate):
+            if function not in (hour.advance, admit.least_laxity, admit.coordinate):
                 overload(function, jit_options=OPTIONS, strict=False)(_as_it_is(function))
     overload(admit.least_laxity, jit_options=OPTIONS)(_least_laxity)
-    overload(coordinate.coordinate, jit_options=OPTIONS)(_coordinate)
+    overload(admit.coordinate, jit_options=OPTIONS)(_coordinate)
     jit: Any = partial(numba.njit, nogil=True, **OPTIONS)
     folder, before = _code_folder(), CONFIG.CACHE_DIR
     if folder is None:

@@ -16,11 +16,11 @@ from abm.engine.admit import (
     FIRST_COME,
     LEAST_LAXITY,
     below_limit,
+    coordinate,
     first_come,
     least_laxity,
 )
 from abm.engine.arrays import Scratch
-from abm.engine.coordinate import coordinate
 from abm.equations.admission import room_left
 from abm.equations.battery import (
     above_upper_bound,

@@ -52,7 +52,7 @@ def test_both_ways_through_the_day_call_the_same_equations(module):
         for name, thing in vars(equations).items()
         if inspect.isfunction(thing) and thing.__module__ == equations.__name__
     }
-    compiled = text_of(*(f"engine/{name}.py" for name in ("hour", "admit", "coordinate")))
+    compiled = text_of(*(f"engine/{name}.py" for name in ("hour", "admit")))
     in_numpy = text_of(*files("fleet"), *files("control"), "engine/meter.py")
     in_numpy = in_numpy.replace("as_mode(", "mode(")
     shared = {name for name in own if called(name, compiled)}
