@@ -1,7 +1,7 @@
 """The EVs as columns: sampling, sessions, battery and charger equations."""
 
 from abm.fleet.fleet import Exchange, Fleet, Mode, ModeArray, group_sums
-from abm.fleet.groups import Behaviour, DayPlan
+from abm.fleet.owners import Behaviour, DayPlan
 from abm.fleet.population import Population
 from abm.fleet.stays import Stays, feeder_seeds, no_stays, stays_from_sessions
 

@@ -16,7 +16,7 @@ from scipy import sparse
 from abm.equations import BoolArray, FloatArray
 from abm.equations.economics import Columns, financial_benefit, stay_reference_cost
 from abm.fleet.fleet import Fleet
-from abm.fleet.groups import draw_quantity
+from abm.fleet.owners import draw_quantity
 from abm.fleet.population import Population
 from abm.fleet.stays import stream
 from abm.scenario import Scenario

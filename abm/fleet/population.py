@@ -20,7 +20,7 @@ from abm.equations import BoolArray, FloatArray, IntArray
 from abm.equations.battery import battery_capacity
 from abm.errors import InputError, Problem
 from abm.fleet.columns import COLUMNS, FRACTIONS, PLANNED
-from abm.fleet.groups import (
+from abm.fleet.owners import (
     SATURDAY,
     DayPlan,
     OwnerGroup,
