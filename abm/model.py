@@ -21,7 +21,7 @@ from abm.control import make_strategy, resolve_strategy
 from abm.engine import CompiledHour
 from abm.engine.meter import Meter
 from abm.fleet import Fleet, Population, feeder_seeds, no_stays
-from abm.fleet.learning import LearningOwners
+from abm.fleet.owners import LearningOwners
 from abm.grid import build_feeder, make_solver
 from abm.results import Record, Results, make_record
 from abm.scenario import Scenario, clock_minutes

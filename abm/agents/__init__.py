@@ -1,9 +1,8 @@
 """The Mesa agents: EV, ResidentialParkingZone, HomeEnergyManager, GridAgent; and who walks them."""
 
 from abm.agents.engines import CompiledEngine, Engine, StepwiseEngine, make_engine
-from abm.agents.ev import EV
+from abm.agents.ev import EV, EvClass, OnDemand, Roster
 from abm.agents.grid import GridAgent
-from abm.agents.roster import EvClass, OnDemand, Roster
 from abm.agents.rpz import HomeEnergyManager, ResidentialParkingZone
 
 __all__ = [

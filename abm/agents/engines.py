@@ -15,7 +15,7 @@ from abm.clock import Phase
 from abm.engine import CompiledHour
 from abm.equations import IntArray
 from abm.fleet import Exchange, ModeArray
-from abm.fleet.learning import stay_benefit
+from abm.fleet.owners import stay_benefit
 
 if TYPE_CHECKING:
     from abm.model import V2GModel

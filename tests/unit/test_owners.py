@@ -8,7 +8,7 @@ from helpers import ev, run, same, scenario
 
 from abm import EV, InputError, Scenario, V2GModel
 from abm.fleet import Population
-from abm.fleet.learning import LearningOwners
+from abm.fleet.owners import LearningOwners
 from abm.fleet.population import DAY_MIN
 
 ZONES = 15
