@@ -70,6 +70,9 @@ class EV(mesa.Agent):
     soc_departure = Column()
     capacity_kwh = Column()
     efficiency = Column()
+    p_max_kw = Column()
+    p_discharge_kw = Column()
+    # As the scenario calls them.
     charger_kw = Column("p_max_kw")
     discharger_kw = Column("p_discharge_kw")
     v2g = Column()
