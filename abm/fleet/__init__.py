@@ -1,4 +1,4 @@
-"""The EVs as columns: sampling, sessions, battery and charger equations."""
+"""The EVs as columns: what there is of each, who owns them, their stays, and the fleet."""
 
 from abm.fleet.fleet import Exchange, Fleet, Mode, ModeArray, group_sums
 from abm.fleet.owners import Behaviour, DayPlan
