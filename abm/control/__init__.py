@@ -1,4 +1,9 @@
-"""Rules and admissions, and the registry that names them."""
+"""Rules and admissions, and the registry that makes them of the names in a scenario."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
 from abm.control.admission import (
     Admission,
@@ -10,10 +15,14 @@ from abm.control.admission import (
     split_by_largest_remainder,
 )
 from abm.control.planner import Planner
-from abm.control.registry import make_admission, make_rule, make_strategy, resolve_strategy
 from abm.control.rules import CoordinatedRule, Eq13, G2VOnly, Rule
+from abm.scenario import Scenario
+from abm.scenario.names import STRATEGIES, NamedStrategy
+from abm.scenario.plugin import import_class, make_object
 
 __all__ = [
+    "ADMISSION_CLASSES",
+    "RULE_CLASSES",
     "Admission",
     "AllAtOnce",
     "BelowLimit",
@@ -31,3 +40,80 @@ __all__ = [
     "resolve_strategy",
     "split_by_largest_remainder",
 ]
+
+RULE_CLASSES: Mapping[str, Callable[..., Rule]] = {
+    "g2v_only": G2VOnly,
+    "eq13": Eq13,
+    "coordinated": CoordinatedRule,
+}
+ADMISSION_CLASSES: Mapping[str, Callable[..., Admission]] = {
+    "all_at_once": AllAtOnce,
+    "below_limit": BelowLimit,
+    "first_come": FirstCome,
+    "least_laxity": LeastLaxity,
+    "coordinated": CoordinatedAdmission,
+}
+
+
+def resolve_strategy(scenario: Scenario) -> NamedStrategy:
+    """The scenario's strategy as rule and admission with their options."""
+    strategy = scenario.strategy
+    if isinstance(strategy, str):
+        return STRATEGIES[strategy]
+    return NamedStrategy(
+        strategy.rule,
+        strategy.admission,
+        "given in the scenario",
+        rule_options=strategy.rule_options,
+        admission_options=strategy.admission_options,
+    )
+
+
+def make_strategy(scenario: Scenario) -> tuple[Rule, Admission]:
+    """The scenario's rule and admission; under `coordinated` they go by one plan.
+
+    Raises InputError when one of them cannot be made.
+    """
+    rule, admission = make_rule(scenario), make_admission(scenario)
+    if (
+        isinstance(rule, CoordinatedRule)
+        and isinstance(admission, CoordinatedAdmission)
+        # Options that differ make two plans.
+        and rule.planner.price_weight == admission.planner.price_weight
+    ):
+        admission.planner = rule.planner
+    return rule, admission
+
+
+def make_rule(scenario: Scenario) -> Rule:
+    """The scenario's switching rule. Raises InputError when it cannot be made."""
+    strategy = resolve_strategy(scenario)
+    return cast(
+        Rule,
+        _make("rule", "decide", strategy.rule, RULE_CLASSES, strategy.rule_options, scenario),
+    )
+
+
+def make_admission(scenario: Scenario) -> Admission:
+    """The scenario's admission. Raises InputError when it cannot be made."""
+    strategy = resolve_strategy(scenario)
+    options = strategy.admission_options
+    return cast(
+        Admission,
+        _make("admission", "admit", strategy.admission, ADMISSION_CLASSES, options, scenario),
+    )
+
+
+def _make(
+    kind: str,
+    method: str,
+    name: str,
+    known: Mapping[str, Callable[..., object]],
+    options: Mapping[str, Any],
+    scenario: Scenario,
+) -> object:
+    section = getattr(scenario, name, None) if name in known else None
+    arguments = {**(section.model_dump() if section is not None else {}), **options}
+    field = f"strategy.{kind}"
+    factory = known[name] if name in known else import_class(field, name, method)
+    return make_object(field, name, factory, arguments, options)

@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from abm.control import (
+    ADMISSION_CLASSES,
+    RULE_CLASSES,
     AllAtOnce,
     BelowLimit,
     CoordinatedAdmission,
@@ -21,7 +23,6 @@ from abm.control import (
     make_rule,
     split_by_largest_remainder,
 )
-from abm.control.registry import ADMISSION_CLASSES, RULE_CLASSES
 from abm.errors import InputError
 from abm.fleet import Fleet, Mode, Stays
 from abm.fleet.stays import as_told
