@@ -17,8 +17,7 @@ from abm.control.admission import (
 from abm.control.planner import Planner
 from abm.control.rules import CoordinatedRule, Eq13, G2VOnly, Rule
 from abm.scenario import Scenario
-from abm.scenario.names import STRATEGIES, NamedStrategy
-from abm.scenario.plugin import import_class, make_object
+from abm.scenario.names import STRATEGIES, NamedStrategy, import_class, make_object
 
 __all__ = [
     "ADMISSION_CLASSES",

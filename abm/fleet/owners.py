@@ -19,8 +19,8 @@ from abm.equations.economics import Columns, financial_benefit, stay_reference_c
 from abm.fleet.stays import stream, truncated_normal
 from abm.scenario import Scenario, TimeOfDay
 from abm.scenario.fields import Range, Spread
+from abm.scenario.names import import_class, make_object
 from abm.scenario.owners import EarlyDeparture, Group, LateReturn, Learning
-from abm.scenario.plugin import import_class, make_object
 
 if TYPE_CHECKING:
     from abm.fleet.fleet import Fleet

@@ -1,15 +1,32 @@
-"""Names that a scenario may use: rules, admissions, solvers and the named strategies.
+"""Names that a scenario may use, and what stands behind them.
 
-Pure data, so that a scenario can be checked without importing the code behind the names; a test
-holds these tuples and the registry in `abm.control` together.
+Rules, admissions, solvers and named strategies are pure data, so that a scenario can be checked
+without importing the code behind them; a test holds them and the registry in `abm.control`
+together. Scenarios, feeders, tariffs and load profiles that ship with the package are files, and
+`module:Class` is a class of the user's own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import ast
+import importlib
+import importlib.util
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+
+from abm.errors import InputError, Problem, nearest
+from abm.scenario.yamlio import parse_yaml, read_text
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+_SHIPPED = {
+    "scenarios": "*.yaml",
+    "feeders": "feeders/*/feeder.yaml",
+    "tariffs": "tariffs/*.csv",
+    "profiles": "profiles/*.csv",
+}
 
 RULES: Mapping[str, str] = MappingProxyType(
     {
@@ -82,3 +99,144 @@ STRATEGIES: Mapping[str, NamedStrategy] = MappingProxyType(
         ),
     }
 )
+
+
+def shipped_dir() -> Path:
+    """Folder of the shipped data: inside an installed package, else beside it in the repository."""
+    inside = _PACKAGE / "_scenarios"
+    return inside if inside.is_dir() else _PACKAGE.parent / "scenarios"
+
+
+def shipped_files(kind: str) -> dict[str, Path]:
+    """Name -> file of what ships; of a feeder its folder. kind: scenarios, feeders, ..."""
+    found = sorted(shipped_dir().glob(_SHIPPED[kind]))
+    if kind == "feeders":
+        return {path.parent.name: path.parent for path in found}
+    return {path.stem: path for path in found}
+
+
+def shipped_scenarios() -> dict[str, str]:
+    """Name -> one-line description of every shipped scenario."""
+    return {name: _of_yaml(path) for name, path in shipped_files("scenarios").items()}
+
+
+def shipped_feeders() -> dict[str, str]:
+    """Name -> one-line description of every shipped feeder."""
+    folders = shipped_files("feeders").items()
+    return {name: _of_yaml(path / "feeder.yaml") for name, path in folders}
+
+
+def shipped_tariffs() -> dict[str, str]:
+    """Name -> one-line description of every shipped tariff."""
+    return {name: _of_csv(path) for name, path in shipped_files("tariffs").items()}
+
+
+def shipped_profiles() -> dict[str, str]:
+    """Name -> one-line description of every shipped load profile."""
+    return {name: _of_csv(path) for name, path in shipped_files("profiles").items()}
+
+
+def _of_yaml(path: Path) -> str:
+    try:
+        data, _ = parse_yaml(read_text(path, str(path)))
+    except InputError:
+        return ""
+    text = data.get("description", "") if isinstance(data, dict) else ""
+    return " ".join(str(text).split())
+
+
+def _of_csv(path: Path) -> str:
+    with path.open(encoding="utf-8-sig") as lines:
+        first = lines.readline().strip()
+    return first.lstrip("# ") if first.startswith("#") else ""
+
+
+def name_hint(word: str, known: dict[str, Path]) -> str:
+    """Hint for a name that is not shipped: the nearest one, else all of them."""
+    stem = Path(word).stem
+    return nearest(stem, list(known)) or "shipped: " + ", ".join(known)
+
+
+def display(path: Path) -> str:
+    """A path as problems show it: relative to the working folder when it lies below it."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except (ValueError, OSError):
+        return str(path)
+
+
+def import_class(field: str, name: str, method: str) -> Callable[..., object]:
+    """The class behind `module:Class`, looked at before anything of it is called.
+
+    It has to be a class that is defined in that very module and has `method`. field: for problems.
+    Raises InputError.
+    """
+    module_name, _, class_name = name.partition(":")
+    try:
+        found = getattr(importlib.import_module(module_name), class_name)
+    except Exception as error:  # whatever goes wrong in a user's module while it is imported
+        wrong = f"{type(error).__name__}: {error}"
+        raise InputError(
+            [Problem(field, name, f"a class that can be imported ({wrong})")]
+        ) from error
+    if not isinstance(found, type):
+        raise InputError([Problem(field, name, "a class")])
+    if found.__module__ != module_name:
+        defined = f"a class defined in {module_name}; this one is defined in {found.__module__}"
+        raise InputError([Problem(field, name, defined)])
+    if not callable(getattr(found, method, None)):
+        raise InputError([Problem(field, name, f"a class with a method {method}(...)")])
+    return found
+
+
+def make_object(
+    field: str,
+    name: str,
+    factory: Callable[..., object],
+    arguments: Mapping[str, Any],
+    options: Mapping[str, Any],
+) -> object:
+    """factory(**arguments).
+
+    field: for problems; options: what the user wrote of the arguments. Raises InputError.
+    """
+    try:
+        return factory(**arguments)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            [Problem(f"{field}_options", repr(dict(options)), f"{name}: {error}")]
+        ) from error
+
+
+def source_files(name: str) -> list[Path]:
+    """Files of the module of `module:Class` and of what it imports from its own folder, sorted.
+
+    Empty where the module cannot be found or has no Python source.
+    """
+    try:
+        spec = importlib.util.find_spec(name.partition(":")[0])
+    except (ImportError, ValueError):
+        return []
+    found: set[Path] = set()
+    wanted = [] if spec is None or not spec.has_location else [Path(str(spec.origin))]
+    while wanted:
+        path = wanted.pop()
+        if path in found or path.suffix != ".py" or not path.is_file():
+            continue
+        found.add(path)
+        wanted += [path.parent / f"{module}.py" for module in _imported(path.read_bytes())]
+    return sorted(found)
+
+
+def _imported(source: bytes) -> Iterator[str]:
+    """Last parts of the names of everything that a source imports."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [alias.name for alias in node.names]
+            names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+            for name in names:
+                yield name.rpartition(".")[2]

@@ -40,8 +40,8 @@ from abm.results.folder import (
 )
 from abm.scenario import Scenario
 from abm.scenario.checks import value_at
-from abm.scenario.inputs import REFERENCES, shipped_names
-from abm.scenario.plugin import source_files
+from abm.scenario.names import source_files
+from abm.scenario.scenario import REFERENCES, shipped_names
 from abm.scenario.yamlio import dotted, show
 
 STUDY = "study.json"

@@ -15,14 +15,14 @@ import pytest
 from helpers import ev, write_sessions
 
 from abm.cli import build_parser, main
-from abm.scenario import Scenario
-from abm.scenario.names import ADMISSIONS, RULES, SOLVERS, STRATEGIES
-from abm.scenario.shipped import (
+from abm.scenario import (
+    Scenario,
     shipped_feeders,
     shipped_profiles,
     shipped_scenarios,
     shipped_tariffs,
 )
+from abm.scenario.names import ADMISSIONS, RULES, SOLVERS, STRATEGIES
 
 ROOT = Path(__file__).parents[2]
 SMALL = ("--set", "fleet.evs_per_zone=1")

@@ -9,8 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from abm.scenario import Scenario
-from abm.scenario.shipped import shipped_scenarios
+from abm.scenario import Scenario, shipped_scenarios
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 CASE33 = "pandapower.networks:case33bw"
