@@ -6,11 +6,12 @@ Each says what it allows in `Allowed`, so that problems and documentation say th
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
 from abm.scenario.names import ADMISSIONS, RULES, SOLVERS, STRATEGIES
 
@@ -19,44 +20,59 @@ INTERVALS_MIN = (1, 5, 15, 60)
 _MODULE_CLASS = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Allowed:
-    """What a field allows, in words, and the names that it knows (for "did you mean")."""
+    """In an Annotated: what a field allows, in words.
+
+    known: the names that it knows (for "did you mean"). test: what a value has to pass besides
+    its type and bounds. json_schema: how to say that test in the JSON schema.
+    """
 
     text: str
     known: tuple[str, ...] = ()
+    test: Callable[[Any], bool] | None = None
+    json_schema: Mapping[str, Any] | None = None
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        schema = handler(source)
+        return (
+            core_schema.no_info_after_validator_function(self._judge, schema)
+            if self.test
+            else schema
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return dict(self.json_schema or handler(schema))
+
+    def _judge(self, value: Any) -> Any:
+        if self.test is not None and not self.test(value):
+            raise ValueError(self.text)
+        return value
 
 
 def clock_minutes(text: str) -> int:
     """Minutes after midnight of a clock time "HH:MM" (24:00 is 1440). ValueError otherwise."""
-    match = _CLOCK.fullmatch(text)
-    minutes = int(match[1]) * 60 + int(match[2]) if match else -1
-    if not 0 <= minutes <= 1440:
+    if not _is_clock_time(text):
         raise ValueError(_CLOCK_WORDS)
-    return minutes
+    hours, minutes = text.split(":")
+    return int(hours) * 60 + int(minutes)
 
 
-def _clock_time(value: str) -> str:
-    clock_minutes(value)
-    return value
+def _is_clock_time(text: str) -> bool:
+    match = _CLOCK.fullmatch(text)
+    return match is not None and (match[1] != "24" or match[2] == "00")
 
 
-def _hour(value: str) -> str:
-    if clock_minutes(value) % 60 or clock_minutes(value) == 1440:
-        raise ValueError(_HOUR_WORDS)
-    return value
+def _is_clock_hour(text: str) -> bool:
+    return _is_clock_time(text) and clock_minutes(text) in range(0, 1440, 60)
 
 
-def _divides_hour(value: int) -> int:
-    if 3600 % value:
-        raise ValueError(_STEP_WORDS)
-    return value
-
-
-def _interval(value: int) -> int:
-    if value not in INTERVALS_MIN:
-        raise ValueError(_INTERVAL_WORDS)
-    return value
+def _is_class(text: str) -> bool:
+    return _MODULE_CLASS.fullmatch(text) is not None
 
 
 def _is_plain(value: Any) -> bool:
@@ -67,47 +83,21 @@ def _is_plain(value: Any) -> bool:
     return value is None or isinstance(value, (bool, int, float, str))
 
 
-def _plain_options(value: dict[str, Any]) -> dict[str, Any]:
-    if not _is_plain(value):
-        raise ValueError(_OPTIONS_WORDS)
-    return value
+def _one_of(names: Iterable[str], more: str = "") -> Allowed:
+    known = tuple(names)
+    text, schema = "one of: " + ", ".join(known) + more, {"type": "string", "enum": list(known)}
+    return Allowed(text, known, lambda value: value in known, schema)
 
 
-def _name_or_class(known: Mapping[str, Any]) -> AfterValidator:
-    def check(value: str) -> str:
-        if value not in known and not _MODULE_CLASS.fullmatch(value):
-            raise ValueError("unknown name")
-        return value
-
-    return AfterValidator(check)
-
-
-def _name(known: Mapping[str, Any]) -> AfterValidator:
-    def check(value: str) -> str:
-        if value not in known:
-            raise ValueError("unknown name")
-        return value
-
-    return AfterValidator(check)
-
-
-def _one_of(known: Mapping[str, Any], more: str = "") -> Allowed:
-    return Allowed("one of: " + ", ".join(known) + more, tuple(known))
-
-
-def _class_name(value: str) -> str:
-    if not _MODULE_CLASS.fullmatch(value):
-        raise ValueError(_CLASS_WORDS)
-    return value
-
-
-def _enum(known: Mapping[str, Any]) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", "enum": list(known)})
-
-
-def _enum_or_class(known: Mapping[str, Any]) -> WithJsonSchema:
-    module_class = {"type": "string", "pattern": f"^{_MODULE_CLASS.pattern}$"}
-    return WithJsonSchema({"anyOf": [{"type": "string", "enum": list(known)}, module_class]})
+def _one_of_or_class(names: Iterable[str]) -> Allowed:
+    one = _one_of(names, ", or module:Class")
+    own_class = {"type": "string", "pattern": f"^{_MODULE_CLASS.pattern}$"}
+    return Allowed(
+        one.text,
+        one.known,
+        lambda value: value in one.known or _is_class(value),
+        {"anyOf": [one.json_schema, own_class]},
+    )
 
 
 _CLOCK_WORDS = 'a clock time "HH:MM" from "0:00" to "24:00", in quotes'
@@ -118,41 +108,28 @@ _OPTIONS_WORDS = "a mapping with text as keys and text, numbers, lists or mappin
 _NAME_WORDS = 'letters, digits, "_", "." and "-", beginning with a letter or digit'
 _CLASS_WORDS = "a class as module:Class"
 _CLOCK_SCHEMA = {"type": "string", "pattern": f"^({_CLOCK.pattern})$"}
+_INTERVAL_SCHEMA = {"type": "integer", "enum": list(INTERVALS_MIN)}
 
-ClockTime = Annotated[
-    str, AfterValidator(_clock_time), Allowed(_CLOCK_WORDS), WithJsonSchema(_CLOCK_SCHEMA)
-]
-ClockHour = Annotated[
-    str, AfterValidator(_hour), Allowed(_HOUR_WORDS), WithJsonSchema(_CLOCK_SCHEMA)
-]
-RuleName = Annotated[
-    str, _name_or_class(RULES), _one_of(RULES, ", or module:Class"), _enum_or_class(RULES)
-]
-AdmissionName = Annotated[
-    str,
-    _name_or_class(ADMISSIONS),
-    _one_of(ADMISSIONS, ", or module:Class"),
-    _enum_or_class(ADMISSIONS),
-]
-StrategyName = Annotated[
-    str,
-    _name(STRATEGIES),
-    _one_of(STRATEGIES, ", or a mapping of rule and admission"),
-    _enum(STRATEGIES),
-]
-SolverName = Annotated[str, _name(SOLVERS), _one_of(SOLVERS), _enum(SOLVERS)]
-ClassName = Annotated[str, AfterValidator(_class_name), Allowed(_CLASS_WORDS)]
+ClockTime = Annotated[str, Allowed(_CLOCK_WORDS, test=_is_clock_time, json_schema=_CLOCK_SCHEMA)]
+ClockHour = Annotated[str, Allowed(_HOUR_WORDS, test=_is_clock_hour, json_schema=_CLOCK_SCHEMA)]
+RuleName = Annotated[str, _one_of_or_class(RULES)]
+AdmissionName = Annotated[str, _one_of_or_class(ADMISSIONS)]
+StrategyName = Annotated[str, _one_of(STRATEGIES, ", or a mapping of rule and admission")]
+SolverName = Annotated[str, _one_of(SOLVERS)]
+ClassName = Annotated[str, Allowed(_CLASS_WORDS, test=_is_class)]
 StepSeconds = Annotated[
-    int, Field(ge=1, le=3600), AfterValidator(_divides_hour), Allowed(_STEP_WORDS)
+    int, Field(ge=1, le=3600), Allowed(_STEP_WORDS, test=lambda step: 3600 % step == 0)
 ]
 IntervalMinutes = Annotated[
     int,
-    AfterValidator(_interval),
-    Allowed(_INTERVAL_WORDS),
-    WithJsonSchema({"type": "integer", "enum": list(INTERVALS_MIN)}),
+    Allowed(
+        _INTERVAL_WORDS,
+        test=lambda minutes: minutes in INTERVALS_MIN,
+        json_schema=_INTERVAL_SCHEMA,
+    ),
 ]
 ShortName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"), Allowed(_NAME_WORDS)]
-Options = Annotated[dict[str, Any], AfterValidator(_plain_options), Allowed(_OPTIONS_WORDS)]
+Options = Annotated[dict[str, Any], Allowed(_OPTIONS_WORDS, test=_is_plain)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
