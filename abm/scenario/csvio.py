@@ -3,7 +3,7 @@
 UTF-8 (a byte order mark is tolerated), comma separated; lines that begin with `#` are comments,
 blank lines are skipped. A model has one field for each column, which says what a cell has to be:
 
-    capacity_kwh: Annotated[float | None, Gt(0), NUMBER, Allowed("a number above 0")]
+    capacity_kwh: Annotated[float | None, Gt(0), NUMBER] = Field(description="Capacity; kWh.")
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 
 from abm.errors import InputError, Problem, nearest
-from abm.scenario.fields import Allowed
+from abm.scenario.problems import allowed
 from abm.scenario.yamlio import read_text
 
 _NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
@@ -146,12 +146,7 @@ def read_table(
     Raises InputError when there is no table to look at; cells that are wrong are noted and None,
     rows with a wrong number of cells are noted and left out.
     """
-    said = {
-        name: item.text
-        for name, column in model.model_fields.items()
-        for item in column.metadata
-        if isinstance(item, Allowed)
-    }
+    said = {name: allowed(column, null=False) for name, column in model.model_fields.items()}
     lines = _Lines(read_text(path, file))
     table: Table[RowT] = Table(file, {**said, **(words or {})})
     reader = csv.reader(iter(lines), strict=True, skipinitialspace=True)

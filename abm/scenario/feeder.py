@@ -16,13 +16,14 @@ from abm.errors import InputError, Problem, nearest
 from abm.scenario.csvio import NUMBER, OR_EMPTY, WHOLE, CsvRow, RowT, Table, read_table
 from abm.scenario.fields import Allowed, Section
 from abm.scenario.names import display
+from abm.scenario.problems import allowed
 from abm.scenario.yamlio import read_yaml_file, show
 
 _FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 _NET = 'a function "module:function", or the pandapower JSON file beside feeder.yaml'
 _OF_TABLES = ("vn_kv", "slack_bus", "slack_vm_pu")
 
-_Text = Annotated[str, AfterValidator(lambda text: " ".join(text.split())), Allowed("text")]
+_Text = Annotated[str, AfterValidator(lambda text: " ".join(text.split()))]
 _BusOfLine = Annotated[int | None, WHOLE, Allowed("a bus of buses.csv")]
 
 
@@ -32,15 +33,11 @@ class FeederHead(Section):
     net: _Text = Field("", description="Function or JSON file of a pandapower net.")
     description: _Text = Field("", description="What the feeder is.")
     source: _Text = Field("", description="Where it is from.")
-    vn_kv: Annotated[float, Gt(0), Allowed("a number above 0")] = Field(
-        1.0, description="Rated voltage; kV."
-    )
+    vn_kv: Annotated[float, Gt(0)] = Field(1.0, description="Rated voltage; kV.")
     slack_bus: Annotated[int, Allowed("the number of the bus that is fed")] = Field(
         1, description="Bus that is fed."
     )
-    slack_vm_pu: Annotated[float, Gt(0), Allowed("a number above 0")] = Field(
-        1.0, description="Voltage at that bus; p.u."
-    )
+    slack_vm_pu: Annotated[float, Gt(0)] = Field(1.0, description="Voltage at that bus; p.u.")
 
 
 class BusRow(CsvRow):
@@ -58,12 +55,10 @@ class BusRow(CsvRow):
 class LoadBusRow(BusRow):
     """A bus with its nominal load."""
 
-    p_mw: Annotated[float | None, NUMBER, Allowed("a number")] = Field(
+    p_mw: Annotated[float | None, NUMBER] = Field(
         description="Active power, consumption positive; MW."
     )
-    q_mvar: Annotated[float | None, NUMBER, Allowed("a number")] = Field(
-        description="Reactive power; Mvar."
-    )
+    q_mvar: Annotated[float | None, NUMBER] = Field(description="Reactive power; Mvar.")
 
 
 class LineRow(CsvRow):
@@ -71,9 +66,7 @@ class LineRow(CsvRow):
 
     from_bus: _BusOfLine
     to_bus: _BusOfLine
-    ampacity_a: Annotated[float | None, Gt(0), NUMBER, Allowed("a number above 0")] = Field(
-        description="Rated current; A."
-    )
+    ampacity_a: Annotated[float | None, Gt(0), NUMBER] = Field(description="Rated current; A.")
 
 
 class ImpedanceRow(LineRow):
@@ -82,9 +75,7 @@ class ImpedanceRow(LineRow):
     r_ohm: Annotated[float | None, Ge(0), NUMBER, Allowed("a number from 0 up")] = Field(
         description="Resistance; ohm."
     )
-    x_ohm: Annotated[float | None, Gt(0), NUMBER, Allowed("a number above 0")] = Field(
-        description="Reactance; ohm."
-    )
+    x_ohm: Annotated[float | None, Gt(0), NUMBER] = Field(description="Reactance; ohm.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,9 +201,6 @@ def _read_head(folder: Path, problems: list[Problem]) -> tuple[FeederHead, bool]
         return FeederHead(), False
     known = FeederHead.model_fields
 
-    def words(key: str) -> str:
-        return next(item.text for item in known[key].metadata if isinstance(item, Allowed))
-
     def refuse(key: str, said: str, hint: str = "") -> None:
         shown = show(data[key]) if key in data else ""
         problems.append(Problem(key, shown, said, file, lines.get((key,)), hint))
@@ -224,7 +212,7 @@ def _read_head(folder: Path, problems: list[Problem]) -> tuple[FeederHead, bool]
         for key in dict.fromkeys(str(item["loc"][0]) for item in error.errors()):
             del good[key]
             if key in known:
-                refuse(key, words(key))
+                refuse(key, allowed(known[key]))
             else:
                 near = nearest(key, list(known)) or "known: " + ", ".join(known)
                 refuse(key, "unknown field", near)
@@ -237,7 +225,7 @@ def _read_head(folder: Path, problems: list[Problem]) -> tuple[FeederHead, bool]
     elif "net" not in data:
         for key in _OF_TABLES[:2]:
             if key not in data:
-                refuse(key, f"missing; {words(key)}")
+                refuse(key, f"missing; {allowed(known[key])}")
     head = FeederHead.model_validate(good)
     if "net" in good and not of_tables and not _FUNCTION.fullmatch(good["net"]):
         beside = folder / good["net"]

@@ -79,9 +79,13 @@ def is_section(path: Path) -> bool:
     return path[:1] != ("strategy",) and (section_at(path) is not None or has_names(path))
 
 
-def allowed(field: FieldInfo) -> str:
-    """What the field allows, in words: "a number above 0 and at most 1"."""
-    return _words(field.annotation, field.metadata)
+def allowed(field: FieldInfo, null: bool = True) -> str:
+    """What the field allows, in words: "a number above 0 and at most 1".
+
+    null: whether to say so where it may be null.
+    """
+    words = _words(field.annotation, field.metadata)
+    return words if null else words.removesuffix(", or null")
 
 
 def known_names(field: FieldInfo) -> tuple[str, ...]:

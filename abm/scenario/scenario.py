@@ -22,7 +22,6 @@ from abm.scenario.problems import clean_path, problem_of
 from abm.scenario.schema import ScenarioFields
 from abm.scenario.tables import (
     LoadProfile,
-    SessionRules,
     SessionTable,
     Tariff,
     read_edges,
@@ -275,15 +274,11 @@ def read_inputs(
     feeder = read(FEEDER, "a feeder (folder)", lambda p: read_feeder(p, classes))
     sessions: SessionTable | None = None
     if fields.fleet.sessions is not None:
-        rules = SessionRules(
-            horizon_min=fields.clock.hours * 60,
-            n_zones=feeder.n_zones if feeder is not None else None,
-            charger_kw=fields.ev.charger_kw,
-            discharger_kw=fields.ev.discharger_kw,
-            efficiency=fields.ev.efficiency,
-        )
+        n_zones = feeder.n_zones if feeder is not None else None
         sessions = read(
-            SESSIONS, "a file of sessions (CSV)", lambda p: read_sessions(p, display(p), rules)
+            SESSIONS,
+            "a file of sessions (CSV)",
+            lambda p: read_sessions(p, display(p), fields, n_zones),
         )
     elif feeder is not None and feeder.n_zones == 0 and fields.fleet.evs_per_zone > 0:
         none = Problem(

@@ -21,6 +21,7 @@ from abm.scenario.csvio import (
     read_table,
 )
 from abm.scenario.fields import Allowed
+from abm.scenario.schema import ScenarioFields
 
 HOURS = 24
 _HourRow = TypeVar("_HourRow", bound="HourRow")
@@ -44,7 +45,7 @@ class ProfileRow(HourRow, extra="allow"):
 class TariffRow(HourRow):
     """Price of one hour."""
 
-    price: Annotated[float | None, NUMBER, Allowed("a number")] = Field(
+    price: Annotated[float | None, NUMBER] = Field(
         description="Price alpha(h), eqs. (19)-(22), in the unit of the file; may be negative."
     )
 
@@ -56,7 +57,7 @@ _FRACTION = "a fraction from 0 to 1"
 class SessionRow(CsvRow):
     """One stay of one EV. What is empty is as in the scenario."""
 
-    ev_id: Annotated[str | None, MinLen(1), Allowed("text")] = Field(description="Name of the EV.")
+    ev_id: Annotated[str | None, MinLen(1)] = Field(description="Name of the EV.")
     zone: Annotated[int | None, Ge(1), WHOLE, Allowed("a whole number from 1")] = Field(
         description="RPZ in which it stays."
     )
@@ -66,7 +67,7 @@ class SessionRow(CsvRow):
     departure_min: Annotated[float | None, NUMBER, Allowed(_MINUTES)] = Field(
         description="Departure; min after the start of the horizon."
     )
-    capacity_kwh: Annotated[float | None, Gt(0), NUMBER, Allowed("a number above 0")] = Field(
+    capacity_kwh: Annotated[float | None, Gt(0), NUMBER] = Field(
         description="Battery capacity; kWh."
     )
     soc_arrival: Annotated[float | None, Ge(0), Le(1), NUMBER, Allowed(_FRACTION)] = Field(
@@ -153,21 +154,6 @@ class SessionTable:
         return len(self.ev_id)
 
 
-@dataclass(frozen=True)
-class SessionRules:
-    """What the rows are judged against.
-
-    horizon_min: length of the horizon [min]. n_zones: RPZs of the feeder, None when it could not
-    be read. The others are what an empty optional cell stands for.
-    """
-
-    horizon_min: int
-    n_zones: int | None
-    charger_kw: float
-    discharger_kw: float
-    efficiency: float
-
-
 def read_profile(path: Path, file: str) -> LoadProfile:
     """Load profile from a CSV `hour, <class>...`. file: name for problems. Raises InputError."""
     table = read_table(path, file, ProfileRow)
@@ -197,38 +183,47 @@ def _by_hour(table: Table[_HourRow]) -> list[_HourRow]:
     return [table.rows[seen[hour]] for hour in range(HOURS)]
 
 
-def read_sessions(path: Path, file: str, rules: SessionRules) -> SessionTable:
-    """Read a CSV of sessions. file: name for problems. Raises InputError with all bad rows."""
-    top = f" to {rules.n_zones}" if rules.n_zones is not None else ""
-    zones = f"a whole number from 1{top}"
-    if rules.n_zones == 0:
+def read_sessions(
+    path: Path, file: str, fields: ScenarioFields, n_zones: int | None
+) -> SessionTable:
+    """Read a CSV of sessions.
+
+    file: name for problems. fields: horizon, and what an empty cell stands for. n_zones: RPZs of
+    the feeder, None when it could not be read. Raises InputError with all bad rows.
+    """
+    horizon_min = fields.clock.hours * 60
+    inside = f"at least 0 and before the end of the horizon, minute {horizon_min}"
+    zones = _from_one("a whole number", n_zones)
+    if n_zones == 0:
         zones = "a feeder with zones; this one has none"
-    inside = f"at least 0 and before the end of the horizon, minute {rules.horizon_min}"
     table = read_table(path, file, SessionRow, {"zone": zones})
-    ev_ids = (row.ev_id for row in table.rows)
+    ev_ids = [row.ev_id for row in table.rows]
     table.each_once("ev_id", ev_ids, "each ev_id once; it is on line {} already")
     for at, row in enumerate(table.rows):
-        if rules.n_zones is not None and (row.zone or 0) > rules.n_zones:
+        if n_zones is not None and (row.zone or 0) > n_zones:
             table.refuse(at, "zone")
         arrival, departure = row.arrival_min, row.departure_min
-        if arrival is not None and not 0 <= arrival < rules.horizon_min:
+        if arrival is not None and not 0 <= arrival < horizon_min:
             table.refuse(at, "arrival_min", inside)
         if arrival is not None and departure is not None and departure <= arrival:
             written = table.cells[at]["arrival_min"]
             table.refuse(at, "departure_min", f"after arrival_min = {written}")
     table.check()
+    empty = {
+        "p_max_kw": fields.ev.charger_kw,
+        "p_discharge_kw": fields.ev.discharger_kw,
+        "efficiency": fields.ev.efficiency,
+    }
+    numbers = [name for name in SessionRow.model_fields if name not in ("ev_id", "zone")]
     return SessionTable(
-        ev_id=tuple(str(row.ev_id) for row in table.rows),
+        ev_id=tuple(str(ev_id) for ev_id in ev_ids),
         zone=table.column("zone", np.int64),
-        arrival_min=table.column("arrival_min", np.float64),
-        departure_min=table.column("departure_min", np.float64),
-        capacity_kwh=table.column("capacity_kwh", np.float64),
-        soc_arrival=table.column("soc_arrival", np.float64),
-        soc_target=table.column("soc_target", np.float64),
-        p_max_kw=table.column("p_max_kw", np.float64, rules.charger_kw),
-        p_discharge_kw=table.column("p_discharge_kw", np.float64, rules.discharger_kw),
-        efficiency=table.column("efficiency", np.float64, rules.efficiency),
+        **{name: table.column(name, np.float64, empty.get(name, 0.0)) for name in numbers},
     )
+
+
+def _from_one(what: str, top: int | None) -> str:
+    return f"{what} from 1" + (f" to {top}" if top is not None else "")
 
 
 def read_edges(path: Path, file: str, n_evs: int | None) -> NDArray[np.int64]:
@@ -237,8 +232,7 @@ def read_edges(path: Path, file: str, n_evs: int | None) -> NDArray[np.int64]:
     file: name for problems. n_evs: EVs on a feeder, None when it is not known. Raises InputError
     with all bad rows.
     """
-    top = f" to {n_evs}" if n_evs is not None else ""
-    words = f"the number of an EV on its feeder, from 1{top}"
+    words = _from_one("the number of an EV on its feeder,", n_evs)
     table = read_table(path, file, EdgeRow, dict.fromkeys(EdgeRow.model_fields, words))
     pairs: set[tuple[int, int]] = set()
     for at, row in enumerate(table.rows):
