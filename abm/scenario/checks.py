@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
@@ -119,9 +119,11 @@ def cross_problems(
     bad: paths that were refused already and stand at their defaults in `fields`; a check that
     needs one of them is left out.
     """
-    for problem, path, needs in _findings(fields, document):
-        if not any(_touches(need, refused) for need in needs for refused in bad):
-            yield document.locate(problem, path)
+    for path, said, needs, written in _findings(fields, document):
+        if not any(_touches(need, refused) for need in (path, *needs) for refused in bad):
+            value = value_at(fields, path)
+            shown = "" if isinstance(value, Mapping) else show(value)
+            yield document.locate(Problem(dotted(path), shown, said), written or path)
 
 
 def _touches(path: Path, other: Path) -> bool:
@@ -136,7 +138,16 @@ def value_at(fields: ScenarioFields, path: Path) -> Any:
     return value
 
 
-Finding = tuple[Problem, Path, tuple[Path, ...]]
+class Finding(NamedTuple):
+    """The field at `path` is to blame, for a reason that looks at the fields `needs` as well.
+
+    written: where the user last had a hand in it, if not at `path`.
+    """
+
+    path: Path
+    said: str
+    needs: tuple[Path, ...] = ()
+    written: Path | None = None
 
 
 def _findings(fields: ScenarioFields, document: Document) -> Iterator[Finding]:
@@ -186,20 +197,16 @@ def _days_and_groups(fields: ScenarioFields, document: Document) -> Iterator[Fin
     sessions: Path = ("fleet", "sessions")
     hours: Path = ("clock", "hours")
 
-    def problem(path: Path, said: str, *needs: Path) -> Finding:
-        shown = "" if path == groups else show(value_at(fields, path))
-        return Problem(dotted(path), shown, said), path, (path, *needs)
-
     several = fields.horizon.days > 1
     if several and fields.clock.hours != 24:
         said = f"24 where horizon.days = {fields.horizon.days}: every day has 24 h"
-        yield problem(hours, said, days)
+        yield Finding(hours, said, (days,))
     if fields.fleet.sessions is not None:
         if several:
-            yield problem(days, "1 where fleet.sessions is given: its stays are those of one day")
+            yield Finding(days, "1 where fleet.sessions is given: its stays are those of one day")
         if fields.owners.groups:
-            yield problem(
-                groups, "none where fleet.sessions is given: groups are sampled", sessions
+            yield Finding(
+                groups, "none where fleet.sessions is given: groups are sampled", (sessions,)
             )
     if fields.owners.groups:
         total = sum(group.share for group in fields.owners.groups.values())
@@ -207,16 +214,18 @@ def _days_and_groups(fields: ScenarioFields, document: Document) -> Iterator[Fin
             said = f"shares that add up to 1; these add up to {total:.6g}"
             # The share that was written last stands where the user has just been.
             last = document.blame(*((*groups, name, "share") for name in fields.owners.groups))
-            yield Problem(dotted(groups), "", said), last, (groups,)
+            yield Finding(groups, said, written=last)
     graph = fields.owners.learning.graph
     edges: Path = ("owners", "learning", "edges")
     if graph == "edges" and fields.owners.learning.edges is None:
         if document.blame(edges, learning) == edges:
-            yield problem(edges, "a CSV file where graph is edges", learning)
+            yield Finding(edges, "a CSV file where graph is edges", (learning,))
         else:
-            yield problem(learning, f"edges only with a CSV file in {dotted(edges)}", edges)
+            yield Finding(learning, f"edges only with a CSV file in {dotted(edges)}", (edges,))
     if graph != "off" and not several:
-        yield problem(learning, "off where horizon.days is 1: owners learn from day to day", days)
+        yield Finding(
+            learning, "off where horizon.days is 1: owners learn from day to day", (days,)
+        )
 
 
 def _order(
@@ -231,8 +240,7 @@ def _order(
         said = f"{'below' if strictly else 'at most'} {dotted(high_path)} = {show(high)}"
     else:
         said = f"{'above' if strictly else 'at least'} {dotted(low_path)} = {show(low)}"
-    problem = Problem(dotted(path), show(value_at(fields, path)), said)
-    yield problem, path, (low_path, high_path)
+    yield Finding(path, said, (low_path, high_path))
 
 
 def _interval(fields: ScenarioFields, document: Document) -> Iterator[Finding]:
@@ -246,7 +254,7 @@ def _interval(fields: ScenarioFields, document: Document) -> Iterator[Finding]:
         said = f"a multiple of the time step, clock.step_s = {seconds} s"
     else:
         said = f"a divisor of broadcast.interval_min = {minutes} min"
-    yield Problem(dotted(path), show(value_at(fields, path)), said), path, (interval, step)
+    yield Finding(path, said, (interval, step))
 
 
 def _windows(
@@ -273,9 +281,8 @@ def _windows(
             said = (
                 f"between {dotted(section)}.low = {low} and .high = {high}, or null for the middle"
             )
-            value = show(value_at(fields, mean_path))
             seen.add(section)
-            yield Problem(dotted(mean_path), value, said), mean_path, (section,)
+            yield Finding(mean_path, said, (section,))
         if window[1] > horizon:
             path = document.blame((*section, "high"), (*section, "low"), hours, start)
             within = "each day's 1440 min" if several else f"the horizon of {horizon} min"
@@ -284,4 +291,4 @@ def _windows(
                 f"{window[1]:g} ({fields.clock.start} + {window[1] / 60:g} h)"
             )
             seen.add(section)
-            yield Problem(dotted(path), show(value_at(fields, path)), said), path, needs
+            yield Finding(path, said, needs)

@@ -186,24 +186,18 @@ def find_scenario(path_or_name: str | os.PathLike[str], base: FilePath | None = 
     if isinstance(path_or_name, str) and text in known:
         return known[text]
     path = (base / text) if base else FilePath(text)
+    near, every = name_hint(text, known), "shipped: " + ", ".join(known)
     if not text.strip() or "\0" in text:
-        raise InputError(
-            [Problem("scenario", show(text), "a name or a file", hint=name_hint("", known))]
-        )
-    if os.path.isdir(path):
+        said, near = "a name or a file", every
+    elif os.path.isdir(path):
         said = "a name or a file, this is a folder"
-        raise InputError([Problem("scenario", show(text), said, hint=name_hint(text, known))])
-    if not os.path.exists(path):
+    elif not os.path.exists(path):
         is_path = path.suffix in _SUFFIXES or len(FilePath(text).parts) > 1
         said = "file not found" if is_path else "neither a shipped scenario nor a file"
-        raise InputError([Problem("scenario", show(text), said, hint=_hint(text, known))])
-    return path
-
-
-def _hint(text: str, known: dict[str, FilePath]) -> str:
-    near = name_hint(text, known)
-    every = "shipped: " + ", ".join(known)
-    return near if near == every else f"{near} {every}"
+        near = near if near == every else f"{near} {every}"
+    else:
+        return path
+    raise InputError([Problem("scenario", show(text), said, hint=near)])
 
 
 def read_document(path_or_name: str | os.PathLike[str]) -> tuple[Document, list[Problem]]:
