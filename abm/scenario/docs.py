@@ -1,16 +1,17 @@
-"""`docs/scenario.md` and the JSON schema, both made from the declarations in `schema.py`.
+"""The tables of `docs/scenario.md` and the JSON schema, made from the declarations of the fields.
 
-`python -m abm.scenario.docs` writes docs/scenario.md.
+`python -m abm.scenario.docs` writes them into docs/scenario.md; its prose is written there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path as FilePath
 from typing import Any
 
 from pydantic import BaseModel
 
+from abm.scenario.feeder import FeederHead, ImpedanceRow, LoadBusRow
 from abm.scenario.names import STRATEGIES
 from abm.scenario.problems import allowed, field_at, has_names, section_at
 from abm.scenario.scenario import Scenario
@@ -21,76 +22,6 @@ from abm.scenario.yamlio import Path, show
 # Stands for a name that the user chooses.
 NAME = "NAME"
 _NULL = ", or null"
-
-_INTRO = """\
-# Scenario files
-
-<!-- Made by `python -m abm.scenario.docs`; change abm/scenario/schema.py instead. -->
-
-A scenario says what is studied: one YAML 1.2 file, every key with a default. The defaults are the
-paper's study as printed; `scenarios/paper.yaml` spells them all out and says which number is the
-paper's, which is a reading and which is a fit. All that is wrong in a file is reported at once,
-with file, line, field, value and what is allowed. Nothing is converted silently: `0.9` is a
-number, `"0.9"` is text, `1.0` is not a whole number; a whole number may stand for any number.
-
-```yaml
-extends: paper            # a shipped name, or a file beside this one
-name: my_study            # never inherited; the file's name if left out
-strategy: evms_guaranteed
-ev:
-  efficiency: 0.93
-```
-
-**extends.** The scenario that is named is read first and this file is laid over it: mappings are
-merged key by key, anything else is replaced, and so is `strategy` even when it is a mapping.
-Chains are allowed, circles are refused.
-
-**--set.** One value from the command line: `--set ev.efficiency=0.9`, `--set clock.start=12:00`,
-`--set fleet.sessions=null`. The value is read as YAML. In Python:
-`scenario.override({"ev.efficiency": 0.9}, strategy="evms")`.
-
-**Files.** `grid.feeder`, `base_load.profile` and `tariff.prices` take a shipped name or a path,
-`fleet.sessions` takes a path. A relative path starts from the folder of the file in which it is
-written; from the working folder when it is set on the command line or in code.
-
-**Times.** Clock times are text, `"16:00"`. The arrival is the first one at or after
-`clock.start`, the departure the first one that begins when the last EV has arrived or later; both
-have to end inside the horizon.
-
-**Names of your own.** Below `owners.groups` stand groups under names that you choose. A file that
-extends another adds to its groups or changes them; one that is not wanted gets the share 0. From
-the command line: `--set owners.groups.commuters.share=0.5`. [owners.md](owners.md) says what owners
-do, [emergence.md](emergence.md) what `broadcast` does, [coordinated.md](coordinated.md) what
-`coordinated` and `forecast` are for.
-
-**Distributions.** The defaults of `fleet.arrival`, `fleet.departure`, `fleet.soc_arrival` and
-`fleet.soc_target` hold when the mapping is left out. In a file that extends nothing such a
-mapping is written whole (`mean`, and `sd` of a SoC, may be left out).
-"""
-
-_FILES = """\
-## CSV files
-
-UTF-8, comma separated, first row with the column names; lines that begin with `#` are comments.
-
-- **Sessions** (`fleet.sessions`): one stay per row. Columns {required}; optional {optional}. An
-  empty optional cell takes the scenario's value. Minutes count from the start of the horizon; an
-  arrival lies inside it, a departure may lie beyond its end (the stay is cut there). Each `ev_id`
-  once; zones count from 1.
-- **Load profile** (`base_load.profile`): `hour` (0 to 23, each once) and one column for each
-  customer class: multiplier of the nominal load of its buses, at least 0.
-- **Tariff** (`tariff.prices`): `hour` and `price`; negative prices are allowed. A comment `#
-  unit: ...` names the unit, $/kWh if there is none.
-- **Feeder** (`grid.feeder`), a folder: `feeder.yaml` with `description` and `source`; `buses.csv`
-  with `bus`, `customer_class` (a class of the load profile) and `zone` (1, 2, ... without gaps,
-  each on one bus, or empty); `lines.csv` with `from_bus`, `to_bus` and `ampacity_a`. The network
-  itself is in the tables or in pandapower:
-  - Lines of one voltage without capacitance: `feeder.yaml` has `vn_kv`, `slack_bus` (the bus that
-    is fed) and, if it is not 1, its voltage `slack_vm_pu`; `buses.csv` the nominal load `p_mw` and
-    `q_mvar`; `lines.csv` the impedances `r_ohm` and `x_ohm`. pandapower is not needed to read it.
-  - Anything else: `feeder.yaml` has `net`, a function `module:function` that returns a pandapower
-    net, or a pandapower JSON file in the folder. `bus` is pandapower's index + 1.
-"""
 
 
 def scenario_schema() -> dict[str, Any]:
@@ -105,25 +36,29 @@ def scenario_schema() -> dict[str, Any]:
     return schema
 
 
-def scenario_reference() -> str:
-    """Markdown of docs/scenario.md: introduction, every field, the CSV files."""
+def scenario_reference(page: str) -> str:
+    """docs/scenario.md with all that stands between `<!-- NAME -->` and `<!-- end -->` made anew."""
     schema = scenario_schema()
-    parts = [_INTRO, "## Top level\n\n" + _table((), schema, schema["properties"])]
-    parts += ["Named strategies:\n\n" + _strategies(), _sections((), schema)]
-    fields = SessionRow.model_fields
-    names = {
-        "required": _code(name for name in fields if fields[name].is_required()),
-        "optional": _code(name for name in fields if not fields[name].is_required()),
+    parts = {
+        "top level": _table((), schema, schema["properties"]),
+        "strategies": "".join(f"- `{name}`: {s.description}\n" for name, s in STRATEGIES.items()),
+        "sections": _sections((), schema),
+        "sessions": _columns(SessionRow),
+        "feeder.yaml": _columns(FeederHead),
+        "buses.csv": _columns(LoadBusRow),
+        "lines.csv": _columns(ImpedanceRow),
     }
-    return "\n".join([*parts, _FILES.format(**names)])
+    for name, text in parts.items():
+        start, _, rest = page.partition(f"<!-- {name} -->\n")
+        page = f"{start}<!-- {name} -->\n\n{text.strip()}\n\n{rest[rest.index('<!-- end -->') :]}"
+    return page
 
 
-def _code(names: Iterable[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)
-
-
-def _strategies() -> str:
-    return "".join(f"- `{name}`: {s.description}\n" for name, s in STRATEGIES.items())
+def _columns(model: type[BaseModel]) -> str:
+    rows = ["| name | allowed | meaning |", "| --- | --- | --- |"]
+    for name, field in model.model_fields.items():
+        rows.append(f"| `{name}` | {allowed(field, null=False)} | {field.description} |")
+    return "\n".join(rows) + "\n"
 
 
 def _sections(path: Path, schema: dict[str, Any]) -> str:
@@ -212,9 +147,10 @@ def _type(schema: dict[str, Any], declared: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Write docs/scenario.md of this repository."""
+    """Bring docs/scenario.md of this repository up to date."""
     target = FilePath(__file__).resolve().parents[2] / "docs" / "scenario.md"
-    target.write_text(scenario_reference(), encoding="utf-8")
+    page = target.read_text(encoding="utf-8")
+    target.write_text(scenario_reference(page), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -45,8 +45,10 @@ class BusRow(CsvRow):
 
     bus: Annotated[
         int | None, Ge(1), WHOLE, Allowed("a whole number from 1, the index in pandapower + 1")
-    ]
-    customer_class: Annotated[str | None, MinLen(1), Allowed("a class of the load profile")]
+    ] = Field(description="Number of the bus.")
+    customer_class: Annotated[str | None, MinLen(1), Allowed("a class of the load profile")] = (
+        Field(description="Whose load is at the bus.")
+    )
     zone: Annotated[
         int | None, Ge(1), WHOLE, OR_EMPTY, Allowed("a whole number from 1, or empty")
     ] = Field(description="RPZ whose EVs plug in at the bus.")
@@ -64,8 +66,8 @@ class LoadBusRow(BusRow):
 class LineRow(CsvRow):
     """A line of a feeder."""
 
-    from_bus: _BusOfLine
-    to_bus: _BusOfLine
+    from_bus: _BusOfLine = Field(description="Bus at one end.")
+    to_bus: _BusOfLine = Field(description="Bus at the other end.")
     ampacity_a: Annotated[float | None, Gt(0), NUMBER] = Field(description="Rated current; A.")
 
 
