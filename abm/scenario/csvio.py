@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 
 from abm.errors import InputError, Problem, nearest
-from abm.scenario.problems import allowed
+from abm.scenario.fields import allowed
 from abm.scenario.yamlio import read_text
 
 _NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")

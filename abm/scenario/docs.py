@@ -12,8 +12,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from abm.scenario.feeder import FeederHead, ImpedanceRow, LoadBusRow
+from abm.scenario.fields import allowed
 from abm.scenario.names import STRATEGIES
-from abm.scenario.problems import allowed, field_at, has_names, section_at
+from abm.scenario.problems import field_at, has_names, section_at
 from abm.scenario.scenario import Scenario
 from abm.scenario.schema import ScenarioFields
 from abm.scenario.tables import SessionRow
@@ -37,7 +38,7 @@ def scenario_schema() -> dict[str, Any]:
 
 
 def scenario_reference(page: str) -> str:
-    """docs/scenario.md with all that stands between `<!-- NAME -->` and `<!-- end -->` made anew."""
+    """docs/scenario.md with all that stands between `<!-- NAME -->` and `<!-- end -->` anew."""
     schema = scenario_schema()
     parts = {
         "top level": _table((), schema, schema["properties"]),

@@ -14,9 +14,8 @@ from pydantic import AfterValidator, Field, ValidationError
 
 from abm.errors import InputError, Problem, nearest
 from abm.scenario.csvio import NUMBER, OR_EMPTY, WHOLE, CsvRow, RowT, Table, read_table
-from abm.scenario.fields import Allowed, Section
+from abm.scenario.fields import Allowed, Section, allowed
 from abm.scenario.names import display
-from abm.scenario.problems import allowed
 from abm.scenario.yamlio import read_yaml_file, show
 
 _FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")

@@ -1,6 +1,7 @@
-"""What a scenario's fields are made of: clock times, names, fractions, options, distributions.
+"""What fields are made of: clock times, names, fractions, options, distributions.
 
-Each says what it allows in `Allowed`, so that problems and documentation say the same.
+And what each allows, in words: from here the problems that a user reads and the documentation take
+their wording, for fields of a scenario as for columns of a CSV.
 """
 
 from __future__ import annotations
@@ -8,9 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
 from abm.scenario.names import ADMISSIONS, RULES, SOLVERS, STRATEGIES
@@ -200,3 +204,102 @@ class Capacity(Section):
     unit_kwh: float = Field(5.0, gt=0.0, description="Step of the capacity, kWh (theta in eq. 4).")
     low: int = Field(5, ge=1, description="Smallest integer (K1 in eq. 4).")
     high: int = Field(9, ge=1, description="Largest integer (K2 in eq. 4).")
+
+
+def allowed(field: FieldInfo, null: bool = True) -> str:
+    """What a field allows, in words: "a number above 0 and at most 1".
+
+    null: whether to say so where it may be null.
+    """
+    kind, metadata, or_null = _unwrapped(field.annotation, field.metadata)
+    said = [item.text for item in metadata if isinstance(item, Allowed)]
+    text = said[-1] if said else _words(kind, metadata)
+    return text + ", or null" if null and or_null else text
+
+
+def known_names(field: FieldInfo) -> tuple[str, ...]:
+    """The names that a field knows, () for one that is not a choice."""
+    kind, metadata, _ = _unwrapped(field.annotation, field.metadata)
+    if get_origin(kind) is Literal:
+        return get_args(kind)
+    names = (item.known for item in metadata if isinstance(item, Allowed))
+    return next(filter(None, names), ())
+
+
+def section_of(annotation: Any) -> type[BaseModel] | None:
+    """The section behind an annotation, also behind `Section | None`."""
+    kind, _, _ = _unwrapped(annotation, ())
+    is_model = isinstance(kind, type) and get_origin(kind) is None and issubclass(kind, BaseModel)
+    return kind if is_model else None
+
+
+def named_section_of(annotation: Any) -> type[BaseModel] | None:
+    """The section behind the names of a `dict[str, Section]`."""
+    return section_of(get_args(annotation)[1]) if get_origin(annotation) is dict else None
+
+
+def keys_of(section: type[BaseModel]) -> str:
+    """What stands in the place of a section, in words."""
+    return "a mapping with the keys " + ", ".join(section.model_fields)
+
+
+def _unwrapped(annotation: Any, metadata: Iterable[Any]) -> tuple[Any, list[Any], bool]:
+    """The type behind Annotated and unions, its metadata, and whether null is allowed besides."""
+    flat = _flat(metadata)
+    or_null = False
+    while True:
+        if get_origin(annotation) is Annotated:
+            annotation, *more = get_args(annotation)
+            flat = [*_flat(more), *flat]
+        elif get_origin(annotation) in (Union, UnionType):
+            kinds = get_args(annotation)
+            # Words for the whole union say it themselves.
+            or_null = NoneType in kinds and not any(isinstance(item, Allowed) for item in flat)
+            # Of a strategy, a name or a mapping, the words for the name say it all.
+            annotation = next(kind for kind in kinds if kind is not NoneType)
+        else:
+            return annotation, flat, or_null
+
+
+def _flat(metadata: Iterable[Any]) -> list[Any]:
+    flat: list[Any] = []
+    for item in metadata:
+        flat += _flat(item.metadata) if isinstance(item, FieldInfo) else [item]
+    return flat
+
+
+def _words(kind: Any, metadata: list[Any]) -> str:
+    if get_origin(kind) is Literal:
+        return "one of: " + ", ".join(get_args(kind))
+    if named := named_section_of(kind):
+        return "a mapping of names to mappings with the keys " + ", ".join(named.model_fields)
+    if section := section_of(kind):
+        return keys_of(section)
+    if kind is bool:
+        return "true or false"
+    if kind is str:
+        return "text"
+    whole = kind is int
+    number = "a whole number" if whole else "a number"
+    return number + _bounds(metadata, "without decimal point" if whole else "")
+
+
+def _bounds(metadata: Iterable[Any], note: str) -> str:
+    said = []
+    for item in metadata:
+        if isinstance(item, Gt):
+            said.append(f"above {_number(item.gt)}")
+        elif isinstance(item, Ge):
+            said.append(f"at least {_number(item.ge)}")
+        elif isinstance(item, Lt):
+            said.append(f"below {_number(item.lt)}")
+        elif isinstance(item, Le):
+            said.append(f"at most {_number(item.le)}")
+    text = (" " + " and ".join(said)) if said else ""
+    return text + (f", {note}" if note else "")
+
+
+def _number(bound: Any) -> str:
+    if isinstance(bound, int) and bound >= 2**53:
+        return f"2^{bound.bit_length() - 1}"
+    return f"{bound:g}" if isinstance(bound, float) else str(bound)

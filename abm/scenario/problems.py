@@ -1,20 +1,15 @@
-"""The scenario's fields in plain words: what each allows, and what was wrong with a value.
-
-Both the problems a user reads and `docs/scenario.md` take their wording from here.
-"""
+"""The problem of one field in a scenario, and what stands where: the schema walked along a path."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from abm.errors import Problem, nearest
-from abm.scenario.fields import Allowed
+from abm.scenario.fields import allowed, keys_of, known_names, named_section_of, section_of
 from abm.scenario.schema import ScenarioFields, StrategySpec
 from abm.scenario.yamlio import Path, dotted, show
 
@@ -37,27 +32,14 @@ def section_at(path: Path) -> type[BaseModel] | None:
         if field is None:
             return None
         inner = StrategySpec if path[: index + 1] == ("strategy",) else field.annotation
-        model, named = _section(inner), _named_section(inner)
+        model, named = section_of(inner), named_section_of(inner)
     return model
-
-
-def _section(annotation: Any) -> type[BaseModel] | None:
-    """The section behind an annotation, also behind `Section | None`."""
-    for part in _parts(annotation):
-        if isinstance(part, type) and get_origin(part) is None and issubclass(part, BaseModel):
-            return part
-    return None
-
-
-def _named_section(annotation: Any) -> type[BaseModel] | None:
-    """The section behind the names of a `dict[str, Section]`."""
-    return _section(get_args(annotation)[1]) if get_origin(annotation) is dict else None
 
 
 def has_names(path: Path) -> bool:
     """Whether sections stand below `path` under names that the user chooses."""
     field = field_at(path)
-    return field is not None and _named_section(field.annotation) is not None
+    return field is not None and named_section_of(field.annotation) is not None
 
 
 def field_at(path: Path) -> FieldInfo | None:
@@ -77,96 +59,6 @@ def free_at(path: Path) -> Path | None:
 def is_section(path: Path) -> bool:
     """Whether a mapping at `path` is merged key by key; a `strategy` is replaced as a whole."""
     return path[:1] != ("strategy",) and (section_at(path) is not None or has_names(path))
-
-
-def allowed(field: FieldInfo, null: bool = True) -> str:
-    """What the field allows, in words: "a number above 0 and at most 1".
-
-    null: whether to say so where it may be null.
-    """
-    words = _words(field.annotation, field.metadata)
-    return words if null else words.removesuffix(", or null")
-
-
-def known_names(field: FieldInfo) -> tuple[str, ...]:
-    """The names that the field knows, () for a field that is not a choice."""
-    return _known(field.annotation, field.metadata)
-
-
-def _flat(metadata: Iterable[Any]) -> list[Any]:
-    flat: list[Any] = []
-    for item in metadata:
-        flat += _flat(item.metadata) if isinstance(item, FieldInfo) else [item]
-    return flat
-
-
-def _parts(annotation: Any) -> list[Any]:
-    """The members of a union, or the annotation alone."""
-    return (
-        list(get_args(annotation)) if get_origin(annotation) in (Union, UnionType) else [annotation]
-    )
-
-
-def _known(annotation: Any, metadata: Iterable[Any]) -> tuple[str, ...]:
-    for item in _flat(metadata):
-        if isinstance(item, Allowed) and item.known:
-            return item.known
-    if get_origin(annotation) is Annotated:
-        inner, *more = get_args(annotation)
-        return _known(inner, more)
-    if get_origin(annotation) is Literal:
-        return get_args(annotation)
-    parts = _parts(annotation)
-    return next((k for part in parts if len(parts) > 1 and (k := _known(part, ()))), ())
-
-
-def _words(annotation: Any, metadata: Iterable[Any]) -> str:
-    flat = _flat(metadata)
-    said = [item.text for item in flat if isinstance(item, Allowed)]
-    if said:
-        return said[-1]
-    if get_origin(annotation) is Annotated:
-        inner, *more = get_args(annotation)
-        return _words(inner, [*more, *flat])
-    if get_origin(annotation) is Literal:
-        return "one of: " + ", ".join(get_args(annotation))
-    parts = _parts(annotation)
-    if len(parts) > 1:
-        if NoneType not in parts:  # strategy: its name says it all
-            return _words(parts[0], flat)
-        return _words(next(part for part in parts if part is not NoneType), flat) + ", or null"
-    named = _named_section(annotation)
-    if named is not None:
-        return "a mapping of names to mappings with the keys " + ", ".join(named.model_fields)
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return "a mapping with the keys " + ", ".join(annotation.model_fields)
-    if annotation is bool:
-        return "true or false"
-    if annotation is str:
-        return "text"
-    kind = "a whole number" if annotation is int else "a number"
-    return kind + _bounds(flat, "without decimal point" if annotation is int else "")
-
-
-def _bounds(metadata: Iterable[Any], note: str) -> str:
-    said = []
-    for item in metadata:
-        if isinstance(item, Gt):
-            said.append(f"above {_number(item.gt)}")
-        elif isinstance(item, Ge):
-            said.append(f"at least {_number(item.ge)}")
-        elif isinstance(item, Lt):
-            said.append(f"below {_number(item.lt)}")
-        elif isinstance(item, Le):
-            said.append(f"at most {_number(item.le)}")
-    text = (" " + " and ".join(said)) if said else ""
-    return text + (f", {note}" if note else "")
-
-
-def _number(bound: Any) -> str:
-    if isinstance(bound, int) and bound >= 2**53:
-        return f"2^{bound.bit_length() - 1}"
-    return f"{bound:g}" if isinstance(bound, float) else str(bound)
 
 
 def clean_path(location: Sequence[int | str]) -> Path:
@@ -192,7 +84,7 @@ def problem_of(kind: str, path: Path, value: Any) -> Problem:
     if field is None:
         named = section_at(path)
         if named is not None:  # a name of the user's own, such as owners.groups.NAME
-            return Problem(dotted(path), show(value), _words(named, ()))
+            return Problem(dotted(path), show(value), keys_of(named))
         around = free_at(path)
         free = field_at(around) if around is not None else None
         return Problem(dotted(path), show(value), allowed(free) if free else "not usable here")

@@ -7,7 +7,7 @@ import pytest
 from abm.scenario import Scenario
 from abm.scenario.docs import scenario_reference, scenario_schema
 from abm.scenario.feeder import FeederHead, ImpedanceRow, LoadBusRow
-from abm.scenario.problems import allowed
+from abm.scenario.fields import allowed
 from abm.scenario.tables import SessionRow
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "scenario.md"
