@@ -58,22 +58,21 @@ def _schema(options: argparse.Namespace) -> int:
 
 
 def _list(options: argparse.Namespace) -> int:
-    from abm.scenario import shipped
-    from abm.scenario.names import ADMISSIONS, RULES, SOLVERS, STRATEGIES
+    from abm.scenario import names
 
     strategies = {
         name: f"{s.description} ({s.rule} + {s.admission})" if s.connected else s.description
-        for name, s in STRATEGIES.items()
+        for name, s in names.STRATEGIES.items()
     }
     found = {
-        "scenarios": shipped.shipped_scenarios(),
+        "scenarios": names.shipped_scenarios(),
         "strategies": strategies,
-        "rules": dict(RULES),
-        "admissions": dict(ADMISSIONS),
-        "feeders": shipped.shipped_feeders(),
-        "tariffs": shipped.shipped_tariffs(),
-        "profiles": shipped.shipped_profiles(),
-        "solvers": dict(SOLVERS),
+        "rules": dict(names.RULES),
+        "admissions": dict(names.ADMISSIONS),
+        "feeders": names.shipped_feeders(),
+        "tariffs": names.shipped_tariffs(),
+        "profiles": names.shipped_profiles(),
+        "solvers": dict(names.SOLVERS),
     }
     if options.json:
         print_json(found)

@@ -11,10 +11,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from abm.scenario.document import field_at, has_names, section_at
 from abm.scenario.feeder import FeederHead, ImpedanceRow, LoadBusRow
 from abm.scenario.fields import allowed
 from abm.scenario.names import STRATEGIES
-from abm.scenario.problems import field_at, has_names, section_at
 from abm.scenario.scenario import Scenario
 from abm.scenario.schema import ScenarioFields
 from abm.scenario.tables import SessionRow

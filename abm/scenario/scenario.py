@@ -15,10 +15,17 @@ from pydantic import PrivateAttr, ValidationError
 
 from abm.errors import InputError, Problem
 from abm.scenario.checks import cross_problems, value_at
-from abm.scenario.document import Document, Origin, parse_setting, plain, read_document
+from abm.scenario.document import (
+    Document,
+    Origin,
+    clean_path,
+    parse_setting,
+    plain,
+    problem_of,
+    read_document,
+)
 from abm.scenario.feeder import FeederTable, read_feeder
 from abm.scenario.names import display, name_hint, shipped_files
-from abm.scenario.problems import clean_path, problem_of
 from abm.scenario.schema import ScenarioFields
 from abm.scenario.tables import (
     LoadProfile,

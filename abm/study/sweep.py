@@ -16,7 +16,7 @@ from abm.errors import InputError, Problem
 from abm.results.folder import Content
 from abm.results.kpis import plain
 from abm.scenario import Scenario, parse_setting
-from abm.scenario.problems import field_at
+from abm.scenario.document import field_at
 from abm.scenario.yamlio import show
 from abm.study.ensemble import Ensemble
 from abm.study.montecarlo import strategy_cases
