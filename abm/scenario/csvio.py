@@ -36,8 +36,9 @@ def _number(cell: str | None) -> float | str | None:
 
 def _whole(cell: str | None) -> int | str | None:
     value = _number(cell)
-    exact = isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT
-    return int(value) if exact and value is not None else cell
+    if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT:
+        return int(value)
+    return cell
 
 
 # In a field's Annotated, behind its bounds: a finite number; a whole one ("3" or "3.0"); empty or

@@ -103,8 +103,8 @@ class SessionRow(CsvRow):
 class EdgeRow(CsvRow):
     """Two EVs of a feeder that see each other."""
 
-    ev_a: Annotated[int | None, Ge(1), WHOLE, Allowed("the number of an EV on its feeder")]
-    ev_b: Annotated[int | None, Ge(1), WHOLE, Allowed("the number of an EV on its feeder")]
+    ev_a: Annotated[int | None, Ge(1), WHOLE] = Field(description="One, by its number from 1.")
+    ev_b: Annotated[int | None, Ge(1), WHOLE] = Field(description="The other.")
 
 
 @dataclass(frozen=True, eq=False)
