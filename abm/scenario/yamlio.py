@@ -14,7 +14,9 @@ from pathlib import Path as FilePath
 from typing import Any, TypeAlias
 
 from ruamel.yaml import YAML
+from ruamel.yaml.composer import Composer
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import AliasEvent
 from ruamel.yaml.nodes import Node, ScalarNode, SequenceNode
 from ruamel.yaml.resolver import VersionedResolver
 
@@ -80,7 +82,7 @@ class _Builder:
         self.open: set[Node] = set()
         self.size = 0
 
-    def refuse(self, path: Path, node: Node, value: str, allowed: str) -> None:
+    def refuse(self, path: Path, node: Any, value: str, allowed: str) -> None:
         line = node.start_mark.line + 1
         self.problems.append(Problem(dotted(path) or "YAML", value, allowed, self.file, line))
 
@@ -89,7 +91,7 @@ class _Builder:
         self.size += 1
         if self.size > _MAX_NODES:
             raise _TooLargeError
-        if node in self.open:
+        if type(node) is Node or node in self.open:
             self.refuse(path, node, f"*{node.anchor}", "an anchor that was set before")
             return None
         if node.ctag.suffix is not None:
@@ -127,11 +129,22 @@ class _TooLargeError(Exception):
     """More values than any scenario has."""
 
 
-class _NoTypes(VersionedResolver):
+class _Untyped(VersionedResolver):
     """Gives no tag to what has none in the file: `plain_scalar` says what a value is."""
 
     def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
         return None
+
+
+class _Composer(Composer):
+    """Makes a bare node of an alias that has no anchor, instead of stopping there."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        event = self.parser.peek_event()
+        if isinstance(event, AliasEvent) and event.anchor not in self.anchors:
+            event = self.parser.get_event()
+            return Node(None, None, event.start_mark, event.end_mark, anchor=event.anchor)
+        return super().compose_node(parent, index)
 
 
 def parse_yaml(text: str, file: str = "") -> tuple[Any, Lines]:
@@ -140,12 +153,21 @@ def parse_yaml(text: str, file: str = "") -> tuple[Any, Lines]:
     file: name that problems carry. An empty document is None. Raises InputError.
     """
     yaml = YAML(typ="rt", pure=True)
-    yaml.Resolver = _NoTypes
+    yaml.Resolver, yaml.Composer = _Untyped, _Composer
     yaml.composer.warn_double_anchors = False
     builder = _Builder(file)
+    data = None
     try:
-        root = yaml.compose(text)
-        data = builder.build(root, ()) if root is not None else None
+        documents = yaml.compose_all(text)
+        root = next(documents, None)
+        if root is not None:
+            if yaml.version not in (None, (1, 2)):
+                line = re.split("^%YAML", text, maxsplit=1, flags=re.MULTILINE)[0].count("\n") + 1
+                directive = Problem("YAML", "%YAML directive", "YAML 1.2", file, line)
+                builder.problems.append(directive)
+            data = builder.build(root, ())
+            if yaml.composer.check_node():
+                builder.refuse((), yaml.parser.peek_event(), "---", "one document only")
     except MarkedYAMLError as error:
         raise InputError([_problem(error, file)]) from None
     except YAMLError as error:
@@ -155,10 +177,6 @@ def parse_yaml(text: str, file: str = "") -> tuple[Any, Lines]:
         raise InputError(
             [Problem("YAML", "", "cannot be read: too large or too deeply nested", file)]
         ) from None
-    directive = re.search("^%YAML", text, re.MULTILINE)
-    if directive and yaml.version not in (None, (1, 2)):
-        line = text[: directive.start()].count("\n") + 1
-        builder.problems.insert(0, Problem("YAML", "%YAML directive", "YAML 1.2", file, line))
     if builder.problems:
         raise InputError(builder.problems)
     return data, builder.lines
@@ -171,10 +189,6 @@ def _problem(error: MarkedYAMLError, file: str) -> Problem:
     problem = str(error.problem or error.context or "not YAML")
     if "\\t" in problem or "\t" in problem:
         return Problem("YAML", "", "a tab cannot stand here: indent with spaces", file, line)
-    if problem == "but found another document":
-        return Problem("YAML", "---", "one document only", file, line)
-    if alias := re.fullmatch("found undefined alias '(.*)'", problem):
-        return Problem("YAML", f"*{alias[1]}", "an anchor that was set before", file, line)
     return Problem("YAML", "", f"cannot be read: {problem}", file, line)
 
 

@@ -180,13 +180,17 @@ def test_lines_of_keys():
 
 
 def test_all_that_is_wrong_with_the_keys_of_a_file():
-    found = problems(parse_yaml, "%YAML 1.1\n---\na: 1\na: !!int 2\n? [1]\n: 3\nb: {c: 1, c: 2}\n")
+    found = problems(
+        parse_yaml, "%YAML 1.1\n---\na: 1\na: !!int 2\n? [1]\n: 3\nb: {c: 1, c: *d}\n---\n[\n"
+    )
     assert [(p.line, p.field, p.value) for p in found] == [
         (1, "YAML", "%YAML directive"),
         (4, "a", "tag:yaml.org,2002:int"),
         (4, "a", ""),
         (5, "YAML", ""),
+        (7, "b.c", "*d"),
         (7, "b.c", ""),
+        (8, "YAML", "---"),
     ]
     assert "on line 3 already" in found[2].allowed
 
