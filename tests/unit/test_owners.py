@@ -434,6 +434,15 @@ def test_edges_are_read_and_wrong_ones_refused(tmp_path):
     with pytest.raises(InputError) as caught:
         learners("edges", edges=str(path))
     assert len(caught.value.problems) == 4
+    # Nor where the number of EVs is not known, as the feeder cannot be read.
+    path.write_text("ev_a,ev_b\n1,2e30\n")
+    learning = {"owners.learning.graph": "edges", "owners.learning.edges": str(path)}
+    with pytest.raises(InputError) as caught:
+        paper(**{"horizon.days": 2, "grid.feeder": "none", **learning})
+    assert [(p.field, p.value) for p in caught.value.problems] == [
+        ("grid.feeder", '"none"'),
+        ("ev_b", "2e30"),
+    ]
 
 
 def test_beliefs_follow_what_an_owner_and_its_neighbours_saw(tmp_path):
