@@ -33,7 +33,7 @@ from _common import (
 )
 
 from abm import Scenario
-from abm.study import ensemble as ens
+from abm.study import replications as ens
 from abm.study.executor import hand_out, open_backend
 from abm.study.montecarlo import montecarlo, strategy_cases
 
