@@ -67,7 +67,14 @@ def add_verbs(verbs: Verbs) -> None:
         help="peak: the lowest peak, then the lowest net cost (default); cost: the latter alone",
     )
     verb.add_argument(
-        "--step", metavar="MIN", type=int, default=30, help="15 or 30 minutes (default 30)"
+        "--step", metavar="MIN", type=int, default=15, help="15 (default) or 30 minutes"
+    )
+    verb.add_argument(
+        "--metric",
+        metavar="MIN",
+        type=int,
+        default=15,
+        help="the peak is the highest mean of 15 (default) or 60 minutes",
     )
     verb.add_argument(
         "--limit", metavar="MW", type=float, help="highest demand allowed, with --objective cost"
@@ -240,7 +247,9 @@ def _bound(options: argparse.Namespace) -> int:
     from abm.study import optimum
 
     with progress(f"{scenario.name}, {label}", scenario.feeder.copies) as on_feeder:
-        bound = optimum(scenario, options.objective, options.step, options.limit, on_feeder)
+        bound = optimum(
+            scenario, options.objective, options.step, options.limit, options.metric, on_feeder
+        )
     with new_folder(out, options.force) as folder:
         figures = _figures(options, bound.results, bound.label, bound.limit_mw)
         _write_bound(folder, bound, more=figures)

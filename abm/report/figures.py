@@ -57,6 +57,11 @@ STYLE: dict[Any, Any] = {
 }
 
 
+# Grain of the demand in the figures of runs: what meters and markets settle, min.
+GRAIN_MIN = 15
+POWER = "Mean power of 15 min (MW)"
+
+
 def panels(
     rows: int, columns: int, size_in: tuple[float, float], **shared: Any
 ) -> tuple[Figure, list[Axes]]:
@@ -131,9 +136,12 @@ def _day_axis(axes: Axes, n_hours: int, start: int) -> None:
     axes.set_xlabel(f"Day, each from {start}:00 on")
 
 
-def hour_steps(axes: Axes, values: np.ndarray[Any, Any], **style: Any) -> None:
-    """Hourly means as steps: each holds for its hour."""
-    axes.stairs(values, np.arange(len(values) + 1), baseline=None, **style)
+def hour_steps(
+    axes: Axes, values: np.ndarray[Any, Any], n_hours: int | None = None, **style: Any
+) -> None:
+    """Means as steps: each holds for its hour, or for its share of n_hours."""
+    edges = np.linspace(0.0, len(values) if n_hours is None else n_hours, len(values) + 1)
+    axes.stairs(values, edges, baseline=None, **style)
 
 
 def limit_line(axes: Axes, limit_mw: float) -> None:
@@ -180,13 +188,16 @@ def demand_figure(title: str, results: Results, limit_mw: float | None = None) -
         base_area(axes, results.base_mw)
     else:
         hour_steps(axes, results.base_mw, color=BLACK, ls="--", lw=1.2, label="without EVs")
-    hour_steps(axes, results.total_mw, color=BLUE, lw=1.5 * thin, label="system")
+    record, hours = results.record, results.n_hours
+    system = record.demand_mw(GRAIN_MIN)[:, 0]
+    hour_steps(axes, system, hours, color=BLUE, lw=1.3 * thin, label="system")
     # Dashes run together where a day is a centimetre wide.
     ls = "-" if results.n_hours > LONG_H else "-."
-    hour_steps(axes, results.ev_mw, color=ORANGE, lw=1.2 * thin, ls=ls, label="EVs, net")
-    scenario = results.record.scenario
+    ev_mw = record.ev_power_mw(GRAIN_MIN)[:, 0]
+    hour_steps(axes, ev_mw, hours, color=ORANGE, lw=1.1 * thin, ls=ls, label="EVs, net")
+    scenario = record.scenario
     limit_line(axes, scenario.grid.demand_limit_mw if limit_mw is None else limit_mw)
-    axes.set_ylabel("Mean power of the hour (MW)")
+    axes.set_ylabel(POWER)
     clock_axis(axes, results.clock_hours)
     legend_below(fig, axes, 2 if results.n_hours <= LONG_H else 4)
     return fig
@@ -223,14 +234,16 @@ def demand_curves(
     thin = 0.6 if first.n_hours > LONG_H else 1.0
     base_area(axes, first.base_mw)
     for (name, results), (color, style) in zip(runs.items(), _styles(len(runs)), strict=True):
-        demand = results.record.total_mw.mean(axis=1)
+        demand = results.record.demand_mw(GRAIN_MIN).mean(axis=1)
         label = name if bound is None else f"{name}{_gap(results, bound)}"
-        hour_steps(axes, demand, color=color, ls=style, lw=1.3 * thin, label=label, zorder=2)
+        look = {"color": color, "ls": style, "lw": 1.2 * thin, "zorder": 2}
+        hour_steps(axes, demand, first.n_hours, label=label, **look)
     if bound is not None:
-        demand = bound.record.total_mw.mean(axis=1)
+        demand = bound.record.demand_mw(GRAIN_MIN).mean(axis=1)
         hour_steps(
             axes,
             demand,
+            first.n_hours,
             color=BLACK,
             ls="-",
             lw=2.8 * thin,
@@ -246,7 +259,7 @@ def demand_curves(
 
 def _gap(results: Results, bound: Results) -> str:
     """Gap to the optimum as it stands behind a strategy's name."""
-    found, least = (r.kpis["plugged_peak_mw"] for r in (results, bound))
+    found, least = (r.kpis["plugged_peak_15min_mw"] for r in (results, bound))
     return "" if found is None or not least else f" ({100.0 * (found / least - 1.0):+.1f} %)"
 
 

@@ -18,9 +18,11 @@ from abm.equations import FloatArray
 from abm.report.figures import (
     BLACK,
     BLUE,
+    GRAIN_MIN,
     GREEN,
     GREY,
     ORANGE,
+    POWER,
     SKY,
     STYLE,
     WIDTH_IN,
@@ -82,22 +84,22 @@ def comparison_figures(
     title = f"System demand by strategy: {scenario.name}"
     copies = scenario.feeder.copies
     of_whom = "" if copies == 1 else f", mean of {copies} feeders"
-    ylabel = f"Mean power of the hour (MW){of_whom}"
-    yield "figures/demand.png", png(demand_curves(title, runs, ylabel, bound))
+    curves = demand_curves(title, runs, f"{POWER}{of_whom}", bound)
+    yield "figures/demand.png", png(curves)
 
 
 def _demand(results: Results, title: str) -> Figure:
     fig, axes = figure(f"Demand of a feeder: {title}", width_in=width_for(results.n_hours))
-    total = results.record.total_mw
-    edges = np.arange(results.n_hours + 1)
+    total, n_hours = results.record.demand_mw(GRAIN_MIN), results.n_hours
+    edges = np.linspace(0, n_hours, len(total) + 1)
     low, high = (np.append(q, q[-1]) for q in np.quantile(total, [0.05, 0.95], axis=1))
     axes.fill_between(
         edges, low, high, step="post", color=SKY, alpha=0.5, lw=0, label="5-95 % of feeders"
     )
-    hour_steps(axes, total.mean(axis=1), color=BLUE, lw=1.5, label="mean of feeders")
+    hour_steps(axes, total.mean(axis=1), n_hours, color=BLUE, lw=1.5, label="mean of feeders")
     hour_steps(axes, results.base_mw, color=BLACK, ls="--", lw=1.0, label="without EVs")
     limit_line(axes, results.record.scenario.grid.demand_limit_mw)
-    axes.set_ylabel("Mean power of the hour (MW)")
+    axes.set_ylabel(POWER)
     clock_axis(axes, results.clock_hours)
     legend_below(fig, axes, 2)
     return fig
@@ -109,7 +111,7 @@ def _spread(results: Results, title: str) -> Figure:
     with mpl.rc_context(STYLE):
         fig.suptitle(f"{results.n_feeders} feeders: {title}", fontsize=8)
         for axes, name, label, limit in (
-            (peaks, "system_peak_mw", "Peak demand of a feeder (MW)", grid.demand_limit_mw),
+            (peaks, "peak_15min_mw", "Peak of 15 min of a feeder (MW)", grid.demand_limit_mw),
             (voltages, "min_vm_pu", "Lowest voltage of a feeder (p.u.)", grid.vm_min_pu),
         ):
             known = columns[name][np.isfinite(columns[name])]

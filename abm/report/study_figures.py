@@ -39,7 +39,7 @@ from abm.study.sweep import INTEREST, FactorRange
 if TYPE_CHECKING:
     import pandas as pd
 
-SHOWN = ("system_peak_mw", "min_vm_pu", "net_cost_usd")
+SHOWN = ("peak_15min_mw", "min_vm_pu", "net_cost_usd")
 # Names of strategies beside each other need room; more than this many go into two columns.
 STACKED = 3
 BINS = 25

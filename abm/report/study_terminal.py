@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 # What the terminal shows; the files have all.
 MAIN = (
+    "peak_15min_mw",
     "system_peak_mw",
     "min_vm_pu",
     "loss_energy_mwh",

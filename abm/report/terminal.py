@@ -144,8 +144,10 @@ def print_lines(lines: Sequence[str]) -> None:
 
 # Label, and the KPIs beside it.
 KPI_LINES: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("System peak", ("system_peak_mw", "system_peak_hour")),
-    ("Peak while plugged in", ("plugged_peak_mw",)),
+    ("System peak of 15 min", ("peak_15min_mw", "peak_15min_time")),
+    ("While plugged in", ("plugged_peak_15min_mw",)),
+    ("Worst minute", ("peak_1min_mw",)),
+    ("Hourly peak", ("system_peak_mw", "system_peak_hour")),
     ("Rebound / limit", ("rebound_ratio",)),
     ("Feeder energy", ("feeder_energy_mwh",)),
     ("EVs charged / supplied", ("ev_charged_mwh", "ev_discharged_mwh")),
@@ -221,6 +223,8 @@ def _with_unit(name: str, value: Any) -> str:
         return text
     if name.endswith("_hour"):
         return f"at {text}:00"
+    if name.endswith("_time"):
+        return f"at {text}"
     if name.endswith("_bus"):
         return f"at N{text}"
     return f"{text} {BEHIND.get(name, row.unit if row.unit != '-' else '')}".rstrip()
@@ -273,9 +277,11 @@ GROUP_COLUMNS = {
     "energy_short_kwh": "missing\nkWh",
 }
 COMPARISON_COLUMNS = {
-    "system_peak_mw": "peak\nMW",
-    "system_peak_hour": "hour",
-    "plugged_peak_mw": "plugged\nMW",
+    "peak_15min_mw": "15-min\npeak MW",
+    "peak_15min_time": "at",
+    "plugged_peak_15min_mw": "while\nplugged",
+    "peak_1min_mw": "1-min\nMW",
+    "system_peak_mw": "hourly\nMW",
     "feeder_energy_mwh": "energy\nMWh",
     "loss_energy_mwh": "losses\nMWh",
     "min_vm_pu": "lowest\np.u.",

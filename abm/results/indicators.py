@@ -56,7 +56,8 @@ def _read() -> Iterator[Indicator]:
 INDICATORS = {row.name: row for row in _read()}
 # Names that a person may type for a KPI.
 ALIASES = {
-    "peak": "system_peak_mw",
+    "peak": "peak_15min_mw",
+    "hourly_peak": "system_peak_mw",
     "voltage": "min_vm_pu",
     "cost": "net_cost_usd",
     "loss": "loss_energy_mwh",

@@ -20,6 +20,9 @@ from abm.results.indicators import of_city
 from abm.results.record import Record
 
 NIGHT_H = 18
+# Grains of the peaks that are not hourly means, min.
+GRAINS = {"15min": 15.0, "1min": 1.0}
+LEADING = "15min"
 # KPIs of which a city also says how its feeders differ, and the quantiles that say it.
 SPREAD = ("system_peak_mw", "min_vm_pu")
 QUANTILES = {"q05": 0.05, "q50": 0.5, "q95": 0.95}
@@ -53,7 +56,18 @@ def _demand(record: Record) -> dict[str, NDArray[Any]]:
     after = hours_after_evening_peaks(record.base_mw, limit, record.n_days)
     rebound = total[after].max(axis=0) / limit if len(after) else _unknown(record.n_feeders)
     when_plugged = np.where(plugged, total, -np.inf).max(axis=0)
+    finer = {}
+    for label, grain_min in GRAINS.items():
+        demand, there = record.demand_mw(grain_min), record.plugged_in(grain_min)
+        in_use = np.where(there, demand, -np.inf).max(axis=0)
+        finer[f"peak_{label}_mw"] = demand.max(axis=0)
+        if label == LEADING:
+            finer[f"peak_{label}_time"] = _objects(
+                record.clock_times(demand.argmax(axis=0), grain_min)
+            )
+        finer[f"plugged_peak_{label}_mw"] = np.where(there.any(axis=0), in_use, np.nan)
     return {
+        **finer,
         "system_peak_mw": total.max(axis=0),
         "system_peak_hour": record.clock_hours[total.argmax(axis=0)],
         "plugged_peak_mw": np.where(plugged.any(axis=0), when_plugged, np.nan),
@@ -233,8 +247,19 @@ def city_kpis(record: Record, columns: Mapping[str, NDArray[Any]]) -> dict[str, 
     sums = {name: columns[name].sum() for name in of_city("sum")}
     largest = {name: _largest(columns[name]) for name in of_city("largest")}
     smallest = {name: -_largest(-columns[name]) for name in of_city("smallest")}
+    finer: dict[str, Any] = {}
+    for name, grain_min in GRAINS.items():
+        demand = record.demand_mw(grain_min).sum(axis=1)
+        there = record.plugged_in(grain_min).any(axis=1)
+        finer[f"peak_{name}_mw"] = demand.max()
+        if name == LEADING:
+            (finer[f"peak_{name}_time"],) = record.clock_times(
+                demand.argmax(keepdims=True), grain_min
+            )
+        finer[f"plugged_peak_{name}_mw"] = demand[there].max() if there.any() else None
     out: dict[str, Any] = {
         "feeders": record.n_feeders,
+        **finer,
         "system_peak_mw": total.max(),
         "system_peak_hour": record.clock_hours[total.argmax()],
         "plugged_peak_mw": total[plugged].max() if plugged.any() else None,

@@ -130,6 +130,57 @@ class Record:
         """EVs of feeder k are rows first_row[k] to first_row[k + 1], (K + 1,)."""
         return np.searchsorted(self.ev["feeder"], np.arange(self.n_feeders + 1))
 
+    # --- finer than the hour -------------------------------------------------------------------
+
+    def demand_mw(self, grain_min: float) -> FloatArray:
+        """System demand without losses, mean over windows of grain_min minutes, (W, K) [MW].
+
+        A time step that is longer than that is a window of its own.
+        """
+        ev_mw = self.ev_power_mw(grain_min)
+        begin_s = np.arange(len(ev_mw)) * max(60.0 * grain_min, self.scenario.clock.step_s)
+        return np.asarray(self.base_mw[(begin_s // 3600.0).astype(np.int64)][:, None] + ev_mw)
+
+    def ev_power_mw(self, grain_min: float) -> FloatArray:
+        """Net demand of the EVs, mean over the same windows, (W, K) [MW]."""
+        return windows_of(self.ev_kw, self.scenario.clock.step_s, 60.0 * grain_min) / 1e3
+
+    def clock_times(self, windows: IntArray, grain_min: float) -> list[str]:
+        """When some of these windows begin, as "8:15"."""
+        step_min = max(grain_min, self.scenario.clock.step_s / 60.0)
+        minutes = (self.start_hour * 60 + windows * step_min) % 1440
+        return [f"{int(minute) // 60}:{int(minute) % 60:02d}" for minute in minutes]
+
+    def plugged_in(self, grain_min: float) -> BoolArray:
+        """In which of these windows any EV of a feeder is plugged in, (W, K)."""
+        step_s, window_s = self.scenario.clock.step_s, 60.0 * grain_min
+        steps = np.concatenate([np.zeros((1, self.n_feeders)), self.evs_plugged > 0]).cumsum(axis=0)
+        if window_s <= step_s:
+            return np.diff(steps, axis=0) > 0
+        edges = np.arange(round(len(self.ev_kw) * step_s / window_s) + 1) * window_s / step_s
+        first = np.floor(edges[:-1] + 1e-9).astype(np.int64)
+        last = np.ceil(edges[1:] - 1e-9).astype(np.int64)
+        return np.asarray(steps[last] > steps[first])
+
+    @cached_property
+    def evs_plugged(self) -> IntArray:
+        """EVs plugged in at any time of a step, (S, K)."""
+        step_min, n = self.scenario.clock.step_s / 60.0, self.n_feeders
+        per_day = len(self.ev_kw) // self.n_days
+        change = np.zeros((len(self.ev_kw) + 1) * n, dtype=np.int64)
+        for day in range(self.n_days):
+            there = self.stays["arrived"][day]
+            arrival, departure = (
+                self.stays[name][day][there] / step_min for name in ("arrival_min", "departure_min")
+            )
+            # Every stay ends with its day; within a billionth of a step's edge it is on it.
+            begin = np.maximum(np.floor(arrival + 1e-9), day * per_day).astype(np.int64)
+            end = np.minimum(np.ceil(departure - 1e-9), (day + 1) * per_day).astype(np.int64)
+            feeder = self.ev["feeder"][there]
+            change += np.bincount(begin * n + feeder, minlength=len(change))
+            change -= np.bincount(end * n + feeder, minlength=len(change))
+        return change.reshape(-1, n)[:-1].cumsum(axis=0)
+
     # --- lines ---------------------------------------------------------------------------------
 
     @cached_property
@@ -228,6 +279,25 @@ class Record:
             flows=PowerFlow(**{name: getattr(self.flows, name)[:, k : k + 1] for name in _FLOW}),
             **own,
         )
+
+
+def windows_of(power: FloatArray, step_s: float, window_s: float) -> FloatArray:
+    """Mean over windows of window_s of power by step, (S, K) -> (W, K); steps stay if longer.
+
+    Each column is added up in the same order however many there are.
+    """
+    if window_s <= step_s:
+        return power
+    columns = np.ascontiguousarray(power.T)
+    steps = window_s / step_s
+    if steps.is_integer():
+        return np.asarray(columns.reshape(len(columns), -1, int(steps)).mean(axis=2).T)
+    # A window that cuts a step takes its share of it.
+    energy = np.concatenate([np.zeros((len(columns), 1)), columns.cumsum(axis=1)], axis=1)
+    edges = np.arange(round(len(power) / steps) + 1) * steps
+    at = np.arange(len(power) + 1)
+    sums = np.array([np.interp(edges, at, row) for row in energy])
+    return np.asarray(np.diff(sums, axis=1).T / steps)
 
 
 def join_records(parts: Sequence[Record]) -> Record:

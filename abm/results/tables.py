@@ -343,9 +343,9 @@ def feeder_table(record: Record, kpi_columns: Mapping[str, NDArray[Any]]) -> pd.
     columns: dict[str, Any] = {"feeder": np.arange(1, record.n_feeders + 1)}
     columns["seed"] = np.array(record.seeds, dtype=np.int64)
     for name, values in kpi_columns.items():
-        if values.dtype == object and name != "max_line_loading_line":
-            if name == "nonconverged_clock_hours":
-                continue
+        if name == "nonconverged_clock_hours":
+            continue
+        if values.dtype == object and not name.endswith(("_line", "_time")):
             columns[name] = pd.array(list(values), dtype="Int64")
         else:
             columns[name] = values

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 GAP = "gap_to_optimum_percent"
+# What gaps are measured on: demand while EVs are plugged in, by the quarter of an hour.
+METRIC = "plugged_peak_15min_mw"
 # A bound for so many EVs takes a minute.
 MOST_BOUND_EVS = 3000
 
@@ -85,7 +87,7 @@ def gap_percent(results: Results, bound: Bound) -> float | None:
 
     None where nobody is plugged in. Below 0 only for a strategy that leaves EVs short.
     """
-    found, least = (r.kpis["plugged_peak_mw"] for r in (results, bound.results))
+    found, least = (r.kpis[METRIC] for r in (results, bound.results))
     return None if found is None or not least else 100.0 * (found / least - 1.0)
 
 

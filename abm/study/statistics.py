@@ -121,7 +121,7 @@ class Until:
 
 
 def parse_until(text: str) -> Until:
-    """`peak:0.5%` -> Until("system_peak_mw", 0.005). Raises InputError."""
+    """`peak:0.5%` -> Until("peak_15min_mw", 0.005). Raises InputError."""
     name, _, size = text.partition(":")
     match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+(?:[eE][-+]?\d+)?)\s*%\s*", size)
     problems = kpi_problems([name], "--until")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 VARY = "--vary"
 # KPIs that figures and terminal show when nobody asks for others.
-INTEREST = ("system_peak_mw", "min_vm_pu", "net_cost_usd", "evs_short")
+INTEREST = ("peak_15min_mw", "min_vm_pu", "net_cost_usd", "evs_short")
 
 
 @dataclass(frozen=True)

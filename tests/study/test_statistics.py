@@ -106,7 +106,8 @@ def test_every_kpi_with_a_mean_is_known():
 
 
 def test_until():
-    assert parse_until("peak:0.5%") == Until("system_peak_mw", 0.005)
+    assert parse_until("peak:0.5%") == Until("peak_15min_mw", 0.005)
+    assert parse_until("hourly_peak:0.5%") == Until("system_peak_mw", 0.005)
     assert parse_until("evs_short: 2 %") == Until("evs_short", 0.02)
     until = Until("system_peak_mw", 0.01)
     close, wide = np.array([5.0, 5.01, 5.02, 5.0]), np.array([5.0, 5.5, 4.5, 5.0])

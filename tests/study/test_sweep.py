@@ -39,7 +39,7 @@ def test_grid_has_every_combination_and_its_own_numbers(tmp_path):
     mine = table[here & (table["strategy"] == "evms")]
     assert mine["system_peak_mw"].tolist() == wanted.tolist()
     figures = {path.name for path in (out / "figures").iterdir()}
-    assert {"system_peak_mw.png", "min_vm_pu.png", "net_cost_usd.png"} <= figures
+    assert {"peak_15min_mw.png", "min_vm_pu.png", "net_cost_usd.png"} <= figures
     flat = pd.read_csv(out / "sweep.csv")
     assert len(flat) == len(table)
     summary = pd.read_csv(out / "summary.csv")
@@ -53,7 +53,7 @@ def test_lines_for_one_factor_and_for_words(tmp_path):
         call(*argv, "--out", out, "--kpi", "peak")
         table = pd.read_parquet(out / "sweep.parquet")
         assert len(table) == 4
-        assert (out / "figures" / "system_peak_mw.png").exists() == (i == 0)
+        assert (out / "figures" / "peak_15min_mw.png").exists() == (i == 0)
 
 
 def test_values_keep_their_kind():
@@ -164,7 +164,7 @@ def test_sobol_from_end_to_end(tmp_path):
     # More EVs charge more energy, and the efficiency does little beside.
     assert table.loc[("ev_charged_mwh", "fleet.evs_per_zone"), "ST"] > 0.6
     assert table.loc[("ev_charged_mwh", "ev.efficiency"), "ST"] < 0.3
-    assert (out / "figures" / "system_peak_mw.png").exists()
+    assert (out / "figures" / "peak_15min_mw.png").exists()
     points = pd.read_parquet(out / "sweep.parquet")
     assert set(points["fleet.evs_per_zone"]) == {1, 2, 3, 4}
     again = tmp_path / "again"
