@@ -1,7 +1,8 @@
 """The bound on 600 EVs, seed by seed: `python benchmarks/bound.py [--seeds N] [--large]`.
 
 How long the two phases take against the budget, with model, load flows and KPIs; what peaks by the
-hour cost, in steps of 30 minutes; with --large, how it grows to the 3,000 EVs up to which `compare` has it.
+hour cost, in steps of 30 minutes; with --large, how it grows to the 3,000 EVs up to which `compare`
+has it.
 """
 
 from __future__ import annotations
