@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from abm.equations import FloatArray, IntArray
+from abm.equations import BoolArray, FloatArray, IntArray
 from abm.errors import InputError, LoadFlowError, Problem
 from abm.grid.network import Network, line_network
 from abm.grid.reference import (
     closed_connections,
+    feeds_and_takes,
     load_net,
     net_of_lines,
     nominal_load,
@@ -157,8 +158,8 @@ def build_feeder(table: FeederTable) -> Feeder:
     """Build the feeder of a table, or hand out the one this process built from the same values.
 
     Raises InputError with every problem of the table against the net (unreadable file, unknown
-    function, bus or line that is not in the net, zone numbers with gaps), and LoadFlowError when
-    buses have no supply, the net cannot be solved at nominal load by the reference or holds what no
+    function, bus or line that is not in the net, zone numbers with gaps, generation that has no
+    profile of its own), and LoadFlowError when buses have no supply, the net cannot be solved at nominal load by the reference or holds what no
     solver here knows.
     """
     key = _digest(table)
@@ -207,6 +208,8 @@ def _from_values(table: FeederTable, values: LineValues, key: str) -> Feeder:
         for one, other in zip(table.line_from, table.line_to, strict=True)
         if one - 1 not in position or other - 1 not in position
     ]
+    p_mw = values.p_mw[order]
+    problems += _generation_problems(table.name, bus_index, bus_class, p_mw < 0.0, p_mw > 0.0)
     if problems:
         raise InputError(problems)
     line_from, line_to = (
@@ -220,7 +223,7 @@ def _from_values(table: FeederTable, values: LineValues, key: str) -> Feeder:
         key=key,
         bus_index=bus_index,
         line_index=np.array(lines, dtype=np.int64),
-        p_mw=values.p_mw[order],
+        p_mw=p_mw,
         q_mvar=values.q_mvar[order],
         class_names=class_names,
         bus_class=bus_class,
@@ -248,6 +251,9 @@ def _from_net(table: FeederTable, key: str) -> Feeder:
     position = {int(index): i for i, index in enumerate(bus_index)}
     bus_class, class_names, zone_bus, problems = _customers(table, position)
     problems += write_ampacities(net, table)
+    problems += _generation_problems(
+        table.name, bus_index, bus_class, *feeds_and_takes(net, bus_index)
+    )
     if problems:
         raise InputError(problems)
     p_mw, q_mvar = nominal_load(net, bus_index)
@@ -282,6 +288,25 @@ def _from_net(table: FeederTable, key: str) -> Feeder:
         network=network,
         make_net=lambda: net,
     )
+
+
+def _generation_problems(
+    name: str, bus_index: IntArray, bus_class: IntArray, feeds: BoolArray, takes: BoolArray
+) -> list[Problem]:
+    """A problem where a bus that feeds in would follow the load profile of those that take power.
+
+    feeds, takes: bool [n_bus]. A bus has one power and one class, and its class one profile.
+    """
+    wrong = feeds & (takes | np.isin(bus_class, bus_class[takes])) & (bus_class >= 0)
+    if not wrong.any():
+        return []
+    buses = ", ".join(f"N{index + 1}" for index in bus_index[wrong])
+    said = (
+        "generation only at buses without load and in a class of their own in buses.csv, with a "
+        "column of its own in the load profile; netted into the load it would follow the "
+        "customers' profile"
+    )
+    return [Problem("feeder.generation", f"{buses} of feeder {name!r}", said)]
 
 
 def _customers(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from abm.equations import ComplexArray, FloatArray, IntArray
+from abm.equations import BoolArray, ComplexArray, FloatArray, IntArray
 from abm.equations.load_flow import power_mismatch
 from abm.errors import InputError, LoadFlowError, Problem, nearest
 from abm.grid.network import BASE_MVA, Branches, Network, PowerFlow, checked_load, empty_power_flow
@@ -197,6 +197,21 @@ def nominal_load(net: Any, bus_index: IntArray) -> tuple[FloatArray, FloatArray]
                 totals[row], at, sign * (elements[column] * elements["scaling"]).to_numpy(float)
             )
     return totals[0].copy(), totals[1].copy()
+
+
+def feeds_and_takes(net: Any, bus_index: IntArray) -> tuple[BoolArray, BoolArray]:
+    """Whether any element of a bus feeds in, and whether any takes power, bool [n_bus] each.
+
+    Static generators and loads in service; a load of negative power feeds in.
+    """
+    feeds, takes = (np.zeros(len(bus_index), dtype=np.bool_) for _ in range(2))
+    for kind, sign in (("load", 1.0), ("sgen", -1.0)):
+        elements = net[kind][net[kind]["in_service"].astype(bool)]
+        at = np.searchsorted(bus_index, elements["bus"].to_numpy(dtype=np.int64))
+        p_mw = sign * (elements["p_mw"] * elements["scaling"]).to_numpy(float)
+        feeds[at[p_mw < 0.0]] = True
+        takes[at[p_mw > 0.0]] = True
+    return feeds, takes
 
 
 def write_ampacities(net: Any, table: FeederTable) -> list[Problem]:

@@ -41,7 +41,7 @@ def table_of(net: str, buses: NDArray[np.int64]) -> FeederTable:
         name="test feeder",
         net=net,
         buses=buses,
-        customer_class=np.full(len(buses), "residential"),
+        customer_class=np.array([f"class of {bus}" for bus in buses]),
         zone=np.zeros(len(buses), dtype=np.int64),
         line_from=none,
         line_to=none,

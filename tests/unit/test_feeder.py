@@ -27,7 +27,7 @@ def plain_table(net: str, numbers: list[int]) -> FeederTable:
         name="plain",
         net=net,
         buses=np.array(numbers),
-        customer_class=np.full(len(numbers), "residential"),
+        customer_class=np.array([f"class of {number}" for number in numbers]),
         zone=np.zeros(len(numbers), dtype=np.int64),
         line_from=none,
         line_to=none,
@@ -169,6 +169,44 @@ def test_a_mesh_of_tables_is_not_radial() -> None:
         for name in ("power-grid-model", "pandapower")
     ]
     np.testing.assert_allclose(flows[0].i_a, flows[1].i_a, atol=1e-6)
+
+
+def one_class(table: FeederTable) -> FeederTable:
+    return replace(table, customer_class=np.full(len(table.buses), "residential"))
+
+
+@pytest.mark.parametrize("kind", ["sgen", "load", "tables", "beside a load"])
+def test_generation_that_would_follow_the_load_is_refused(kind: str, tmp_path: Path) -> None:
+    """In a class that has load elsewhere, or at a bus with load; the bus and feeder are named."""
+    net = three_buses()
+    if kind == "load":
+        net.sgen = net.sgen.iloc[:0]
+        pp.create_load(net, 3, p_mw=-0.3)
+    elif kind == "beside a load":
+        pp.create_load(net, 3, p_mw=0.5)
+    table = plain_table(saved(net, tmp_path), [4, 6, 8])
+    if kind == "tables":
+        table = line_table()
+    if kind != "beside a load":
+        assert build_feeder(table).p_mw.min() == pytest.approx(-0.3)
+        table = one_class(table)
+    with pytest.raises(InputError) as caught:
+        build_feeder(table)
+    (problem,) = caught.value.problems
+    assert (problem.field, problem.value) == ("feeder.generation", "N4 of feeder 'plain'")
+    assert "a class of their own in buses.csv" in problem.allowed
+
+
+def test_what_does_not_generate_is_no_generation(tmp_path: Path) -> None:
+    """Out of service, scaled to nothing, reactive power alone, or a generator that consumes."""
+    net = three_buses()
+    net.sgen = net.sgen.iloc[:0]
+    pp.create_sgen(net, 3, p_mw=0.3, in_service=False)
+    pp.create_sgen(net, 3, p_mw=0.3, scaling=0.0)
+    pp.create_sgen(net, 3, p_mw=0.0, q_mvar=0.1)
+    pp.create_sgen(net, 3, p_mw=-0.1)
+    feeder = build_feeder(one_class(plain_table(saved(net, tmp_path), [4, 6, 8])))
+    assert feeder.p_mw.tolist() == pytest.approx([0.1, 0.0, 0.2])
 
 
 def test_feeders_of_tables_that_cannot_be_solved() -> None:
