@@ -158,9 +158,9 @@ def build_feeder(table: FeederTable) -> Feeder:
     """Build the feeder of a table, or hand out the one this process built from the same values.
 
     Raises InputError with every problem of the table against the net (unreadable file, unknown
-    function, bus or line that is not in the net, zone numbers with gaps, generation that has no
-    profile of its own), and LoadFlowError when buses have no supply, the net cannot be solved at nominal load by the reference or holds what no
-    solver here knows.
+    function, bus or line that is not in the net, zone numbers with gaps, generation without a
+    profile of its own), and LoadFlowError when buses have no supply, the net cannot be solved at
+    nominal load by the reference or holds what no solver here knows.
     """
     key = _digest(table)
     if key not in _FEEDERS:

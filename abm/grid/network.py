@@ -48,6 +48,35 @@ class Branches:
 
 
 @dataclass(frozen=True, eq=False)
+class Transformers:
+    """The transformers in service, T of them, and their windings that join the rest, E of them.
+
+    elements: pandapower's table and index of each. names: "T1 N1-N2", number and buses as in all
+    tables. Of each winding: its transformer, of int64 [E]; the row of its branch, int64 [E], and
+    whether it is that branch's to end, bool [E]; its rated current, A, float64 [E].
+    """
+
+    elements: tuple[tuple[str, int], ...]
+    names: tuple[str, ...]
+    of: IntArray
+    branch: IntArray
+    at_to: NDArray[np.bool_]
+    rated_a: FloatArray
+
+    def loading_percent(self, i_a: FloatArray) -> FloatArray:
+        """Loading, [B, T] %: of the windings with these currents [B, E] A the highest."""
+        loading = np.zeros((len(i_a), len(self.names)))
+        np.maximum.at(loading.T, self.of, (100.0 * i_a / self.rated_a).T)
+        return loading
+
+
+def no_transformers() -> Transformers:
+    """Of a feeder that has none."""
+    none = np.zeros(0, dtype=np.int64)
+    return Transformers((), (), none, none, none.astype(np.bool_), none.astype(np.float64))
+
+
+@dataclass(frozen=True, eq=False)
 class Network:
     """What a load flow is solved on; N nodes, M branches in service.
 
@@ -56,7 +85,7 @@ class Network:
     shunt_mva: complex [N], P - jQ that shunts take at 1 p.u.
     base_mva: base power, MVA. base_kv: float64 [N], kV. f_hz: frequency, Hz.
     node_of_bus: int64 [n_bus]. slack_nodes: int64 [S]; slack_v: complex [S], their voltage, p.u.
-    branch_of_line: int64 [n_line], rows of the lines in `branches`.
+    branch_of_line: int64 [n_line], rows of the lines in `branches`. transformers: those in service.
     """
 
     branches: Branches
@@ -71,6 +100,7 @@ class Network:
     slack_nodes: IntArray
     slack_v: ComplexArray
     branch_of_line: IntArray
+    transformers: Transformers
 
     @property
     def n_node(self) -> int:
@@ -130,6 +160,7 @@ def line_network(
         slack_nodes=np.array([slack]),
         slack_v=np.array([values.slack_vm_pu], dtype=np.complex128),
         branch_of_line=rows,
+        transformers=no_transformers(),
     )
 
 
@@ -143,6 +174,7 @@ class PowerFlow:
     less net load: lines, transformers, shunts), MW.
     slack_p_mw, slack_q_mvar: float64 [B], taken from the external grids, MW and Mvar.
     converged: bool [B]. mismatch_mva: float64 [B], residual of eqs. (10), (11).
+    transformer_percent: float64 [B, T], highest current of a winding over its rating, %.
     """
 
     vm_pu: FloatArray
@@ -154,9 +186,10 @@ class PowerFlow:
     slack_q_mvar: FloatArray
     converged: NDArray[np.bool_]
     mismatch_mva: FloatArray
+    transformer_percent: FloatArray
 
 
-def empty_power_flow(rows: int, n_bus: int, n_line: int) -> PowerFlow:
+def empty_power_flow(rows: int, n_bus: int, n_line: int, n_transformer: int = 0) -> PowerFlow:
     """B = rows load flows of which none has converged yet, to be filled in."""
 
     def unknown(*shape: int) -> FloatArray:
@@ -172,6 +205,7 @@ def empty_power_flow(rows: int, n_bus: int, n_line: int) -> PowerFlow:
         slack_q_mvar=unknown(rows),
         converged=np.zeros(rows, dtype=np.bool_),
         mismatch_mva=unknown(rows),
+        transformer_percent=unknown(rows, n_transformer),
     )
 
 

@@ -16,7 +16,15 @@ import numpy as np
 from abm.equations import BoolArray, ComplexArray, FloatArray, IntArray
 from abm.equations.load_flow import power_mismatch
 from abm.errors import InputError, LoadFlowError, Problem, nearest
-from abm.grid.network import BASE_MVA, Branches, Network, PowerFlow, checked_load, empty_power_flow
+from abm.grid.network import (
+    BASE_MVA,
+    Branches,
+    Network,
+    PowerFlow,
+    Transformers,
+    checked_load,
+    empty_power_flow,
+)
 
 if TYPE_CHECKING:
     from abm.grid.feeder import Feeder
@@ -72,7 +80,8 @@ class PandapowerSolver:
         """Solve B load flows, see `abm.grid.solve.Solver.solve`."""
         feeder, net = self._feeder, self._net
         p, q, usable = checked_load(p_mw, q_mvar, feeder.n_bus)
-        flow = empty_power_flow(len(p), feeder.n_bus, feeder.n_line)
+        transformers = feeder.network.transformers.elements
+        flow = empty_power_flow(len(p), feeder.n_bus, feeder.n_line, len(transformers))
         for row in np.flatnonzero(usable):
             if not _converges(net, p[row], q[row]):
                 continue
@@ -88,6 +97,9 @@ class PandapowerSolver:
             lines = net.res_line.loc[feeder.line_index]
             flow.i_a[row] = 1e3 * lines["i_ka"]
             flow.line_loss_mw[row] = lines["pl_mw"]
+            flow.transformer_percent[row] = [
+                net[f"res_{kind}"]["loading_percent"].at[index] for kind, index in transformers
+            ]
             flow.slack_p_mw[row] = net.res_ext_grid["p_mw"].sum()
             flow.slack_q_mvar[row] = net.res_ext_grid["q_mvar"].sum()
             flow.loss_mw[row] = flow.slack_p_mw[row] - p[row].sum()
@@ -291,8 +303,50 @@ def read_network(
         slack_nodes=slack_nodes,
         slack_v=np.asarray(solved["V"], dtype=np.complex128)[slack_nodes],
         branch_of_line=row[first:last][serving].astype(np.int64),
+        transformers=_transformers_of(own, row, in_service),
     )
     return network, own.line.index.to_numpy(dtype=np.int64)[serving]
+
+
+def _transformers_of(net: Any, row: IntArray, in_service: BoolArray) -> Transformers:
+    """The transformers of a solved net that have a winding in service.
+
+    row: row of each branch among those in service. A transformer of two windings is a branch from
+    its higher to its lower voltage. One of three is three branches, the first to a star point
+    within it and the others from there; the tables have all first ones, then all second ones.
+    """
+    elements: list[tuple[str, int]] = []
+    names: list[str] = []
+    windings: list[tuple[int, int, bool, float]] = []
+    for kind, sides in (("trafo", ("hv", "lv")), ("trafo3w", ("hv", "mv", "lv"))):
+        table, first = net[kind], net._pd2ppc_lookups["branch"].get(kind, (0, 0))[0]
+        # Two windings are the two ends of one branch.
+        apart = len(table) if kind == "trafo3w" else 0
+        for position, (index, one) in enumerate(table.to_dict("index").items()):
+            own = []
+            for number, side in enumerate(sides):
+                branch = first + position + number * apart
+                if kind == "trafo3w":
+                    rated_mva = one[f"sn_{side}_mva"]
+                else:
+                    rated_mva = one["sn_mva"] * one["parallel"] * one["df"]
+                rated_a = 1e3 * rated_mva / (np.sqrt(3.0) * one[f"vn_{side}_kv"])
+                if in_service[branch]:
+                    own.append((len(elements), int(row[branch]), number > 0, float(rated_a)))
+            if own:
+                buses = "-".join(f"N{int(one[f'{side}_bus']) + 1}" for side in sides)
+                elements.append((kind, int(index)))
+                names.append(f"T{len(elements)} {buses}")
+                windings += own
+    of, branches, at_to, rated = zip(*windings, strict=True) if windings else ((), (), (), ())
+    return Transformers(
+        tuple(elements),
+        tuple(names),
+        of=np.array(of, dtype=np.int64),
+        branch=np.array(branches, dtype=np.int64),
+        at_to=np.array(at_to, dtype=np.bool_),
+        rated_a=np.array(rated, dtype=np.float64),
+    )
 
 
 def without_supply(bus_index: IntArray) -> LoadFlowError:

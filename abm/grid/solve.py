@@ -243,14 +243,23 @@ class PowerGridModelSolver:
         from scipy.sparse import vstack
 
         lines = network.branch_of_line
+        ends = network.transformers
+        y_ends = vstack([network.y_from, network.y_to], format="csr")
+        y_ends = y_ends[ends.branch + len(network.branches.r_pu) * ends.at_to]
         # One sparse product gives the currents of all nodes and of both ends of all lines.
         self._y_all = vstack(
-            [network.y_bus, network.y_from[lines], network.y_to[lines]], format="csr"
+            [network.y_bus, network.y_from[lines], network.y_to[lines], y_ends], format="csr"
         )
         self._from_node = network.branches.from_node[lines]
         self._to_node = network.branches.to_node[lines]
         amperes = 1e3 * network.base_mva / (np.sqrt(3.0) * network.base_kv)
         self._from_a, self._to_a = amperes[self._from_node], amperes[self._to_node]
+        node_of_end = np.where(
+            ends.at_to,
+            network.branches.to_node[ends.branch],
+            network.branches.from_node[ends.branch],
+        )
+        self._winding_a = amperes[node_of_end]
         self._chunk = max(1, voltages_per_chunk // network.n_node)
         self._node_is_bus = network.one_node_per_bus
 
@@ -258,7 +267,8 @@ class PowerGridModelSolver:
         """Solve B load flows, see `abm.grid.solve.Solver.solve`."""
         feeder = self._feeder
         p, q, usable = checked_load(p_mw, q_mvar, feeder.n_bus)
-        flow = empty_power_flow(len(p), feeder.n_bus, feeder.n_line)
+        n_transformer = len(feeder.network.transformers.names)
+        flow = empty_power_flow(len(p), feeder.n_bus, feeder.n_line, n_transformer)
         for start in range(0, len(p), self._chunk):
             rows = slice(start, start + self._chunk)
             s_load = p[rows] + 1j * q[rows]
@@ -321,7 +331,8 @@ class PowerGridModelSolver:
         if not good.all():
             v[~good] = currents[~good] = injected[~good] = _NO_VALUE
             mismatch[~good] = np.nan
-        i_from, i_to = currents[:, n : n + n_line], currents[:, n + n_line :]
+        i_from, i_to = currents[:, n : n + n_line], currents[:, n + n_line : n + 2 * n_line]
+        i_winding = currents[:, n + 2 * n_line :]
         supplied = (injected[:, slack] + s_node[:, slack]).sum(axis=1)
         v_bus = v if self._node_is_bus else v[:, network.node_of_bus]
 
@@ -330,6 +341,9 @@ class PowerGridModelSolver:
         flow.vm_pu[rows] = magnitude(v_bus)
         flow.va_rad[rows] = np.angle(v_bus)
         flow.i_a[rows] = np.maximum(magnitude(i_from) * self._from_a, magnitude(i_to) * self._to_a)
+        flow.transformer_percent[rows] = network.transformers.loading_percent(
+            magnitude(i_winding) * self._winding_a
+        )
         lost = times_conjugate(v[:, self._from_node], i_from) + times_conjugate(
             v[:, self._to_node], i_to
         )

@@ -142,6 +142,8 @@ def print_lines(lines: Sequence[str]) -> None:
         out.print(line, soft_wrap=False)
 
 
+# A line that only feeders with transformers have.
+TRANSFORMERS = "Highest transformer loading"
 # Label, and the KPIs beside it.
 KPI_LINES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("System peak of 15 min", ("peak_15min_mw", "peak_15min_time")),
@@ -155,6 +157,14 @@ KPI_LINES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Largest loss", ("max_loss_mw", "max_loss_hour")),
     ("Lowest voltage", ("min_vm_pu", "min_vm_bus", "min_vm_hour")),
     ("Highest line loading", ("max_line_loading_percent", "max_line_loading_line")),
+    (
+        TRANSFORMERS,
+        (
+            "max_transformer_loading_percent",
+            "max_transformer_loading_transformer",
+            "max_transformer_loading_hour",
+        ),
+    ),
     ("Bought / sold", ("purchase_usd", "sale_usd")),
     ("Net cost", ("net_cost_usd",)),
     ("EVs", ("evs",)),
@@ -208,6 +218,8 @@ def print_kpis(title: str, kpis: Mapping[str, Any], days: int = 1) -> None:
     if "feeders" in kpis:
         lines = (*lines, *CITY_LINES)
     for label, names in lines:
+        if label == TRANSFORMERS and kpis[names[0]] is None:
+            continue
         if label == "EVs short" and days > 1:
             label = "Stays short"
         cells = (_with_unit(name, kpis[name]) for name in names)
@@ -243,6 +255,7 @@ def warnings_of(kpis: Mapping[str, Any]) -> list[str]:
         ("vm_below_bus_hours", "bus-hours below the lower voltage limit, eq. (9)"),
         ("vm_above_bus_hours", "bus-hours above the upper voltage limit, eq. (9)"),
         ("line_over_line_hours", "line-hours above the line's rating, eq. (12)"),
+        ("transformer_over_transformer_hours", "transformer-hours above the transformer's rating"),
         ("soc_below_ev_minutes", "EV-minutes below soc_lower, eq. (5)"),
         ("soc_above_ev_minutes", "EV-minutes above soc_upper, eq. (6)"),
         ("evs_still_plugged", "EVs still plugged in at the end of the horizon"),

@@ -228,6 +228,8 @@ def run_files(results: Results) -> Iterator[tuple[str, Content]]:
     yield "scenario.yaml", scenario.to_yaml()
     yield "kpis.json", results.kpis
     names = [*TABLES, "zone_minute" if results.has_minutes else "zone_hour"]
+    if results.record.feeder.network.transformers.names:
+        names.append("transformer_hour")
     if results.record.n_days > 1:
         names += ["days", "stays"]
     if scenario.owners.groups:

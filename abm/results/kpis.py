@@ -7,7 +7,7 @@ values of them. For several feeders together they are sums, the peak of the sum,
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -179,17 +179,15 @@ def _energy_and_money(record: Record) -> dict[str, NDArray[Any]]:
 def _constraints(record: Record) -> dict[str, NDArray[Any]]:
     grid, feeder, hours = record.scenario.grid, record.feeder, record.clock_hours
     vm_pu, loading = record.flows.vm_pu, record.loading_percent
-    n_lines = loading.shape[2]
-    known = np.where(np.isnan(loading), -np.inf, loading)
-    by_line = known.transpose(1, 0, 2).reshape(record.n_feeders, -1)
-    at = by_line.argmax(axis=1) if by_line.shape[1] else np.zeros(record.n_feeders, dtype=np.int64)
-    worst = by_line.max(axis=1, initial=-np.inf)
-    found = np.isfinite(worst)
-    line = at % max(n_lines, 1)
     ends = [
         f"N{feeder.bus_index[feeder.line_from[i]] + 1}-N{feeder.bus_index[feeder.line_to[i]] + 1}"
-        for i in range(n_lines)
+        for i in range(feeder.n_line)
     ]
+    worst, line, line_hour = _highest(loading, ends, hours)
+    transformers = record.flows.transformer_percent
+    highest, transformer, transformer_hour = _highest(
+        transformers, feeder.network.transformers.names, hours
+    )
     mismatch = np.where(record.flows.converged, record.flows.mismatch_mva, -np.inf)
     return {
         "soc_below_ev_minutes": record.below_min,
@@ -200,12 +198,28 @@ def _constraints(record: Record) -> dict[str, NDArray[Any]]:
         "vm_above_bus_hours": (vm_pu > grid.vm_max_pu).sum(axis=(0, 2)),
         "line_over_line_hours": (loading > 100.0).sum(axis=(0, 2)),
         "max_line_loading_percent": worst,
-        "max_line_loading_line": _objects(
-            [ends[i] if ok else None for i, ok in zip(line, found, strict=True)]
-        ),
-        "max_line_loading_hour": _where(found, hours[at // max(n_lines, 1)]),
+        "max_line_loading_line": line,
+        "max_line_loading_hour": line_hour,
+        "transformer_over_transformer_hours": (transformers > 100.0).sum(axis=(0, 2)),
+        "max_transformer_loading_percent": highest,
+        "max_transformer_loading_transformer": transformer,
+        "max_transformer_loading_hour": transformer_hour,
         "max_mismatch_mva": mismatch.max(axis=0),
     }
+
+
+def _highest(
+    loading: FloatArray, names: Sequence[str], hours: IntArray
+) -> tuple[FloatArray, NDArray[np.object_], NDArray[Any]]:
+    """Highest loading of each feeder, of what and in which hour, from (H, K, M); None for none."""
+    n_feeders, n = loading.shape[1:]
+    known = np.where(np.isnan(loading), -np.inf, loading)
+    by_feeder = known.transpose(1, 0, 2).reshape(n_feeders, -1)
+    worst = by_feeder.max(axis=1, initial=-np.inf)
+    found = np.isfinite(worst)
+    at = by_feeder.argmax(axis=1) if n else np.zeros(n_feeders, dtype=np.int64)
+    which = [names[i % n] if ok else None for i, ok in zip(at, found, strict=True)]
+    return worst, _objects(which), _where(found, hours[at // max(n, 1)])
 
 
 def _sum_over_hours(values: FloatArray) -> FloatArray:
@@ -281,6 +295,12 @@ def city_kpis(record: Record, columns: Mapping[str, NDArray[Any]]) -> dict[str, 
             columns,
             "max_line_loading_percent",
             ("max_line_loading_line", "max_line_loading_hour"),
+            lowest=False,
+        ),
+        **_worst(
+            columns,
+            "max_transformer_loading_percent",
+            ("max_transformer_loading_transformer", "max_transformer_loading_hour"),
             lowest=False,
         ),
         **city_emergence(record),

@@ -23,9 +23,9 @@ class Results:
 
     `kpis` is a flat dict (of all feeders together), `kpi_columns` has arrays over the feeders; the
     tables are pandas DataFrames: `hourly`, `zone_minute`, `zone_hour`, `ev`, `bus_hour`,
-    `line_hour`, `zones`, with a column `feeder`, from 1, in front where there are several. Hours
-    are clock hours 0-23 (`hour`) with a running index (`hour_index`) beside them; buses, lines and
-    zones are numbered from 1 as in the paper.
+    `line_hour`, `transformer_hour`, `zones`, with a column `feeder`, from 1, in front where there
+    are several. Hours are clock hours 0-23 (`hour`) with a running index (`hour_index`) beside
+    them; buses, lines, transformers and zones are numbered from 1, as in the paper.
     """
 
     def __init__(self, record: Record) -> None:
@@ -132,6 +132,11 @@ class Results:
     def line_hour(self) -> pd.DataFrame:
         """One row per hour and line: current, loading, loss."""
         return tables.line_hour_table(self.record)
+
+    @cached_property
+    def transformer_hour(self) -> pd.DataFrame:
+        """One row per hour and transformer: loading; none on a feeder without transformers."""
+        return tables.transformer_hour_table(self.record)
 
     @cached_property
     def days(self) -> pd.DataFrame:

@@ -165,6 +165,16 @@ def line_hour_table(record: Record) -> pd.DataFrame:
     )
 
 
+def transformer_hour_table(record: Record) -> pd.DataFrame:
+    """One row per hour and transformer: loading."""
+    names = np.array(record.feeder.network.transformers.names, dtype=object)
+    return _frame(
+        record,
+        {**_hours(record, len(names)), "transformer": _repeated(record, names)},
+        {"loading_percent": _by_feeder(record.flows.transformer_percent)},
+    )
+
+
 def zones_table(record: Record) -> pd.DataFrame:
     """One row per RPZ: energy, cost, EVs short, peak."""
     ev = record.ev
@@ -345,7 +355,7 @@ def feeder_table(record: Record, kpi_columns: Mapping[str, NDArray[Any]]) -> pd.
     for name, values in kpi_columns.items():
         if name == "nonconverged_clock_hours":
             continue
-        if values.dtype == object and not name.endswith(("_line", "_time")):
+        if values.dtype == object and not name.endswith(("_line", "_time", "_transformer")):
             columns[name] = pd.array(list(values), dtype="Int64")
         else:
             columns[name] = values
