@@ -6,6 +6,7 @@ import numpy as np
 import pandapower as pp
 import pandapower.networks
 import pytest
+from helpers import run, small_paper
 
 from abm import Scenario, V2GModel
 from abm.grid import build_feeder, make_solver
@@ -13,7 +14,6 @@ from abm.report.terminal import print_kpis
 from abm.results.folder import new_folder, write_run
 from abm.scenario.feeder import FeederTable
 from abm.study import run_once
-from helpers import run, small_paper
 
 
 def kerber() -> pp.pandapowerNet:
