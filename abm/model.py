@@ -82,6 +82,7 @@ class V2GModel(mesa.Model):
             scenario.ev.soc_lower,
             scenario.ev.soc_upper,
             minutes=len(self.seeds) == 1 if minutes is None else minutes,
+            flow_min=scenario.grid.flow_interval_min,
         )
         rule, self.admission = make_strategy(scenario)
         self._results: Results | None = None
@@ -174,7 +175,7 @@ class V2GModel(mesa.Model):
             self.seeds,
             self.start_hour,
             self.grid.solver.name,
-            self.grid.base_p_mw,
+            self.grid.base,
             self.grid.price,
             self.fleet,
             self.meter,

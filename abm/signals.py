@@ -92,6 +92,55 @@ def base_load(
     return scale * nominal[None, :] * multiplier[:, bus_class]
 
 
+@dataclass(frozen=True, eq=False)
+class BaseLoad:
+    """Load of a feeder without EVs, the same every day.
+
+    p_mw, q_mvar: (24, n_bus), one value per clock hour. interpolation: `base_load.interpolation`
+    in the scenario, what lies between them.
+    """
+
+    p_mw: FloatArray
+    q_mvar: FloatArray
+    interpolation: str = "steps"
+
+    def mean_p_mw(self, begin_s: IntArray, window_s: int) -> FloatArray:
+        """Mean active load over windows of a part of an hour, (n, n_bus) [MW].
+
+        begin_s: when they begin, seconds after any midnight, (n,). window_s: has to divide an hour.
+        """
+        return self._mean(self.p_mw, begin_s, window_s)
+
+    def mean_q_mvar(self, begin_s: IntArray, window_s: int) -> FloatArray:
+        """Mean reactive load over the same windows, (n, n_bus) [Mvar]."""
+        return self._mean(self.q_mvar, begin_s, window_s)
+
+    def mean_mw(self, begin_s: IntArray, window_s: int) -> FloatArray:
+        """Mean active load of the whole feeder over the same windows, (n,) [MW]."""
+        return self._mean(self.p_mw.sum(axis=1), begin_s, window_s)
+
+    def _mean(self, values: FloatArray, begin_s: IntArray, window_s: int) -> FloatArray:
+        if 3600 % window_s:
+            raise ValueError(f"{window_s} s does not divide an hour")
+        if self.interpolation == "steps":
+            return np.asarray(values[begin_s // 3600 % 24])
+        # A line bends in the middle of an hour, which lies between the halves of a window or
+        # beside it: each half has the mean of its middle.
+        quarter_s = window_s / 4.0
+        first = _between(values, np.asarray(begin_s + quarter_s))
+        second = _between(values, np.asarray(begin_s + 3.0 * quarter_s))
+        return (first + second) / 2.0
+
+
+def _between(values: FloatArray, at_s: FloatArray) -> FloatArray:
+    """Values of the middles of the clock hours, (24, ...), on straight lines between them."""
+    since_middle = at_s - 1800.0
+    hour = (since_middle // 3600.0).astype(np.int64)
+    share = (since_middle % 3600.0 / 3600.0).reshape(-1, *[1] * (values.ndim - 1))
+    before, after = values[hour % 24], values[(hour + 1) % 24]
+    return np.asarray(before + share * (after - before))
+
+
 class Channel:
     """Noise and losses of the messages to the zones of K feeders, `broadcast` in the scenario.
 
@@ -193,8 +242,8 @@ class Inbox:
 class Outlook:
     """Forecast and expectation of one model; worked out when first asked for.
 
-    base_mw: actual base demand by clock hour, (24,) [MW]; price: by clock hour, (24,) [$/kWh].
-    start_hour: clock hour at which the horizon begins. seeds: one per feeder;
+    base_mw: actual base demand by clock hour, hourly means, (24,) [MW]; price: by clock hour, (24,)
+    [$/kWh]. start_hour: clock hour at which the horizon begins. seeds: one per feeder;
     errors of the forecast come from them.
     """
 

@@ -51,6 +51,16 @@ MUTANTS = (
         f"{BY_HAND}::test_the_bound_takes_nothing_from_who_stays_out_of_v2g",
     ),
     Mutant(
+        "lowest voltage of those hours that converged",
+        (("lowest.min(axis=0)", "np.nanmin(lowest, axis=0)"),),
+        "tests/unit/test_flows.py::test_the_worst_of_what_is_not_all_known_is_missing",
+    ),
+    Mutant(
+        "linear base load through the beginnings of the hours",
+        (("since_middle = at_s - 1800.0", "since_middle = at_s - 0.0"),),
+        "tests/unit/test_flows.py::test_linear_by_hand",
+    ),
+    Mutant(
         "prediction interval without 1/n",
         (("np.sqrt(1.0 + 1.0 / np.maximum(n, 1.0))", "1.0"),),
         f"{BY_HAND}::test_one_more_run_falls_within_t_times_sd_times_the_root_of_one_and_a_share",

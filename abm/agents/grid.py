@@ -12,10 +12,10 @@ import mesa
 import numpy as np
 
 from abm.clock import Phase
-from abm.equations import BoolArray, FloatArray
+from abm.equations import BoolArray, FloatArray, IntArray
 from abm.equations.battery import hourly_demand
 from abm.grid import Feeder, PowerFlow, Solver
-from abm.signals import Broadcast, Channel, Outlook, base_load
+from abm.signals import BaseLoad, Broadcast, Channel, Outlook, base_load
 
 if TYPE_CHECKING:
     from abm.model import V2GModel
@@ -48,15 +48,16 @@ class Measured:
 class GridAgent(mesa.Agent):
     """The distribution feeder and its operator.
 
-    It solves the AC load flow of every hour, eqs. (10), (11), for the hour's mean powers, so that
-    energy is kept. Every interval of the broadcast, an hour by default, it sends demand and
-    headroom with the EV demand, losses and voltages of the interval that ended; `broadcast` in the
-    scenario says what counts as demand, how often it is sent, how late and by whom it is heard.
+    It solves the AC load flow of every hour or part of it (`grid.flow_interval_min` in the
+    scenario), eqs. (10), (11), for the mean powers over it, so that energy is kept. Every interval
+    of the broadcast, an hour by default, it sends demand and headroom with the EV demand, losses
+    and voltages of the interval that ended; `broadcast` in the scenario says what counts as demand,
+    how often it is sent, how late and by whom it is heard.
 
     interval_s: time between two messages, s. delay_steps: steps from a message to when it is heard.
-    base_p_mw, base_q_mvar: load without EVs, shape (24, n_bus), by clock hour.
+    base: load without EVs. base_p_mw, base_q_mvar: its hourly means, (24, n_bus), by clock hour.
 
-    An hour's load flow is solved when somebody asks for it (a rule that looks at voltages, a person
+    A load flow is solved when somebody asks for it (a rule that looks at voltages, a person
     at a prompt, the results), together with all that are waiting: the numbers are the same, and one
     batch is many times as fast as its rows one by one.
     """
@@ -72,9 +73,15 @@ class GridAgent(mesa.Agent):
         of_bus = np.array([column[name] for name in feeder.class_names], dtype=np.int64)
         of_bus = of_bus[feeder.bus_class]
         scale = scenario.base_load.scale
-        self.base_p_mw = base_load(feeder.p_mw, of_bus, profile.multiplier, scale)
-        self.base_q_mvar = base_load(feeder.q_mvar, of_bus, profile.multiplier, scale)
-        self.base_mw = self.base_p_mw.sum(axis=1)
+        self.base = BaseLoad(
+            base_load(feeder.p_mw, of_bus, profile.multiplier, scale),
+            base_load(feeder.q_mvar, of_bus, profile.multiplier, scale),
+            scenario.base_load.interpolation,
+        )
+        hours_s = np.arange(24) * 3600
+        self.base_p_mw = self.base.mean_p_mw(hours_s, 3600)
+        self.base_q_mvar = self.base.mean_q_mvar(hours_s, 3600)
+        self.base_mw = self.base.mean_mw(hours_s, 3600)
         self.price = scenario.inputs.tariff.price
         self.sale_ratio = scenario.tariff.sale_ratio
         self.limit_mw = np.full(model.fleet.n_feeders, scenario.grid.demand_limit_mw)
@@ -86,7 +93,7 @@ class GridAgent(mesa.Agent):
         self._measured: Measured | None = None
         # What the meter had summed up in this hour when the interval began.
         self._before = np.zeros((2, n_feeders * model.fleet.n_zones))
-        self._sent_mw = np.full(n_feeders, self.base_mw[self.clock_hour(0)])
+        self._sent_mw = np.full(n_feeders, self._base_from(0))
         self.outlook = Outlook(
             scenario,
             len(feeder.zone_bus),
@@ -95,8 +102,10 @@ class GridAgent(mesa.Agent):
             self.base_mw,
             self.price,
         )
+        self.flow_s = scenario.grid.flow_interval_min * 60
         self._solved: list[PowerFlow] = []
-        self._unsolved: list[tuple[FloatArray, FloatArray]] = []
+        # Mean net power of the zones over each interval that waits to be solved.
+        self._unsolved: list[FloatArray] = []
 
     def horizon_price(self) -> FloatArray:
         """Price of every hour of the horizon, (n_hours,) [$/kWh]."""
@@ -112,7 +121,7 @@ class GridAgent(mesa.Agent):
         now_s = int(self.model.env.now)
         on_the_hour = now_s % 3600 == 0
         if now_s > 0:
-            self._measured = self._measure((now_s - self.interval_s) // 3600, on_the_hour)
+            self._measured = self._measure(now_s - self.interval_s, on_the_hour)
             if on_the_hour:
                 self._close(now_s // 3600 - 1)
 
@@ -146,9 +155,10 @@ class GridAgent(mesa.Agent):
         model, clock = self.model, self.model.clock
         if clock.finished:
             return
-        hour = int(model.env.now) // 3600
+        now_s = int(model.env.now)
+        hour = now_s // 3600
         self._sequence += 1
-        demand_mw, sent = self._demand(hour)
+        demand_mw, sent = self._demand(now_s)
         message = self.compose(hour, demand_mw)
         heard_by = self.channel.heard_by()
         if not sent.all():
@@ -164,13 +174,18 @@ class GridAgent(mesa.Agent):
         if not self.model.clock.finished:
             self.model.inbox.hear(message, heard_by)
 
-    def _demand(self, hour: int) -> tuple[FloatArray, BoolArray]:
+    def _base_from(self, begin_s: int) -> float:
+        """Mean base demand over the interval of the broadcast that begins then, MW."""
+        begin = np.array([self.model.start_hour * 3600 + begin_s])
+        return float(self.base.mean_mw(begin, self.interval_s)[0])
+
+    def _demand(self, now_s: int) -> tuple[FloatArray, BoolArray]:
         """Demand to broadcast, (n_feeders,) [MW], and the feeders on which it can be sent.
 
         Losses of a load flow that did not converge are not known, so nothing is sent there.
         """
         n_feeders, measured = self.model.fleet.n_feeders, self._measured
-        demand = np.full(n_feeders, self.base_mw[self.clock_hour(hour)])
+        demand = np.full(n_feeders, self._base_from(now_s))
         sent = np.ones(n_feeders, dtype=np.bool_)
         if measured is not None and self.what != "base":
             demand = demand + measured.ev_mw
@@ -182,42 +197,56 @@ class GridAgent(mesa.Agent):
         self._sent_mw = np.where(sent, self.channel.distorted(demand), self._sent_mw)
         return self._sent_mw, sent
 
-    def _measure(self, hour: int, on_the_hour: bool) -> Measured:
-        """The interval that ended, which lies in an hour of the horizon."""
-        fleet, meter = self.model.fleet, self.model.meter
+    def _measure(self, began_s: int, on_the_hour: bool) -> Measured:
+        """The interval that ended; began_s: when it began, s of the horizon."""
+        fleet, meter, hour = self.model.fleet, self.model.meter, began_s // 3600
         summed = np.array([meter.hour_charge, meter.hour_discharge])
         per_mw = self.interval_s // self.model.clock.step_s * 1e3
         charge_mw, discharge_mw = (summed - self._before) / per_mw
         self._before = np.zeros_like(summed) if on_the_hour else summed
         zone_mw = (charge_mw - discharge_mw).reshape(fleet.n_feeders, fleet.n_zones)
-        if self.interval_s == 3600:
+        if self.interval_s == self.flow_s == 3600:
             # The hour is solved for the results in any case.
             return Measured(hour, hourly_demand(zone_mw), lambda: self.flows[hour])
-        flow = cache(lambda: self.solver.solve(*self._loads(hour, zone_mw)))
+        begin_s = np.array([began_s])
+        loads = partial(self._loads, begin_s, self.interval_s, zone_mw[None])
+        flow = cache(lambda: self.solver.solve(*loads()))
         return Measured(hour, hourly_demand(zone_mw), flow)
 
-    def _loads(self, hour: int, zone_mw: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Load of every bus in an hour with EVs in the zones, (n_feeders, n_bus) MW and Mvar."""
-        clock_hour, n_feeders = self.clock_hour(hour), self.model.fleet.n_feeders
-        p_mw = np.repeat(self.base_p_mw[clock_hour][None, :], n_feeders, axis=0)
-        p_mw[:, self.feeder.zone_bus] += zone_mw
-        return p_mw, np.repeat(self.base_q_mvar[clock_hour][None, :], n_feeders, axis=0)
+    def _loads(
+        self, begin_s: IntArray, window_s: int, zone_mw: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Mean load of every bus over some windows, (n_windows x n_feeders, n_bus) MW and Mvar.
+
+        begin_s: of the horizon, (n_windows,). zone_mw: of the EVs, (n_windows, n_feeders, n_zones).
+        """
+        begin_s, n_feeders = begin_s + self.model.start_hour * 3600, self.model.fleet.n_feeders
+        p_mw = np.repeat(self.base.mean_p_mw(begin_s, window_s), n_feeders, axis=0)
+        p_mw[:, self.feeder.zone_bus] += zone_mw.reshape(len(p_mw), -1)
+        return p_mw, np.repeat(self.base.mean_q_mvar(begin_s, window_s), n_feeders, axis=0)
 
     def _close(self, hour: int) -> None:
-        model = self.model
-        zone_mw = model.meter.close_hour(hour)
-        self._unsolved.append(self._loads(hour, zone_mw))
+        model, meter = self.model, self.model.meter
+        zone_mw = meter.close_hour(hour)
+        if self.flow_s == 3600:
+            self._unsolved.append(zone_mw)
+        else:
+            flows = 3600 // self.flow_s
+            here = meter.flow_zone_mw[hour * flows : (hour + 1) * flows]
+            self._unsolved.extend(here.reshape(flows, *zone_mw.shape))
         model.fleet.book_hour(float(self.price[self.clock_hour(hour)]), self.sale_ratio)
 
     @property
     def flows(self) -> list[PowerFlow]:
-        """The load flows of the hours that ended, n_feeders rows each."""
+        """The load flows of the hours that ended, n_feeders rows each; several per hour or one."""
         if self._unsolved:
-            p_mw, q_mvar = (np.concatenate(loads) for loads in zip(*self._unsolved, strict=True))
-            batch, n = self.solver.solve(p_mw, q_mvar), self.model.fleet.n_feeders
-            for first in range(0, len(p_mw), n):
+            first = len(self._solved)
+            begin_s = np.arange(first, first + len(self._unsolved)) * self.flow_s
+            loads = self._loads(begin_s, self.flow_s, np.stack(self._unsolved))
+            batch, n = self.solver.solve(*loads), self.model.fleet.n_feeders
+            for row in range(0, len(loads[0]), n):
                 rows = {
-                    name: getattr(batch, name)[first : first + n]
+                    name: getattr(batch, name)[row : row + n]
                     for name in PowerFlow.__dataclass_fields__
                 }
                 self._solved.append(PowerFlow(**rows))

@@ -153,7 +153,8 @@ def _run(options: argparse.Namespace) -> int:
         print_json(run.results.kpis)
     else:
         title = f"{scenario.name}, {label}, seed {scenario.seed}"
-        print_kpis(title, run.results.kpis, scenario.horizon.days)
+        flow_min = scenario.grid.flow_interval_min
+        print_kpis(title, run.results.kpis, scenario.horizon.days, flow_min)
         if scenario.owners.groups:
             print_groups(run.results.groups)
         if scenario.horizon.days > 1:
@@ -227,7 +228,8 @@ def _compare(options: argparse.Namespace) -> int:
     if options.json:
         print_json(comparison_kpis(runs, bound))
     else:
-        print_comparison(table, max(run.results.kpis["evs"] for run in runs.values()))
+        evs = max(run.results.kpis["evs"] for run in runs.values())
+        print_comparison(table, evs, scenario.grid.flow_interval_min)
         if bound is not None:
             print_lines(comparison_lines(bound, table))
         print_lines([f"Written to {out}"])
@@ -256,7 +258,8 @@ def _bound(options: argparse.Namespace) -> int:
     if options.json:
         print_json(bound.results.kpis)
     else:
-        print_kpis(f"{scenario.name}, {label}, seed {scenario.seed}", bound.results.kpis)
+        title = f"{scenario.name}, {label}, seed {scenario.seed}"
+        print_kpis(title, bound.results.kpis, flow_min=scenario.grid.flow_interval_min)
         print_lines([*bound_lines(bound), f"Written to {out}"])
     return 0
 

@@ -29,6 +29,8 @@ class MeterArrays(NamedTuple):
     plugged: SmallIntArray
     hour_charge: FloatArray
     hour_discharge: FloatArray
+    flow_charge: FloatArray
+    flow_discharge: FloatArray
     zone_plugged: IntArray
     plugged_peak: IntArray
     soc_lowest: FloatArray
@@ -48,7 +50,8 @@ class HourOrders(NamedTuple):
     charging, discharging power that the admission coordinated calls for. one_discharge,
     charge_above: options of eq. (13). admission: number of the admission; guarantee, margin_min:
     options of least laxity and of coordinated. by_step: whether zones are metered by step.
-    window: steps within which changes of mode count as done together.
+    steps_per_flow: steps that one load flow is of. window: steps within which changes of mode count
+    as done together.
     """
 
     first_step: int
@@ -70,6 +73,7 @@ class HourOrders(NamedTuple):
     guarantee: bool
     margin_min: float
     by_step: bool
+    steps_per_flow: int
     soc_lower: float
     soc_upper: float
     window: int

@@ -210,6 +210,8 @@ def exchange(k, n_move, step, t0, ev, orders, meter, work):
 def meter_zones(k, step, orders, meter, work):
     """`Meter.record` of what the zones of feeder k took and gave in a step."""
     net_kw = 0.0
+    finer = orders.steps_per_flow < orders.steps_per_hour
+    flow = step % orders.steps_per_hour // orders.steps_per_flow
     for z in range(orders.n_zones):
         c = k * orders.n_zones + z
         charge = mean_power(work.zone_in[z], orders.step_h)
@@ -219,6 +221,9 @@ def meter_zones(k, step, orders, meter, work):
         net_kw += charge - discharge
         meter.hour_charge[c] += charge
         meter.hour_discharge[c] += discharge
+        if finer:
+            meter.flow_charge[flow, c] += charge
+            meter.flow_discharge[flow, c] += discharge
         if orders.by_step:
             meter.charge_kw[step, c] = charge
             meter.discharge_kw[step, c] = discharge

@@ -30,14 +30,22 @@ class Meter:
     converge, (n_hours, n_feeders).
     ev_kw: net power of the EVs by step, whether `minutes` or not, (n_steps, n_feeders).
     sync_change: change of `switched_evs` from step to step, (n_steps + window, n_feeders).
-    last_switch: step of each EV's last change of mode, (n_evs,).
+    flow_zone_mw: mean net power over each load flow, (n_flows, n_cells); without rows where a load
+    flow is of a whole hour. last_switch: step of each EV's last change of mode, (n_evs,).
     below_min, above_min: EV-minutes outside eqs. (5), (6) per feeder; soc_lowest, soc_highest: the
     extreme SoC seen while plugged in, NaN where nobody ever was.
     """
 
     def __init__(
-        self, clock: Clock, fleet: Fleet, soc_lower: float, soc_upper: float, minutes: bool
+        self,
+        clock: Clock,
+        fleet: Fleet,
+        soc_lower: float,
+        soc_upper: float,
+        minutes: bool,
+        flow_min: int = 60,
     ) -> None:
+        """minutes: whether zones are metered by step. flow_min: interval of the load flows, min."""
         cells, feeders, hours = fleet.n_feeders * fleet.n_zones, fleet.n_feeders, clock.n_hours
         self.clock, self.fleet, self.minutes = clock, fleet, minutes
         self.soc_lower, self.soc_upper = soc_lower, soc_upper
@@ -67,6 +75,12 @@ class Meter:
         # Sums over the steps of the hour that runs, kW.
         self.hour_charge: FloatArray = np.zeros(cells)
         self.hour_discharge: FloatArray = np.zeros(cells)
+        # The same over the steps of each load flow of that hour, where it is a part of it.
+        self.steps_per_flow = flow_min * 60 // clock.step_s
+        flows = 60 // flow_min if flow_min < 60 else 0
+        self.flow_charge: FloatArray = np.zeros((flows, cells))
+        self.flow_discharge: FloatArray = np.zeros((flows, cells))
+        self.flow_zone_mw: FloatArray = np.full((hours * flows, cells), np.nan)
         # What `record` leaves for later: net power by zone where it is not in the arrays by step,
         # and who changed mode.
         self._net_kw: FloatArray = np.zeros((0 if minutes else clock.steps_per_hour, cells))
@@ -81,7 +95,8 @@ class Meter:
             self.plugged[step] = fleet.plugged_count
         if exchange is None:
             return
-        hour = step // self.clock.steps_per_hour
+        hour, in_hour = divmod(step, self.clock.steps_per_hour)
+        flow = in_hour // self.steps_per_flow
         np.maximum(self.zone_plugged[hour], fleet.plugged_count, out=self.zone_plugged[hour])
         by_feeder = fleet.plugged_count.reshape(fleet.n_feeders, fleet.n_zones).sum(axis=1)
         np.maximum(self.plugged_peak[hour], by_feeder, out=self.plugged_peak[hour])
@@ -89,12 +104,20 @@ class Meter:
         if len(exchange.switched):
             self._switched.append((step, exchange.switched))
             self._n_switched += len(exchange.switched)
-        for rows, kwh, hour_kw, minute_kw, add in (
-            (exchange.charging, exchange.charged_kwh, self.hour_charge, self.charge_kw, np.add),
+        for rows, kwh, hour_kw, flow_kw, minute_kw, add in (
+            (
+                exchange.charging,
+                exchange.charged_kwh,
+                self.hour_charge,
+                self.flow_charge,
+                self.charge_kw,
+                np.add,
+            ),
             (
                 exchange.discharging,
                 exchange.discharged_kwh,
                 self.hour_discharge,
+                self.flow_discharge,
                 self.discharge_kw,
                 np.subtract,
             ),
@@ -102,6 +125,8 @@ class Meter:
             if len(rows):
                 kw = group_sums(kwh, fleet.cell[rows], len(hour_kw)) / fleet.step_h
                 hour_kw += kw
+                if len(flow_kw):
+                    flow_kw[flow] += kw
                 if self.minutes:
                     minute_kw[step] = kw
                 else:
@@ -148,6 +173,8 @@ class Meter:
         np.divide(self.hour_discharge, per_mw, out=self.zone_discharge_mw[hour])
         self.hour_charge[:] = 0.0
         self.hour_discharge[:] = 0.0
+        if len(self.flow_zone_mw):
+            self._close_flows(hour)
         if self._by_step:
             self._close_steps(hour)
         zone_mw = self.zone_charge_mw[hour] - self.zone_discharge_mw[hour]
@@ -155,6 +182,14 @@ class Meter:
         # One hour of mean power in MW is the energy in MWh that eq. (8) divides by the hour.
         self.ev_mw[hour] = hourly_demand(zone_mw)
         return np.asarray(zone_mw)
+
+    def _close_flows(self, hour: int) -> None:
+        flows, per_mw = len(self.flow_charge), self.steps_per_flow * 1e3
+        here = slice(hour * flows, (hour + 1) * flows)
+        net = self.flow_charge / per_mw - self.flow_discharge / per_mw
+        self.flow_zone_mw[here] = net
+        self.flow_charge[:] = 0.0
+        self.flow_discharge[:] = 0.0
 
     def _close_steps(self, hour: int) -> None:
         """Scratch off what `record` left: once an hour costs a small part of once a step."""

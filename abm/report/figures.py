@@ -185,9 +185,11 @@ def demand_figure(title: str, results: Results, limit_mw: float | None = None) -
     fig, axes = figure(title, width_in=width_for(results.n_hours))
     thin = 0.6 if results.n_hours > LONG_H else 1.0
     if results.n_hours > LONG_H:
-        base_area(axes, results.base_mw)
+        base_area(axes, results)
     else:
-        hour_steps(axes, results.base_mw, color=BLACK, ls="--", lw=1.2, label="without EVs")
+        base = base_curve(results)
+        look = {"color": BLACK, "ls": "--", "lw": 1.2}
+        hour_steps(axes, base, results.n_hours, label="without EVs", **look)
     record, hours = results.record, results.n_hours
     system = record.demand_mw(GRAIN_MIN)[:, 0]
     hour_steps(axes, system, hours, color=BLUE, lw=1.3 * thin, label="system")
@@ -203,10 +205,18 @@ def demand_figure(title: str, results: Results, limit_mw: float | None = None) -
     return fig
 
 
-def base_area(axes: Axes, base_mw: np.ndarray[Any, Any]) -> None:
+def base_curve(results: Results) -> np.ndarray[Any, Any]:
+    """Demand without EVs by the hour, or finer where it changes within one [MW]."""
+    record = results.record
+    by_hour = record.base.interpolation == "steps"
+    return results.base_mw if by_hour else record.base_demand_mw(GRAIN_MIN)
+
+
+def base_area(axes: Axes, results: Results) -> None:
     """Demand without EVs as a grey area behind the curves."""
+    base_mw = base_curve(results)
     axes.fill_between(
-        np.arange(len(base_mw) + 1),
+        np.linspace(0, results.n_hours, len(base_mw) + 1),
         np.append(base_mw, base_mw[-1]),
         step="post",
         color="#E4E4E4",
@@ -232,7 +242,7 @@ def demand_curves(
         title, height_in=3.0 if bound is None else 3.3, width_in=width_for(first.n_hours)
     )
     thin = 0.6 if first.n_hours > LONG_H else 1.0
-    base_area(axes, first.base_mw)
+    base_area(axes, first)
     for (name, results), (color, style) in zip(runs.items(), _styles(len(runs)), strict=True):
         demand = results.record.demand_mw(GRAIN_MIN).mean(axis=1)
         label = name if bound is None else f"{name}{_gap(results, bound)}"
@@ -270,9 +280,9 @@ def _styles(n: int) -> list[tuple[str, Any]]:
 def voltage_figure(
     title: str, profiles: Mapping[str, tuple[Results, int, str, Any, str]]
 ) -> Figure:
-    """Voltage at every bus; profiles: label -> (results, hour index, colour, line style, marker).
+    """Voltage at every bus; profiles: label -> (results, load flow, colour, line style, marker).
 
-    An hour without a converged load flow has no curve, and the legend says so.
+    A load flow, by its number from 0, that did not converge has no curve, and the legend says so.
     """
     fig, axes = figure(title)
     first = next(iter(profiles.values()))[0]
@@ -281,11 +291,11 @@ def voltage_figure(
     joined = {tuple(sorted(ends)) for ends in zip(feeder.line_from, feeder.line_to, strict=True)}
     # A lateral does not begin where the bus before it in number ends: no stroke between them.
     breaks = [i for i in range(1, feeder.n_bus) if (i - 1, i) not in joined]
-    for label, (results, hour, color, style, marker) in profiles.items():
-        solved = bool(results.flows.converged[hour])
+    for label, (results, flow, color, style, marker) in profiles.items():
+        solved = bool(results.flows.converged[flow])
         axes.plot(
             np.insert(numbers.astype(np.float64), breaks, np.nan),
-            np.insert(results.flows.vm_pu[hour], breaks, np.nan),
+            np.insert(results.flows.vm_pu[flow], breaks, np.nan),
             color=color,
             ls=style,
             marker=marker,

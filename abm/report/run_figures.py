@@ -26,6 +26,7 @@ from abm.report.figures import (
     SKY,
     STYLE,
     WIDTH_IN,
+    base_curve,
     clock_axis,
     demand_curves,
     demand_figure,
@@ -66,10 +67,12 @@ def run_figures(
             "EV power by zone (negative: V2G)", results.zone_kw.T, results.clock_hours, "kW", True
         )
         yield "figures/zones.png", png(by_zone)
-        peak = int(np.argmax(results.total_mw))
-        when = f"{results.clock_hours[peak]}:00"
-        if results.record.n_days > 1:
-            when = f"day {peak // 24 + 1}, {when}"
+        record, per_hour = results.record, results.record.flows_per_hour
+        demand = results.total_mw if per_hour == 1 else record.demand_mw(record.flow_min)[:, 0]
+        peak = int(np.argmax(demand))
+        (when,) = record.clock_times(np.array([peak]), record.flow_min)
+        if record.n_days > 1:
+            when = f"day {peak // (24 * per_hour) + 1}, {when}"
         profile = {when: (results, peak, BLUE, "-", "o")}
         voltage = voltage_figure("Voltage along the feeder at the demand peak", profile)
         yield "figures/voltage.png", png(voltage)
@@ -97,7 +100,9 @@ def _demand(results: Results, title: str) -> Figure:
         edges, low, high, step="post", color=SKY, alpha=0.5, lw=0, label="5-95 % of feeders"
     )
     hour_steps(axes, total.mean(axis=1), n_hours, color=BLUE, lw=1.5, label="mean of feeders")
-    hour_steps(axes, results.base_mw, color=BLACK, ls="--", lw=1.0, label="without EVs")
+    hour_steps(
+        axes, base_curve(results), n_hours, color=BLACK, ls="--", lw=1.0, label="without EVs"
+    )
     limit_line(axes, results.record.scenario.grid.demand_limit_mw)
     axes.set_ylabel(POWER)
     clock_axis(axes, results.clock_hours)

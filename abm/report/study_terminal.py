@@ -24,6 +24,7 @@ from abm.report.terminal import (
     DIGITS,
     READINGS,
     UNITS,
+    grain_of,
     new_table,
     number,
     print_lines,
@@ -116,6 +117,7 @@ def print_ensemble(ensemble: Ensemble, scenario: Scenario) -> None:
                 end_section=i == len(ensemble.cases) - 1,
             )
     show(table)
+    print_lines([f"Losses and lowest voltage: {grain_of(scenario.grid.flow_interval_min)}."])
     if len(ensemble.cases) > 1:
         print_differences(ensemble.differences)
 

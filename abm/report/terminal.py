@@ -194,6 +194,15 @@ CITY_LINES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     ("Feeder with the lowest", ("min_vm_feeder",)),
 )
+# Lines of what load flows give: what they are means over stands behind them.
+OF_LOAD_FLOWS = (
+    "Losses",
+    "Largest loss",
+    "Lowest voltage",
+    "Highest line loading",
+    TRANSFORMERS,
+    "Lowest voltage, 5-50-95 %",
+)
 # What stands behind a KPI where it is more than its unit.
 BEHIND = {
     "energy_short_kwh": "kWh missing",
@@ -204,10 +213,10 @@ BEHIND = {
 }
 
 
-def print_kpis(title: str, kpis: Mapping[str, Any], days: int = 1) -> None:
+def print_kpis(title: str, kpis: Mapping[str, Any], days: int = 1, flow_min: int = 60) -> None:
     """The main indicators of a run, and a line for each kind of limit that was broken.
 
-    days: of the horizon.
+    days: of the horizon. flow_min: interval of the load flows, min, which their lines name.
     """
     out = Table(title=title, box=SIMPLE_HEAD, title_justify="left", show_header=False)
     out.add_column()
@@ -222,10 +231,17 @@ def print_kpis(title: str, kpis: Mapping[str, Any], days: int = 1) -> None:
             continue
         if label == "EVs short" and days > 1:
             label = "Stays short"
+        if label in OF_LOAD_FLOWS:
+            label = f"{label} ({grain_of(flow_min)})"
         cells = (_with_unit(name, kpis[name]) for name in names)
         out.add_row(label, ", ".join(cells))
     console().print(out)
     print_lines(warnings_of(kpis))
+
+
+def grain_of(flow_min: int) -> str:
+    """What voltages, losses and loadings are means over, in words."""
+    return "hourly means" if flow_min == 60 else f"{flow_min} min"
 
 
 def _with_unit(name: str, value: Any) -> str:
@@ -248,8 +264,8 @@ def warnings_of(kpis: Mapping[str, Any]) -> list[str]:
     if kpis["nonconverged_hours"]:
         hours = ", ".join(f"{hour}:00" for hour in kpis["nonconverged_clock_hours"])
         lines.append(
-            f"The load flow did not converge in {kpis['nonconverged_hours']} hours ({hours}): no "
-            "voltages and losses there, and none enter the figures above."
+            f"The load flow did not converge in {kpis['nonconverged_hours']:g} hours ({hours}): no "
+            "voltages and losses there, so lowest voltage, losses and loading are not known."
         )
     broken = (
         ("vm_below_bus_hours", "bus-hours below the lower voltage limit, eq. (9)"),
@@ -260,8 +276,13 @@ def warnings_of(kpis: Mapping[str, Any]) -> list[str]:
         ("soc_above_ev_minutes", "EV-minutes above soc_upper, eq. (6)"),
         ("evs_still_plugged", "EVs still plugged in at the end of the horizon"),
     )
-    lines += [f"{kpis[name]:,.0f} {text}." for name, text in broken if kpis[name]]
+    lines += [f"{_count(kpis[name])} {text}." for name, text in broken if kpis[name]]
     return lines
+
+
+def _count(value: float) -> str:
+    """A count; with two digits where it counts parts."""
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.2f}"
 
 
 # Of more days than this only the first and the last are printed.
@@ -331,8 +352,8 @@ def print_groups(groups: pd.DataFrame) -> None:
     _print_rows("Groups of owners", GROUP_TEXT, GROUP_COLUMNS, groups.to_dict("records"))
 
 
-def print_comparison(table: pd.DataFrame, evs: int) -> None:
-    """One row per strategy, in two tables."""
+def print_comparison(table: pd.DataFrame, evs: int, flow_min: int = 60) -> None:
+    """One row per strategy, in two tables; flow_min: interval of the load flows, min."""
     rows = table.to_dict("records")
     for title, columns in (
         (f"Strategies on the same {evs} EVs", COMPARISON_COLUMNS),
@@ -340,11 +361,12 @@ def print_comparison(table: pd.DataFrame, evs: int) -> None:
     ):
         there = {name: header for name, header in columns.items() if name in table}
         _print_rows(title, ("strategy",), there, rows)
+    print_lines([f"Losses and lowest voltage: {grain_of(flow_min)}."])
     failed = [row for row in rows if row["nonconverged_hours"] > 0]
     print_lines(
         [
-            f"{row['strategy']}: the load flow did not converge in {row['nonconverged_hours']} "
-            "hours; its voltages and losses leave them out."
+            f"{row['strategy']}: the load flow did not converge in {row['nonconverged_hours']:g} "
+            "hours; its losses and lowest voltage are not known."
             for row in failed
         ]
     )

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from abm.equations import FloatArray, IntArray
+from abm.equations import BoolArray, FloatArray, IntArray
 from abm.equations.battery import energy_gained
 from abm.results.emergence import city_emergence, emergence_columns
+from abm.results.flows import hourly_converged, in_hours
 from abm.results.indicators import of_city
 from abm.results.record import Record
 
@@ -108,26 +109,26 @@ def hours_after_evening_peak(base_mw: FloatArray, limit_mw: float) -> IntArray:
 
 
 def _load_flow(record: Record) -> dict[str, NDArray[Any]]:
-    flows, hours, feeders = record.flows, record.clock_hours, np.arange(record.n_feeders)
-    solved = flows.converged.any(axis=0)
-    loss = np.where(flows.converged, flows.loss_mw, -np.inf)
-    loss_hour = loss.argmax(axis=0)
-    lowest = np.where(flows.converged, flows.vm_pu.min(axis=2), np.inf)
-    vm_hour = lowest.argmin(axis=0)
-    vm_bus = np.nan_to_num(flows.vm_pu[vm_hour, feeders], nan=np.inf).argmin(axis=1)
-    highest = np.where(flows.converged, flows.vm_pu.max(axis=2), -np.inf)
-    failed = [[int(h) for h in hours[~flows.converged[:, k]]] for k in feeders]
+    flows, feeders = record.flows, np.arange(record.n_feeders)
+    # What is lowest or largest of all is not known where some are not.
+    solved = flows.converged.all(axis=0)
+    loss_at = np.nan_to_num(flows.loss_mw, nan=-np.inf).argmax(axis=0)
+    lowest = record.lowest_vm_pu
+    vm_at = np.nan_to_num(lowest, nan=np.inf).argmin(axis=0)
+    vm_bus = np.nan_to_num(flows.vm_pu[vm_at, feeders], nan=np.inf).argmin(axis=1)
+    failed = ~hourly_converged(record)
+    hours, which = record.flow_hours, record.clock_hours
     return {
-        "max_loss_mw": loss.max(axis=0),
-        "max_loss_hour": _where(solved, hours[loss_hour]),
+        "max_loss_mw": flows.loss_mw.max(axis=0),
+        "max_loss_hour": _where(solved, hours[loss_at]),
         # The energy of a day with an unknown hour is unknown, not smaller.
-        "loss_energy_mwh": _sum_over_hours(flows.loss_mw),
+        "loss_energy_mwh": in_hours(record, _sum_over_hours(flows.loss_mw)),
         "min_vm_pu": lowest.min(axis=0),
         "min_vm_bus": _where(solved, record.feeder.bus_index[vm_bus] + 1),
-        "min_vm_hour": _where(solved, hours[vm_hour]),
-        "max_vm_pu": highest.max(axis=0),
-        "nonconverged_hours": (~flows.converged).sum(axis=0),
-        "nonconverged_clock_hours": _objects(failed),
+        "min_vm_hour": _where(solved, hours[vm_at]),
+        "max_vm_pu": flows.vm_pu.max(axis=(0, 2)),
+        "nonconverged_hours": in_hours(record, (~flows.converged).sum(axis=0)),
+        "nonconverged_clock_hours": _objects([which[failed[:, k]].tolist() for k in feeders]),
     }
 
 
@@ -177,53 +178,60 @@ def _energy_and_money(record: Record) -> dict[str, NDArray[Any]]:
 
 
 def _constraints(record: Record) -> dict[str, NDArray[Any]]:
-    grid, feeder, hours = record.scenario.grid, record.feeder, record.clock_hours
+    grid, feeder, hours = record.scenario.grid, record.feeder, record.flow_hours
     vm_pu, loading = record.flows.vm_pu, record.loading_percent
     ends = [
         f"N{feeder.bus_index[feeder.line_from[i]] + 1}-N{feeder.bus_index[feeder.line_to[i]] + 1}"
         for i in range(feeder.n_line)
     ]
-    worst, line, line_hour = _highest(loading, ends, hours)
+    solved = record.flows.converged.all(axis=0)
+    worst, line, line_hour = _highest(loading, ends, hours, solved)
     transformers = record.flows.transformer_percent
     highest, transformer, transformer_hour = _highest(
-        transformers, feeder.network.transformers.names, hours
+        transformers, feeder.network.transformers.names, hours, solved
     )
-    mismatch = np.where(record.flows.converged, record.flows.mismatch_mva, -np.inf)
+
+    def counted(outside: BoolArray) -> NDArray[Any]:
+        return in_hours(record, outside.sum(axis=(0, 2)))
+
     return {
         "soc_below_ev_minutes": record.below_min,
         "soc_above_ev_minutes": record.above_min,
         "soc_lowest": record.soc_lowest,
         "soc_highest": record.soc_highest,
-        "vm_below_bus_hours": (vm_pu < grid.vm_min_pu).sum(axis=(0, 2)),
-        "vm_above_bus_hours": (vm_pu > grid.vm_max_pu).sum(axis=(0, 2)),
-        "line_over_line_hours": (loading > 100.0).sum(axis=(0, 2)),
+        "vm_below_bus_hours": counted(vm_pu < grid.vm_min_pu),
+        "vm_above_bus_hours": counted(vm_pu > grid.vm_max_pu),
+        "line_over_line_hours": counted(loading > 100.0),
         "max_line_loading_percent": worst,
         "max_line_loading_line": line,
         "max_line_loading_hour": line_hour,
-        "transformer_over_transformer_hours": (transformers > 100.0).sum(axis=(0, 2)),
+        "transformer_over_transformer_hours": counted(transformers > 100.0),
         "max_transformer_loading_percent": highest,
         "max_transformer_loading_transformer": transformer,
         "max_transformer_loading_hour": transformer_hour,
-        "max_mismatch_mva": mismatch.max(axis=0),
+        "max_mismatch_mva": record.flows.mismatch_mva.max(axis=0),
     }
 
 
 def _highest(
-    loading: FloatArray, names: Sequence[str], hours: IntArray
+    loading: FloatArray, names: Sequence[str], hours: IntArray, solved: BoolArray
 ) -> tuple[FloatArray, NDArray[np.object_], NDArray[Any]]:
-    """Highest loading of each feeder, of what and in which hour, from (H, K, M); None for none."""
+    """Highest loading of each feeder, of what and in which hour, from (F, K, M).
+
+    None where there is none, and where not all load flows of a feeder are solved.
+    """
     n_feeders, n = loading.shape[1:]
     known = np.where(np.isnan(loading), -np.inf, loading)
     by_feeder = known.transpose(1, 0, 2).reshape(n_feeders, -1)
     worst = by_feeder.max(axis=1, initial=-np.inf)
-    found = np.isfinite(worst)
+    found = np.isfinite(worst) & solved
     at = by_feeder.argmax(axis=1) if n else np.zeros(n_feeders, dtype=np.int64)
     which = [names[i % n] if ok else None for i, ok in zip(at, found, strict=True)]
-    return worst, _objects(which), _where(found, hours[at // max(n, 1)])
+    return np.where(found, worst, np.nan), _objects(which), _where(found, hours[at // max(n, 1)])
 
 
 def _sum_over_hours(values: FloatArray) -> FloatArray:
-    """(H, K) -> (K,), each feeder added up in the same order however many there are."""
+    """(H or F, K) -> (K,), each feeder added up in the same order however many there are."""
     return np.asarray(np.ascontiguousarray(values.T).sum(axis=1))
 
 
@@ -250,7 +258,7 @@ def city_kpis(record: Record, columns: Mapping[str, NDArray[Any]]) -> dict[str, 
 
     Powers and energies are those of the sum; coincidence, load factor, synchronisation, oscillation
     and fairness take all EVs and zones as those of one feeder; voltages and line loadings are those
-    of the worst feeder, which is named, from 1.
+    of the worst feeder, which is named, from 1; missing where a load flow of any did not converge.
     """
     total, ev = record.total_mw.sum(axis=1), record.ev_mw.sum(axis=1)
     plugged = (record.plugged_peak > 0).any(axis=1)
@@ -260,6 +268,8 @@ def city_kpis(record: Record, columns: Mapping[str, NDArray[Any]]) -> dict[str, 
     peaks = columns["system_peak_mw"].sum()
     sums = {name: columns[name].sum() for name in of_city("sum")}
     largest = {name: _largest(columns[name]) for name in of_city("largest")}
+    if not record.flows.converged.all():
+        largest |= {"max_vm_pu": np.nan, "max_mismatch_mva": np.nan}
     smallest = {name: -_largest(-columns[name]) for name in of_city("smallest")}
     finer: dict[str, Any] = {}
     for name, grain_min in GRAINS.items():
@@ -281,8 +291,8 @@ def city_kpis(record: Record, columns: Mapping[str, NDArray[Any]]) -> dict[str, 
         "ev_peak_hour": record.clock_hours[ev.argmax()],
         "rebound_ratio": total[after].max() / limit if len(after) else None,
         "hours_above_limit": (total > limit + 1e-9).sum(),
-        "max_loss_mw": None if np.isnan(loss).all() else np.nanmax(loss),
-        "max_loss_hour": None if np.isnan(loss).all() else record.clock_hours[np.nanargmax(loss)],
+        "max_loss_mw": loss.max(),
+        "max_loss_hour": None if np.isnan(loss).any() else record.flow_hours[loss.argmax()],
         "nonconverged_clock_hours": sorted(
             {hour for hours in columns["nonconverged_clock_hours"] for hour in hours}
         ),
@@ -310,9 +320,9 @@ def city_kpis(record: Record, columns: Mapping[str, NDArray[Any]]) -> dict[str, 
         .sum(),
     }
     for name in SPREAD:
-        known = columns[name][np.isfinite(columns[name])]
         for label, q in QUANTILES.items():
-            out[f"feeder_{name}_{label}"] = np.quantile(known, q) if len(known) else None
+            # NaN where one feeder has none.
+            out[f"feeder_{name}_{label}"] = np.quantile(columns[name], q)
     return {name: plain(value) for name, value in out.items()}
 
 
@@ -341,8 +351,8 @@ def _worst(
     """The worst value of a KPI over the feeders, what belongs to it, and the feeder, from 1."""
     stem = name.removesuffix("_pu").removesuffix("_percent")
     values = columns[name] if lowest else -columns[name]
-    if not np.isfinite(values).any():
+    if not np.isfinite(values).all():
         return {name: None, **dict.fromkeys(with_it), f"{stem}_feeder": None}
-    at = int(np.where(np.isfinite(values), values, np.inf).argmin())
+    at = int(values.argmin())
     found = {other: columns[other][at] for other in with_it}
     return {name: columns[name][at], **found, f"{stem}_feeder": at + 1}

@@ -18,6 +18,7 @@ from abm.fleet import Fleet
 from abm.fleet.columns import RECORDED, STAY_STATE, STAY_SUMS
 from abm.grid import Feeder, PowerFlow, build_feeder, loading_percent
 from abm.scenario import Scenario
+from abm.signals import BaseLoad
 
 # An EV is short when it leaves more than this much of its capacity below the SoC it wants.
 SHORT_SOC = 0.01
@@ -33,6 +34,7 @@ FEEDER_AXIS = {
     "zone_plugged": 1,
     "plugged_peak": 1,
     "unsent": 1,
+    "flow_zone_mw": 1,
     "ev_kw": 1,
     "switched_evs": 1,
     "minute_charge_kw": 1,
@@ -44,12 +46,13 @@ _FLOW = tuple(PowerFlow.__dataclass_fields__)
 
 @dataclass(frozen=True, eq=False)
 class Record:
-    """Arrays of K feeders over D days, H hours and S steps with Z zones.
+    """Arrays of K feeders over D days, H hours, F load flows and S steps with Z zones.
 
-    base_p_mw: (24, n_bus) by clock hour. price: (24,). ev: `RECORDED`, (n,) each, and "number",
+    base: load without EVs. price: (24,). ev: `RECORDED`, (n,) each, and "number",
     the EV's place in its feeder's table of stays. names: by EV in the order of rows, or None where
     they are numbered. stays: `STAY_STATE` and `STAY_SUMS` of each day, (D, n) each. zone_*: (H, K,
-    Z). plugged_peak: (H, K). soc_*, *_min: (K,). flows: arrays with (H, K, ...). unsent: (H, K),
+    Z). plugged_peak: (H, K). soc_*, *_min: (K,). flows: arrays with (F, K, ...). flow_zone_mw: mean
+    net power over each load flow, (F, K, Z), or None where those are hours. unsent: (H, K),
     messages kept back by load flows that did not converge. ev_kw, switched_evs: (S, K), net power
     of the EVs, and how many changed mode within the five minutes that end with the step. minute_*:
     (S, K, Z), or None.
@@ -59,7 +62,7 @@ class Record:
     seeds: tuple[int, ...]
     start_hour: int
     solver: str
-    base_p_mw: FloatArray
+    base: BaseLoad
     price: FloatArray
     ev: Mapping[str, NDArray[Any]]
     names: tuple[str, ...] | None
@@ -72,6 +75,7 @@ class Record:
     below_min: FloatArray
     above_min: FloatArray
     flows: PowerFlow
+    flow_zone_mw: FloatArray | None
     unsent: IntArray
     ev_kw: FloatArray
     switched_evs: NDArray[np.int32]
@@ -107,8 +111,8 @@ class Record:
 
     @cached_property
     def base_mw(self) -> FloatArray:
-        """Demand of a feeder without EVs, (H,) [MW]."""
-        return np.asarray(self.base_p_mw.sum(axis=1)[self.clock_hours])
+        """Demand of a feeder without EVs, hourly means, (H,) [MW]."""
+        return self.base_demand_mw(60.0)
 
     @cached_property
     def zone_mw(self) -> FloatArray:
@@ -137,9 +141,19 @@ class Record:
 
         A time step that is longer than that is a window of its own.
         """
-        ev_mw = self.ev_power_mw(grain_min)
-        begin_s = np.arange(len(ev_mw)) * max(60.0 * grain_min, self.scenario.clock.step_s)
-        return np.asarray(self.base_mw[(begin_s // 3600.0).astype(np.int64)][:, None] + ev_mw)
+        return self.base_demand_mw(grain_min)[:, None] + self.ev_power_mw(grain_min)
+
+    def base_demand_mw(self, grain_min: float) -> FloatArray:
+        """Demand of a feeder without EVs, mean over the same windows, (W,) [MW].
+
+        ValueError where they do not divide an hour.
+        """
+        window_s = max(round(60.0 * grain_min), self.scenario.clock.step_s)
+        return self.base.mean_mw(self.begin_s(window_s), window_s)
+
+    def begin_s(self, window_s: int) -> IntArray:
+        """When all windows of this length begin, s after midnight, (W,)."""
+        return self.start_hour * 3600 + np.arange(0, self.n_hours * 3600, window_s)
 
     def ev_power_mw(self, grain_min: float) -> FloatArray:
         """Net demand of the EVs, mean over the same windows, (W, K) [MW]."""
@@ -181,11 +195,31 @@ class Record:
             change -= np.bincount(end * n + feeder, minlength=len(change))
         return change.reshape(-1, n)[:-1].cumsum(axis=0)
 
-    # --- lines ---------------------------------------------------------------------------------
+    # --- load flows ----------------------------------------------------------------------------
+
+    @property
+    def flow_min(self) -> int:
+        """Interval of a load flow, min."""
+        return self.scenario.grid.flow_interval_min
+
+    @property
+    def flows_per_hour(self) -> int:
+        """How many load flows an hour has."""
+        return 60 // self.flow_min
+
+    @cached_property
+    def flow_hours(self) -> IntArray:
+        """Hour on the clock of every load flow, (F,)."""
+        return np.repeat(self.clock_hours, self.flows_per_hour)
+
+    @cached_property
+    def lowest_vm_pu(self) -> FloatArray:
+        """Lowest voltage of every load flow, (F, K) [p.u.]; NaN where it did not converge."""
+        return np.asarray(self.flows.vm_pu.min(axis=2))
 
     @cached_property
     def loading_percent(self) -> FloatArray:
-        """Loading of every line, (H, K, n_line) [%]; NaN without a rating."""
+        """Loading of every line, (F, K, n_line) [%]; NaN without a rating or a solution."""
         return loading_percent(self.flows.i_a, self.feeder.ampacity_a)
 
     # --- stays and EVs, in the order of rows ---------------------------------------------------
@@ -336,13 +370,13 @@ def make_record(
     seeds: tuple[int, ...],
     start_hour: int,
     solver: str,
-    base_p_mw: FloatArray,
+    base: BaseLoad,
     price: FloatArray,
     fleet: Fleet,
     meter: Meter,
     flows: Sequence[PowerFlow],
 ) -> Record:
-    """The record of a finished run; flows: one per hour with K rows each."""
+    """The record of a finished run; flows: in their order with K rows each."""
     shape = (-1, fleet.n_feeders, fleet.n_zones)
     ev: dict[str, NDArray[Any]] = {name: getattr(fleet, name) for name in RECORDED}
     ev["number"] = fleet.stay_index - fleet.first_row[fleet.feeder]
@@ -355,7 +389,7 @@ def make_record(
         seeds=seeds,
         start_hour=start_hour,
         solver=solver,
-        base_p_mw=base_p_mw,
+        base=base,
         price=price,
         ev=ev,
         names=None if names is None else tuple(names[i] for i in fleet.stay_index),
@@ -368,6 +402,7 @@ def make_record(
         below_min=meter.below_min,
         above_min=meter.above_min,
         flows=PowerFlow(**stacked),
+        flow_zone_mw=meter.flow_zone_mw.reshape(shape) if len(meter.flow_zone_mw) else None,
         stays={name: np.stack([day[name] for day in days]) for name in days[0]},
         unsent=meter.unsent,
         ev_kw=meter.ev_kw,

@@ -25,7 +25,8 @@ class Results:
     tables are pandas DataFrames: `hourly`, `zone_minute`, `zone_hour`, `ev`, `bus_hour`,
     `line_hour`, `transformer_hour`, `zones`, with a column `feeder`, from 1, in front where there
     are several. Hours are clock hours 0-23 (`hour`) with a running index (`hour_index`) beside
-    them; buses, lines, transformers and zones are numbered from 1, as in the paper.
+    them, and where load flows are of parts of an hour (`grid.flow_interval_min`) the `minute` in
+    it; buses, lines, transformers and zones are numbered from 1, as in the paper.
     """
 
     def __init__(self, record: Record) -> None:
@@ -62,7 +63,7 @@ class Results:
 
     @cached_property
     def flows(self) -> PowerFlow:
-        """The load flows, one row per hour."""
+        """The load flows, one row each: per hour, or per part of it."""
         every = self.record.flows
         return PowerFlow(
             **{name: getattr(every, name)[:, 0] for name in PowerFlow.__dataclass_fields__}
@@ -125,17 +126,17 @@ class Results:
 
     @cached_property
     def bus_hour(self) -> pd.DataFrame:
-        """One row per hour and bus: voltage and load."""
+        """One row per load flow and bus: voltage and load."""
         return tables.bus_hour_table(self.record)
 
     @cached_property
     def line_hour(self) -> pd.DataFrame:
-        """One row per hour and line: current, loading, loss."""
+        """One row per load flow and line: current, loading, loss."""
         return tables.line_hour_table(self.record)
 
     @cached_property
     def transformer_hour(self) -> pd.DataFrame:
-        """One row per hour and transformer: loading; none on a feeder without transformers."""
+        """One row per load flow and transformer: loading; none on a feeder without transformers."""
         return tables.transformer_hour_table(self.record)
 
     @cached_property

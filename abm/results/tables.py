@@ -11,6 +11,15 @@ from numpy.typing import NDArray
 from abm.equations import FloatArray
 from abm.fleet.columns import STAY_STATE, STAY_SUMS
 from abm.fleet.population import WEEKDAYS
+from abm.results.flows import (
+    bus_load,
+    hourly_converged,
+    hourly_highest,
+    hourly_lowest,
+    hourly_mean,
+    in_hours,
+    lowest_bus,
+)
 from abm.results.indicators import of_city
 from abm.results.record import Record
 
@@ -19,14 +28,19 @@ if TYPE_CHECKING:
 
 
 def hourly_table(record: Record) -> pd.DataFrame:
-    """One row per hour: demand, losses, voltages, price, headroom."""
+    """One row per hour: demand, losses, voltages, price, headroom.
+
+    Of several load flows in an hour loss and slack are the mean, the voltage the lowest, loading
+    and mismatch the highest.
+    """
     import pandas as pd
 
     flows, shape = record.flows, (record.n_hours, record.n_feeders)
-    lowest = flows.vm_pu.min(axis=2)
-    at = np.nan_to_num(flows.vm_pu, nan=np.inf).argmin(axis=2)
+    at = lowest_bus(record)
+    unknown = np.isnan(at)
+    at = np.where(unknown, 0, at).astype(np.int64)
     bus = pd.array((record.feeder.bus_index[at] + 1).T.ravel(), dtype="Int64")
-    bus[np.isnan(lowest).T.ravel()] = pd.NA
+    bus[unknown.T.ravel()] = pd.NA
 
     def all_feeders(per_hour: NDArray[Any]) -> NDArray[Any]:
         return np.broadcast_to(per_hour[:, None], shape)
@@ -39,14 +53,14 @@ def hourly_table(record: Record) -> pd.DataFrame:
         "charge_mw": record.zone_charge_mw.sum(axis=2),
         "discharge_mw": record.zone_discharge_mw.sum(axis=2),
         "evs_plugged": record.plugged_peak,
-        "loss_mw": flows.loss_mw,
-        "slack_p_mw": flows.slack_p_mw,
-        "slack_q_mvar": flows.slack_q_mvar,
-        "min_vm_pu": lowest,
+        "loss_mw": hourly_mean(record, flows.loss_mw),
+        "slack_p_mw": hourly_mean(record, flows.slack_p_mw),
+        "slack_q_mvar": hourly_mean(record, flows.slack_q_mvar),
+        "min_vm_pu": hourly_lowest(record, record.lowest_vm_pu),
         "min_vm_bus": bus,
-        "max_line_loading_percent": _last_max(record.loading_percent),
-        "converged": flows.converged,
-        "mismatch_mva": flows.mismatch_mva,
+        "max_line_loading_percent": hourly_highest(record, _last_max(record.loading_percent)),
+        "converged": hourly_converged(record),
+        "mismatch_mva": hourly_highest(record, flows.mismatch_mva),
         "messages_unsent": record.unsent,
         "price": all_feeders(record.price[record.clock_hours]),
         "headroom_mw": all_feeders(limit - record.base_mw),
@@ -131,28 +145,26 @@ def ev_table(record: Record) -> pd.DataFrame:
 
 
 def bus_hour_table(record: Record) -> pd.DataFrame:
-    """One row per hour and bus: voltage and load."""
+    """One row per load flow and bus: voltage and load."""
     feeder, flows = record.feeder, record.flows
-    p_mw = np.repeat(record.base_p_mw[record.clock_hours][:, None, :], record.n_feeders, axis=1)
-    p_mw[:, :, feeder.zone_bus] += record.zone_mw
     return _frame(
         record,
-        {**_hours(record, feeder.n_bus), "bus": _repeated(record, feeder.bus_index + 1)},
+        {**_flow_times(record, feeder.n_bus), "bus": _repeated(record, feeder.bus_index + 1)},
         {
             "vm_pu": _by_feeder(flows.vm_pu),
             "va_degree": np.degrees(_by_feeder(flows.va_rad)),
-            "p_mw": _by_feeder(p_mw),
+            "p_mw": _by_feeder(bus_load(record)),
         },
     )
 
 
 def line_hour_table(record: Record) -> pd.DataFrame:
-    """One row per hour and line: current, loading, loss."""
+    """One row per load flow and line: current, loading, loss."""
     feeder, flows = record.feeder, record.flows
     return _frame(
         record,
         {
-            **_hours(record, feeder.n_line),
+            **_flow_times(record, feeder.n_line),
             "line": _repeated(record, np.arange(1, feeder.n_line + 1)),
             "from_bus": _repeated(record, feeder.bus_index[feeder.line_from] + 1),
             "to_bus": _repeated(record, feeder.bus_index[feeder.line_to] + 1),
@@ -166,11 +178,11 @@ def line_hour_table(record: Record) -> pd.DataFrame:
 
 
 def transformer_hour_table(record: Record) -> pd.DataFrame:
-    """One row per hour and transformer: loading."""
+    """One row per load flow and transformer: loading."""
     names = np.array(record.feeder.network.transformers.names, dtype=object)
     return _frame(
         record,
-        {**_hours(record, len(names)), "transformer": _repeated(record, names)},
+        {**_flow_times(record, len(names)), "transformer": _repeated(record, names)},
         {"loading_percent": _by_feeder(record.flows.transformer_percent)},
     )
 
@@ -218,7 +230,7 @@ def day_table(record: Record) -> pd.DataFrame:
         return np.array(rows, dtype=np.float64).reshape(days, feeders).T
 
     def by_day(values: NDArray[Any]) -> NDArray[Any]:
-        """(H, K) -> (K, D, hours of a day)."""
+        """(H or F, K) -> (K, D, hours or load flows of a day)."""
         return np.ascontiguousarray(values.T).reshape(feeders, days, -1)
 
     plugged = total(stays["arrived"])
@@ -227,8 +239,6 @@ def day_table(record: Record) -> pd.DataFrame:
     in_use = np.where(there, demand, -np.inf).max(axis=2)
     early = stays["departure_min"] < stays["announced_min"]
     purchase, sale = total(stays["purchase_usd"]), total(stays["sale_usd"])
-    lowest = np.where(record.flows.converged, record.flows.vm_pu.min(axis=2), np.inf)
-    lowest = by_day(lowest).min(axis=2)
     left_with = np.where(np.isnan(stays["soc_departure"]), stays["soc"], stays["soc_departure"])
     with np.errstate(divide="ignore", invalid="ignore"):
         mean_soc = {
@@ -258,9 +268,9 @@ def day_table(record: Record) -> pd.DataFrame:
         "system_peak_hour": hours[np.arange(days), demand.argmax(axis=2)],
         "plugged_peak_mw": np.where(np.isfinite(in_use), in_use, np.nan),
         "ev_peak_mw": by_day(record.ev_mw).max(axis=2),
-        "loss_energy_mwh": by_day(record.flows.loss_mw).sum(axis=2),
-        "min_vm_pu": np.where(np.isfinite(lowest), lowest, np.nan),
-        "nonconverged_hours": by_day(~record.flows.converged).sum(axis=2),
+        "loss_energy_mwh": in_hours(record, by_day(record.flows.loss_mw).sum(axis=2)),
+        "min_vm_pu": by_day(record.lowest_vm_pu).min(axis=2),
+        "nonconverged_hours": in_hours(record, by_day(~record.flows.converged).sum(axis=2)),
     }
     lead = {} if feeders == 1 else {"feeder": np.repeat(np.arange(1, feeders + 1), days)}
     index = {**lead, "day": np.tile(np.arange(1, days + 1), feeders)}
@@ -379,13 +389,22 @@ def _hours(record: Record, n: int) -> dict[str, NDArray[Any]]:
     }
 
 
+def _flow_times(record: Record, n: int) -> dict[str, NDArray[Any]]:
+    """Of n rows for each load flow; with the minute in the hour where an hour has several."""
+    hours = _hours(record, n * record.flows_per_hour)
+    if record.flows_per_hour == 1:
+        return hours
+    minutes = np.repeat(np.arange(0, 60, record.flow_min), n)
+    return {**hours, "minute": np.tile(minutes, record.n_hours * record.n_feeders)}
+
+
 def _zones(record: Record, times: int) -> dict[str, NDArray[Any]]:
     n_zones = record.zone_mw.shape[2]
     return {"zone": np.tile(np.arange(1, n_zones + 1), times * record.n_feeders)}
 
 
 def _repeated(record: Record, values: NDArray[Any]) -> NDArray[Any]:
-    return np.tile(values, record.n_hours * record.n_feeders)
+    return np.tile(values, len(record.flow_hours) * record.n_feeders)
 
 
 def _by_feeder(values: Any) -> Any:

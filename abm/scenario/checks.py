@@ -175,7 +175,8 @@ def _findings(fields: ScenarioFields, document: Document) -> Iterator[Finding]:
         for habit in habits(fields):
             yield from _windows(fields, document, habit, seen)
     yield from _days_and_groups(fields, document)
-    yield from _interval(fields, document)
+    for interval in (("broadcast", "interval_min"), ("grid", "flow_interval_min")):
+        yield from _interval(fields, document, interval)
 
 
 def _sections_of(value: Any, path: Path = ()) -> Iterator[tuple[BaseModel, Path]]:
@@ -243,17 +244,16 @@ def _order(
     yield Finding(path, said, (low_path, high_path))
 
 
-def _interval(fields: ScenarioFields, document: Document) -> Iterator[Finding]:
-    interval: Path = ("broadcast", "interval_min")
+def _interval(fields: ScenarioFields, document: Document, interval: Path) -> Iterator[Finding]:
     step: Path = ("clock", "step_s")
-    minutes, seconds = fields.broadcast.interval_min, fields.clock.step_s
+    minutes, seconds = value_at(fields, interval), fields.clock.step_s
     if minutes * 60 % seconds == 0:
         return
     path = document.blame(interval, step)
     if path == interval:
         said = f"a multiple of the time step, clock.step_s = {seconds} s"
     else:
-        said = f"a divisor of broadcast.interval_min = {minutes} min"
+        said = f"a divisor of {dotted(interval)} = {minutes} min"
     yield Finding(path, said, (interval, step))
 
 

@@ -21,6 +21,7 @@ from abm.scenario.names import ADMISSIONS, RULES, SOLVERS, STRATEGIES
 
 _CLOCK = re.compile(r"([01]?[0-9]|2[0-4]):([0-5][0-9])")
 INTERVALS_MIN = (1, 5, 15, 60)
+FLOW_INTERVALS_MIN = (1, 5, 15, 30, 60)
 _MODULE_CLASS = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
@@ -104,15 +105,19 @@ def _one_of_or_class(names: Iterable[str]) -> Allowed:
     )
 
 
+def _minutes(known: tuple[int, ...]) -> Allowed:
+    text = "one of: " + ", ".join(str(value) for value in known)
+    schema = {"type": "integer", "enum": list(known)}
+    return Allowed(text, test=lambda minutes: minutes in known, json_schema=schema)
+
+
 _CLOCK_WORDS = 'a clock time "HH:MM" from "0:00" to "24:00", in quotes'
 _HOUR_WORDS = 'a clock time on the hour from "0:00" to "23:00", in quotes'
 _STEP_WORDS = "a whole number from 1 to 3600 that divides 3600, e.g. 30, 60 or 300"
-_INTERVAL_WORDS = "one of: " + ", ".join(str(value) for value in INTERVALS_MIN)
 _OPTIONS_WORDS = "a mapping with text as keys and text, numbers, lists or mappings as values"
 _NAME_WORDS = 'letters, digits, "_", "." and "-", beginning with a letter or digit'
 _CLASS_WORDS = "a class as module:Class"
 _CLOCK_SCHEMA = {"type": "string", "pattern": f"^({_CLOCK.pattern})$"}
-_INTERVAL_SCHEMA = {"type": "integer", "enum": list(INTERVALS_MIN)}
 
 ClockTime = Annotated[str, Allowed(_CLOCK_WORDS, test=_is_clock_time, json_schema=_CLOCK_SCHEMA)]
 ClockHour = Annotated[str, Allowed(_HOUR_WORDS, test=_is_clock_hour, json_schema=_CLOCK_SCHEMA)]
@@ -124,14 +129,8 @@ ClassName = Annotated[str, Allowed(_CLASS_WORDS, test=_is_class)]
 StepSeconds = Annotated[
     int, Field(ge=1, le=3600), Allowed(_STEP_WORDS, test=lambda step: 3600 % step == 0)
 ]
-IntervalMinutes = Annotated[
-    int,
-    Allowed(
-        _INTERVAL_WORDS,
-        test=lambda minutes: minutes in INTERVALS_MIN,
-        json_schema=_INTERVAL_SCHEMA,
-    ),
-]
+IntervalMinutes = Annotated[int, _minutes(INTERVALS_MIN)]
+FlowMinutes = Annotated[int, _minutes(FLOW_INTERVALS_MIN)]
 ShortName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"), Allowed(_NAME_WORDS)]
 Options = Annotated[dict[str, Any], Allowed(_OPTIONS_WORDS, test=_is_plain)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]

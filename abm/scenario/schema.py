@@ -16,6 +16,7 @@ from abm.scenario.fields import (
     AdmissionName,
     Capacity,
     ClockHour,
+    FlowMinutes,
     Fraction,
     IntervalMinutes,
     Options,
@@ -204,6 +205,10 @@ class GridSection(Section):
         "power-grid-model",
         description="Load-flow solver: power-grid-model (fast, checked on the feeder before its first use) or pandapower (reference).",
     )
+    flow_interval_min: FlowMinutes = Field(
+        60,
+        description="Interval of the load flows, min, each solved for the mean powers over it; a multiple of the time step. Voltages, losses and line loadings in the results are means over so long; what is broadcast keeps its own interval.",
+    )
     vm_min_pu: float = Field(
         0.9, gt=0.0, lt=1.5, description="Lower voltage limit, V_min in eq. (9); p.u."
     )
@@ -248,6 +253,10 @@ class BaseLoadSection(Section):
         description="Class load profile: a name from `list`, or a CSV with columns hour and one multiplier of the nominal load per customer class.",
     )
     scale: float = Field(1.0, ge=0.0, description="Factor on every load, active and reactive.")
+    interpolation: Literal["steps", "linear"] = Field(
+        "steps",
+        description="Between the hourly values of the profile. steps: each holds for its hour; linear: each is that of the middle of its hour, with straight lines between them, periodic over the day. Linear keeps the energy of the day; the mean of an hour is then 6/8 of its value and 1/8 of each neighbour's. A message has the mean over the interval that begins with it; forecasts are hourly means.",
+    )
 
 
 class ForecastSection(Section):

@@ -146,7 +146,8 @@ def optimum(
     plugged = windows_plugged(model, metric_min)
     clock_hours = (model.start_hour + np.arange(hours)) % 24
     price = model.grid.price[clock_hours]
-    base_kw = np.repeat(1e3 * model.grid.base_mw[clock_hours], 60 // metric_min)
+    begin_s = 3600 * model.start_hour + np.arange(0, 3600 * hours, 60 * metric_min)
+    base_kw = 1e3 * model.grid.base.mean_mw(begin_s, 60 * metric_min)
     burns = np.zeros(len(slots.ev), dtype=np.bool_)
     c, d = np.zeros(len(slots.ev)), np.zeros(len(slots.ev))
     feeders: list[FeederBound] = []

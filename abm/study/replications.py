@@ -145,6 +145,7 @@ class BatchResult:
 def simulate_batch(scenario: Scenario, seeds: Sequence[int]) -> BatchResult:
     """Run seeds as copies of the feeder in one model; each has the numbers it has alone."""
     from abm.model import V2GModel
+    from abm.results.flows import hourly_lowest, hourly_mean
     from abm.results.kpis import kpi_dict
 
     results = results_of(V2GModel(scenario, seed=list(seeds)))
@@ -152,8 +153,8 @@ def simulate_batch(scenario: Scenario, seeds: Sequence[int]) -> BatchResult:
     arrays = {
         "ev_mw": record.ev_mw.T,
         "total_mw": record.total_mw.T,
-        "loss_mw": record.flows.loss_mw.T,
-        "min_vm_pu": record.flows.vm_pu.min(axis=2).T,
+        "loss_mw": hourly_mean(record, record.flows.loss_mw).T,
+        "min_vm_pu": hourly_lowest(record, record.lowest_vm_pu).T,
     }
     n_zones = record.zone_charge_mw.shape[2]
     cell = record.ev["feeder"] * n_zones + record.ev["zone"]

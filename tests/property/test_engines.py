@@ -14,7 +14,7 @@ from abm import V2GModel
 from abm.control import G2VOnly
 
 WRITTEN = ("zone_charge_mw", "zone_discharge_mw", "zone_plugged", "plugged_peak", "soc_lowest")
-WRITTEN += ("soc_highest", "below_min", "above_min", "sync_peak")
+WRITTEN += ("flow_zone_mw", "soc_highest", "below_min", "above_min", "sync_peak")
 rule_options = st.fixed_dictionaries(
     {
         "v2g_when": st.sampled_from(["at_or_above_limit", "below_limit", "always"]),
@@ -91,6 +91,27 @@ def test_both_engines_coordinate_a_fleet_the_same(kind, seed, weight, scale):
         coordinated={"price_weight": weight},
     )
     assert_same(with_engine(base, "numpy").run(), with_engine(base, "compiled").run())
+
+
+@pytest.mark.parametrize("strategy", CONNECTED)
+@given(
+    rows=sessions(),
+    step_s=st.sampled_from(STEPS),
+    flow_min=st.sampled_from([1, 5, 15, 30]),
+    how=st.sampled_from(["steps", "linear"]),
+    interval=st.sampled_from([15, 60]),
+)
+@settings(max_examples=4)
+def test_both_engines_leave_the_same_load_flows(strategy, rows, step_s, flow_min, how, interval):
+    step_s = step_s if flow_min * 60 % step_s == 0 else 60
+    fields = fields_of(strategy, "energy_balanced", step_s, limit=2.25)
+    fields["grid"] |= {"flow_interval_min": flow_min}
+    fields |= {"base_load": {"interpolation": how}, "broadcast": {"interval_min": interval}}
+    with TemporaryDirectory() as folder:
+        base = scenario(*rows, folder=folder, **fields)
+        one, other = with_engine(base, "numpy").run(), with_engine(base, "compiled").run()
+        assert len(one.meter.flow_zone_mw) == 1440 // flow_min
+        assert_same(one, other)
 
 
 @pytest.mark.parametrize("strategy", CONNECTED)

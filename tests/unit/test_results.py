@@ -183,7 +183,8 @@ def test_bus_hours_and_line_hours_outside_are_counted(overloaded):
     bus, line = overloaded.bus_hour, overloaded.line_hour
     assert kpis["vm_below_bus_hours"] == (bus["vm_pu"] < 0.9).sum() > 0
     assert kpis["line_over_line_hours"] == (line["loading_percent"] > 100).sum() > 0
-    assert kpis["max_line_loading_percent"] == line["loading_percent"].max()
+    # Hours without a solution are among them: what is highest of all is not known.
+    assert kpis["max_line_loading_percent"] is None
 
 
 def test_hours_that_do_not_converge_are_missing_and_the_run_goes_on(overloaded):
@@ -197,7 +198,8 @@ def test_hours_that_do_not_converge_are_missing_and_the_run_goes_on(overloaded):
         assert (hourly[name].isna() == failed).all(), name
     assert (overloaded.bus_hour.groupby("hour_index")["vm_pu"].count() == 33 * ~failed).all()
     assert kpis["loss_energy_mwh"] is None
-    assert kpis["max_loss_mw"] == hourly["loss_mw"].max()
+    for name in ("max_loss_mw", "max_loss_hour", "min_vm_pu", "min_vm_hour", "max_vm_pu"):
+        assert kpis[name] is None, name
     assert kpis["system_peak_mw"] == hourly["total_mw"].max()
     json.dumps(kpis, allow_nan=False)
 

@@ -1,0 +1,72 @@
+"""Load flows of a run by the hour: one per hour, or several that make an hour together.
+
+A load flow that did not converge has no voltage, loss or loading, and so has none the hour, the day
+or the horizon that it is a part of: the mean, the lowest or the highest of what is left would be a
+number of something else.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from abm.equations import BoolArray, FloatArray
+from abm.results.record import Record
+
+
+def hourly_mean(record: Record, values: FloatArray) -> FloatArray:
+    """Mean over the load flows of each hour, (F, K) -> (H, K); NaN where one has no value."""
+    # Each feeder is added up in the same order however many there are.
+    return np.asarray(np.ascontiguousarray(_by_hour(record, values).transpose(2, 0, 1)).mean(2).T)
+
+
+def hourly_lowest(record: Record, values: FloatArray) -> FloatArray:
+    """Lowest of the load flows of each hour, (F, K) -> (H, K); NaN where one has no value."""
+    return np.asarray(_by_hour(record, values).min(axis=1))
+
+
+def hourly_highest(record: Record, values: FloatArray) -> FloatArray:
+    """Highest of the load flows of each hour, (F, K) -> (H, K); NaN where one has no value."""
+    return np.asarray(_by_hour(record, values).max(axis=1))
+
+
+def hourly_converged(record: Record) -> BoolArray:
+    """Hours of which all load flows converged, (H, K)."""
+    return np.asarray(_by_hour(record, record.flows.converged).all(axis=1))
+
+
+def bus_load(record: Record) -> FloatArray:
+    """Mean load of every bus over every load flow, (F, K, n_bus) [MW]."""
+    window_s = 60 * record.flow_min
+    base = record.base.mean_p_mw(record.begin_s(window_s), window_s)
+    p_mw = np.repeat(base[:, None, :], record.n_feeders, axis=1)
+    evs = record.zone_mw if record.flow_zone_mw is None else record.flow_zone_mw
+    p_mw[:, :, record.feeder.zone_bus] += evs
+    return p_mw
+
+
+def in_hours(record: Record, flows: NDArray[Any]) -> NDArray[Any]:
+    """Numbers of load flows as hours: whole where a load flow is of an hour, parts where not."""
+    hours: NDArray[Any] = flows if record.flow_min == 60 else flows * (record.flow_min / 60.0)
+    return hours
+
+
+def lowest_bus(record: Record) -> FloatArray:
+    """Row of the bus with the lowest voltage in the worst load flow of each hour, (H, K).
+
+    NaN where a load flow of the hour did not converge.
+    """
+    lowest = record.lowest_vm_pu
+    filled = np.nan_to_num(lowest, nan=np.inf)
+    worst = _by_hour(record, filled).argmin(axis=1)
+    at = worst + np.arange(record.n_hours)[:, None] * record.flows_per_hour
+    vm_pu = record.flows.vm_pu[at, np.arange(record.n_feeders)]
+    bus = np.nan_to_num(vm_pu, nan=np.inf).argmin(axis=2).astype(np.float64)
+    return np.where(hourly_converged(record), bus, np.nan)
+
+
+def _by_hour(record: Record, values: NDArray[Any]) -> NDArray[Any]:
+    """(F, K) -> (H, flows of an hour, K)."""
+    return values.reshape(record.n_hours, record.flows_per_hour, -1)
