@@ -37,6 +37,14 @@ def hourly_converged(record: Record) -> BoolArray:
     return np.asarray(_by_hour(record, record.flows.converged).all(axis=1))
 
 
+def highest_loading(record: Record) -> FloatArray:
+    """Loading of the line with the highest, (F, K) [%]; NaN without ratings or a solution."""
+    values = record.loading_percent
+    if values.shape[-1] == 0:
+        return np.full(values.shape[:-1], np.nan)
+    return np.asarray(np.fmax.reduce(values, axis=-1))
+
+
 def bus_load(record: Record) -> FloatArray:
     """Mean load of every bus over every load flow, (F, K, n_bus) [MW]."""
     window_s = 60 * record.flow_min

@@ -184,7 +184,7 @@ def _constraints(record: Record) -> dict[str, NDArray[Any]]:
         f"N{feeder.bus_index[feeder.line_from[i]] + 1}-N{feeder.bus_index[feeder.line_to[i]] + 1}"
         for i in range(feeder.n_line)
     ]
-    solved = record.flows.converged.all(axis=0)
+    solved = np.asarray(record.flows.converged.all(axis=0))
     worst, line, line_hour = _highest(loading, ends, hours, solved)
     transformers = record.flows.transformer_percent
     highest, transformer, transformer_hour = _highest(

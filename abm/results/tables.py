@@ -13,6 +13,7 @@ from abm.fleet.columns import STAY_STATE, STAY_SUMS
 from abm.fleet.population import WEEKDAYS
 from abm.results.flows import (
     bus_load,
+    highest_loading,
     hourly_converged,
     hourly_highest,
     hourly_lowest,
@@ -58,7 +59,7 @@ def hourly_table(record: Record) -> pd.DataFrame:
         "slack_q_mvar": hourly_mean(record, flows.slack_q_mvar),
         "min_vm_pu": hourly_lowest(record, record.lowest_vm_pu),
         "min_vm_bus": bus,
-        "max_line_loading_percent": hourly_highest(record, _last_max(record.loading_percent)),
+        "max_line_loading_percent": hourly_highest(record, highest_loading(record)),
         "converged": hourly_converged(record),
         "mismatch_mva": hourly_highest(record, flows.mismatch_mva),
         "messages_unsent": record.unsent,
@@ -412,10 +413,3 @@ def _by_feeder(values: Any) -> Any:
     if values.ndim == 1:
         return values
     return np.ascontiguousarray(np.swapaxes(values, 0, 1)).reshape(-1)
-
-
-def _last_max(values: FloatArray) -> FloatArray:
-    """Largest along the last axis, NaN where there is nothing."""
-    if values.shape[-1] == 0:
-        return np.full(values.shape[:-1], np.nan)
-    return np.asarray(np.fmax.reduce(values, axis=-1))
