@@ -12,6 +12,7 @@ import numpy as np
 
 from abm.agents.rpz import ResidentialParkingZone
 from abm.clock import Phase
+from abm.control.planner import SLOT_MIN
 from abm.engine import CompiledHour
 from abm.equations import IntArray
 from abm.fleet import Exchange, ModeArray
@@ -169,6 +170,9 @@ class CompiledEngine(Engine):
         """Put the stretches between messages on the clock, and the last departures."""
         super().start()
         clock, everybody = self.model.clock, np.arange(self.model.fleet.n)
+        if self.hour.plans:
+            # A stretch is walked under one plan.
+            clock.every(60 * SLOT_MIN, Phase.GRID, lambda: None)
         clock.stretches(Phase.HEM, self.walk)
         clock.once(Phase.DEPART, clock.n_steps, lambda: self.depart(everybody))
 

@@ -79,6 +79,7 @@ def make_strategy(scenario: Scenario) -> tuple[Rule, Admission]:
         and isinstance(admission, CoordinatedAdmission)
         # Options that differ make two plans.
         and rule.planner.price_weight == admission.planner.price_weight
+        and rule.planner.margin_min == admission.planner.margin_min
     ):
         admission.planner = rule.planner
     return rule, admission

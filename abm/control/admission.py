@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from abm.control.planner import Planner, check_margin
+from abm.control.planner import Planner
 from abm.equations import BoolArray, FloatArray, IntArray
 from abm.equations.admission import (
     EPS_KW,
@@ -26,8 +26,9 @@ from abm.equations.admission import (
     whole_chargers,
     whole_part,
 )
+from abm.equations.battery import discharging_energy, mean_power
 from abm.equations.switching import mode
-from abm.fleet import Fleet, Mode, ModeArray
+from abm.fleet import Fleet, Mode, ModeArray, group_sums
 from abm.signals import Broadcast
 
 
@@ -134,39 +135,40 @@ class LeastLaxity:
 
 
 class CoordinatedAdmission:
-    """Charging up to the level by least laxity, discharging down to it by most.
+    """Charging up to the level by least laxity, discharging down to it by most energy to give.
 
     An EV without slack charges in any case, and then others discharge so much more. Who is at it
-    goes on until the hour ends, so that nobody is switched to and fro; on the hour all are chosen
-    anew. Laxity counts over the whole feeder, so no zone has an advantage but by need.
+    goes on while there is room, so that nobody is switched to and fro. What counts is what an EV
+    will draw or supply in this step, less than its rating where it is through within it. Laxity
+    counts over the whole feeder, so no zone has an advantage but by need.
     """
 
     def __init__(self, margin_min: float = 5.0, price_weight: float = 0.0) -> None:
-        check_margin(margin_min)
         self.margin_min = margin_min
-        self.planner = Planner(price_weight)
+        self.planner = Planner(margin_min, price_weight)
 
     def admit(
         self, fleet: Fleet, request: ModeArray, broadcast: Broadcast, minute: float
     ) -> ModeArray:
         """Grant what brings each feeder's demand to its level."""
         now = self.planner.orders(fleet, broadcast, minute)
-        anew = minute % 60.0 == 0.0
         # The latest minute at which charging without a break would do. To order by it is to order
         # by laxity, and it does not change while an EV waits.
         latest = latest_start(fleet.announced_min, fleet.charging_minutes_left())
         left_min = slack(latest, fleet.arrival_min, minute)
         must = fleet.can_charge & out_of_slack(left_min, fleet.step_h * 60.0) & ~fleet.forced
+        draws_kw = fleet.draws_kw()
         room_kw = room_left(now.room_kw, fleet.forced_kw)
-        served = self._charge(fleet, request, room_kw, latest, must, anew)
+        served = self._charge(fleet, request, room_kw, latest, must, draws_kw)
         granted = served.view(np.int8)
         rows = np.flatnonzero((request < 0) & ~must)
         if len(rows):
+            without = np.flatnonzero(must)
+            must_kw = group_sums(draws_kw[without], fleet.feeder[without], fleet.n_feeders)
             calm = now.give_kw <= EPS_KW
-            forced_kw = fleet.rated_kw(np.flatnonzero(must))
-            target_kw = np.where(calm, 0.0, now.give_kw + forced_kw + fleet.forced_kw)
+            target_kw = np.where(calm, 0.0, now.give_kw + must_kw + fleet.forced_kw)
             rows = rows[self._can_give(fleet, rows, left_min[rows])]
-            granted[self._discharge(fleet, rows, target_kw, latest, anew)] = Mode.V2G
+            granted[self._discharge(fleet, rows, target_kw)] = Mode.V2G
         return granted
 
     @staticmethod
@@ -176,27 +178,16 @@ class CoordinatedAdmission:
         room_kw: FloatArray,
         latest: FloatArray,
         must: BoolArray,
-        anew: bool,
+        draws_kw: FloatArray,
     ) -> BoolArray:
         """Who charges: without slack all, of the others those at it, then by least laxity."""
-        wants = request > 0
         served = must.copy()
-        if not anew:
-            served |= wants & (fleet.mode > 0)
-            used_kw = fleet.rated_kw(np.flatnonzero(served))
-            left_kw = room_kw - used_kw
-            look = ~fits(0.0, left_kw) | fits(fleet.smallest_kw, left_kw)
-            if not look.any():
-                return served
-            wants &= look[fleet.feeder]
-        wants |= must
-        rows = np.flatnonzero(wants)
-        feeder = fleet.feeder[rows]
-        turn = np.where(must[rows], 0, np.where(served[rows], 1, 2))
-        order = np.lexsort((latest[rows], turn, feeder))
-        rows, feeder = rows[order], feeder[order]
+        rows = np.flatnonzero((request > 0) | must)
         if len(rows):
-            total_kw = running_total(fleet.p_max_kw[rows], feeder)
+            turn = np.where(must[rows], 0, np.where(fleet.mode[rows] > 0, 1, 2))
+            rows = rows[np.lexsort((latest[rows], turn, fleet.feeder[rows]))]
+            feeder = fleet.feeder[rows]
+            total_kw = running_total(draws_kw[rows], feeder)
             served[rows] = fits(total_kw, room_kw[feeder]) | must[rows]
         return served
 
@@ -210,16 +201,17 @@ class CoordinatedAdmission:
         return can
 
     @staticmethod
-    def _discharge(
-        fleet: Fleet, rows: IntArray, target_kw: FloatArray, latest: FloatArray, anew: bool
-    ) -> IntArray:
-        """Rows that discharge: those at it, then by most slack, until the target is reached."""
+    def _discharge(fleet: Fleet, rows: IntArray, target_kw: FloatArray) -> IntArray:
+        """Rows that discharge: those at it, then by most to give, until the target is reached."""
         if not len(rows):
             return rows
-        waits = (fleet.mode[rows] >= 0) | anew
-        rows = rows[np.lexsort((-latest[rows], waits, fleet.feeder[rows]))]
-        p, feeder = fleet.p_discharge_kw[rows], fleet.feeder[rows]
-        before_kw = running_total(p, feeder) - p
+        give_kwh = discharging_energy(fleet.surplus_kwh[rows], fleet.efficiency[rows])
+        give_h = give_kwh / fleet.p_discharge_kw[rows]
+        order = np.lexsort((-give_h, fleet.mode[rows] >= 0, fleet.feeder[rows]))
+        rows, give_kwh = rows[order], give_kwh[order]
+        supplies_kw = np.minimum(fleet.p_discharge_kw[rows], mean_power(give_kwh, fleet.step_h))
+        feeder = fleet.feeder[rows]
+        before_kw = running_total(supplies_kw, feeder) - supplies_kw
         short: BoolArray = ~reaches(before_kw, target_kw[feeder])
         return rows[short]
 

@@ -1,39 +1,46 @@
-"""What the strategy `coordinated` plans: each hour one demand level to fill and shave to.
+"""What the strategy `coordinated` plans: each quarter of an hour one demand level to keep.
 
 docs/coordinated.md derives it. No optimiser and no knowledge of who comes: the EVs plugged in with
 their target and departure, the expected arrivals, the day-ahead forecast, and the broadcast.
 
-Hours of the window along the first axis of arrays, feeders along the last: (n_hours, n_feeders).
-Demands, powers and levels in kW; an hour's mean power in kW is its energy in kWh.
+Slots of a quarter of an hour along the first axis of arrays, feeders along the last:
+(n_slots, n_feeders), from the slot that is planned in. Demands, powers and levels in kW, energies
+in kWh at the grid side.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from functools import partial
 
 import numpy as np
 
 from abm.equations import BoolArray, FloatArray, IntArray
 from abm.equations.battery import printed_goal
-from abm.fleet import Fleet
+from abm.fleet import Fleet, group_sums
 from abm.fleet import expected_arrivals as expected
 from abm.fleet.expected_arrivals import WINDOW_H
 from abm.signals import Broadcast, Outlook
 
+SLOT_MIN = 15
+SLOTS_PER_H = 60 // SLOT_MIN
 # Feeders solved in one go, so that what is worked on stays in the cache.
 BLOCK = 64
-
-# Need, gift and `back` (n_feeders,), charging and discharging power (window, n_feeders).
-Energy: TypeAlias = tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]
+# Halvings of the range in which a level is looked for: to a few W where it is some MW.
+HALVINGS = 20
+# Energies below this are rounding, kWh.
+NOTHING_KWH = 1e-6
+# Of the energy that is shaved, so much belongs to the evening that is being planned.
+EVENING = 0.99
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What was worked out at the beginning of an hour, (n_feeders,) each [kW].
+    """What was worked out at the beginning of a slot, (n_feeders,) each [kW].
 
     level_kw, shave_kw: demand to fill up to and to shave down to. fill_offset_kw, shave_offset_kw:
-    what the hour's price adds to its demand. base_kw: the hour's base demand as forecast.
+    what the hour's price adds to its demand. base_kw: the base demand of the slot as forecast.
     """
 
     level_kw: FloatArray
@@ -51,6 +58,46 @@ class Orders:
     give_kw: FloatArray
 
 
+@dataclass(frozen=True)
+class Energies:
+    """What EVs need and can give, cumulative to the end of each slot, (n_slots, n_feeders) [kWh].
+
+    due: what must have been charged by then, each EV as late as it can. have: what can have been
+    discharged by then, each EV as early as it can. later: of that, what belongs to EVs that leave
+    after the slot. charge_kw, discharge_kw: ratings that are plugged in. back: kWh to charge again
+    for each kWh discharged, mean, (n_feeders,).
+    """
+
+    due: FloatArray
+    have: FloatArray
+    later: FloatArray
+    charge_kw: FloatArray
+    discharge_kw: FloatArray
+    back: FloatArray
+
+    def of(self, block: slice) -> Energies:
+        """Those of some feeders."""
+        return Energies(
+            self.due[:, block],
+            self.have[:, block],
+            self.later[:, block],
+            self.charge_kw[:, block],
+            self.discharge_kw[:, block],
+            self.back[block],
+        )
+
+    def plus(self, other: Energies, weight: FloatArray) -> Energies:
+        """These, and those of one feeder `weight` times on each, (n_feeders,)."""
+        return Energies(
+            self.due + other.due * weight,
+            self.have + other.have * weight,
+            self.later + other.later * weight,
+            self.charge_kw + other.charge_kw * weight,
+            self.discharge_kw + other.discharge_kw * weight,
+            self.back,
+        )
+
+
 def check_margin(margin_min: float) -> None:
     """ValueError for a margin that no day has."""
     if not 0.0 <= margin_min <= 1440.0:
@@ -60,32 +107,34 @@ def check_margin(margin_min: float) -> None:
 class Planner:
     """Plans of one model under the strategy `coordinated`, made when first asked for.
 
-    hour: of the horizon, that `plans` are for; plans: by the hour of the message they were made
-    with. price_weight: 0 for the lowest peak, 1 for the lowest cost. ValueError outside of that.
+    slot: of the horizon, that `plans` are for; plans: by the hour of the message they were made
+    with. margin_min: how long before its departure an EV is planned to be through. price_weight:
+    0 for the lowest peak, 1 for the lowest cost. ValueError for either out of its range.
     """
 
-    def __init__(self, price_weight: float = 0.0) -> None:
+    def __init__(self, margin_min: float = 5.0, price_weight: float = 0.0) -> None:
+        check_margin(margin_min)
         if not 0.0 <= price_weight <= 1.0:
             raise ValueError(f"price_weight = {price_weight!r}: 0 to 1")
-        self.price_weight = price_weight
-        self.hour = -1
+        self.margin_min, self.price_weight = margin_min, price_weight
+        self.slot = -1
         self.plans: dict[int, Plan] = {}
         self._outlook: Outlook | None = None
-        self._energy: Energy | None = None
+        self._energies: Energies | None = None
         self._orders: dict[int, tuple[Broadcast, Orders]] = {}
 
     def orders(self, fleet: Fleet, broadcast: Broadcast, minute: float) -> Orders:
-        """How far EVs are to charge or discharge in the hour of `minute`.
+        """How far EVs are to charge or discharge in the slot of `minute`.
 
-        The plan is made once an hour for the messages of each hour that are in use; a broadcast of
+        The plan is made once a slot for the messages of each hour that are in use; a broadcast of
         another hour than the present one leaves the aggregator with its forecast. ValueError for a
         broadcast without an outlook.
         """
         if broadcast.outlook is None:
             raise ValueError("the strategy coordinated needs a broadcast with an outlook")
-        hour = int(minute // 60.0)
-        if hour != self.hour or broadcast.outlook is not self._outlook:
-            self.hour, self._outlook, self._energy = hour, broadcast.outlook, None
+        slot = int(minute // SLOT_MIN)
+        if slot != self.slot or broadcast.outlook is not self._outlook:
+            self.slot, self._outlook, self._energies = slot, broadcast.outlook, None
             self.plans, self._orders = {}, {}
         sent, known = self._orders.get(broadcast.hour, (None, None))
         if known is not None and sent is broadcast:
@@ -93,7 +142,8 @@ class Planner:
         if broadcast.hour not in self.plans:
             self.plans[broadcast.hour] = self._plan(fleet, broadcast, broadcast.outlook, minute)
         plan = self.plans[broadcast.hour]
-        base = broadcast.base_mw * 1e3 if broadcast.hour == hour else plan.base_kw
+        this_hour = broadcast.hour == slot // SLOTS_PER_H
+        base = broadcast.base_mw * 1e3 if this_hour else plan.base_kw
         found = Orders(
             np.maximum(plan.level_kw - (base + plan.fill_offset_kw), 0.0),
             np.maximum(base + plan.shave_offset_kw - plan.shave_kw, 0.0),
@@ -102,21 +152,22 @@ class Planner:
         return found
 
     def _plan(self, fleet: Fleet, broadcast: Broadcast, outlook: Outlook, minute: float) -> Plan:
-        """The level of this hour, from its beginning on."""
-        window = min(WINDOW_H, outlook.n_hours - self.hour)
-        hours = slice(self.hour, self.hour + window)
-        base = outlook.base_mw(broadcast.hour, hours) * 1e3
-        forecast = base[0].copy()
-        if broadcast.hour == self.hour:
-            base[0] = broadcast.base_mw * 1e3
-        # A message heard within the hour changes what is known of demand. What the EVs need stays
-        # that of its beginning: the room of the whole hour is set against it.
-        if self._energy is None:
-            self._energy = _energy(fleet, outlook, self.hour, window, minute)
-        need, give, back, charge, discharge = self._energy
-        low, high = _offsets(outlook, base, back, hours, self.price_weight)
+        """The level of this slot, from its beginning on."""
+        n_slots = min(WINDOW_H * SLOTS_PER_H, outlook.n_hours * SLOTS_PER_H - self.slot)
+        hour = (self.slot + np.arange(n_slots)) // SLOTS_PER_H
+        first, last = int(hour[0]), int(hour[-1])
+        ahead = outlook.base_mw(broadcast.hour, slice(first, last + 1)) * 1e3
+        forecast = ahead[0].copy()
+        if broadcast.hour == first:
+            ahead[0] = broadcast.base_mw * 1e3
+        # A message heard within the slot changes what is known of demand. What the EVs need stays
+        # that of its beginning: the room of the whole slot is set against it.
+        if self._energies is None:
+            self._energies = _energies(fleet, outlook, self.slot, n_slots, minute, self.margin_min)
+        back = self._energies.back
+        low, high = _offsets(outlook, ahead, back, slice(first, last + 1), self.price_weight)
         level, shave = solve_levels(
-            need, give, back, (base + low, charge), (base + high, discharge)
+            (ahead + low)[hour - first], (ahead + high)[hour - first], self._energies
         )
         return Plan(level, shave, low[0], high[0], forecast)
 
@@ -142,60 +193,140 @@ def _offsets(
     return fill, np.minimum((worth - mean) * kw_per_price, fill)
 
 
-def _energy(fleet: Fleet, outlook: Outlook, hour: int, window: int, minute: float) -> Energy:
-    """Need, gift and `back` (n_feeders,), charging and discharging power (window, n_feeders).
+# --- what EVs need and can give ----------------------------------------------------------------
 
-    Of the EVs that were plugged in when the hour began, and of those expected from then on. What an
-    EV needs that stays longer than the window counts in proportion.
-    """
-    n, begin = fleet.n_feeders, hour * 60.0
+
+@dataclass(frozen=True)
+class _Demand:
+    """EVs to plan for, arrays (n,): feeder, and times in slots from the one that is planned in."""
+
+    feeder: IntArray
+    arrival: FloatArray
+    departure: FloatArray
+    need_kwh: FloatArray
+    give_kwh: FloatArray
+    charge_kw: FloatArray
+    discharge_kw: FloatArray
+
+    def energies(
+        self, n_feeders: int, n_slots: int, margin_min: float, back: FloatArray
+    ) -> Energies:
+        """Of these EVs; back: see there."""
+        slot_h = SLOT_MIN / 60.0
+        # What an EV needs that stays longer than the window counts in proportion.
+        length = np.maximum(self.departure - self.arrival, 1e-9)
+        share = np.minimum((n_slots - self.arrival) / length, 1.0)
+        need = self.need_kwh * share
+        departure = np.minimum(self.departure, float(n_slots))
+        charging = need / np.maximum(self.charge_kw, 1e-9) / slot_h
+        # Through by the margin before it leaves, where that leaves it time enough.
+        through = np.minimum(self.arrival + charging, departure)
+        through = np.maximum(departure - margin_min / SLOT_MIN, through)
+        latest = np.maximum(through - charging, self.arrival)
+        discharge_kw = np.where(self.give_kwh > 0.0, self.discharge_kw, 0.0)
+        giving = self.give_kwh / np.maximum(discharge_kw, 1e-9) / slot_h
+        given = np.minimum(self.arrival + giving, departure)
+
+        def at(time: FloatArray, value: FloatArray) -> FloatArray:
+            """Values by slot edge, those of a time between two split, (n_slots + 2, n_feeders)."""
+            edge = time.astype(np.int64)
+            part, size = time - edge, (n_slots + 2) * n_feeders
+            place = edge * n_feeders + self.feeder
+            found = group_sums(value * (1.0 - part), place, size)
+            found += group_sums(value * part, place + n_feeders, size)
+            return found.reshape(-1, n_feeders)
+
+        def between(begin: FloatArray, end: FloatArray, power: FloatArray) -> FloatArray:
+            """Mean power of each slot of what is on from begin to end."""
+            return (at(begin, power) - at(end, power)).cumsum(axis=0)[:n_slots]
+
+        left = at(departure, self.give_kwh).cumsum(axis=0)
+        return Energies(
+            due=between(latest, through, self.charge_kw).cumsum(axis=0) * slot_h,
+            have=between(self.arrival, given, discharge_kw).cumsum(axis=0) * slot_h,
+            later=left[-1] - left[1 : n_slots + 1],
+            charge_kw=between(self.arrival, departure, self.charge_kw),
+            discharge_kw=between(self.arrival, departure, self.discharge_kw),
+            back=back,
+        )
+
+
+def _energies(
+    fleet: Fleet, outlook: Outlook, slot: int, n_slots: int, minute: float, margin_min: float
+) -> Energies:
+    """Of the EVs plugged in when the slot began, and of those expected from then on."""
+    n, begin = fleet.n_feeders, float(slot * SLOT_MIN)
     rows, soc, has_charged = _plugged_since(fleet, begin, minute)
-    feeder = fleet.feeder[rows]
     goal = fleet.soc_goal[rows]
     if fleet.as_printed:
         goal = np.where(has_charged, goal, printed_goal(soc, fleet.soc_required[rows]))
     # An EV that stays on after the departure it announced may leave any time.
-    left = np.maximum(fleet.announced_min[rows] - begin, fleet.step_h * 60.0) / 60.0
-    p_max = fleet.p_max_kw[rows]
+    left_min = np.maximum(fleet.announced_min[rows] - begin, fleet.step_h * 60.0)
+    p_max, feeder = fleet.p_max_kw[rows], fleet.feeder[rows]
     p_discharge = np.where(fleet.v2g[rows], fleet.p_discharge_kw[rows], 0.0)
     own = expected.slack(
-        left, soc, goal, fleet.soc_min[rows], fleet.capacity_kwh[rows], p_max, p_discharge,
-        fleet.efficiency[rows], fleet.v2g[rows] & ~(fleet.as_printed & has_charged),
+        left_min / 60.0, soc, goal, fleet.soc_min[rows], fleet.capacity_kwh[rows], p_max,
+        p_discharge, fleet.efficiency[rows], fleet.v2g[rows] & ~(fleet.as_printed & has_charged),
         fleet.as_printed,
     )  # fmt: skip
-    share = np.minimum(window / left, 1.0)
-    (count, need, give), charge, discharge = outlook.arrivals.from_hour(hour, window)
-    here = np.bincount(feeder, minlength=n)
+    here = _Demand(
+        feeder, np.zeros(len(rows)), left_min / SLOT_MIN, own.need_kwh, own.give_kwh, p_max,
+        p_discharge,
+    )  # fmt: skip
+    evs = np.bincount(feeder, minlength=n).astype(np.float64)
+    back = group_sums(own.back, feeder, n)
+    arrivals = outlook.arrivals
+    coming = slice(*np.searchsorted(arrivals.arrival_min, (begin, begin + n_slots * SLOT_MIN)))
+    days = arrivals.day[coming]
+    parts: list[tuple[Energies, FloatArray]] = []
+    for day in np.unique(days):
+        chosen = np.arange(coming.start, coming.stop)[days == day]
+        weight = _weight(fleet, outlook, int(day), begin)
+        those = _Demand(
+            np.zeros(len(chosen), dtype=np.int64),
+            (arrivals.arrival_min[chosen] - begin) / SLOT_MIN,
+            np.maximum(arrivals.departure_min[chosen] - begin, 1.0) / SLOT_MIN,
+            arrivals.need_kwh[chosen],
+            arrivals.give_kwh[chosen],
+            arrivals.charge_kw[chosen],
+            arrivals.discharge_kw[chosen],
+        )
+        parts.append((those.energies(1, n_slots, margin_min, np.ones(1)), weight))
+        evs += weight * len(chosen)
+        back += weight * float(arrivals.back[chosen].sum())
     # What a kWh shaved costs, mean over those plugged in and those expected.
-    back = np.bincount(feeder, own.back, n) + count * outlook.arrivals.back
-    back = np.divide(back, here + count, out=np.ones(n), where=here + count > 0)
-    # An EV is there in full hours and in a part of the one in which it leaves.
-    last = np.minimum(left.astype(np.int64), window)
-    place, part = feeder * (window + 1) + last, left - last
-
-    def by_hour(rating: FloatArray) -> FloatArray:
-        shape = (n, window + 1)
-        full = np.bincount(place, rating, n * (window + 1)).reshape(shape)
-        full = full[:, ::-1].cumsum(axis=1)[:, ::-1] - full
-        cut = np.bincount(place, rating * part, n * (window + 1)).reshape(shape)
-        return np.ascontiguousarray((full + cut)[:, :window].T)
-
-    return (
-        np.bincount(feeder, own.need_kwh * share, n) + need,
-        np.bincount(feeder, own.give_kwh, n) + give,
-        back,
-        by_hour(p_max) + charge[:, None],
-        by_hour(p_discharge) + discharge[:, None],
+    found = here.energies(
+        n, n_slots, margin_min, np.divide(back, evs, out=np.ones(n), where=evs > 0.0)
     )
+    for one, weight in parts:
+        found = found.plus(one, weight)
+    return found
+
+
+def _weight(fleet: Fleet, outlook: Outlook, day: int, begin_min: float) -> FloatArray:
+    """How many EVs each expected stay of a day stands for, (n_feeders,).
+
+    How many come in all is believed; of these, who has come is known, and only the others are
+    still expected, however early or late they were thought to come.
+    """
+    arrivals = outlook.arrivals
+    of_day = arrivals.arrival_min[arrivals.day == day]
+    later = int((of_day >= begin_min).sum())
+    weight = np.full(fleet.n_feeders, arrivals.weight)
+    if later == len(of_day) or later == 0:
+        return weight
+    came = fleet.plugs_in & (fleet.arrival_min < begin_min)
+    came_evs = np.bincount(fleet.feeder[came], minlength=fleet.n_feeders)
+    return np.asarray(np.maximum(arrivals.weight * len(of_day) - came_evs, 0.0) / later)
 
 
 def _plugged_since(
     fleet: Fleet, begin_min: float, minute: float
 ) -> tuple[IntArray, FloatArray, BoolArray]:
-    """Rows plugged in since the step in which the hour begins or before, their SoC, has_charged.
+    """Rows plugged in since the step in which the slot begins or before, their SoC, has_charged.
 
     The compiled hour asks before the arrivals and departures of its first step are booked, so they
-    are looked up here. Who comes later in the hour is expected, whenever the plan is made.
+    are looked up here. Who comes later in the slot is expected, whenever the plan is made.
     """
     step_min = fleet.step_h * 60.0
     first, now = round(begin_min / step_min), round(minute / step_min)
@@ -207,82 +338,86 @@ def _plugged_since(
     return rows, soc, fleet.has_charged[rows] & ~due
 
 
-def filled_kwh(level: FloatArray, demand: FloatArray, power: FloatArray) -> FloatArray:
-    """Energy that fits below each of some levels, sum_t min(max(L - D_t, 0), P_t).
+# --- the level ---------------------------------------------------------------------------------
 
-    level (m, n_feeders), demand and power (n_hours, n_feeders) -> (m, n_feeders).
+
+def filled_kwh(level: FloatArray, demand: FloatArray, power: FloatArray) -> FloatArray:
+    """Energy that fits below a level by the end of each slot, sum min(max(L - D, 0), P) x h.
+
+    level (n_feeders,), demand and power (n_slots, n_feeders) -> (n_slots, n_feeders).
     """
-    room = np.subtract(level[None, :, :], demand[:, None, :])
+    room = np.subtract(level, demand)
     np.maximum(room, 0.0, out=room)
-    np.minimum(room, power[:, None, :], out=room)
-    return np.asarray(room.sum(axis=0))
+    np.minimum(room, power, out=room)
+    return np.asarray(np.cumsum(room, axis=0, out=room) * (SLOT_MIN / 60.0))
 
 
 def shaved_kwh(level: FloatArray, demand: FloatArray, power: FloatArray) -> FloatArray:
-    """Energy that it takes to come down to each level, sum_t min(max(D_t - L, 0), Q_t)."""
+    """Energy that it takes to come down to a level, by the end of each slot, likewise."""
     return filled_kwh(-level, -demand, power)
 
 
+def lasts(level: FloatArray, high: FloatArray, energies: Energies) -> BoolArray:
+    """Whether what EVs have by each slot is enough to shave down to a level until then."""
+    shaved = shaved_kwh(level, high, energies.discharge_kw)
+    return np.asarray((shaved <= energies.have + NOTHING_KWH).all(axis=0))
+
+
+def holds(
+    level: FloatArray, least: FloatArray, low: FloatArray, high: FloatArray, energies: Energies
+) -> BoolArray:
+    """Whether all that is due by each slot fits below a level until then.
+
+    least: of shaving. What was discharged is charged again: EVs with most slack discharge, so it is
+    due with the last of those who can give it. While demand is being shaved, who has to charge all
+    the same is charged by others who discharge so much more.
+    """
+    filled = filled_kwh(level, low, energies.charge_kw)
+    shaved = shaved_kwh(np.maximum(level, least), high, energies.discharge_kw)
+    total = shaved[-1]
+    evening = np.empty(shaved.shape, dtype=np.bool_)
+    evening[0] = total > NOTHING_KWH
+    evening[1:] = shaved[:-1] < EVENING * total - NOTHING_KWH
+    missing = energies.due - filled
+    swapped = np.where(evening, missing, 0.0).max(axis=0)
+    owed = energies.back * np.maximum(total + swapped - energies.later, 0.0)
+    in_evening = missing <= np.maximum(energies.have - shaved, 0.0) + NOTHING_KWH
+    in_night = missing + owed <= swapped + NOTHING_KWH
+    return np.asarray(np.where(evening, in_evening, in_night).all(axis=0))
+
+
 def solve_levels(
-    need_kwh: FloatArray,
-    give_kwh: FloatArray,
-    back: FloatArray,
-    fill: tuple[FloatArray, FloatArray],
-    shave: tuple[FloatArray, FloatArray],
+    low: FloatArray, high: FloatArray, energies: Energies
 ) -> tuple[FloatArray, FloatArray]:
     """Level to fill the valley to and level to shave the peak to, (n_feeders,) each [kW].
 
-    need_kwh, give_kwh, back: (n_feeders,), back as in `abm.fleet.expected_arrivals.Slack`. fill:
-    demand that is filled and power that can charge; shave: demand that is shaved and power that can
-    discharge; (n_hours, n_feeders) each. The fill level L is the least with
-
-        filled(L) >= need + back x min(shaved(L), give).
-
-    The shave level is L too, or as much higher as it takes for `give_kwh` to last.
+    low, high: demand that is filled and that is shaved, (n_slots, n_feeders). The level is the
+    least that `holds`, the level to shave to is the same or as much higher as it takes that it
+    `lasts`.
     """
-    n_feeders = len(need_kwh)
+    n_feeders = low.shape[1]
     level, peak = np.empty(n_feeders), np.empty(n_feeders)
     for first in range(0, n_feeders, BLOCK):
         block = slice(first, first + BLOCK)
-        own_fill, own_shave = ([a[:, block] for a in pair] for pair in (fill, shave))
-        give = give_kwh[block]
-        least = _least_shave_level(give, *own_shave)
-        level[block] = _fill_level(need_kwh[block], give, back[block], least, own_fill, own_shave)
+        below, above, own = low[:, block], high[:, block], energies.of(block)
+        highest = above.max(axis=0)
+        lowest = (above - own.discharge_kw).min(axis=0)
+
+        least = _least(partial(lasts, high=above, energies=own), lowest, highest)
+        top = np.maximum((below + own.charge_kw).max(axis=0), highest)
+        fits = partial(holds, least=least, low=below, high=above, energies=own)
+        level[block] = _least(fits, lowest, top)
         peak[block] = np.maximum(level[block], least)
     return level, peak
 
 
-def _least_shave_level(give: FloatArray, demand: FloatArray, power: FloatArray) -> FloatArray:
-    points = np.sort(np.concatenate((demand, demand - power)), axis=0)
-    return _crossing(points, give - shaved_kwh(points, demand, power))
-
-
-def _fill_level(
-    need: FloatArray,
-    give: FloatArray,
-    back: FloatArray,
-    least: FloatArray,
-    fill: list[FloatArray],
-    shave: list[FloatArray],
+def _least(
+    enough: Callable[[FloatArray], BoolArray], low: FloatArray, high: FloatArray
 ) -> FloatArray:
-    # The balance is piecewise linear and never falls; it bends at these points only.
-    (low, charge), (high, discharge) = fill, shave
-    bends = (low, low + charge, high, high - discharge, least[None, :])
-    points = np.sort(np.concatenate(bends), axis=0)
-    put_back = back * np.minimum(shaved_kwh(points, *shave), give)
-    return _crossing(points, filled_kwh(points, *fill) - put_back - need)
-
-
-def _crossing(points: FloatArray, values: FloatArray) -> FloatArray:
-    """Where values (m, n), which never fall along points (m, n), reach 0; the ends else."""
-    below = (values < 0.0).sum(axis=0)
-    last = len(points) - 1
-    right = np.minimum(below, last)
-    left = np.maximum(right - 1, 0)
-    column = np.arange(points.shape[1])
-    x0, x1 = points[left, column], points[right, column]
-    v0, v1 = values[left, column], values[right, column]
-    inside = (below > 0) & (below <= last)
-    rise = np.where(inside, v1 - v0, 1.0)
-    found: FloatArray = np.where(inside, x0 - v0 / rise * (x1 - x0), x1)
-    return found
+    """The least level from low to high that is enough, by halving; high where none is."""
+    high = np.where(enough(low), low, high)
+    for _ in range(HALVINGS):
+        middle = 0.5 * (low + high)
+        good = enough(middle)
+        low, high = np.where(good, low, middle), np.where(good, middle, high)
+    return high

@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from abm.control.planner import Planner, check_margin
+from abm.control.planner import Planner
 from abm.equations import BoolArray
 from abm.equations.admission import EPS_KW
 from abm.equations.switching import charges, discharges, mode
@@ -82,18 +82,17 @@ class Eq13:
 
 
 class CoordinatedRule:
-    """V2G while the hour's base demand is above the level, else G2V.
+    """V2G while base demand is above the level, else G2V.
 
     As printed, an EV that has begun to charge does not discharge again, eq. (14). Options as in the
-    scenario's section `coordinated`; margin_min is the admission's.
+    scenario's section `coordinated`.
     """
 
     def __init__(self, margin_min: float = 5.0, price_weight: float = 0.0) -> None:
-        check_margin(margin_min)
-        self.planner = Planner(price_weight)
+        self.planner = Planner(margin_min, price_weight)
 
     def told_to_discharge(self, fleet: Fleet, broadcast: Broadcast, minute: float) -> BoolArray:
-        """Whether EVs that can are to discharge in this hour, per feeder."""
+        """Whether EVs that can are to discharge in this slot, per feeder."""
         return self.planner.orders(fleet, broadcast, minute).give_kw > EPS_KW
 
     def decide(

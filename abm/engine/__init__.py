@@ -72,6 +72,13 @@ class CompiledHour:
         known = type(rule) in rules and type(admission) in ADMISSION_CODES
         return cls(fleet, meter, rule, admission) if known else None
 
+    @property
+    def plans(self) -> bool:
+        """Whether rule or admission goes by a plan that is made anew every so often."""
+        return isinstance(self.rule, CoordinatedRule) or isinstance(
+            self.admission, CoordinatedAdmission
+        )
+
     def advance(self, inbox: Inbox, first_step: int, n_steps: int) -> None:
         """Walk all feeders through n_steps steps of one hour, in which nobody hears anything new.
 

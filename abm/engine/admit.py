@@ -22,7 +22,12 @@ from abm.equations.admission import (
     whole_chargers,
     whole_part,
 )
-from abm.equations.battery import charging_minutes
+from abm.equations.battery import (
+    charging_energy,
+    charging_minutes,
+    discharging_energy,
+    mean_power,
+)
 
 ALL_AT_ONCE, BELOW_LIMIT, FIRST_COME, LEAST_LAXITY, COORDINATED = 0, 1, 2, 3, 4
 # What an EV does: waits or does not ask, may discharge, may go on discharging, discharges, is at
@@ -167,7 +172,7 @@ def below_limit(n_live, ask):
             ask[i] = 0
 
 
-def coordinate(k, n_live, anew, t0, ev, orders, work):
+def coordinate(k, n_live, t0, ev, orders, work):
     """Set work.ask to what is granted on feeder k. Returns for how many steps that stands.
 
     It stands until an event, somebody who comes, goes, or has nothing left to charge or to give,
@@ -175,68 +180,65 @@ def coordinate(k, n_live, anew, t0, ev, orders, work):
     not change with time, and nobody else fits. Where that is not sure 0 is returned.
     """
     live, ask, turn, latest, served = work.live, work.ask, work.turn, work.latest_min, work.served
-    p_max, step_min = ev.p_max_kw, orders.step_min
+    draws, step_min = work.power_kw, orders.step_min
     room_kw, give_kw = room_left(orders.room_kw[k], ev.forced_kw[k]), orders.give_kw[k]
-    used, forced, small = 0.0, 0.0, np.inf
-    best, least, slackest, most, quiet = -1, np.inf, -1, -np.inf, np.inf
+    used, must_kw, small, best, least, quiet = 0.0, 0.0, np.inf, -1, np.inf, np.inf
     for i in range(n_live):
         row = live[i]
-        left = charging_minutes(ev.need_kwh[row], p_max[row], ev.efficiency[row])
-        start = latest_start(ev.announced_min[row], left)
-        latest[i] = start
-        served[row] = True
+        left = charging_minutes(ev.need_kwh[row], ev.p_max_kw[row], ev.efficiency[row])
+        latest[i] = latest_start(ev.announced_min[row], left)
+        missing = mean_power(charging_energy(ev.need_kwh[row], ev.efficiency[row]), orders.step_h)
+        draws[i] = min(ev.p_max_kw[row], missing)
+        turn[i] = WAITS
+        served[row] = False
+        slack_min = slack(latest[i], ev.arrival_min[row], t0)
         if ev.forced[row]:
             # Charges in any case, and not by anything that is granted here.
-            turn[i] = WAITS
-            served[row] = False
-        elif ev.can_charge[row] and out_of_slack(slack(start, ev.arrival_min[row], t0), step_min):
+            continue
+        if ev.can_charge[row] and out_of_slack(slack_min, step_min):
             turn[i] = MUST
-            used += p_max[row]
-            forced += p_max[row]
-        elif ask[i] > 0 and ev.mode[row] > 0 and not anew:
+            must_kw += draws[i]
+        elif ask[i] > 0 and ev.mode[row] > 0:
             turn[i] = CHARGES
-            used += p_max[row]
-        else:
-            turn[i] = WAITS
-            served[row] = False
-            if ask[i] > 0:
-                small = min(small, p_max[row])
-                if start < least:
-                    best, least = i, start
-            elif ask[i] < 0 and ev.p_discharge_kw[row] > EPS_KW:
-                turn[i] = MAY
-                if ev.mode[row] < 0 and not anew:
-                    turn[i] = GOES_ON
-                elif start > most:
-                    slackest, most = i, start
-    if anew or (forced > 0.0 and give_kw > EPS_KW):
-        quiet = 0.0
+        elif ask[i] > 0:
+            small = min(small, draws[i])
+            if latest[i] < least:
+                best, least = i, latest[i]
+        elif ask[i] < 0 and ev.p_discharge_kw[row] > EPS_KW:
+            turn[i] = GOES_ON if ev.mode[row] < 0 else MAY
+        if turn[i] == MUST or turn[i] == CHARGES:
+            used += draws[i]
+            served[row] = True
+            # In the step in which it ends it draws less, and somebody else may fit.
+            quiet = min(quiet, left / step_min - 1.0)
 
     # Charging.
-    if anew or not fits(used, room_kw):
+    if not fits(used, room_kw):
         quiet = 0.0
         order = np.argsort(latest[:n_live], kind="mergesort")
         total = 0.0
-        for now in (MUST, CHARGES, WAITS):
+        for now in (MUST, CHARGES):
             for i in order:
-                if turn[i] == now and (now != WAITS or ask[i] > 0):
-                    total += p_max[live[i]]
+                if turn[i] == now:
+                    total += draws[i]
                     served[live[i]] = now == MUST or fits(total, room_kw)
     else:
         # No room for the smallest of those who wait is no room for anyone.
         while best >= 0 and fits(used + small, room_kw):
-            used += p_max[live[best]]
+            quiet = 0.0
+            used += draws[best]
             if not fits(used, room_kw):
                 break
             served[live[best]] = True
             best, least = -1, np.inf
             for i in range(n_live):
-                if turn[i] == WAITS and ask[i] > 0 and latest[i] < least and not served[live[i]]:
+                waits = turn[i] == WAITS and ask[i] > 0 and not ev.forced[live[i]]
+                if waits and latest[i] < least and not served[live[i]]:
                     best, least = i, latest[i]
 
     if give_kw > EPS_KW:
-        target_kw = give_kw + forced + ev.forced_kw[k]
-        quiet = min(quiet, call(n_live, slackest, anew, target_kw, t0, ev, orders, work))
+        target_kw = give_kw + must_kw + ev.forced_kw[k]
+        quiet = min(quiet, call(n_live, target_kw, t0, ev, orders, work))
     least = np.inf
     for i in range(n_live):
         row = live[i]
@@ -253,57 +255,34 @@ def coordinate(k, n_live, anew, t0, ev, orders, work):
     return np.int64(max(min(quiet, 1e6) - 2.0, 0.0))
 
 
-def call(n_live, slackest, anew, target_kw, t0, ev, orders, work):
-    """Mark in work.turn who discharges: GIVES. Returns as `coordinate`, two steps more.
-
-    slackest: who has most slack of those who MAY, -1 where nobody does.
-    """
-    live, turn, latest, p_discharge = work.live, work.turn, work.latest_min, ev.p_discharge_kw
-    total, small, quiet = 0.0, np.inf, np.inf
+def call(n_live, target_kw, t0, ev, orders, work):
+    """Mark in work.turn who discharges: GIVES. Returns as `coordinate`, two steps more."""
+    live, turn, latest, powers = work.live, work.turn, work.latest_min, work.power_kw
+    quiet = np.inf
+    hours = np.empty(n_live)
     for i in range(n_live):
-        if turn[i] == GOES_ON:
+        hours[i] = -np.inf
+        if turn[i] == GOES_ON or turn[i] == MAY:
             row = live[i]
             spent = spent_min(row, ev, orders)
             spare = slack(latest[i], ev.arrival_min[row], t0) - orders.margin_min
             if spare >= spent:
-                turn[i] = GIVES
-                total += p_discharge[row]
-                small = min(small, p_discharge[row])
-                quiet = min(quiet, spare / spent)
+                give_kwh = discharging_energy(ev.surplus_kwh[row], ev.efficiency[row])
+                hours[i] = give_kwh / ev.p_discharge_kw[row]
+                powers[i] = min(ev.p_discharge_kw[row], mean_power(give_kwh, orders.step_h))
+                quiet = min(quiet, spare / spent, hours[i] / orders.step_h - 1.0)
             else:
                 turn[i] = WAITS
-    sort = anew or reaches(total - small, target_kw)
-    order = np.argsort(-latest[:n_live], kind="mergesort") if sort else np.empty(0, dtype=np.int64)
-    if sort:
-        total, quiet = 0.0, 0.0
-        for i in order:
-            if turn[i] == GIVES:
-                if reaches(total, target_kw):
-                    turn[i] = WAITS
-                total += p_discharge[live[i]]
-    at, best = 0, slackest
-    while not reaches(total, target_kw):
-        if sort:
-            while at < n_live and turn[order[at]] != MAY:
-                at += 1
-            best = order[at] if at < n_live else -1
-        if best < 0:
-            break
-        row = live[best]
-        spent = spent_min(row, ev, orders)
-        spare = slack(latest[best], ev.arrival_min[row], t0) - orders.margin_min
-        turn[best] = WAITS
-        if spare >= spent:
-            turn[best] = GIVES
-            total += p_discharge[row]
-            small = min(small, p_discharge[row])
-            quiet = min(quiet, spare / spent)
-        if not sort and not reaches(total, target_kw):
-            best, most = -1, -np.inf
-            for i in range(n_live):
-                if turn[i] == MAY and latest[i] > most:
-                    best, most = i, latest[i]
-    return 0.0 if reaches(total - small, target_kw) else quiet
+    by_most = np.argsort(-hours, kind="mergesort")
+    total, changed = 0.0, False
+    for now in (GOES_ON, MAY):
+        for i in by_most:
+            if turn[i] == now:
+                gives = not reaches(total, target_kw)
+                changed = changed or gives != (now == GOES_ON)
+                total += powers[i]
+                turn[i] = GIVES if gives else WAITS
+    return 0.0 if changed else quiet
 
 
 def spent_min(row, ev, orders):

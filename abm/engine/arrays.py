@@ -90,8 +90,8 @@ class CoordinatedOrders(HourOrders):
 class Scratch(NamedTuple):
     """Room to work in, made anew for each call.
 
-    live: rows of a feeder that may do something; ask, turn, latest_min: by place in live. cand:
-    rows, or places in live, that are being looked at. served: by row. zone_in,
+    live: rows of a feeder that may do something; ask, turn, latest_min, power_kw: by place in
+    live. cand: rows, or places in live, that are being looked at. served: by row. zone_in,
     zone_out: energy of a step, by zone of the feeder [kWh].
     """
 
@@ -100,6 +100,7 @@ class Scratch(NamedTuple):
     turn: IntArray
     ask: ModeArray
     latest_min: FloatArray
+    power_kw: FloatArray
     served: BoolArray
     zone_in: FloatArray
     zone_out: FloatArray

@@ -59,10 +59,10 @@ def _least_laxity(n_live, room_kw, t0, ev, orders, work):  # type: ignore[no-unt
     return lambda n_live, room_kw, t0, ev, orders, work: None
 
 
-def _coordinate(k, n_live, anew, t0, ev, orders, work):  # type: ignore[no-untyped-def]
+def _coordinate(k, n_live, t0, ev, orders, work):  # type: ignore[no-untyped-def]
     if orders.instance_class is arrays.CoordinatedOrders:
         return admit.coordinate
-    return lambda k, n_live, anew, t0, ev, orders, work: 0
+    return lambda k, n_live, t0, ev, orders, work: 0
 
 
 def compile_hour() -> Compiled:

@@ -259,8 +259,7 @@ def walk_feeder(k, ev, orders, meter, work):
             )
             reassess = False
             if orders.admission == COORDINATED:
-                anew = step % orders.steps_per_hour == 0
-                quiet_until = step + coordinate(k, n_live, anew, t0, ev, orders, work)
+                quiet_until = step + coordinate(k, n_live, t0, ev, orders, work)
             elif orders.admission == FIRST_COME and n_ask > 0:
                 room_kw = room_left(orders.room_kw[k], ev.forced_kw[k])
                 first_come(n_live, room_kw, ev, orders.n_zones, work)
@@ -314,6 +313,7 @@ def advance(first_feeder, last_feeder, ev, orders, meter):
         np.empty(largest, dtype=np.int64),
         np.empty(largest, dtype=np.int64),
         np.zeros(largest, dtype=np.int8),
+        np.zeros(largest),
         np.zeros(largest),
         np.zeros(len(ev.plugged), dtype=np.bool_),  # only rows of these feeders are touched
         np.zeros(orders.n_zones),

@@ -1,4 +1,4 @@
-"""Who is expected: mean arrivals by hour, from the scenario's distributions and nothing else.
+"""Who is expected: stays drawn from the scenario's distributions and nothing else.
 
 A large sample of its own, drawn by the same function as the fleet, stands for the distributions, so
 that whatever shapes the fleet shapes the expectation. Its seed is none that a run can have.
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from abm.equations import BoolArray, FloatArray
+from abm.equations import BoolArray, FloatArray, IntArray
 from abm.equations.battery import (
     charging_energy,
     discharging_energy,
@@ -23,7 +23,6 @@ from abm.equations.battery import (
     spare_soc,
     stored_energy,
 )
-from abm.fleet.fleet import group_sums
 from abm.fleet.population import Population
 from abm.fleet.stays import Stays
 from abm.scenario import Scenario
@@ -79,118 +78,78 @@ def slack(
 
 @dataclass(frozen=True)
 class ExpectedArrivals:
-    """Means over the EVs of one feeder, by hour of arrival a from the start of the horizon.
+    """Stays that stand for those to be expected on one feeder, in order of arrival; arrays (n,).
 
-    Last axis l: only stays that have ended l hours after the beginning of hour a, 0 to WINDOW_H.
-    evs, need_kwh, give_kwh: (n_hours, WINDOW_H + 1). charge_kw, discharge_kw: ratings times the
-    share of hour a + o in which they are plugged in, (n_hours, o, l). back: see `Slack`, mean.
+    arrival_min, departure_min: announced, from the start of the horizon. day: of the horizon.
+    need_kwh, give_kwh, back: see `Slack`. charge_kw, discharge_kw: ratings. weight: EVs that each
+    stands for. share: of the EVs of a feeder, those who come on a day, (n_days,).
     """
 
-    evs: FloatArray
+    arrival_min: FloatArray
+    departure_min: FloatArray
+    day: IntArray
     need_kwh: FloatArray
     give_kwh: FloatArray
+    back: FloatArray
     charge_kw: FloatArray
     discharge_kw: FloatArray
-    back: float
-
-    def from_hour(self, hour: int, window_h: int) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Of those who come in `hour` or later and are gone window_h hours from its beginning.
-
-        window_h: at most WINDOW_H, and not beyond the horizon.
-
-        Returns (3,): number, kWh needed, kWh that can be given; (window_h,) charging and
-        discharging power that is plugged in, by hour [kW].
-        """
-        ahead = np.arange(window_h)
-        arrival, ended_by = hour + ahead, window_h - ahead
-        tables = (self.evs, self.need_kwh, self.give_kwh)
-        totals = np.array([table[arrival, ended_by].sum() for table in tables])
-        came, at = np.triu_indices(window_h)
-        place = (hour + came, at - came, window_h - came)
-        charge, discharge = (
-            group_sums(power[place], at, window_h) for power in (self.charge_kw, self.discharge_kw)
-        )
-        return totals, charge, discharge
-
-
-def nobody(n_hours: int) -> ExpectedArrivals:
-    """Nobody is expected."""
-    none = np.zeros((n_hours, WINDOW_H + 1))
-    power = np.zeros((n_hours, WINDOW_H, WINDOW_H + 1))
-    return ExpectedArrivals(none, none, none, power, power, 1.0)
+    weight: float
+    share: FloatArray
 
 
 def expected_arrivals(scenario: Scenario, n_zones: int) -> ExpectedArrivals:
     """Expected arrivals on one feeder; nobody where the EVs come from a file of sessions."""
-    if scenario.inputs.sessions is not None or n_zones == 0 or scenario.fleet.evs_per_zone == 0:
-        return nobody(scenario.hours)
     per_zone = scenario.fleet.evs_per_zone
+    if scenario.inputs.sessions is not None or n_zones == 0 or per_zone == 0:
+        none, share = np.zeros(0), np.zeros(scenario.horizon.days)
+        day = np.zeros(0, dtype=np.int64)
+        return ExpectedArrivals(none, none, day, none, none, none, none, none, 0.0, share)
     sampled = -(-SAMPLE_EVS // n_zones)
     fleet = scenario.fleet.model_copy(update={"evs_per_zone": sampled})
     people = Population(scenario.model_copy(update={"fleet": fleet}), n_zones, [SAMPLE_SEED])
     days = [people.stays()]
     # Who left yesterday is expected to have left with what it wanted.
     days += [people.stays(day, days[0].soc_target) for day in range(1, scenario.horizon.days)]
-    return _means(scenario, days, per_zone / sampled)
+    return _expected(scenario, days, per_zone / sampled)
 
 
-def _means(scenario: Scenario, days: Sequence[Stays], weight: float) -> ExpectedArrivals:
-    n_hours = scenario.hours
+def _expected(scenario: Scenario, days: Sequence[Stays], weight: float) -> ExpectedArrivals:
+    day = np.repeat(np.arange(len(days)), [int(stays.plugs_in.sum()) for stays in days])
+    arrival = np.concatenate([stays.arrival_min[stays.plugs_in] for stays in days])
+    order = np.argsort(arrival, kind="stable")
 
-    def all_days(name: str) -> NDArray[Any]:
-        return np.concatenate([getattr(stays, name)[stays.plugs_in] for stays in days])
+    def column(name: str) -> NDArray[Any]:
+        values = [getattr(stays, name)[stays.plugs_in] for stays in days]
+        return np.asarray(np.concatenate(values)[order])
 
     requirement = scenario.requirement
     as_printed = requirement.kind == "as_printed"
-    soc, goal = all_days("soc_arrival"), all_days("soc_target")
-    arrival_min, departure_min = all_days("arrival_min"), all_days("announced_min")
-    p_max, v2g = all_days("p_max_kw"), all_days("v2g")
-    p_discharge = np.where(v2g, all_days("p_discharge_kw"), 0.0)
+    soc, goal = column("soc_arrival"), column("soc_target")
+    arrival, departure, v2g = arrival[order], column("announced_min"), column("v2g")
+    p_max, p_discharge = column("p_max_kw"), np.where(v2g, column("p_discharge_kw"), 0.0)
     if as_printed:
         goal = printed_goal(soc, required_soc(goal, soc, requirement.factor))
     own = slack(
-        np.maximum(departure_min - arrival_min, 1.0) / 60.0,
+        np.maximum(departure - arrival, 1.0) / 60.0,
         soc,
         goal,
-        all_days("soc_min"),
-        all_days("capacity_kwh"),
+        column("soc_min"),
+        column("capacity_kwh"),
         p_max,
         p_discharge,
-        all_days("efficiency"),
+        column("efficiency"),
         v2g,
         as_printed,
     )
-    arrival_h, departure_h = arrival_min / 60.0, departure_min / 60.0
-    first = np.floor(arrival_h)
-    life = np.clip(np.ceil(departure_h) - first, 0, WINDOW_H + 1).astype(np.int64)
-    in_time = (arrival_h < n_hours) & (life <= WINDOW_H)
-    first, life = first[in_time].astype(np.int64), life[in_time]
-    shape = (n_hours, WINDOW_H + 1)
-    place = first * (WINDOW_H + 1) + life
-
-    def sums(values: FloatArray) -> FloatArray:
-        return weight * group_sums(values, place, shape[0] * shape[1]).reshape(shape)
-
-    def table(values: FloatArray) -> FloatArray:
-        return np.asarray(np.cumsum(sums(values), axis=1))
-
-    begin, end = arrival_h[in_time] - first, departure_h[in_time] - first
-    head = np.maximum(np.minimum(end, 1.0) - begin, 0.0)
-    tail = np.where(life > 1, end - (life - 1), 0.0)
-    offset, ended = np.arange(WINDOW_H)[:, None], np.arange(WINDOW_H + 1)[None, :]
-
-    def power(rating: FloatArray) -> FloatArray:
-        """By hour: a part of the first and of the last one, and all of those between."""
-        by_hour = sums(rating * head)[:, None, :] * (offset == 0)
-        by_hour += sums(rating * tail)[:, None, :] * (offset == ended - 1)
-        by_hour += sums(rating)[:, None, :] * ((offset > 0) & (offset < ended - 1))
-        return np.asarray(np.cumsum(by_hour, axis=2))
-
     return ExpectedArrivals(
-        table(np.ones(len(first))),
-        table(own.need_kwh[in_time]),
-        table(own.give_kwh[in_time]),
-        power(p_max[in_time]),
-        power(p_discharge[in_time]),
-        float(own.back.mean()) if len(soc) else 1.0,
+        arrival,
+        departure,
+        day[order],
+        own.need_kwh,
+        own.give_kwh,
+        own.back,
+        p_max,
+        p_discharge,
+        weight,
+        np.array([stays.plugs_in.mean() for stays in days]),
     )

@@ -16,6 +16,7 @@ from abm.equations import BoolArray, FloatArray, IntArray
 from abm.equations.admission import laxity
 from abm.equations.battery import (
     charged_in,
+    charging_energy,
     charging_minutes,
     discharged_in,
     mean_power,
@@ -318,6 +319,11 @@ class Fleet:
         rows = np.flatnonzero(self.forced)
         self.forced_kw = self.rated_kw(rows)
         self.request[rows] = Mode.G2V
+
+    def draws_kw(self) -> FloatArray:
+        """Mean power that charging takes in a whole step, less in the one it ends in, (n,)."""
+        missing = mean_power(charging_energy(self.need_kwh, self.efficiency), self.step_h)
+        return np.asarray(np.minimum(self.p_max_kw, missing))
 
     def rated_kw(self, rows: IntArray) -> FloatArray:
         """Sum of the charger ratings of some EVs, per feeder, (n_feeders,) [kW]."""
