@@ -107,20 +107,23 @@ MUTANTS = (
     ),
     Mutant(
         "coordinated charges a stay beyond the window within it",
-        (("np.minimum(window / left, 1.0)", "np.ones_like(left)"),),
-        f"{BY_HAND}::test_stays_of_two_days_charge_a_share_every_hour",
+        (("np.minimum((n_slots - self.arrival) / length, 1.0)", "np.ones_like(length)"),),
+        f"{BY_HAND}::test_who_stays_beyond_a_day_is_planned_to_charge_a_share_in_it",
     ),
     Mutant(
-        "a stay of more than a day is expected to be through in it",
-        (
-            ("- first, 0, WINDOW_H + 1)", "- first, 0, WINDOW_H)"),
-        ),
-        f"{BY_HAND}::test_who_stays_beyond_a_day_is_not_expected_to_be_through_in_it",
+        "who has come is expected all the same",
+        (("arrivals.weight * len(of_day) - came_evs", "arrivals.weight * len(of_day)"),),
+        "tests/unit/test_coordinated.py::test_who_has_come_is_not_expected_any_more",
     ),
     Mutant(
-        "a stay of more than a day spills into the next hour's table",
-        (("(arrival_h < n_hours) & (life <= WINDOW_H)", "(arrival_h < n_hours)"),),
-        f"{BY_HAND}::test_who_stays_beyond_a_day_is_not_expected_to_be_through_in_it",
+        "what is due before the end may be charged after",
+        (("missing + owed <= swapped", "missing[-1] + owed[-1] <= swapped"),),
+        "tests/unit/test_coordinated.py::test_what_is_due_before_the_end_has_to_fit_before",
+    ),
+    Mutant(
+        "what comes later is given before",
+        (("(shaved <= energies.have + NOTHING", "(shaved <= energies.have[-1:] + NOTHING"),),
+        "tests/unit/test_coordinated.py::test_what_is_given_has_to_be_there_by_then",
     ),
     Mutant(
         "the forecast is revised by more than a day",

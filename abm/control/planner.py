@@ -163,7 +163,9 @@ class Planner:
         # A message heard within the slot changes what is known of demand. What the EVs need stays
         # that of its beginning: the room of the whole slot is set against it.
         if self._energies is None:
-            self._energies = _energies(fleet, outlook, self.slot, n_slots, minute, self.margin_min)
+            self._energies = energies_of(
+                fleet, outlook, self.slot, n_slots, minute, self.margin_min
+            )
         back = self._energies.back
         low, high = _offsets(outlook, ahead, back, slice(first, last + 1), self.price_weight)
         level, shave = solve_levels(
@@ -251,7 +253,7 @@ class _Demand:
         )
 
 
-def _energies(
+def energies_of(
     fleet: Fleet, outlook: Outlook, slot: int, n_slots: int, minute: float, margin_min: float
 ) -> Energies:
     """Of the EVs plugged in when the slot began, and of those expected from then on."""
@@ -378,6 +380,8 @@ def holds(
     evening = np.empty(shaved.shape, dtype=np.bool_)
     evening[0] = total > NOTHING_KWH
     evening[1:] = shaved[:-1] < EVENING * total - NOTHING_KWH
+    # By the end all is settled, however long demand is shaved.
+    evening[-1] = False
     missing = energies.due - filled
     swapped = np.where(evening, missing, 0.0).max(axis=0)
     owed = energies.back * np.maximum(total + swapped - energies.later, 0.0)

@@ -14,6 +14,7 @@ from helpers import ev, run, same, scenario, small_paper
 from scipy import stats
 
 from abm import V2GModel
+from abm.control.planner import Orders, energies_of
 from abm.scenario import shipped_dir
 from abm.study import optimum
 from abm.study.reproduce import table2_replications
@@ -43,10 +44,20 @@ EACH_WAY = 0.5
 LOSSY = {"efficiency": EACH_WAY, "charger_kw": 6.0, "discharger_kw": 6.0}
 
 
-def lossy_stay(minutes, **fields):
+class ToldToGive:
+    """A planner that calls for all that can be given."""
+
+    def orders(self, fleet, broadcast, minute):
+        return Orders(np.zeros(fleet.n_feeders), np.full(fleet.n_feeders, 1e3))
+
+
+def lossy_stay(minutes, planner=None, **fields):
     """One EV from 20:00 that wants what it has, and what it discharged, min."""
     row = ev(arrival=480, departure=480 + minutes, capacity=100, soc=0.8, target=0.8)
-    kpis = run(scenario(row, ev=LOSSY, **BALANCED, **fields)).results.kpis
+    model = V2GModel(scenario(row, ev=LOSSY, **BALANCED, **fields))
+    if planner is not None:
+        model.home.rule.planner = model.admission.planner = planner
+    kpis = model.run().results.kpis
     assert kpis["evs_short"] == 0
     return 1e3 * kpis["ev_discharged_mwh"] / 6.0 * 60.0
 
@@ -66,12 +77,11 @@ def test_guaranteed_v2g_puts_back_with_the_losses_of_both_ways(minutes, given, e
 @both_engines
 @pytest.mark.parametrize(("minutes", "given"), [(102, 20), (104, 20), (106, 21)])
 def test_coordinated_v2g_puts_back_with_the_losses_of_both_ways(minutes, given, engine):
-    # A feeder of some kW, on which 20:00 is to be shaved.
     found = lossy_stay(
         minutes,
+        ToldToGive(),
         strategy="coordinated",
         coordinated={"margin_min": 0.0},
-        base_load={"scale": 1e-3},
         clock={"engine": engine},
     )
     assert found == pytest.approx(given)
@@ -135,16 +145,14 @@ class LongStays:
         plan.departure_min[:] = plan.announced_min[:] = 30.0 + self.minutes
 
 
-@pytest.mark.parametrize(("hours", "count"), [(23, 30), (24, 0), (30, 0)])
-def test_who_stays_beyond_a_day_is_not_expected_to_be_through_in_it(hours, count):
+@pytest.mark.parametrize(("hours", "share"), [(23, 1.0), (30, 23.5 / 30), (47, 23.5 / 47)])
+def test_who_stays_beyond_a_day_is_planned_to_charge_a_share_in_it(hours, share):
     owners = {"behaviour": f"{__name__}:LongStays", "behaviour_options": {"hours": hours}}
     model = V2GModel(small_paper(strategy="coordinated", owners=owners, clock={"hours": 48}))
-    (evs, _, _), charge, _ = model.broadcast.outlook.arrivals.from_hour(0, 24)
-    assert evs == pytest.approx(count)
-    assert charge.sum() == pytest.approx(5.4 * count * hours)
-    # Nor in any hour after: all of them come in the first.
-    (evs, _, _), _, _ = model.broadcast.outlook.arrivals.from_hour(1, 24)
-    assert evs == 0.0
+    arrivals = model.broadcast.outlook.arrivals
+    planned = energies_of(model.fleet, model.broadcast.outlook, 0, 96, 0.0, 0.0)
+    need = arrivals.weight * arrivals.need_kwh.sum()
+    assert planned.due[-1, 0] == pytest.approx(share * need)
 
 
 def test_the_forecast_is_revised_by_the_last_24_hours_and_no_more():

@@ -10,24 +10,39 @@ from hypothesis import strategies as st
 
 from abm import Scenario, V2GModel
 from abm.control import CoordinatedAdmission, CoordinatedRule, Planner, make_rule, make_strategy
-from abm.control.planner import Orders, filled_kwh, shaved_kwh, solve_levels
+from abm.control.planner import (
+    Energies,
+    Orders,
+    energies_of,
+    filled_kwh,
+    lasts,
+    shaved_kwh,
+    solve_levels,
+)
 from abm.errors import InputError
 from abm.fleet import Population
 from abm.fleet.expected_arrivals import expected_arrivals, slack
 
 
 def column(*values):
-    return np.array(values, dtype=float)[:, None]
+    """One feeder, each value for an hour of four slots."""
+    return np.repeat(np.array(values, dtype=float), 4)[:, None]
 
 
-def levels(need, give, back, fill, shave=None):
-    one = [np.array([float(v)]) for v in (need, give, back)]
-    return [float(v[0]) for v in solve_levels(*one, fill, shave or fill)]
+def energies(need, give, back, charge, discharge):
+    """All is due at the end, and what can be given is there from the beginning."""
+    shape = np.shape(charge)
+    due, later = np.zeros(shape), np.full(shape, float(give))
+    due[-1], later[-1] = need, 0.0
+    have = np.full(shape, float(give))
+    return Energies(due, have, later, charge, discharge, np.full(shape[1], float(back)))
 
 
 LOTS = column(1e6, 1e6, 1e6, 1e6)
 NONE = column(0, 0, 0, 0)
 DAY = column(100, 300, 200, 0)
+# A level is found to some W.
+CLOSE = 0.01
 
 
 @pytest.mark.parametrize(
@@ -48,8 +63,25 @@ DAY = column(100, 300, 200, 0)
     ],
 )
 def test_the_level_in_closed_form(need, give, back, charge, discharge, level, peak):
-    found = levels(need, give, back, (DAY, charge), (DAY, discharge))
-    assert found == pytest.approx([level, peak])
+    scale = 1.0 if charge is not LOTS else 1e-3  # so that halving gets close
+    planned = energies(need, give, back, charge * scale, discharge * scale)
+    found = [float(value[0]) for value in solve_levels(DAY, DAY, planned)]
+    assert found == pytest.approx([level, peak], abs=CLOSE)
+
+
+def test_what_is_due_before_the_end_has_to_fit_before():
+    # 100 kWh by the end of the first hour of 100 kW: 200, though the valley comes later.
+    due = np.cumsum(column(25, 0, 0, 0), axis=0)
+    planned = replace(energies(0, 0, 1.25, LOTS * 1e-3, NONE), due=due)
+    assert solve_levels(DAY, DAY, planned)[0] == pytest.approx(200, abs=CLOSE)
+
+
+def test_what_is_given_has_to_be_there_by_then():
+    # 40 kWh come with the second half of the hour of 300 kW: its first half cannot be shaved.
+    have = np.zeros((16, 1))
+    have[6:] = 40.0
+    planned = replace(energies(0, 40, 1.25, LOTS * 1e-3, LOTS * 1e-3), have=have)
+    assert solve_levels(DAY, DAY, planned)[1] == pytest.approx(300, abs=CLOSE)
 
 
 numbers = st.lists(st.floats(0, 1e3), min_size=6, max_size=6)
@@ -63,28 +95,27 @@ numbers = st.lists(st.floats(0, 1e3), min_size=6, max_size=6)
     give=st.floats(0, 2e3),
     back=st.sampled_from([0.0, 1.0, 1.0 / 0.81, 4.0]),
 )
-def test_the_level_balances_energy(demand, charge, discharge, need, give, back):
+def test_the_level_holds_what_is_due_and_its_neighbour_changes_nothing(
+    demand, charge, discharge, need, give, back
+):
     base, p, q = column(*demand), column(*charge), column(*discharge)
-    level, peak = levels(need, give, back, (base, p), (base, q))
-
-    def excess(at):
-        at = np.array([[at]])
-        shaved = min(float(shaved_kwh(at, base, q)[0, 0]), give)
-        return float(filled_kwh(at, base, p)[0, 0]) - need - back * shaved
-
+    planned = energies(need, give, back, p, q)
+    level, peak = solve_levels(base, base, planned)
     assert peak >= level
-    shaved_at_peak = float(shaved_kwh(np.array([[peak]]), base, q)[0, 0])
-    assert shaved_at_peak <= give + 1e-6
-    if need + back * min(float(q.sum()), give) <= float(p.sum()):
-        assert excess(level) >= -1e-6
-    bends = np.concatenate((base, base + p, base - q)).ravel()
-    if excess(bends.min()) < -1e-6 and excess(bends.max()) > 1e-6:
-        assert excess(level) == pytest.approx(0.0, abs=1e-5)
-    # A neighbour changes nothing.
-    two = [np.array([v, 7.0]) for v in (need, give, back)]
-    beside = [np.concatenate((a, a[::-1] + 1.0), axis=1) for a in (base, p, q)]
-    both = solve_levels(*two, (beside[0], beside[1]), (beside[0], beside[2]))
-    assert (both[0][0], both[1][0]) == (level, peak)
+    assert lasts(peak, base, planned).all() or peak == pytest.approx(base.max())
+    # Of what fits by the end, all that is due and what was shaved before.
+    shaved = shaved_kwh(peak, base, q)[-1]
+    if need + back * min(float(q.sum()) / 4, give) <= float(p.sum()) / 4:
+        assert filled_kwh(level, base, p)[-1] >= need + back * shaved - 1e-3 * (1 + need)
+    beside = energies(7.0, give, back, p[::-1] + 1.0, q[::-1] + 1.0)
+    both = Energies(
+        *(
+            np.concatenate((getattr(planned, name), getattr(beside, name)), axis=-1)
+            for name in Energies.__dataclass_fields__
+        )
+    )
+    two = np.concatenate((base, base[::-1] + 1.0), axis=1)
+    assert [values[0] for values in solve_levels(two, two, both)] == [level[0], peak[0]]
 
 
 def test_slack_of_one_ev():
@@ -104,30 +135,50 @@ def test_slack_of_one_ev():
 def test_expected_arrivals_are_those_of_the_distributions():
     studied = Scenario(requirement={"kind": "energy_balanced"})
     expected = expected_arrivals(studied, 15)
-    (count, need, give), charge, discharge = expected.from_hour(0, 24)
     drawn = Population(studied, 15, list(range(100, 140))).stays()
     wanted = (drawn.soc_target - drawn.soc_arrival) * drawn.capacity_kwh / drawn.efficiency
     above = (drawn.soc_arrival - 0.2) * drawn.capacity_kwh * drawn.efficiency
-    assert count == pytest.approx(600)
-    assert need == pytest.approx(wanted.sum() / 40, rel=0.01)
-    assert give == pytest.approx(above.sum() / 40, rel=0.01)
-    stay_h = (drawn.departure_min - drawn.arrival_min).sum() / 60 / 40
-    assert charge.sum() == pytest.approx(5.4 * stay_h, rel=0.01)
-    assert discharge == pytest.approx(charge * 7.5 / 5.4)
-    # From 21:00 on: only those that come later, present from then on.
-    late = drawn.arrival_min >= 540
-    (count, _, _), charge, _ = expected.from_hour(9, 15)
-    assert count == pytest.approx(late.sum() / 40, rel=0.05)
-    there = np.clip(600 - drawn.arrival_min[late], 0, 60).sum() / 60 / 40
-    assert charge[0] == pytest.approx(5.4 * there, rel=0.1)
+    assert expected.weight * len(expected.day) == pytest.approx(600)
+    assert expected.weight * expected.need_kwh.sum() == pytest.approx(wanted.sum() / 40, rel=0.01)
+    assert expected.weight * expected.give_kwh.sum() == pytest.approx(above.sum() / 40, rel=0.01)
+    stay = drawn.departure_min - drawn.arrival_min
+    assert (expected.departure_min - expected.arrival_min).mean() == pytest.approx(
+        stay.mean(), rel=0.01
+    )
+    assert set(expected.charge_kw) == {5.4}
+    assert set(expected.discharge_kw) == {7.5}
+    late = expected.weight * (expected.arrival_min >= 540).sum()
+    assert late == pytest.approx((drawn.arrival_min >= 540).sum() / 40, rel=0.05)
 
 
 def test_nobody_is_expected_but_those_who_can_be():
     model = V2GModel(scenario(ev(), strategy="coordinated"))
-    assert not model.broadcast.outlook.arrivals.evs.any()
+    assert len(model.broadcast.outlook.arrivals.day) == 0
     half = Scenario(fleet={"evs_per_zone": 20})
     full, less = expected_arrivals(Scenario(), 15), expected_arrivals(half, 15)
-    assert less.need_kwh == pytest.approx(full.need_kwh / 2)
+    assert less.weight == full.weight / 2
+    assert same(less.need_kwh, full.need_kwh)
+
+
+def test_who_has_come_is_not_expected_any_more():
+    """Of 30 EVs those who are not there yet, however many were believed to be late."""
+    studied = small_paper(strategy="coordinated", clock={"engine": "numpy"})
+    model = V2GModel(studied)
+    for _ in range(600):
+        model.step()
+    fleet, outlook = model.fleet, model.broadcast.outlook
+    arrivals = outlook.arrivals
+    there = np.flatnonzero(fleet.plugged)
+    later = arrivals.arrival_min >= 600
+    assert 0 < len(there) < fleet.n
+    planned = energies_of(fleet, outlook, 40, 56, model.minute, 0.0)
+    own = slack(
+        *((fleet.announced_min[there] - 600) / 60, fleet.soc[there], fleet.soc_goal[there]),
+        *(getattr(fleet, name)[there] for name in ("soc_min", "capacity_kwh", "p_max_kw")),
+        *(fleet.p_discharge_kw[there], fleet.efficiency[there], True, fleet.as_printed),
+    )
+    expected = (fleet.n - len(there)) * arrivals.need_kwh[later].mean()
+    assert planned.due[-1, 0] == pytest.approx(own.need_kwh.sum() + expected, rel=0.01)
 
 
 def test_a_run_that_does_not_plan_draws_nothing():
@@ -179,7 +230,7 @@ def test_a_stale_broadcast_leaves_the_forecast():
     assert same(planner.orders(fleet, now, model.minute).room_kw, fresh.room_kw)
 
 
-def test_a_plan_is_of_one_model_and_one_hour():
+def test_a_plan_is_of_one_model_and_one_slot():
     first, second = midnight(), midnight(forecast={"bias": 0.1, "revise": False})
     planner = Planner()
 
@@ -189,10 +240,10 @@ def test_a_plan_is_of_one_model_and_one_hour():
 
     # Another model in the same hour: what was planned for the first is not told to the second.
     assert forecast_kw(second) == pytest.approx(1.1 * forecast_kw(first))
-    assert planner.hour == 12
+    assert planner.slot == 48
     first.step()
-    planner.orders(first.fleet, first.broadcast, 13 * 60.0)
-    assert planner.hour == 13
+    planner.orders(first.fleet, first.broadcast, 12 * 60.0 + 15.0)
+    assert planner.slot == 49
     assert len(planner.plans) == 1
 
 
@@ -267,7 +318,7 @@ def test_least_laxity_up_to_the_level_and_no_further():
     # Two can charge at once; b and c have least slack.
     rows = [
         ev("a", arrival=60, departure=1200, soc=0.5, target=0.6, capacity=40),
-        ev("b", arrival=60, departure=400, soc=0.5, target=0.6, capacity=40),
+        ev("b", arrival=60, departure=400, soc=0.52, target=0.62, capacity=40),
         ev("c", arrival=60, departure=400, soc=0.5, target=0.7, capacity=40),
     ]
     model = V2GModel(scenario(*rows, strategy="coordinated", clock={"engine": "numpy"}))
@@ -281,13 +332,18 @@ def test_least_laxity_up_to_the_level_and_no_further():
     name = [fleet.ev_id(row) for row in range(3)]
     granted = admission.admit(fleet, request, broadcast, model.minute)
     assert {n: int(g) for n, g in zip(name, granted, strict=True)} == {"a": 0, "b": 1, "c": 1}
-    # Within the hour who is at it goes on.
+    # Who is at it goes on.
     fleet.mode = np.array([n == "a" for n in name], dtype=np.int8)
     granted = admission.admit(fleet, request, broadcast, model.minute)
     assert {n: int(g) for n, g in zip(name, granted, strict=True)} == {"a": 1, "b": 0, "c": 1}
-    # Called to give 10 kW: the one with most slack, and one more since 7.5 are not enough.
+    # Called to give 10 kW: the one with most to give, and one more since 7.5 are not enough.
     told.give_kw = 10.0
     fleet.mode = np.zeros(3, dtype=np.int8)
+    fleet.surplus_kwh = np.array([{"a": 3.0, "b": 9.0, "c": 6.0}[n] for n in name])
+    granted = admission.admit(fleet, -request, broadcast, model.minute)
+    assert {n: int(g) for n, g in zip(name, granted, strict=True)} == {"a": 0, "b": -1, "c": -1}
+    # Who is at it goes on.
+    fleet.mode = -np.array([n == "a" for n in name], dtype=np.int8)
     granted = admission.admit(fleet, -request, broadcast, model.minute)
     assert {n: int(g) for n, g in zip(name, granted, strict=True)} == {"a": -1, "b": -1, "c": 0}
     # Nobody gives what cannot be put back with the margin.
@@ -304,13 +360,18 @@ def test_nobody_comes():
 
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
 def test_nobody_is_short_and_the_peak_is_near_the_optimum(engine):
-    """Perfect foresight comes to 3.13 MW on average; sd 0.01 over seeds."""
+    """By 15 minutes perfect foresight comes to 3.164, 3.155 and 3.143 MW with the first seeds."""
     studied = Scenario.load("paper_balanced").override(
         {"clock.engine": engine}, strategy="coordinated"
     )
-    results = run(studied, seed=list(range(1, 7))).results
-    assert (results.kpi_columns["evs_short"] == 0).all()
-    assert results.kpi_columns["plugged_peak_mw"].mean() <= 3.197
+    found = run(studied, seed=[1, 2, 3]).results.kpi_columns
+    assert (found["evs_short"] == 0).all()
+    bound = np.array([3.16442, 3.15491, 3.14319])
+    gap = found["plugged_peak_15min_mw"] / bound - 1
+    assert gap.mean() <= 0.02
+    assert gap.max() <= 0.04
+    assert (found["plugged_peak_1min_mw"] / bound - 1).max() <= 0.05
+    assert found["mode_switches_per_ev"].max() <= 4.0
 
 
 def test_a_weight_on_prices_buys_cheaper_at_a_higher_peak():
@@ -319,7 +380,7 @@ def test_a_weight_on_prices_buys_cheaper_at_a_higher_peak():
         run(studied.override({"coordinated.price_weight": w})).results.kpis for w in (0.0, 0.5, 1.0)
     ]
     cost = [k["net_cost_usd"] for k in kpis]
-    peak = [k["plugged_peak_mw"] for k in kpis]
+    peak = [k["plugged_peak_15min_mw"] for k in kpis]
     assert cost == sorted(cost, reverse=True)
     assert peak == sorted(peak)
     assert [k["evs_short"] for k in kpis] == [0, 0, 0]
