@@ -156,14 +156,17 @@ def test_who_stays_beyond_a_day_is_planned_to_charge_a_share_in_it(hours, share)
 
 
 def test_the_forecast_is_revised_by_the_last_24_hours_and_no_more():
-    noisy = {"noise": 0.2, "revise": True}
+    noisy = {"noise": 0.02, "bias": 0.1, "revise": True}
     outlook = V2GModel(small_paper(horizon={"days": 3}, forecast=noisy)).broadcast.outlook
     plain = small_paper(horizon={"days": 3})
     actual = V2GModel(plain).broadcast.outlook.base_mw(0, slice(0, 72))[:, 0]
     ahead = outlook.day_ahead_mw[:, 0]
     for issued, first in ((5, 0), (23, 0), (24, 1), (30, 7), (71, 48)):
         told = slice(first, issued + 1)
-        expected = ahead[60:] * (actual[told].sum() / ahead[told].sum())
+        over = actual[told].sum() / ahead[told].sum() - 1
+        scatter = ((actual[told] / ahead[told] - 1 - over) ** 2).sum() / (issued - first)
+        kept = max(1 - 2 * scatter / (issued + 1 - first) / over**2, 0)
+        expected = ahead[60:] * (1 + kept * over)
         assert outlook.base_mw(issued, slice(60, 72))[:, 0] == pytest.approx(expected)
 
 
