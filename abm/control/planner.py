@@ -29,6 +29,10 @@ SLOTS_PER_H = 60 // SLOT_MIN
 BLOCK = 64
 # Halvings of the range in which a level is looked for: to a few W where it is some MW.
 HALVINGS = 20
+# Share of the count of those who came in what is still expected. Chosen by us: with 0 the peak is
+# 10 % above the optimum where arrivals are believed two hours too late, with 1 it is 6 % above it
+# where EVs are believed to be 30 % too many; so neither is much above 5 %.
+COUNTED = 0.6
 # Energies below this are rounding, kWh.
 NOTHING_KWH = 1e-6
 # Of the energy that is shaved, so much belongs to the evening that is being planned.
@@ -308,18 +312,20 @@ def energies_of(
 def _weight(fleet: Fleet, outlook: Outlook, day: int, begin_min: float) -> FloatArray:
     """How many EVs each expected stay of a day stands for, (n_feeders,).
 
-    How many come in all is believed; of these, who has come is known, and only the others are
-    still expected, however early or late they were thought to come.
+    Who has come is known. If how many come in all is believed rightly, the others are still to
+    come, however wrong it is when; if when they come is believed rightly, as many are as were
+    thought to come later, however wrong their number. Which is wrong cannot be told: a mean.
     """
     arrivals = outlook.arrivals
     of_day = arrivals.arrival_min[arrivals.day == day]
     later = int((of_day >= begin_min).sum())
-    weight = np.full(fleet.n_feeders, arrivals.weight)
+    as_believed = np.full(fleet.n_feeders, arrivals.weight)
     if later == len(of_day) or later == 0:
-        return weight
+        return as_believed
     came = fleet.plugs_in & (fleet.arrival_min < begin_min)
     came_evs = np.bincount(fleet.feeder[came], minlength=fleet.n_feeders)
-    return np.asarray(np.maximum(arrivals.weight * len(of_day) - came_evs, 0.0) / later)
+    as_counted = np.maximum(arrivals.weight * len(of_day) - came_evs, 0.0) / later
+    return np.asarray(COUNTED * as_counted + (1.0 - COUNTED) * as_believed)
 
 
 def _plugged_since(

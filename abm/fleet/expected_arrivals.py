@@ -1,4 +1,4 @@
-"""Who is expected: stays drawn from the scenario's distributions and nothing else.
+"""Who is expected: stays drawn from what is believed of the fleet and nothing else.
 
 A large sample of its own, drawn by the same function as the fleet, stands for the distributions, so
 that whatever shapes the fleet shapes the expectation. Its seed is none that a run can have.
@@ -7,7 +7,7 @@ that whatever shapes the fleet shapes the expectation. Its seed is none that a r
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,8 +23,8 @@ from abm.equations.battery import (
     spare_soc,
     stored_energy,
 )
-from abm.fleet.population import Population
-from abm.fleet.stays import Stays
+from abm.fleet.population import DAY_MIN, Population
+from abm.fleet.stays import Stays, stays_from_sessions
 from abm.scenario import Scenario
 
 # How far ahead anybody plans, h.
@@ -98,24 +98,47 @@ class ExpectedArrivals:
 
 
 def expected_arrivals(scenario: Scenario, n_zones: int) -> ExpectedArrivals:
-    """Expected arrivals on one feeder; nobody where the EVs come from a file of sessions."""
-    per_zone = scenario.fleet.evs_per_zone
-    if scenario.inputs.sessions is not None or n_zones == 0 or per_zone == 0:
+    """Arrivals on one feeder that are believed to come, `belief` in the scenario."""
+    belief, days = scenario.belief, scenario.horizon.days
+    kind = belief.arrivals
+    if kind is None:
+        kind = "distributions" if scenario.inputs.sessions is None else "nobody"
+    if kind == "sessions" and scenario.inputs.past is not None:
+        first = stays_from_sessions(scenario.inputs.past, soc_min=scenario.ev.soc_min)
+        return _expected(scenario, [_later(first, DAY_MIN * day) for day in range(days)], 1.0)
+    changes = {
+        name: value
+        for name in ("evs_per_zone", "arrival", "departure", "soc_arrival", "soc_target")
+        if (value := getattr(belief, name)) is not None
+    }
+    fleet = scenario.fleet.model_copy(update=changes)
+    per_zone = fleet.evs_per_zone
+    if kind != "distributions" or n_zones == 0 or per_zone == 0:
         none, share = np.zeros(0), np.zeros(scenario.horizon.days)
         day = np.zeros(0, dtype=np.int64)
         return ExpectedArrivals(none, none, day, none, none, none, none, none, 0.0, share)
     sampled = -(-SAMPLE_EVS // n_zones)
-    fleet = scenario.fleet.model_copy(update={"evs_per_zone": sampled})
-    people = Population(scenario.model_copy(update={"fleet": fleet}), n_zones, [SAMPLE_SEED])
-    days = [people.stays()]
+    believed = scenario.sampled(fleet.model_copy(update={"evs_per_zone": sampled}))
+    people = Population(believed, n_zones, [SAMPLE_SEED])
+    drawn = [people.stays()]
     # Who left yesterday is expected to have left with what it wanted.
-    days += [people.stays(day, days[0].soc_target) for day in range(1, scenario.horizon.days)]
-    return _expected(scenario, days, per_zone / sampled)
+    drawn += [people.stays(day, drawn[0].soc_target) for day in range(1, days)]
+    return _expected(scenario, drawn, per_zone / sampled)
+
+
+def _later(stays: Stays, minutes: float) -> Stays:
+    """The same stays so much later."""
+    times = ("arrival_min", "departure_min", "announced_min")
+    return replace(stays, **{name: getattr(stays, name) + minutes for name in times})
 
 
 def _expected(scenario: Scenario, days: Sequence[Stays], weight: float) -> ExpectedArrivals:
     day = np.repeat(np.arange(len(days)), [int(stays.plugs_in.sum()) for stays in days])
+    announced = np.concatenate([stays.announced_min[stays.plugs_in] for stays in days])
     arrival = np.concatenate([stays.arrival_min[stays.plugs_in] for stays in days])
+    shift_min = 60.0 * scenario.belief.arrival_shift_h
+    if shift_min:
+        arrival = np.maximum(np.minimum(arrival + shift_min, announced - 30.0), 0.0)
     order = np.argsort(arrival, kind="stable")
 
     def column(name: str) -> NDArray[Any]:
@@ -125,7 +148,7 @@ def _expected(scenario: Scenario, days: Sequence[Stays], weight: float) -> Expec
     requirement = scenario.requirement
     as_printed = requirement.kind == "as_printed"
     soc, goal = column("soc_arrival"), column("soc_target")
-    arrival, departure, v2g = arrival[order], column("announced_min"), column("v2g")
+    arrival, departure, v2g = arrival[order], announced[order], column("v2g")
     p_max, p_discharge = column("p_max_kw"), np.where(v2g, column("p_discharge_kw"), 0.0)
     if as_printed:
         goal = printed_goal(soc, required_soc(goal, soc, requirement.factor))

@@ -75,6 +75,9 @@ def habits(fields: ScenarioFields) -> Iterator[Habit]:
     fleet, owners = fields.fleet, fields.owners
     everyone = Habit(fleet.arrival, fleet.departure, ("fleet", "arrival"), ("fleet", "departure"))
     yield everyone
+    believed = _other(everyone, fields.belief, ("belief",))
+    if believed != everyone:
+        yield believed
     around: list[tuple[Habit, Any, Path]] = []
     if owners.groups:
         for name, group in owners.groups.items():

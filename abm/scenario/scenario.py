@@ -26,7 +26,7 @@ from abm.scenario.document import (
 )
 from abm.scenario.feeder import FeederTable, read_feeder
 from abm.scenario.names import display, name_hint, shipped_files
-from abm.scenario.schema import ScenarioFields
+from abm.scenario.schema import FleetSection, ScenarioFields
 from abm.scenario.tables import (
     LoadProfile,
     SessionTable,
@@ -45,7 +45,8 @@ PROFILE: Path = ("base_load", "profile")
 TARIFF: Path = ("tariff", "prices")
 SESSIONS: Path = ("fleet", "sessions")
 EDGES: Path = ("owners", "learning", "edges")
-REFERENCES = (FEEDER, PROFILE, TARIFF, SESSIONS, EDGES)
+PAST: Path = ("belief", "sessions")
+REFERENCES = (FEEDER, PROFILE, TARIFF, SESSIONS, EDGES, PAST)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +54,7 @@ class Inputs:
     """What a scenario's files say.
 
     sessions is None when the fleet is sampled. edges: pairs of EVs of a feeder, from 0, (m, 2), or
-    None.
+    None. past: the sessions that the aggregator goes by, or None.
     """
 
     feeder: FeederTable
@@ -61,6 +62,7 @@ class Inputs:
     tariff: Tariff
     sessions: SessionTable | None = None
     edges: NDArray[np.int64] | None = None
+    past: SessionTable | None = None
 
 
 class Scenario(ScenarioFields):
@@ -115,6 +117,12 @@ class Scenario(ScenarioFields):
         if problems:
             raise InputError(_in_reading_order(problems + _judge(document)[1]))
         return cls(document)
+
+    def sampled(self, fleet: FleetSection) -> Scenario:
+        """The scenario with a fleet drawn from these distributions, whatever its own is."""
+        found = self.model_copy(update={"fleet": fleet})
+        found._inputs = replace(self._inputs, sessions=None)
+        return found
 
     @property
     def inputs(self) -> Inputs:
@@ -279,14 +287,19 @@ def read_inputs(
     tariff = read(TARIFF, "a tariff (CSV file)", lambda p: read_tariff(p, display(p)))
     classes = profile.classes if profile is not None else None
     feeder = read(FEEDER, "a feeder (folder)", lambda p: read_feeder(p, classes))
+    n_zones = feeder.n_zones if feeder is not None else None
+
+    def read_stays(path: Path) -> SessionTable | None:
+        wanted = "a file of sessions (CSV)"
+        return read(path, wanted, lambda p: read_sessions(p, display(p), fields, n_zones))
+
+    past = read_stays(PAST) if fields.belief.sessions is not None else None
+    if fields.belief.arrivals == "sessions" and fields.belief.sessions is None:
+        said = "a file of sessions (CSV), with belief.arrivals = sessions"
+        problems.append(document.locate(Problem(dotted(PAST), "", f"missing; {said}"), PAST))
     sessions: SessionTable | None = None
     if fields.fleet.sessions is not None:
-        n_zones = feeder.n_zones if feeder is not None else None
-        sessions = read(
-            SESSIONS,
-            "a file of sessions (CSV)",
-            lambda p: read_sessions(p, display(p), fields, n_zones),
-        )
+        sessions = read_stays(SESSIONS)
     elif feeder is not None and feeder.n_zones == 0 and fields.fleet.evs_per_zone > 0:
         none = Problem(
             dotted(FEEDER), show(fields.grid.feeder), "a feeder with zones; this has none"
@@ -298,9 +311,8 @@ def read_inputs(
         edges = read(EDGES, "a file of pairs (CSV)", lambda p: read_edges(p, display(p), n_evs))
     if problems or profile is None or tariff is None or feeder is None:
         return None, problems
-    return Inputs(
-        replace(feeder, name=_feeder_name(fields, feeder)), profile, tariff, sessions, edges
-    ), []
+    named = replace(feeder, name=_feeder_name(fields, feeder))
+    return Inputs(named, profile, tariff, sessions, edges, past), []
 
 
 def _feeder_name(fields: ScenarioFields, feeder: FeederTable) -> str:

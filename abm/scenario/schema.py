@@ -280,6 +280,33 @@ class ForecastSection(Section):
     )
 
 
+class BeliefSection(Section):
+    """What the aggregator of `coordinated` believes of the EVs still to come, apart from the truth.
+
+    What is left out is believed as it is in `fleet`.
+    """
+
+    arrivals: Literal["distributions", "sessions", "nobody"] | None = Field(
+        None,
+        description="Who is expected: EVs drawn from distributions, those of a file of past sessions, or nobody. Left out: distributions, and nobody where the fleet comes from a file of sessions.",
+    )
+    sessions: str | None = Field(
+        None,
+        description="CSV of past sessions, columns as in `fleet.sessions`; read with `arrivals: sessions`, every day of the horizon being like its first.",
+    )
+    evs_per_zone: int | None = Field(None, ge=0, le=1_000_000, description="EVs in each RPZ.")
+    arrival: TimeOfDay | None = Field(None, description="Arrival; clock times.")
+    departure: TimeOfDay | None = Field(None, description="Departure; clock times.")
+    soc_arrival: Range | None = Field(None, description="SoC on arrival; fraction.")
+    soc_target: Range | None = Field(None, description="SoC wanted on departure; fraction.")
+    arrival_shift_h: float = Field(
+        0.0,
+        ge=-24.0,
+        le=24.0,
+        description="Everybody is believed to come so much later, h; not after half an hour before the departure.",
+    )
+
+
 class TariffSection(Section):
     """What energy costs, eqs. (19)-(22)."""
 
@@ -340,5 +367,8 @@ class ScenarioFields(Section):
     feeder: FeederSection = Field(FeederSection(), description="Copies of the feeder.")
     base_load: BaseLoadSection = Field(BaseLoadSection(), description="Base load.")
     forecast: ForecastSection = Field(ForecastSection(), description="Forecast of the base demand.")
+    belief: BeliefSection = Field(
+        BeliefSection(), description="What the aggregator believes of the EVs still to come."
+    )
     tariff: TariffSection = Field(TariffSection(), description="Prices.")
     record: RecordSection = Field(RecordSection(), description="What is written down.")

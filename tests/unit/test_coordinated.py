@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from abm import Scenario, V2GModel
 from abm.control import CoordinatedAdmission, CoordinatedRule, Planner, make_rule, make_strategy
 from abm.control.planner import (
+    COUNTED,
     Energies,
     Orders,
     energies_of,
@@ -161,7 +162,7 @@ def test_nobody_is_expected_but_those_who_can_be():
 
 
 def test_who_has_come_is_not_expected_any_more():
-    """Of 30 EVs those who are not there yet, however many were believed to be late."""
+    """Of 30 EVs those who are not there yet, and as many as were believed to be late."""
     studied = small_paper(strategy="coordinated", clock={"engine": "numpy"})
     model = V2GModel(studied)
     for _ in range(600):
@@ -177,7 +178,9 @@ def test_who_has_come_is_not_expected_any_more():
         *(getattr(fleet, name)[there] for name in ("soc_min", "capacity_kwh", "p_max_kw")),
         *(fleet.p_discharge_kw[there], fleet.efficiency[there], True, fleet.as_printed),
     )
-    expected = (fleet.n - len(there)) * arrivals.need_kwh[later].mean()
+    evs = COUNTED * (fleet.n - len(there)) + (1 - COUNTED) * arrivals.weight * later.sum()
+    assert evs != pytest.approx(arrivals.weight * later.sum(), rel=0.1)
+    expected = evs * arrivals.need_kwh[later].mean()
     assert planned.due[-1, 0] == pytest.approx(own.need_kwh.sum() + expected, rel=0.01)
 
 
