@@ -12,7 +12,7 @@ import numpy as np
 
 from abm.agents.rpz import ResidentialParkingZone
 from abm.clock import Phase
-from abm.control.planner import SLOT_MIN
+from abm.control.level import SLOT_MIN
 from abm.engine import CompiledHour
 from abm.equations import IntArray
 from abm.fleet import Exchange, ModeArray

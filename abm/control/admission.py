@@ -93,7 +93,9 @@ class LeastLaxity:
     """Charging within the broadcast headroom, the EV with least slack first.
 
     With `guarantee`, an EV that could no longer reach its goal if it waited, or went on
-    discharging, for another step charges in any case, also beyond the headroom.
+    discharging, for another step charges in any case, also beyond the headroom; and who is at it
+    goes on while there is room. Who waits loses slack and who charges does not, so that EVs chosen
+    anew in every step take turns by the minute.
     """
 
     def __init__(self, guarantee: bool = False) -> None:
@@ -105,6 +107,7 @@ class LeastLaxity:
         """Grant charging up to the headroom by least laxity, and discharge where slack allows."""
         room_kw = room_of(fleet, broadcast)
         laxity = fleet.laxity_min(minute)
+        must = np.zeros(fleet.n, dtype=np.bool_)
         if self.guarantee:
             must = self._must_act(fleet, request, laxity) & ~fleet.forced
             request = np.where(must, fleet.can_charge.view(np.int8), request)
@@ -112,12 +115,13 @@ class LeastLaxity:
         rows = np.flatnonzero(request > 0)
         if not len(rows):
             return request
-        rows = rows[np.lexsort((rows, laxity[rows], fleet.feeder[rows]))]
+        goes_on = self.guarantee & (fleet.mode[rows] > 0)
+        turn = np.where(must[rows], 0, np.where(goes_on, 1, 2))
+        rows = rows[np.lexsort((rows, laxity[rows], turn, fleet.feeder[rows]))]
         served = np.zeros(fleet.n, dtype=np.bool_)
         total_kw = running_total(fleet.p_max_kw[rows], fleet.feeder[rows])
         served[rows] = fits(total_kw, room_kw[fleet.feeder[rows]])
-        if self.guarantee:
-            served |= must
+        served |= must
         return np.asarray(mode(served, request < 0))
 
     @staticmethod

@@ -134,11 +134,12 @@ def first_come(n_live, room_kw, ev, n_zones, work):
 
 def least_laxity(n_live, room_kw, t0, ev, orders, work):
     """`abm.control.LeastLaxity`: takes out of work.ask what is not granted."""
-    live, ask, cand, served = work.live, work.ask, work.cand, work.served
+    live, ask, cand, served, turn = work.live, work.ask, work.cand, work.served, work.turn
     n_wait = 0
     for i in range(n_live):
         row = live[i]
         served[row] = False
+        turn[i] = CHARGES if orders.guarantee and ev.mode[row] > 0 else WAITS
         left = charging_minutes(ev.need_kwh[row], ev.p_max_kw[row], ev.efficiency[row])
         lax = laxity(ev.announced_min[row], ev.arrival_min[row], t0, left)
         work.latest_min[i] = lax
@@ -151,15 +152,18 @@ def least_laxity(n_live, room_kw, t0, ev, orders, work):
             if out_of_slack(lax, spent):
                 ask[i] = 1 if ev.can_charge[row] else 0
                 served[row] = ev.can_charge[row]
+                turn[i] = MUST
         if ask[i] > 0:
             cand[n_wait] = i
             n_wait += 1
     order = cand[:n_wait][np.argsort(work.latest_min[cand[:n_wait]], kind="mergesort")]
     total = 0.0
-    for i in order:
-        total += ev.p_max_kw[live[i]]
-        if fits(total, room_kw):
-            served[live[i]] = True
+    for now in (MUST, CHARGES, WAITS):
+        for i in order:
+            if turn[i] == now:
+                total += ev.p_max_kw[live[i]]
+                if fits(total, room_kw):
+                    served[live[i]] = True
     for i in range(n_live):
         if ask[i] > 0 and not served[live[i]]:
             ask[i] = 0

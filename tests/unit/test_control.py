@@ -267,6 +267,7 @@ def test_laxity_is_the_time_left_less_the_time_needed():
         (True, [due(90), due(0.5), due(-5)], 0.0, "-GG"),  # could not wait another minute
         (True, [due(1), due(1.5)], 0.0, "--"),  # could
         (True, [due(0.5), due(30), due(60)], 6.0, "G--"),  # counts against the room
+        (True, [due(90), due(30, mode=0), due(60, mode=1)], 6.0, "--G"),  # who charges goes on
     ],
 )
 def test_least_laxity(guarantee, evs, room, found):

@@ -10,16 +10,8 @@ from hypothesis import strategies as st
 
 from abm import Scenario, V2GModel
 from abm.control import CoordinatedAdmission, CoordinatedRule, Planner, make_rule, make_strategy
-from abm.control.planner import (
-    COUNTED,
-    Energies,
-    Orders,
-    energies_of,
-    filled_kwh,
-    lasts,
-    shaved_kwh,
-    solve_levels,
-)
+from abm.control.level import Energies, filled_kwh, lasts, shaved_kwh, solve_levels
+from abm.control.planner import COUNTED, Orders, energies_of
 from abm.errors import InputError
 from abm.fleet import Population
 from abm.fleet.expected_arrivals import expected_arrivals, slack
