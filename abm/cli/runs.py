@@ -51,7 +51,10 @@ def add_verbs(verbs: Verbs) -> None:
     verb = verbs.add_parser("compare", help="several strategies on the same EVs")
     add_scenario(verb)
     verb.add_argument(
-        "--strategies", metavar="A,B,...", help="names, comma between (default: all of `list`)"
+        "--strategies",
+        metavar="A,B,...",
+        help="names or pairs rule+admission, comma between (default: the scenario's own and all of "
+        "`list`)",
     )
     add_output(verb, "outputs/SCENARIO-compare-seedN")
     verb.add_argument("--no-bound", action="store_true", help="leave out the optimum beside them")
@@ -128,11 +131,17 @@ def _reproduce(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from abm.results.folder import check_free, new_folder, strategy_label, write_run
+    from abm.results.folder import (
+        check_free,
+        folder_name,
+        new_folder,
+        strategy_label,
+        write_run,
+    )
 
     changes = {} if options.strategy is None else {"strategy": options.strategy}
     scenario = load(options.scenario, options, **changes)
-    label = strategy_label(scenario.strategy).replace(":", ".")
+    label = folder_name(strategy_label(scenario.strategy))
     out = options.out or OUTPUTS / f"{scenario.name}-{label}-seed{scenario.seed}"
     check_free(out, options.force)
 
@@ -173,15 +182,13 @@ def _figures(options: argparse.Namespace, results: Results, *how: Any) -> Files:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    from abm.results.folder import check_free, manifest, new_folder, write_run
-    from abm.scenario.names import STRATEGIES
+    from abm.results.folder import check_free, folder_name, manifest, new_folder, write_run
 
-    names = options.strategies.split(",") if options.strategies is not None else list(STRATEGIES)
-    names = [name.strip() for name in names]
-    from abm.study.compare import check_strategies
-
-    check_strategies(names)
     scenario = load(options.scenario, options)
+    from abm.study.compare import strategies_of, under
+
+    names = studies.names_of(options.strategies) or strategies_of(scenario)
+    under(scenario, names)
     out = options.out or OUTPUTS / f"{scenario.name}-compare-seed{scenario.seed}"
     check_free(out, options.force)
 
@@ -215,7 +222,7 @@ def _compare(options: argparse.Namespace) -> int:
     table = comparison_table(runs, bound)
     with new_folder(out, options.force) as folder:
         for name, run in runs.items():
-            write_run(folder, run.results, run.wall_s, within=f"{name}/")
+            write_run(folder, run.results, run.wall_s, within=f"{folder_name(name)}/")
         if bound is not None:
             _write_bound(folder, bound, within=f"{bound.label}/")
         folder.write("comparison.csv", table)

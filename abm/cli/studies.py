@@ -65,7 +65,9 @@ def add_verbs(verbs: Verbs) -> None:
 def _add_study(verb: argparse.ArgumentParser, out: str) -> None:
     add_scenario(verb)
     verb.add_argument(
-        "--strategies", metavar="A,B,...", help="names, comma between (default: the scenario's own)"
+        "--strategies",
+        metavar="A,B,...",
+        help="names or pairs rule+admission, comma between (default: the scenario's own)",
     )
     add_workers(verb)
     add_output(verb, out)
@@ -84,11 +86,12 @@ def _montecarlo(options: argparse.Namespace) -> int:
     check_counts(options)
     until = None if options.until is None else parse_until(options.until)
     scenario = load(options.scenario, options)
-    cases = strategy_cases(scenario, _names(options.strategies))
+    cases = strategy_cases(scenario, names_of(options.strategies))
     names = [str(case) for case in cases]
     out = options.out or OUTPUTS / f"{scenario.name}-montecarlo-seed{scenario.seed}"
     stop = None if until is None else str(until)
-    asked = question("montecarlo", scenario, names, options.replications, until=stop)
+    varied = [case.scenario for case in cases]
+    asked = question("montecarlo", scenario, names, options.replications, varied, until=stop)
     folder = StudyFolder(out, asked, options.resume, options.force)
     if folder.finished:
         return _nothing_to_do(folder)
@@ -135,7 +138,7 @@ def _sweep(options: argparse.Namespace) -> int:
     problems = kpi_problems(kpis, "--kpi")
     if problems:
         raise InputError(problems)
-    scenario, strategies = load(options.scenario, options), _names(options.strategies)
+    scenario, strategies = load(options.scenario, options), names_of(options.strategies)
     ranges: list[sweep.FactorRange] = []
     if options.design is None:
         factors = sweep.parse_grid(options.vary)
@@ -215,7 +218,8 @@ def check_counts(options: argparse.Namespace) -> None:
         raise InputError(problems)
 
 
-def _names(listed: str | None) -> list[str] | None:
+def names_of(listed: str | None) -> list[str] | None:
+    """Names with commas between."""
     return None if listed is None else [name.strip() for name in listed.split(",")]
 
 

@@ -266,6 +266,11 @@ def strategy_label(strategy: Any) -> str:
     return strategy if isinstance(strategy, str) else f"{strategy.rule}+{strategy.admission}"
 
 
+def folder_name(label: str) -> str:
+    """What a strategy's folder is called."""
+    return label.replace(":", ".")
+
+
 def versions() -> dict[str, str]:
     """Installed versions of the packages that a number can depend on."""
     found = {}

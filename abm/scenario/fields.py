@@ -88,6 +88,16 @@ def _is_plain(value: Any) -> bool:
     return value is None or isinstance(value, (bool, int, float, str))
 
 
+def is_rule(value: str) -> bool:
+    """Whether this names a rule: one from `list`, or module:Class."""
+    return value in RULES or _is_class(value)
+
+
+def is_admission(value: str) -> bool:
+    """Whether this names an admission, in the same way."""
+    return value in ADMISSIONS or _is_class(value)
+
+
 def _one_of(names: Iterable[str], more: str = "") -> Allowed:
     known = tuple(names)
     text, schema = "one of: " + ", ".join(known) + more, {"type": "string", "enum": list(known)}

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from abm.control import make_strategy
 from abm.errors import InputError, OptimiserError, Problem, nearest
 from abm.grid import build_feeder
 from abm.results import Results
+from abm.results.folder import strategy_label
 from abm.results.indicators import compared
 from abm.scenario import Scenario
+from abm.scenario.fields import is_admission, is_rule
 from abm.scenario.names import STRATEGIES
 from abm.study.bound import Bound, optimum
 from abm.study.runs import Run, run_once
@@ -26,12 +29,20 @@ METRIC = "plugged_peak_15min_mw"
 MOST_BOUND_EVS = 3000
 
 
-def check_strategies(names: Sequence[str]) -> None:
-    """Raise InputError with every name that is no strategy, or that comes twice."""
+PAIR = "a pair rule+admission, each a name from `list` or module:Class"
+
+
+def check_strategies(names: Sequence[str], own: str = "") -> None:
+    """Raise InputError with every name that is no strategy, or that comes twice.
+
+    own: what the scenario's own strategy is called, if it is no shipped one.
+    """
     problems = []
     for i, name in enumerate(names):
-        if name not in STRATEGIES:
-            allowed = "one of the strategies: " + ", ".join(STRATEGIES)
+        rule, plus, admission = name.partition("+")
+        pair = plus and is_rule(rule) and is_admission(admission)
+        if name not in (*STRATEGIES, own) and not pair:
+            allowed = f"one of the strategies: {', '.join(STRATEGIES)}; or {PAIR}"
             problems.append(
                 Problem("--strategies", name, allowed, hint=nearest(name, tuple(STRATEGIES)))
             )
@@ -41,12 +52,40 @@ def check_strategies(names: Sequence[str]) -> None:
         raise InputError(problems)
 
 
+def strategies_of(scenario: Scenario) -> list[str]:
+    """What is compared where nothing is asked for: the scenario's own strategy and all shipped."""
+    own = strategy_label(scenario.strategy)
+    return [*STRATEGIES] if own in STRATEGIES else [own, *STRATEGIES]
+
+
+def under(scenario: Scenario, strategies: Sequence[str]) -> dict[str, Scenario]:
+    """The scenario under each strategy: shipped names, rule+admission, or what its own is called.
+
+    A pair has no options beyond the sections of the scenario; the scenario's own keeps its options.
+    Raises InputError for a name that is none, and where a class of a pair cannot be made.
+    """
+    own = strategy_label(scenario.strategy)
+    check_strategies(strategies, own)
+    found = {}
+    for name in strategies:
+        if name == own:
+            found[name] = scenario
+        elif name in STRATEGIES:
+            found[name] = scenario.override(strategy=name)
+        else:
+            rule, _, admission = name.partition("+")
+            found[name] = scenario.override(strategy={"rule": rule, "admission": admission})
+    for one in found.values():
+        # A rule that cannot be found is the user's mistake, not a replication's.
+        make_strategy(one)
+    return found
+
+
 def compare(
     scenario: Scenario, strategies: Sequence[str], on_hour: Callable[[], None] | None = None
 ) -> dict[str, Run]:
-    """Run each strategy on the scenario's EVs. Raises InputError for a name that is none."""
-    check_strategies(strategies)
-    return {name: run_once(scenario.override(strategy=name), on_hour) for name in strategies}
+    """Run each strategy on the scenario's EVs, see `under`. Raises InputError for what is none."""
+    return {name: run_once(one, on_hour) for name, one in under(scenario, strategies).items()}
 
 
 def bound_left_out(scenario: Scenario) -> str:

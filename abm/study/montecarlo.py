@@ -7,11 +7,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from abm.control import make_admission, make_rule
 from abm.errors import InputError, Problem
 from abm.results.folder import strategy_label
 from abm.scenario import Scenario
-from abm.study.compare import check_strategies
+from abm.study.compare import under
 from abm.study.ensemble import Ensemble, ensemble_of
 from abm.study.executor import hand_out, open_backend
 from abm.study.folder import MemoryFolder
@@ -51,19 +50,13 @@ class PartStore(Protocol):
 
 
 def strategy_cases(scenario: Scenario, strategies: Sequence[str] | None = None) -> list[Case]:
-    """A case for each strategy, the scenario's own when None. Raises InputError."""
+    """A case for each strategy (see `under`), the scenario's own when None. Raises InputError."""
     if strategies is None:
-        cases = [Case({"strategy": strategy_label(scenario.strategy)}, scenario)]
-    else:
-        check_strategies(strategies)
-        cases = [Case({"strategy": name}, scenario.override(strategy=name)) for name in strategies]
+        strategies = [strategy_label(scenario.strategy)]
+    cases = [Case({"strategy": name}, one) for name, one in under(scenario, strategies).items()]
     if scenario.feeder.copies > 1:
         allowed = "1 for replications; the copies of a city are replications of a feeder already"
         raise InputError([Problem("feeder.copies", str(scenario.feeder.copies), allowed)])
-    for case in cases:
-        # A rule that cannot be found is the user's mistake, not a replication's.
-        make_rule(case.scenario)
-        make_admission(case.scenario)
     return cases
 
 

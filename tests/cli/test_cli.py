@@ -222,6 +222,11 @@ BAD = {
         ["compare", "paper", "--strategies", "evms,uncordinated"],
         ["uncordinated", "did you mean 'uncoordinated'"],
     ),
+    "pair": (["compare", "paper", "--strategies", "eq13+firstcome"], ["eq13+firstcome", "pair"]),
+    "class of a pair": (
+        ["montecarlo", "paper", "--strategies", "evms,nowhere_at_all:X+first_come"],
+        ["nowhere_at_all:X", "can be imported"],
+    ),
     "strategies twice": (["compare", "paper", "--strategies", "evms,evms"], ["once"]),
     "no strategies": (["compare", "paper", "--strategies", ""], ["--strategies"]),
     "rule": (
@@ -305,6 +310,43 @@ def test_compare_as_json_takes_every_strategy_by_default():
     found = json.loads(call("compare", "paper", *SMALL, "--json").out)
     assert list(found) == [*STRATEGIES, "bound"]
     assert found["none"]["evs"] == 0
+
+
+def test_compare_takes_rules_of_ones_own(folder):
+    """The scenario's own strategy by default, with its options; a pair, and shipped names."""
+    (folder / "idle_rules.py").write_text(
+        "class Never:\n"
+        "    def __init__(self, mode=0):\n        self.mode = mode\n"
+        "    def decide(self, fleet, broadcast, minute):\n        return [self.mode]\n"
+    )
+    (folder / "mine.yaml").write_text(
+        "extends: paper\nfleet: {evs_per_zone: 1}\n"
+        "strategy: {rule: 'idle_rules:Never', rule_options: {mode: 1}}\n"
+    )
+    own, pair = "idle_rules:Never+all_at_once", "idle_rules:Never+first_come"
+    found = json.loads(call("compare", "mine.yaml", "--json", "--no-bound").out)
+    assert list(found) == [own, *STRATEGIES]
+    assert found[own]["ev_charged_mwh"] == found["uncoordinated"]["ev_charged_mwh"] > 0
+    listed = f"{pair}, evms ,eq13+below_limit"
+    call("compare", "mine.yaml", "--strategies", listed, "--out", "here", "--no-bound")
+    table = pd.read_csv(folder / "here" / "comparison.csv").set_index("strategy")
+    assert list(table.index) == [pair, "evms", "eq13+below_limit"]
+    assert table.loc[pair, "ev_charged_mwh"] == 0
+    assert (folder / "here" / "idle_rules.Never+first_come" / "kpis.json").is_file()
+    # In replications and at the points of a sweep, too.
+    few = ("--replications", "2", "--workers", "1", "--json")
+    named = ("mine.yaml", "--strategies", f"{own},evms", *few)
+    found = json.loads(call("montecarlo", *named, "--out", "many").out)["strategies"]
+    assert list(found) == [own, "evms"]
+    assert found[own]["ev_charged_mwh"]["mean"] > 0
+    call("sweep", *named, "--vary", "fleet.evs_per_zone=1,2", "--out", "swept")
+    table = pd.read_csv(folder / "swept" / "summary.csv")
+    assert list(dict.fromkeys(table["strategy"])) == [own, "evms"]
+    # What a study goes on with is the same rule.
+    (folder / "idle_rules.py").write_text((folder / "idle_rules.py").read_text() + "# other\n")
+    again = (*named, "--out", "many", "--resume")
+    assert "strategy.rule" in call("montecarlo", *again, code=2).err
+    sys.modules.pop("idle_rules")
 
 
 def test_validate_reports_all_problems_of_all_files(folder):

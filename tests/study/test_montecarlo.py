@@ -32,7 +32,7 @@ def test_a_replication_alone_has_the_same_numbers(ensemble):
             i = ensemble.cases.index(case)
             for kpi in set(ensemble.measures) - NOISE:
                 found, alone = ensemble.values(kpi)[i, k], results.kpis[kpi]
-                assert found == (np.nan if alone is None else alone), kpi
+                np.testing.assert_equal(found, np.nan if alone is None else alone, kpi)
             assert (ensemble.array("total_mw")[i, k] == results.total_mw).all()
             zones = results.zones["purchase_usd"].to_numpy()
             assert (ensemble.array("zone_purchase_usd")[i, k] == zones).all()
@@ -155,7 +155,9 @@ def test_replications_that_raise_are_recorded_and_do_not_stop_the_others(tmp_pat
     assert table["replication"][table["error"].notna()].tolist() == which
     assert table["system_peak_mw"].isna().tolist() == table["error"].notna().tolist()
     summary = pd.read_csv(tmp_path / "out" / "summary.csv")
-    assert set(summary["n"]) == {30 - len(which)}
+    # The feeder has no transformers.
+    known = summary["kpi"] != "max_transformer_loading_percent"
+    assert set(summary["n"][known]) == {30 - len(which)}
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert manifest["failed"] == len(which)
     # They fail for the same reason each time: to resume is to do nothing, and to say so again.
