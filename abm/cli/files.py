@@ -7,12 +7,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from abm.cli.common import (
+    complain,
     load_file,
     print_json,
 )
-from abm.errors import InputError, Problem
+from abm.errors import EvenfallError, InputError, Problem
 
 if TYPE_CHECKING:
+    from abm.scenario import Scenario
+
     Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
@@ -32,22 +35,35 @@ def add_verbs(verbs: Verbs) -> None:
 
 def _validate(options: argparse.Namespace) -> int:
     problems: list[Problem] = []
+    unsolvable: list[str] = []
     for file in options.files:
         try:
             scenario = load_file(file)
-            if not isinstance(scenario.strategy, str):
-                # Only a rule of the user's own has to be imported to be judged.
-                from abm.control import make_admission, make_rule
-
-                make_rule(scenario)
-                make_admission(scenario)
+            _made(scenario)
         except InputError as error:
             problems += [replace(p, file=p.file or file) for p in error.problems]
+        except EvenfallError as error:
+            unsolvable.append(f"{file}: {error}")
         else:
             print(f"{file}: valid ({scenario.name})")
+    if unsolvable and not problems:
+        raise EvenfallError("\n".join(unsolvable))
+    for line in unsolvable:
+        complain(line)
     if problems:
         raise InputError(problems)
     return 0
+
+
+def _made(scenario: Scenario) -> None:
+    """Make what `run` would run, one feeder of it: net, solver, rule, admission, behaviours, EVs.
+
+    Raises EvenfallError, as `run` would.
+    """
+    from abm.model import V2GModel
+
+    one = scenario.override({"feeder.copies": 1, "clock.engine": "numpy"})
+    V2GModel(one).close()
 
 
 def _schema(options: argparse.Namespace) -> int:

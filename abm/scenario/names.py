@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, get_type_hints
 
 from abm.errors import InputError, Problem, nearest
-from abm.scenario.yamlio import parse_yaml, read_text
+from abm.scenario.yamlio import parse_yaml, read_text, show
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _SHIPPED = {
@@ -198,14 +198,48 @@ def make_object(
 ) -> object:
     """factory(**arguments).
 
-    field: for problems; options: what the user wrote of the arguments. Raises InputError.
+    field: for problems; options: what the user wrote of the arguments. Raises InputError, also for
+    an option that is not of the plain type that the class says it is.
     """
+    problems = _option_problems(field, name, factory, options)
+    if problems:
+        raise InputError(problems)
     try:
         return factory(**arguments)
     except (TypeError, ValueError) as error:
         raise InputError(
             [Problem(f"{field}_options", repr(dict(options)), f"{name}: {error}")]
         ) from error
+
+
+# What an option of a plain type has to be, in words, and the types that will do.
+_PLAIN: Mapping[object, tuple[str, tuple[type, ...]]] = MappingProxyType(
+    {
+        bool: ("true or false", (bool,)),
+        int: ("a whole number", (int,)),
+        float: ("a number", (int, float)),
+        str: ("text", (str,)),
+    }
+)
+
+
+def _option_problems(
+    field: str, name: str, factory: Callable[..., object], options: Mapping[str, Any]
+) -> list[Problem]:
+    """A problem for each option that is something else than its annotation says."""
+    try:
+        wanted = get_type_hints(factory.__init__)
+    except (NameError, TypeError):  # an annotation that only a type checker can read
+        return []
+    problems = []
+    for option, value in options.items():
+        words, types = _PLAIN.get(wanted.get(option), ("", ()))
+        # True and False are whole numbers to Python, and no numbers to a person.
+        fits = isinstance(value, types) and (bool in types or not isinstance(value, bool))
+        if words and not fits:
+            path = f"{field}_options.{option}"
+            problems.append(Problem(path, show(value), f"{name}: {words}"))
+    return problems
 
 
 def source_files(name: str) -> list[Path]:
