@@ -44,6 +44,13 @@ def add_verbs(verbs: Verbs) -> None:
         help="stop when the half-width of the KPI's 95 %% interval is below this part of its mean "
         "under every strategy, e.g. peak:0.5%%",
     )
+    verb.add_argument(
+        "--at-least",
+        metavar="N",
+        type=int,
+        default=50,
+        help="replications before --until may stop (default 50)",
+    )
     verb.set_defaults(verb=_montecarlo)
 
     verb = verbs.add_parser("sweep", help="vary fields: every combination, or a Sobol' design")
@@ -84,14 +91,17 @@ def _montecarlo(options: argparse.Namespace) -> int:
     from abm.study.statistics import parse_until
 
     check_counts(options)
-    until = None if options.until is None else parse_until(options.until)
+    until = None if options.until is None else parse_until(options.until, options.at_least)
     scenario = load(options.scenario, options)
     cases = strategy_cases(scenario, names_of(options.strategies))
     names = [str(case) for case in cases]
     out = options.out or OUTPUTS / f"{scenario.name}-montecarlo-seed{scenario.seed}"
     stop = None if until is None else str(until)
+    more = {} if until is None else {"at_least": until.at_least}
     varied = [case.scenario for case in cases]
-    asked = question("montecarlo", scenario, names, options.replications, varied, until=stop)
+    asked = question(
+        "montecarlo", scenario, names, options.replications, varied, until=stop, **more
+    )
     folder = StudyFolder(out, asked, options.resume, options.force)
     if folder.finished:
         return _nothing_to_do(folder)
@@ -209,8 +219,8 @@ def check_counts(options: argparse.Namespace) -> None:
     """Raise InputError when --replications, --workers and their like cannot be meant."""
     problems = [
         Problem(f"--{name}", str(value), "a whole number from 1")
-        for name in ("replications", "workers")
-        if (value := getattr(options, name)) is not None and value < 1
+        for name in ("replications", "workers", "at-least")
+        if (value := getattr(options, name.replace("-", "_"), None)) is not None and value < 1
     ]
     if getattr(options, "resume", False) and options.force:
         problems.append(Problem("--resume", "", "either --resume or --force"))

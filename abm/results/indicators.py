@@ -21,7 +21,8 @@ class Indicator:
 
     section: of that page. unit: "-" for none. digits: after the decimal point, where a person reads
     it. meaning: for that page. mean: whether a mean over replications says anything; hours of the
-    day, buses and lines have none. city: how the KPI of all feeders follows from theirs: sum,
+    day, buses and lines have none. count: whether it counts events, so that its interval is that of
+    a count and never below 0. city: how the KPI of all feeders follows from theirs: sum,
     largest, smallest; empty where it is worked out from all EVs or the summed demand. compared: its
     place among the columns of `compare`, 0 for none. label: on figures and in tables of ensembles.
     """
@@ -32,6 +33,7 @@ class Indicator:
     digits: int
     meaning: str
     mean: bool
+    count: bool
     city: str
     compared: int
     label: str
@@ -47,6 +49,7 @@ def _read() -> Iterator[Indicator]:
                 int(row["digits"]),
                 row["meaning"],
                 mean=row["mean"] == "yes",
+                count=row["count"] == "yes",
                 city=row["city"],
                 compared=int(row["compared"] or 0),
                 label=row["label"],
@@ -75,6 +78,12 @@ ALIASES = {
 def with_mean() -> tuple[str, ...]:
     """KPIs of which a mean over replications says something."""
     return tuple(row.name for row in INDICATORS.values() if row.mean)
+
+
+def is_count(name: str) -> bool:
+    """Whether a KPI counts events."""
+    row = INDICATORS.get(name)
+    return row is not None and row.count
 
 
 def of_city(how: Literal["sum", "largest", "smallest"]) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from abm.equations import FloatArray
 from abm.results.folder import Content
-from abm.results.indicators import with_mean
+from abm.results.indicators import is_count, with_mean
 from abm.results.kpis import plain
 from abm.scenario import Scenario, clock_minutes
 from abm.study.replications import HOURLY, KEYS, Case
@@ -141,7 +141,7 @@ class Ensemble:
         if not kpis:
             return pd.DataFrame()
         values = np.concatenate([self.values(kpi) for kpi in kpis])
-        found = describe(values)
+        found = describe(values, np.repeat([is_count(kpi) for kpi in kpis], n_cases))
         labels = {
             label: [case.labels[label] for case in self.cases] * len(kpis)
             for label in self.cases[0].labels

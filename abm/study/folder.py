@@ -48,7 +48,7 @@ STUDY = "study.json"
 PARTS = "parts"
 _PART = re.compile(PARTS + r"/[0-9]+-[0-9]+\.parquet")
 # What may differ when a study goes on; replications may not become fewer.
-MAY_GROW = ("replications", "until")
+MAY_GROW = ("replications", "until", "at_least")
 
 
 class StudyFolder(OutputFolder):

@@ -16,18 +16,57 @@ from scipy.special import stdtrit
 
 from abm.equations import FloatArray
 from abm.errors import InputError, Problem, nearest
-from abm.results.indicators import ALIASES, with_mean
+from abm.results.indicators import ALIASES, is_count, with_mean
 
 QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 LEVEL = 0.95
 
 
-def describe(values: FloatArray) -> dict[str, FloatArray]:
-    """n, mean, sd, 95 % interval of the mean (Student) and quantiles of each row, (n_rows,).
+# Of so many events in all, the mean of a count is as good as normal.
+MANY_EVENTS = 100
+
+
+def describe(values: FloatArray, counts: NDArray[np.bool_] | None = None) -> dict[str, FloatArray]:
+    """n, mean, sd, 95 % interval of the mean and quantiles of each row, (n_rows,).
 
     values: (n_rows, n_replications). The sd has n - 1 below it; it and the interval are NaN for
-    fewer than two values, everything but n is NaN for none.
+    fewer than two values, everything but n is NaN for none. The interval is Student's; of rows that
+    count events (counts, (n_rows,)) see `count_interval`.
     """
+    found = _describe_known(values)
+    if counts is not None and counts.any():
+        low, high = count_interval(*(found[name][counts] for name in ("n", "mean", "sd")))
+        found["ci95_low"][counts], found["ci95_high"][counts] = low, high
+    return found
+
+
+def count_interval(
+    n: FloatArray, mean: FloatArray, sd: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """95 % interval of the mean of n counts, never below 0; NaN below two.
+
+    Of few events in all it is Garwood's for a Poisson mean, wider by as much as the spread is
+    larger than Poisson's: no event in n replications leaves a mean of up to 3.7 / n. From
+    `MANY_EVENTS` on it is Student's.
+    """
+    from scipy.stats import chi2
+
+    half, events, tail = half_width(sd, n), n * mean, (1.0 - LEVEL) / 2.0
+    known = n > 1
+    each, total = np.maximum(n, 1.0), np.where(known, events, 0.0)
+    # The quantile of a chi-square of no degrees of freedom is 0.
+    least = np.where(total > 0, chi2.ppf(tail, np.maximum(2.0 * total, 1e-9)) / 2.0 / each, 0.0)
+    most = chi2.ppf(1.0 - tail, 2.0 * total + 2.0) / 2.0 / each
+    centre = np.where(known, mean, 0.0)
+    spread = np.sqrt(np.maximum(1.0, np.where(centre > 0, sd**2 / np.maximum(centre, 1e-12), 1.0)))
+    few = known & (events < MANY_EVENTS)
+    low = np.where(few, centre - spread * (centre - least), mean - half)
+    high = np.where(few, centre + spread * (most - centre), mean + half)
+    return np.maximum(low, 0.0), high
+
+
+def _describe_known(values: FloatArray) -> dict[str, FloatArray]:
+    """`describe` with Student's interval of all rows; NaN is left out."""
     there = np.isfinite(values)
     if there.all() and values.shape[1]:
         return _describe(values)
@@ -104,14 +143,20 @@ def running_half_width(values: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 @dataclass(frozen=True)
 class Until:
-    """Stop when the interval's half-width is below `relative` of the mean, in every case."""
+    """Stop when the interval's half-width is below `relative` of the mean, in every case.
+
+    at_least: replications before which it never stops.
+    """
 
     kpi: str
     relative: float
+    at_least: int = 50
 
     def reached(self, values: FloatArray) -> bool:
         """Whether the replications so far are enough. values: (n_cases, n_replications)."""
-        found = describe(values)
+        if values.shape[1] < self.at_least:
+            return False
+        found = describe(values, np.full(len(values), is_count(self.kpi)))
         half = (found["ci95_high"] - found["ci95_low"]) / 2.0
         # No value at all, or a single one, is never enough: NaN compares as False.
         return bool((half <= self.relative * np.abs(found["mean"])).all())
@@ -120,8 +165,8 @@ class Until:
         return f"{self.kpi}:{100.0 * self.relative:g}%"
 
 
-def parse_until(text: str) -> Until:
-    """`peak:0.5%` -> Until("peak_15min_mw", 0.005). Raises InputError."""
+def parse_until(text: str, at_least: int = Until.at_least) -> Until:
+    """`peak:0.5%` -> Until("peak_15min_mw", 0.005, at_least). Raises InputError."""
     name, _, size = text.partition(":")
     match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+(?:[eE][-+]?\d+)?)\s*%\s*", size)
     problems = kpi_problems([name], "--until")
@@ -130,7 +175,7 @@ def parse_until(text: str) -> Until:
         problems.append(Problem("--until", text, allowed))
     if match is None or problems:
         raise InputError(problems)
-    return Until(kpi_name(name), float(match[1]) / 100.0)
+    return Until(kpi_name(name), float(match[1]) / 100.0, at_least)
 
 
 def kpi_name(name: str) -> str:

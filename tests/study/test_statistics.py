@@ -102,19 +102,47 @@ def test_every_kpi_with_a_mean_is_known():
         for name, value in kpis.items()
         if isinstance(value, (int, float)) and not name.endswith(identifiers)
     ]
-    assert sorted(numbers) == sorted(with_mean())
+    # The feeder has no transformers.
+    assert sorted([*numbers, "max_transformer_loading_percent"]) == sorted(with_mean())
 
 
 def test_until():
     assert parse_until("peak:0.5%") == Until("peak_15min_mw", 0.005)
     assert parse_until("hourly_peak:0.5%") == Until("system_peak_mw", 0.005)
     assert parse_until("evs_short: 2 %") == Until("evs_short", 0.02)
-    until = Until("system_peak_mw", 0.01)
+    assert parse_until("peak:1%", 9) == Until("peak_15min_mw", 0.01, 9)
+    until = Until("system_peak_mw", 0.01, at_least=4)
     close, wide = np.array([5.0, 5.01, 5.02, 5.0]), np.array([5.0, 5.5, 4.5, 5.0])
     assert until.reached(np.array([close, close]))
     assert not until.reached(np.array([close, wide]))
     assert not until.reached(np.array([close, np.full(4, np.nan)]))
     assert not until.reached(close[None, :1])
+    assert not Until("system_peak_mw", 0.01, at_least=5).reached(close[None])
+
+
+def test_until_does_not_stop_on_a_count_that_is_0_so_far():
+    none = np.zeros((1, 200))
+    assert not Until("evs_short", 0.05).reached(none)
+    # What is 0 for another reason is known.
+    assert Until("ev_discharged_mwh", 0.05).reached(none)
+
+
+def test_intervals_of_counts():
+    """Garwood's for few events, never below 0, wider where they come in clusters."""
+    few = np.array([[0.0] * 50, [1.0] + [0.0] * 49, [20.0] + [0.0] * 49, [8.0, 12.0] * 25])
+    found = describe(few, np.array([True] * 4))
+    low, high = found["ci95_low"], found["ci95_high"]
+    # Of 0 and 1 events: 0 to 3.689, 0.0253 to 5.572 (Garwood 1936).
+    assert (low[0], high[0]) == pytest.approx((0.0, 3.689 / 50), abs=1e-4)
+    assert (low[1], high[1]) == pytest.approx((0.0253 / 50, 5.572 / 50), abs=1e-4)
+    assert low[2] == 0.0
+    assert high[2] > 30.89 / 50
+    assert (low >= 0.0).all()
+    # Of many events it is Student's, as of all that is no count.
+    student = describe(few)
+    assert (low[3], high[3]) == (student["ci95_low"][3], student["ci95_high"][3])
+    assert student["ci95_low"][2] < 0.0
+    assert np.isnan(describe(np.array([[3.0]]), np.array([True]))["ci95_low"][0])
 
 
 @pytest.mark.parametrize("text", ["peak", "peak:0.5", "peak:0%", "peak:100%", "peek:1%", ":1%", ""])
