@@ -94,7 +94,8 @@ def print_table2(table: pd.DataFrame) -> None:
         digits, first = DIGITS[row["unit"]], row["case"] == "base"
         cells = [number(row["paper"], digits)]
         for reading in ("as_printed", "energy_balanced"):
-            cells.append(number(row[reading], digits))
+            ties = row[f"{reading}_ties"]
+            cells.append(number(row[reading], digits) + (f" = {ties}" if ties else ""))
             cells.append(_difference(row[f"{reading}_difference"], row["unit"]))
         quantity = f"{UNITS[row['quantity']]} ({row['unit']})" if first else ""
         out.add_row(quantity, CASE_NAMES[row["case"]], *cells, end_section=row["case"] == "evms")

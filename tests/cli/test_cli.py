@@ -128,6 +128,24 @@ def test_reproduce_says_it_in_the_terminal(reproduced):
     assert "MWh" in printed.err or "Six days" in printed.err  # the progress bar
 
 
+def test_reproduce_says_why_evs_are_short_and_which_hours_share_a_peak(reproduced):
+    folder, printed = reproduced
+    out, said = folder / "outputs" / "paper", " ".join(printed.out.split())
+    for run in ("g2v-as-printed", "evms-as-printed"):
+        kpis = json.loads((out / run / "kpis.json").read_text())
+        assert kpis["evs_short"] == 600
+        assert f"{kpis['energy_short_kwh'] / 1e3:.2f} MWh" in said
+    assert "eq. (7) charges 0.85" in said
+    assert "the paper's at 1:00" in said
+    table = pd.read_csv(out / "table2.csv", dtype=str, keep_default_na=False)
+    hours = table[(table["quantity"] == "peak_hour") & (table["case"] == "evms")].iloc[0]
+    hourly = pd.read_parquet(out / "evms-balanced" / "hourly.parquet")
+    close = hourly.loc[hourly["total_mw"] >= hourly["total_mw"].max() - 0.001, "hour"]
+    shared = {hours["energy_balanced"], *hours["energy_balanced_ties"].split()}
+    assert {int(float(hour)) for hour in shared} == set(close)
+    assert len(close) > 1
+
+
 def test_reproduce_does_not_write_over_a_study(reproduced, monkeypatch):
     folder, _ = reproduced
     monkeypatch.chdir(folder)
