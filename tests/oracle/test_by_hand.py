@@ -282,6 +282,22 @@ def test_a_stay_charged_at_once_costs_what_the_hours_cost(tmp_path, arrival, cen
     assert results.ev["reference_cost_usd"].tolist() == pytest.approx([0.5 * cents / 100])
 
 
+def test_each_hour_s_energy_is_paid_at_its_price(tmp_path):
+    """Eqs. (19)-(21): 8 kWh given from 20:00 on at 7.5 kW, then 12 kWh drawn at 5.4 kW.
+
+    7.5 and 0.5 kWh in 64 minutes; then 56 x 0.09, 5.4 and 1.56 kWh.
+    """
+    price = table(tmp_path, "tariff", price=np.arange(24) / 100)
+    row = ev(arrival=480, departure=1200, capacity=40, soc=0.4, target=0.5)
+    fields = {"ev": {"efficiency": 1.0, "soc_min": 0.2}, "tariff": {"prices": price}, **BALANCED}
+    always = {"rule": "eq13", "rule_options": {"v2g_when": "always"}}
+    found = run(scenario(row, strategy=always, **fields)).results
+    assert found.kpis["sale_usd"] == pytest.approx(0.6 * (7.5 * 0.20 + 0.5 * 0.21))
+    bought = 5.04 * 0.21 + 5.4 * 0.22 + 1.56 * 0.23
+    assert found.kpis["purchase_usd"] == pytest.approx(bought)
+    assert found.zones["purchase_usd"].tolist() == pytest.approx([bought] + [0.0] * 14)
+
+
 def test_who_stays_away_pays_nothing_and_gains_nothing():
     at_home = {"plug_in": {"habit": "probability", "probability": 0.5}}
     table = run(small_paper(owners=at_home, strategy="uncoordinated", **BALANCED)).results.ev

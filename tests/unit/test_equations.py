@@ -1,4 +1,4 @@
-"""Equations (1)-(8) and (13)-(23) against numbers worked out by hand."""
+"""Equations (1)-(8), (10), (11) and (13)-(23) against numbers worked out by hand."""
 
 from functools import reduce
 from operator import add
@@ -6,7 +6,7 @@ from operator import add
 import numpy as np
 import pytest
 
-from abm.equations import admission, battery, economics, switching
+from abm.equations import admission, battery, economics, load_flow, switching
 from abm.fleet.stays import stream, truncated_normal
 
 A = np.array
@@ -67,6 +67,19 @@ CASES = {
     "quota": (admission.quota, (A([4, 2]), 3, 6), [2.0, 1.0]),
     "room": (admission.room_left, (A([5.0, 1.0]), 2.0), [3.0, 0.0]),
 }
+
+
+def test_the_power_balance_of_eqs_10_and_11_is_the_sum_over_the_buses():
+    """With the sign of (11) in both: V_m sum V_r y_mr cos (less: sin) (theta_mr + d_r - d_m)."""
+    draws = np.random.default_rng(5)
+    v_m, delta = draws.uniform(0.9, 1.1, (2, 4)), draws.uniform(-0.2, 0.2, (2, 4))
+    y, theta = draws.uniform(0.0, 9.0, (4, 4)), draws.uniform(-3.0, 3.0, (4, 4))
+    angle = theta + delta[:, None, :] - delta[:, :, None]
+    active = v_m * (v_m[:, None, :] * y * np.cos(angle)).sum(axis=2)
+    reactive = -v_m * (v_m[:, None, :] * y * np.sin(angle)).sum(axis=2)
+    found = load_flow.injected_power(v_m * np.exp(1j * delta), y * np.exp(1j * theta), 10.0)
+    assert found.real == pytest.approx(10.0 * active)
+    assert found.imag == pytest.approx(10.0 * reactive)
 
 
 def modes(told, can_discharge, has_charged, one, above):
