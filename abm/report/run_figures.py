@@ -120,8 +120,10 @@ def _spread(results: Results, title: str) -> Figure:
             (voltages, "min_vm_pu", "Lowest voltage of a feeder (p.u.)", grid.vm_min_pu),
         ):
             known = columns[name][np.isfinite(columns[name])]
+            missing = results.n_feeders - len(known)
+            if missing:
+                axes.set_title(f"not known of {missing} feeders: a load flow did not converge")
             if not len(known):
-                axes.set_title("no load flow converged")
                 continue
             axes.hist(known, bins=min(40, max(5, len(known) // 10)), color=BLUE)
             middle = float(np.median(known))
@@ -138,9 +140,12 @@ def _spread(results: Results, title: str) -> Figure:
             axes.set_ylabel("Feeders")
             axes.legend(loc="upper center", ncols=2)
         numbers, factor = coincidence_by_number(results.record)
-        coincidence.plot(numbers, factor, color=BLUE, marker="o", ms=1.5, lw=0.8)
+        if np.isfinite(factor).any():
+            coincidence.plot(numbers, factor, color=BLUE, marker="o", ms=1.5, lw=0.8)
+            coincidence.set_xscale("log")
+        else:
+            coincidence.set_title("no EV draws power at any peak")
         coincidence.axhline(1.0, color=GREY, ls=":", lw=1.0)
-        coincidence.set_xscale("log")
         coincidence.set_ylim(min(0.9, float(np.nanmin(factor, initial=1.0)) - 0.02), 1.01)
         coincidence.ticklabel_format(axis="y", useOffset=False)
         coincidence.set_xlabel("Number of feeders")

@@ -9,6 +9,7 @@ from helpers import arrays, ev, run, same, scenario, small_paper
 from abm import Results, Scenario, V2GModel
 from abm.errors import InputError
 from abm.grid import PowerFlow
+from abm.report.run_figures import run_figures
 from abm.report.terminal import print_kpis
 from abm.results.flows import bus_load
 from abm.signals import BaseLoad
@@ -198,6 +199,16 @@ def test_a_city_knows_no_worst_where_one_feeder_does_not():
     assert kpis["nonconverged_hours"] == 0.25
     # The other feeders keep theirs.
     assert results.feeders["min_vm_pu"].isna().tolist() == [False, True, False]
+
+
+def test_a_city_that_is_too_much_for_its_feeders_has_its_figures():
+    base = small_paper(strategy="evms", base_load={"scale": 20.0}, feeder={"copies": 2})
+    results = V2GModel(base).run().results
+    assert results.kpis["nonconverged_hours"] == 48
+    assert {name for name, _ in run_figures(results)} == {
+        "figures/demand.png",
+        "figures/spread.png",
+    }
 
 
 # --- base load between its hourly values ----------------------------------------------------------
