@@ -89,6 +89,14 @@ def print_json(content: dict[str, Any]) -> None:
     print(json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False))
 
 
+def warn_of_limit(scenario: Scenario) -> None:
+    """One line on standard error for a demand limit that cannot be meant for the feeder."""
+    from abm.results.notices import limit_notices
+
+    for notice in limit_notices(scenario):
+        complain(f"warning: {notice}")
+
+
 def complain(text: str) -> None:
     """A line on standard error."""
     print(text, file=sys.stderr)

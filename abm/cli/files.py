@@ -10,6 +10,7 @@ from abm.cli.common import (
     complain,
     load_file,
     print_json,
+    warn_of_limit,
 )
 from abm.errors import EvenfallError, InputError, Problem
 
@@ -46,6 +47,7 @@ def _validate(options: argparse.Namespace) -> int:
             unsolvable.append(f"{file}: {error}")
         else:
             print(f"{file}: valid ({scenario.name})")
+            warn_of_limit(scenario)
     if unsolvable and not problems:
         raise EvenfallError("\n".join(unsolvable))
     for line in unsolvable:

@@ -17,6 +17,7 @@ from abm.cli.common import (
     complain,
     load,
     print_json,
+    warn_of_limit,
 )
 
 if TYPE_CHECKING:
@@ -146,10 +147,12 @@ def _run(options: argparse.Namespace) -> int:
     check_free(out, options.force)
 
     from abm.report.terminal import print_days, print_groups, print_kpis, print_lines, progress
+    from abm.results.notices import as_printed_notices
     from abm.results.tables import days_together
     from abm.study import run_once
     from abm.study.runs import run_city
 
+    warn_of_limit(scenario)
     several = options.workers != 1 or options.cluster is not None
     with progress(f"{scenario.name}, {label}", scenario.hours) as on_hour:
         if several:
@@ -164,6 +167,7 @@ def _run(options: argparse.Namespace) -> int:
         title = f"{scenario.name}, {label}, seed {scenario.seed}"
         flow_min = scenario.grid.flow_interval_min
         print_kpis(title, run.results.kpis, scenario.horizon.days, flow_min)
+        print_lines(as_printed_notices(scenario))
         if scenario.owners.groups:
             print_groups(run.results.groups)
         if scenario.horizon.days > 1:
@@ -193,6 +197,7 @@ def _compare(options: argparse.Namespace) -> int:
     check_free(out, options.force)
 
     from abm.report.terminal import print_comparison, print_lines, progress
+    from abm.results.notices import as_printed_notices
     from abm.study import Run, compare
     from abm.study.compare import (
         bound_beside,
@@ -201,6 +206,7 @@ def _compare(options: argparse.Namespace) -> int:
         comparison_table,
     )
 
+    warn_of_limit(scenario)
     runs: dict[str, Run] = {}
     bound, why_not = None, "" if options.no_bound else bound_left_out(scenario)
     with_bound = not (options.no_bound or why_not)
@@ -237,6 +243,8 @@ def _compare(options: argparse.Namespace) -> int:
     else:
         evs = max(run.results.kpis["evs"] for run in runs.values())
         print_comparison(table, evs, scenario.grid.flow_interval_min)
+        studied = [run.results.record.scenario for run in runs.values()]
+        print_lines(dict.fromkeys(line for one in studied for line in as_printed_notices(one)))
         if bound is not None:
             print_lines(comparison_lines(bound, table))
         print_lines([f"Written to {out}"])

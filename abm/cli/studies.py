@@ -16,6 +16,7 @@ from abm.cli.common import (
     complain,
     load,
     print_json,
+    warn_of_limit,
 )
 from abm.errors import InputError, Problem
 
@@ -109,7 +110,10 @@ def _montecarlo(options: argparse.Namespace) -> int:
     from abm.report.study_figures import ensemble_figures
     from abm.report.study_terminal import print_ensemble
     from abm.report.terminal import print_lines
+    from abm.results.notices import as_printed_notices
     from abm.study.ensemble import montecarlo_files, summary_dict
+
+    warn_of_limit(scenario)
 
     if scenario.inputs.sessions is not None:
         complain("note: fleet.sessions gives every replication the same EVs")
@@ -122,6 +126,7 @@ def _montecarlo(options: argparse.Namespace) -> int:
         print_json(summary_dict(ensemble))
     else:
         print_ensemble(ensemble, scenario)
+        print_lines(dict.fromkeys(line for one in varied for line in as_printed_notices(one)))
         if until is not None:
             print_lines([until_line(ensemble, until)])
         print_lines([f"Written to {out}"])

@@ -136,7 +136,7 @@ def _percent(value: float) -> str:
     return DASH if math.isnan(value) else f"{value:+.1f}"
 
 
-def print_lines(lines: Sequence[str]) -> None:
+def print_lines(lines: Iterable[str]) -> None:
     """Plain sentences, wrapped."""
     out = console()
     for line in lines:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, Union
 
 from abm.errors import OutputExistsError, Problem
+from abm.results.notices import limit_notices
 from abm.results.results import Results
 from abm.scenario import Scenario
 
@@ -257,7 +258,9 @@ def write_run(
     folder.write_all(more, within)
     record = results.record
     name = label or strategy_label(record.scenario.strategy)
-    what = manifest("run", record.scenario, [name], solver=record.solver, wall_s=wall_s)
+    notices = limit_notices(record.scenario)
+    more_of = {"warnings": notices} if notices else {}
+    what = manifest("run", record.scenario, [name], solver=record.solver, wall_s=wall_s, **more_of)
     folder.write_manifest({**what, "seed": record.seeds[0]}, within)
 
 

@@ -135,6 +135,11 @@ class Scenario(ScenarioFields):
         days = self.horizon.days
         return 24 * days if days > 1 else self.clock.hours
 
+    def written_with(self, path: Path, other: Path) -> bool:
+        """Whether the field at `path` was written where the one at `other` was, or later."""
+        origins, never = self._source.origins, Origin(rank=-1)
+        return origins.get(path, never).rank >= origins.get(other, never).rank
+
     def resolved(self) -> dict[str, Any]:
         """All fields as plain nested data; shipped references by name, files by absolute path."""
         data = self.model_dump()

@@ -1,0 +1,53 @@
+"""What has to be said beside a result, once: sentences about the scenario that was run."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from abm.grid import build_feeder
+from abm.scenario import Scenario
+from abm.scenario.names import STRATEGIES
+from abm.signals import base_load
+
+# The feeder that the default limit was fitted to.
+FITTED_TO = "case33bw"
+LIMIT = ("grid", "demand_limit_mw")
+AS_PRINTED = (
+    "As printed, nobody gets back what V2G took (eqs. 14-16); paper_balanced charges every EV to "
+    "the SoC it asked for."
+)
+
+
+def limit_notices(scenario: Scenario) -> list[str]:
+    """A sentence for a demand limit that cannot be meant for the feeder, [] for any other."""
+    feeder, profile = build_feeder(scenario.inputs.feeder), scenario.inputs.profile
+    column = {name: i for i, name in enumerate(profile.classes)}
+    of_bus = np.array([column[name] for name in feeder.class_names])[feeder.bus_class]
+    load = base_load(feeder.p_mw, of_bus, profile.multiplier, scenario.base_load.scale)
+    base_mw, limit = load.sum(axis=1), scenario.grid.demand_limit_mw
+    default = type(scenario.grid).model_fields[LIMIT[1]].default
+    never_set = limit == default and not scenario.written_with(LIMIT, ("grid", "feeder"))
+    if feeder.name != FITTED_TO and never_set:
+        return [
+            f"grid.demand_limit_mw = {limit:g} MW was fitted to {FITTED_TO} and never set for "
+            f"feeder {feeder.name!r}, whose base load is {base_mw.min():.3g} to "
+            f"{base_mw.max():.3g} MW"
+        ]
+    if limit < base_mw.mean():
+        return [
+            f"grid.demand_limit_mw = {limit:g} MW is below the mean base load of feeder "
+            f"{feeder.name!r}, {base_mw.mean():.3g} MW: no charging can keep to it"
+        ]
+    return []
+
+
+def as_printed_notices(scenario: Scenario) -> list[str]:
+    """A sentence where V2G may take what is never given back, else []."""
+    strategy = scenario.strategy
+    gives = strategy if isinstance(strategy, str) else strategy.rule
+    if scenario.requirement.kind != "as_printed" or gives in WITHOUT_V2G:
+        return []
+    return [AS_PRINTED]
+
+
+WITHOUT_V2G = ("g2v_only", *(name for name, s in STRATEGIES.items() if s.rule == "g2v_only"))
