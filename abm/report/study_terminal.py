@@ -62,6 +62,10 @@ MONEY_NAMES = {"g2v_cost": "G2V cost", "evms_net_cost": "EVMS net cost", "benefi
 READING_NAMES = {"as_printed": "as printed", "energy_balanced": "energy-balanced"}
 # Gaps smaller than this are the room that the bound's own solver has, %.
 GAP_ROUNDING = 1e-4
+COST_AT_LEAST_PEAK = (
+    "The bound's net cost is that of the lowest peak, no bound on cost: `bound --objective cost "
+    "--limit MW` has the lowest cost at another peak."
+)
 AS_PRINTED = (
     "The scenario's requirement is as_printed; the bound is energy-balanced all the same: every EV "
     "leaves with soc_target."
@@ -260,7 +264,7 @@ def _print_intervals(title: str, rows: list[tuple[str, str, Any]]) -> None:
 
 def comparison_lines(bound: Bound, table: pd.DataFrame) -> list[str]:
     """What there is to say of a bound in a comparison, in sentences."""
-    lines = []
+    lines = [COST_AT_LEAST_PEAK]
     below = list(table.loc[table[GAP] < -GAP_ROUNDING, "strategy"])
     if below:
         lines.append(

@@ -305,6 +305,7 @@ def test_compare_shows_the_rebound_of_the_herd(folder):
     assert table.loc["evms_guaranteed", "evs_short"] == 0 < table.loc["evms", "evs_short"]
     assert table.loc["uncoordinated", "ev_discharged_mwh"] == 0
     assert all(name in printed.out for name in table.index)
+    assert "no bound on cost" in " ".join(printed.out.split())
     assert (folder / "here" / "figures" / "demand.png").read_bytes().startswith(PNG)
     for name in table.index:
         files = {path.name for path in (folder / "here" / name).iterdir()}
