@@ -204,6 +204,7 @@ def _compare(options: argparse.Namespace) -> int:
         bound_left_out,
         comparison_kpis,
         comparison_table,
+        cut_off_lines,
     )
 
     warn_of_limit(scenario)
@@ -243,6 +244,7 @@ def _compare(options: argparse.Namespace) -> int:
     else:
         evs = max(run.results.kpis["evs"] for run in runs.values())
         print_comparison(table, evs, scenario.grid.flow_interval_min)
+        print_lines(cut_off_lines(runs))
         studied = [run.results.record.scenario for run in runs.values()]
         print_lines(dict.fromkeys(line for one in studied for line in as_printed_notices(one)))
         if bound is not None:

@@ -244,3 +244,22 @@ class Meter:
         """Most EVs of a feeder that changed mode within five minutes, (n_feeders,)."""
         peak: IntArray = self.switched_evs.max(axis=0, initial=0).astype(np.int64)
         return peak
+
+
+def windows_of(power: FloatArray, step_s: float, window_s: float) -> FloatArray:
+    """Mean over windows of window_s of power by step, (S, K) -> (W, K); steps stay if longer.
+
+    Each column is added up in the same order however many there are.
+    """
+    if window_s <= step_s:
+        return power
+    columns = np.ascontiguousarray(power.T)
+    steps = window_s / step_s
+    if steps.is_integer():
+        return np.asarray(columns.reshape(len(columns), -1, int(steps)).mean(axis=2).T)
+    # A window that cuts a step takes its share of it.
+    energy = np.concatenate([np.zeros((len(columns), 1)), columns.cumsum(axis=1)], axis=1)
+    edges = np.arange(round(len(power) / steps) + 1) * steps
+    at = np.arange(len(power) + 1)
+    sums = np.array([np.interp(edges, at, row) for row in energy])
+    return np.asarray(np.diff(sums, axis=1).T / steps)

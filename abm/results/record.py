@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from abm.engine.meter import Meter
+from abm.engine.meter import Meter, windows_of
 from abm.equations import BoolArray, FloatArray, IntArray
-from abm.equations.battery import full_cycles
+from abm.equations.battery import energy_gained, full_cycles
 from abm.equations.economics import financial_benefit, stay_reference_cost
 from abm.fleet import Fleet
 from abm.fleet.columns import RECORDED, STAY_STATE, STAY_SUMS
@@ -230,18 +230,33 @@ class Record:
         return np.where(self.stays["arrived"], self.stays["soc_departure"], np.nan)
 
     @cached_property
+    def soc_at_best(self) -> FloatArray:
+        """SoC each stay ended with, (D, n); NaN without a stay.
+
+        Of those that the end of the horizon cuts off, the most that charging at the rating until
+        the announced departure would still give, up to soc_target.
+        """
+        stays, ev = self.stays, self.ev
+        left_h = np.maximum(stays["announced_min"] / 60.0 - self.n_hours, 0.0)
+        more = energy_gained(ev["p_max_kw"] * left_h, 0.0, ev["efficiency"]) / ev["capacity_kwh"]
+        most = np.maximum(np.minimum(stays["soc"] + more, stays["soc_target"]), stays["soc"])
+        cut_off = stays["arrived"] & np.isnan(stays["soc_departure"])
+        return np.where(cut_off, most, self.soc_left_with)
+
+    @cached_property
     def stay_shortfall_kwh(self) -> FloatArray:
         """Energy missing below soc_target on each departure, (D, n) [kWh].
 
-        0 while plugged in, and on days without a stay.
+        Of stays cut off by the end of the horizon what can no longer be charged (`soc_at_best`); 0
+        on days without a stay.
         """
-        missing = (self.stays["soc_target"] - self.soc_left_with) * self.ev["capacity_kwh"]
+        missing = (self.stays["soc_target"] - self.soc_at_best) * self.ev["capacity_kwh"]
         return np.where(np.isnan(missing), 0.0, np.maximum(missing, 0.0))
 
     @cached_property
     def stay_short(self) -> BoolArray:
         """Which stays ended more than SHORT_SOC below soc_target, (D, n)."""
-        return np.asarray(self.stays["soc_target"] - self.soc_left_with > SHORT_SOC + 1e-9)
+        return np.asarray(self.stays["soc_target"] - self.soc_at_best > SHORT_SOC + 1e-9)
 
     @cached_property
     def stay_reference_usd(self) -> FloatArray:
@@ -313,25 +328,6 @@ class Record:
             flows=PowerFlow(**{name: getattr(self.flows, name)[:, k : k + 1] for name in _FLOW}),
             **own,
         )
-
-
-def windows_of(power: FloatArray, step_s: float, window_s: float) -> FloatArray:
-    """Mean over windows of window_s of power by step, (S, K) -> (W, K); steps stay if longer.
-
-    Each column is added up in the same order however many there are.
-    """
-    if window_s <= step_s:
-        return power
-    columns = np.ascontiguousarray(power.T)
-    steps = window_s / step_s
-    if steps.is_integer():
-        return np.asarray(columns.reshape(len(columns), -1, int(steps)).mean(axis=2).T)
-    # A window that cuts a step takes its share of it.
-    energy = np.concatenate([np.zeros((len(columns), 1)), columns.cumsum(axis=1)], axis=1)
-    edges = np.arange(round(len(power) / steps) + 1) * steps
-    at = np.arange(len(power) + 1)
-    sums = np.array([np.interp(edges, at, row) for row in energy])
-    return np.asarray(np.diff(sums, axis=1).T / steps)
 
 
 def join_records(parts: Sequence[Record]) -> Record:

@@ -121,6 +121,17 @@ def bound_beside(
         return None, f"Without the bound: {error}"
 
 
+def cut_off_lines(runs: Mapping[str, Run]) -> list[str]:
+    """A sentence where the end of the horizon cuts stays off, else []."""
+    most = max(run.results.kpis["evs_still_plugged"] for run in runs.values())
+    if not most:
+        return []
+    return [
+        f"{most} EVs are still plugged in at the end of the horizon. Energy, cost and peak end "
+        "there; what they could no longer charge by their announced departure counts as missing."
+    ]
+
+
 def gap_percent(results: Results, bound: Bound) -> float | None:
     """How far the highest demand while EVs are plugged in is above the bound's, %.
 

@@ -2,6 +2,7 @@
 
 import json
 
+from helpers import ev, write_sessions
 from test_cli import SMALL, call, folder
 
 __all__ = ["folder"]  # a fixture that every test takes
@@ -60,3 +61,14 @@ def test_as_printed_says_once_that_v2g_is_not_given_back(folder):
     assert said.count(GETS_BACK) == 1
     for argv in (("run", "paper_balanced"), ("run", "paper", "--strategy", "uncoordinated")):
         assert GETS_BACK not in " ".join(call(*argv, *FEW, "--force").out.split())
+
+
+def test_compare_says_that_stays_are_cut_off(folder):
+    rows = [ev("a", arrival=1380, departure=1500), ev("b", zone=2)]
+    write_sessions(folder / "cars.csv", rows)
+    (folder / "mine.yaml").write_text("extends: paper_balanced\nfleet: {sessions: cars.csv}\n")
+    both = ("--strategies", "uncoordinated,none", "--no-bound")
+    said = " ".join(call("compare", "mine.yaml", *both).out.split())
+    assert said.count("1 EVs are still plugged in at the end of the horizon") == 1
+    said = call("compare", "paper", *SMALL, *both, "--out", "out").out
+    assert "still plugged in" not in said

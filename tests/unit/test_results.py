@@ -372,3 +372,31 @@ def test_parents_are_made(tmp_path):
     with store.new_folder(tmp_path / "a" / "b") as folder:
         folder.write("x", "x")
     assert (tmp_path / "a" / "b" / "x").is_file()
+
+
+@pytest.mark.parametrize(
+    ("strategy", "lacks"),
+    [
+        ("uncoordinated", [20 - 2 * 4.86, 20 - 3 * 4.86, 0.0]),
+        # Nobody may charge before the horizon ends; five hours would do.
+        ("idle", [20.0, 20 - 4.86, 0.0]),
+    ],
+)
+def test_what_the_end_of_the_horizon_cuts_off_is_missing(strategy, lacks):
+    """20 kWh of 40 wanted; the horizon ends at minute 1440, and an hour at 5.4 kW gives 4.86 kWh.
+
+    The stays begin two hours before it, and go on for none, one and five hours after it.
+    """
+    rows = [
+        ev(name, arrival=1320, departure=last, capacity=40, soc=0.3, target=0.8)
+        for name, last in (("a", 1440), ("b", 1500), ("c", 1740))
+    ]
+    fields = {"requirement": {"kind": "energy_balanced"}, "ev": {"efficiency": 0.9}}
+    if strategy == "idle":
+        strategy = {"rule": "g2v_only", "admission": "below_limit"}
+        fields["grid"] = {"demand_limit_mw": 0.1}
+    results = run(scenario(*rows, strategy=strategy, **fields)).results
+    assert results.kpis["evs_still_plugged"] == 2
+    assert results.ev["shortfall_kwh"].tolist() == pytest.approx(lacks)
+    assert results.kpis["energy_short_kwh"] == pytest.approx(sum(lacks))
+    assert results.kpis["evs_short"] == sum(lack > 0.4 for lack in lacks)
