@@ -297,6 +297,16 @@ def test_a_full_ev_out_of_slack_stops_discharging():
     assert admitted(LeastLaxity(True), fleet, told(fleet, -50.0), -1) == "-"
 
 
+@pytest.mark.parametrize("step_s", [36, 60, 300, 900])
+def test_with_the_guarantee_nobody_is_switched_to_and_fro(step_s):
+    studied = Scenario.load("paper_balanced").override(
+        {"clock.step_s": step_s, "fleet.evs_per_zone": 20}, strategy="evms_guaranteed"
+    )
+    kpis = run(studied).results.kpis
+    assert kpis["mode_switches_per_ev"] <= 8.0
+    assert kpis["evs_short"] == 0
+
+
 # --- registry ----------------------------------------------------------------------------------
 
 

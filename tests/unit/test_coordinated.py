@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers import ev, run, same, scenario, small_paper
+from helpers import ev, run, same, scenario, small_paper, write_sessions
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -174,6 +174,56 @@ def test_who_has_come_is_not_expected_any_more():
     assert evs != pytest.approx(arrivals.weight * later.sum(), rel=0.1)
     expected = evs * arrivals.need_kwh[later].mean()
     assert planned.due[-1, 0] == pytest.approx(own.need_kwh.sum() + expected, rel=0.01)
+
+
+def believed(**belief):
+    return expected_arrivals(Scenario(belief=belief), 15)
+
+
+def test_what_is_believed_is_apart_from_what_comes(tmp_path):
+    true = believed()
+    assert len(believed(arrivals="nobody").day) == 0
+    later = believed(arrival_shift_h=2.0)
+    assert later.arrival_min.mean() == pytest.approx(true.arrival_min.mean() + 120, abs=1)
+    assert later.departure_min.mean() == pytest.approx(true.departure_min.mean())
+    assert believed(evs_per_zone=28).weight == pytest.approx(0.7 * true.weight)
+    early = believed(arrival={"low": "14:00", "high": "16:00"})
+    assert early.arrival_min.max() <= 240
+    full = believed(soc_arrival={"low": 0.7, "high": 0.75})
+    assert full.need_kwh.mean() < 0.5 * true.need_kwh.mean()
+    rows = [ev("a", arrival=480), ev("b", arrival=300, soc=0.4)]
+    past = write_sessions(tmp_path / "past.csv", rows)
+    expected = believed(arrivals="sessions", sessions=str(past))
+    assert expected.arrival_min.tolist() == [300, 480]
+    assert expected.weight == 1.0
+    # The EVs that come are the same, whatever is believed of them.
+    own, wrong = (
+        run(small_paper(strategy="uncoordinated", belief=belief)).results.ev
+        for belief in ({}, {"arrivals": "nobody"})
+    )
+    assert own.equals(wrong)
+
+
+@pytest.mark.parametrize(
+    ("belief", "says"),
+    [
+        ({"arrivals": "sessions"}, "belief.sessions"),
+        ({"arrivals": "some"}, "one of: distributions, sessions, nobody"),
+        ({"arrival": {"low": "8:61", "high": "9:00"}}, "belief.arrival.low"),
+        ({"sessions": "nowhere.csv"}, "a file of sessions"),
+    ],
+)
+def test_beliefs_that_cannot_be_meant(belief, says):
+    with pytest.raises(InputError, match=says):
+        Scenario(belief=belief)
+
+
+def test_two_hours_off_costs_less_than_five_percent():
+    studied = Scenario.load("paper_balanced").override(strategy="coordinated")
+    for belief in ({"arrival_shift_h": 2.0}, {"evs_per_zone": 28}, {"arrivals": "nobody"}):
+        kpis = run(studied.override(belief=belief)).results.kpis
+        assert kpis["plugged_peak_15min_mw"] <= 1.05 * 3.16442
+        assert kpis["evs_short"] == 0
 
 
 def test_a_run_that_does_not_plan_draws_nothing():
