@@ -71,14 +71,14 @@ def main() -> int:
     axes.plot(*zip(*optimum, strict=True), color=fig.BLACK, marker=".", ms=4, label="bound")
     style = {"color": fig.BLUE, "ls": "--", "marker": "o", "ms": 3.0, "label": "coordinated"}
     axes.plot(*zip(*rule, strict=True), **style)
-    for at, weight in ((0, "0"), (5, "0.5"), (8, "0.8"), (10, "1")):
+    for at, weight in ((0, "0"), (5, "0.5"), (10, "1")):
         beside = {"xytext": (-2, 5), "textcoords": "offset points", "fontsize": 6}
         axes.annotate(f"w = {weight}", rule[at], **beside)
     looks = ((fig.ORANGE, "s"), (fig.GREEN, "D"), (fig.PURPLE, "^"))
     for (name, (peak, cost, short)), (color, marker) in zip(others.items(), looks, strict=True):
         label = f"{name}, {short:.0f} short" if short else name
         axes.plot([peak], [cost], ls="", color=color, marker=marker, ms=5, label=label)
-    axes.set_xlabel("Highest demand of 15 min while EVs are plugged in (MW)")
+    axes.set_xlabel("Highest 15 min while EVs are plugged in (MW)")
     axes.set_ylabel("Net cost of all owners ($)")
     fig.legend_below(drawing, axes, 3)
     fig.save(drawing, output(ROOT / "docs" / "img") / "frontier.png")
