@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from abm.equations import FloatArray
 from abm.errors import InputError, Problem, nearest
@@ -120,8 +119,10 @@ def prediction_half_width(sd: FloatArray, n: FloatArray) -> FloatArray:
 
 def student(n: FloatArray) -> FloatArray:
     """Quantile of Student's t for a two-sided 95 % interval of n values; NaN below two."""
+    from scipy.stats import t
+
     degrees = np.where(n > 1, n - 1.0, 1.0)
-    return np.where(n > 1, stdtrit(degrees, 0.5 + LEVEL / 2.0), np.nan)
+    return np.where(n > 1, t.ppf(0.5 + LEVEL / 2.0, degrees), np.nan)
 
 
 def excludes_zero(low: FloatArray, high: FloatArray) -> NDArray[np.bool_]:
