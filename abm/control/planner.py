@@ -52,12 +52,6 @@ class Orders:
     give_kw: FloatArray
 
 
-def check_margin(margin_min: float) -> None:
-    """ValueError for a margin that no day has."""
-    if not 0.0 <= margin_min <= 1440.0:
-        raise ValueError(f"margin_min = {margin_min!r}: 0 to 1440 minutes")
-
-
 class Planner:
     """Plans of one model under the strategy `coordinated`, made when first asked for.
 
@@ -67,7 +61,8 @@ class Planner:
     """
 
     def __init__(self, margin_min: float = 5.0, price_weight: float = 0.0) -> None:
-        check_margin(margin_min)
+        if not 0.0 <= margin_min <= 1440.0:
+            raise ValueError(f"margin_min = {margin_min!r}: 0 to 1440 minutes")
         if not 0.0 <= price_weight <= 1.0:
             raise ValueError(f"price_weight = {price_weight!r}: 0 to 1")
         self.margin_min, self.price_weight = margin_min, price_weight

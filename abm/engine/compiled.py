@@ -52,7 +52,8 @@ def _as_it_is(function: Callable[..., Any]) -> Callable[..., Callable[..., Any]]
 
 
 # Two admissions are long to compile. Only the orders for them ask for it: the paper's own
-# strategies need not wait for what they do not use.
+# strategies need not wait for what they do not use. numba hands these two its own types, which
+# it has no annotations for.
 def _least_laxity(n_live, room_kw, t0, ev, orders, work):  # type: ignore[no-untyped-def]
     if orders.instance_class is arrays.LeastLaxityOrders:
         return admit.least_laxity

@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullFormatter
 
 from abm.results import Results
+from abm.study.compare import gap_percent
 
 BLACK, BLUE, ORANGE, GREEN = "#000000", "#0072B2", "#D55E00", "#009E73"
 PURPLE, SKY, YELLOW, GREY = "#CC79A7", "#56B4E9", "#E69F00", "#7A7A7A"
@@ -269,8 +270,8 @@ def demand_curves(
 
 def _gap(results: Results, bound: Results) -> str:
     """Gap to the optimum as it stands behind a strategy's name."""
-    found, least = (r.kpis["plugged_peak_15min_mw"] for r in (results, bound))
-    return "" if found is None or not least else f" ({100.0 * (found / least - 1.0):+.1f} %)"
+    gap = gap_percent(results, bound)
+    return "" if gap is None else f" ({gap:+.1f} %)"
 
 
 def _styles(n: int) -> list[tuple[str, Any]]:

@@ -186,7 +186,7 @@ CITY_LINES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Feeders", ("feeders", "feeders_above_limit")),
     ("Coincidence of feeders", ("feeder_coincidence_factor",)),
     (
-        "Peak of a feeder, 5-50-95 %",
+        "Hourly peak of a feeder, 5-50-95 %",
         tuple(f"feeder_system_peak_mw_{q}" for q in ("q05", "q50", "q95")),
     ),
     (
@@ -293,7 +293,7 @@ DAY_TEXT, GROUP_TEXT = ("day", "weekday"), ("group",)
 DAY_COLUMNS = {
     "stays": "stays",
     "v2g_share": "V2G\nshare",
-    "system_peak_mw": "peak\nMW",
+    "system_peak_mw": "hourly\npeak MW",
     "net_cost_usd": "net cost\n$",
     "benefit_usd": "benefit\n$",
     "evs_short": "stays\nshort",

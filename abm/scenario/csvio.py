@@ -177,7 +177,8 @@ def read_table(
 
 
 def _validate(table: Table[RowT], model: type[RowT]) -> None:
-    adapter = TypeAdapter(list[model])  # type: ignore[valid-type]  # known when it runs
+    # Which row model it is is known when it runs, and mypy takes types as they are written.
+    adapter = TypeAdapter(list[model])  # type: ignore[valid-type]
     rows: list[dict[str, Any]] = list(table.cells)
     try:
         table.rows = adapter.validate_python(rows)

@@ -126,18 +126,19 @@ def cut_off_lines(runs: Mapping[str, Run]) -> list[str]:
     most = max(run.results.kpis["evs_still_plugged"] for run in runs.values())
     if not most:
         return []
+    who = "1 EV is" if most == 1 else f"{most} EVs are"
     return [
-        f"{most} EVs are still plugged in at the end of the horizon. Energy, cost and peak end "
+        f"{who} still plugged in at the end of the horizon. Energy, cost and peak end "
         "there; what they could no longer charge by their announced departure counts as missing."
     ]
 
 
-def gap_percent(results: Results, bound: Bound) -> float | None:
+def gap_percent(results: Results, bound: Results) -> float | None:
     """How far the highest demand while EVs are plugged in is above the bound's, %.
 
     None where nobody is plugged in. Below 0 only for a strategy that leaves EVs short.
     """
-    found, least = (r.kpis[METRIC] for r in (results, bound.results))
+    found, least = (r.kpis[METRIC] for r in (results, bound))
     return None if found is None or not least else 100.0 * (found / least - 1.0)
 
 
@@ -154,7 +155,7 @@ def comparison_table(runs: Mapping[str, Run], bound: Bound | None = None) -> pd.
     ]
     table = pd.DataFrame(rows)
     if bound is not None:
-        gaps = [gap_percent(of_run, bound) for of_run in results.values()]
+        gaps = [gap_percent(of_run, bound.results) for of_run in results.values()]
         table[GAP] = pd.Series(gaps, dtype=np.float64)
     return table
 
@@ -164,7 +165,7 @@ def comparison_kpis(runs: Mapping[str, Run], bound: Bound | None = None) -> dict
     if bound is None:
         return {name: run.results.kpis for name, run in runs.items()}
     found = {
-        name: {**run.results.kpis, GAP: gap_percent(run.results, bound)}
+        name: {**run.results.kpis, GAP: gap_percent(run.results, bound.results)}
         for name, run in runs.items()
     }
     return {**found, bound.label: bound.results.kpis}

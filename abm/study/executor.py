@@ -111,6 +111,7 @@ def _pool(workers: int) -> Backend:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload([PRELOAD])
     else:
+        # A context of another class, which mypy does not see as the same interface.
         context = multiprocessing.get_context("spawn")  # type: ignore[assignment]
     # One chunk waits behind each that runs, so that no worker is ever idle.
     return Backend(
