@@ -9,6 +9,7 @@ on every feeder.
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 os.environ["EVENFALL_CACHE"] = ""
@@ -26,3 +27,11 @@ settings.register_profile(
     "evenfall", settings.get_profile("evenfall"), phases=[Phase.explicit, Phase.generate]
 )
 settings.load_profile("evenfall")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def state_folder(tmp_path_factory):
+    """Logs of unforeseen errors go here, and not to the home of who runs the tests."""
+    folder = tmp_path_factory.mktemp("state")
+    os.environ["XDG_STATE_HOME"] = str(folder)
+    return folder

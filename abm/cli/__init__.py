@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from abm.cli import files, runs, studies
 from abm.cli.common import complain, show_warning
 from abm.errors import EvenfallError, InputError
+from abm.fault_log import write_log
 
-BAD_INPUT, INTERRUPTED = 2, 130
+BAD_INPUT, UNFORESEEN, INTERRUPTED = 2, 70, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,6 +43,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of our output has gone (`| head`); that is not an error of ours.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as error:
+        said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        complain(f"an error that was not foreseen, {said}; {write_log(error)}")
+        return UNFORESEEN
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -9,6 +9,7 @@ import pytest
 LAYERS = (
     "errors",
     "cache",
+    "fault_log",
     "equations",
     "clock",
     "scenario",
