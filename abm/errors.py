@@ -55,11 +55,11 @@ class InputError(EvenfallError):
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems: tuple[Problem, ...] = tuple(problems)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        # Exceptions cross process borders, and SimPy's event loop, by their args.
+        super().__init__(self.problems)
 
-    def __reduce__(self) -> tuple[type[InputError], tuple[tuple[Problem, ...]]]:
-        # Exceptions cross process borders by their args; ours are the problems, not the text.
-        return type(self), (self.problems,)
+    def __str__(self) -> str:
+        return "\n".join(str(problem) for problem in self.problems)
 
 
 class OutputExistsError(InputError):

@@ -74,6 +74,7 @@ class V2GModel(mesa.Model):
             len(self.seeds),
             scenario.requirement,
             self.clock.step_s / 3600.0,
+            scenario.ev,
         )
         minutes = scenario.record.zone_minute
         self.meter = Meter(

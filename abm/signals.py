@@ -14,6 +14,7 @@ from scipy.special import ndtri
 from abm.equations import BoolArray, FloatArray, IntArray
 from abm.fleet.expected_arrivals import WINDOW_H, ExpectedArrivals, expected_arrivals
 from abm.fleet.stays import stream
+from abm.fleet.view import read_only
 from abm.scenario import Scenario
 from abm.scenario.schema import BroadcastSection
 
@@ -53,6 +54,11 @@ class Broadcast:
     includes_evs: bool = False
     includes_losses: bool = False
     outlook: Outlook | None = None
+
+    def __post_init__(self) -> None:
+        # Everybody holds the same message, and rules of the user's own do, too.
+        for name in ("demand_mw", "limit_mw", "headroom_mw", "ev_mw", "feeder"):
+            object.__setattr__(self, name, read_only(getattr(self, name)))
 
     @property
     def base_mw(self) -> FloatArray:

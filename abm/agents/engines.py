@@ -14,7 +14,7 @@ from abm.agents.rpz import ResidentialParkingZone
 from abm.clock import Phase
 from abm.control.level import SLOT_MIN
 from abm.engine import CompiledHour
-from abm.equations import IntArray
+from abm.equations import FloatArray, IntArray
 from abm.fleet import Exchange, ModeArray
 from abm.fleet.owners import stay_benefit
 
@@ -84,12 +84,14 @@ class Engine:
 class StepwiseEngine(Engine):
     """Step by step in numpy: every phase a few calls on whole columns.
 
-    granted: mode that each EV has been granted in this step.
+    granted, granted_kw: mode that each EV has been granted in this step, and at most how much
+    power, >= 0; None: each at its rating.
     """
 
     def __init__(self, model: V2GModel) -> None:
         super().__init__(model)
         self.granted: ModeArray = np.zeros(model.fleet.n, dtype=np.int8)
+        self.granted_kw: FloatArray | None = None
         self.exchanged: Exchange | None = None
 
     def start(self) -> None:
@@ -147,12 +149,14 @@ class StepwiseEngine(Engine):
     def admit(self) -> None:
         """RPZ: the zones grant it or not."""
         if self.model.fleet.n_plugged:
-            self.granted = ResidentialParkingZone.admit(self.model, self.model.admission)
+            self.granted, self.granted_kw = ResidentialParkingZone.admit(self.model)
 
     def exchange(self) -> None:
         """CHARGE: the batteries move their energy."""
         fleet = self.model.fleet
-        self.exchanged = fleet.exchange(self.granted) if fleet.n_plugged else None
+        self.exchanged = None
+        if fleet.n_plugged:
+            self.exchanged = fleet.exchange(self.granted, self.granted_kw)
 
     def record(self) -> None:
         """RECORD: the meter writes it down."""

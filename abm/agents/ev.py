@@ -114,11 +114,12 @@ class EV(mesa.Agent):
         """What it asked for in this step; within `decide`, what the scenario's rule asks for."""
         return Mode(int(self.model.fleet.request[self.row]))
 
-    def decide(self) -> Mode | int:
-        """Mode to ask for in this step, called every step while plugged in; the rule's by default.
+    def decide(self) -> Mode | int | float:
+        """What to ask for in this step, called every step while plugged in; the rule's by default.
 
-        What cannot be done (nothing to charge, nothing to give) becomes IDLE, and the RPZ may not
-        admit it.
+        An integer is a mode, a float a power in kW at the grid side, positive = charging. What
+        cannot be done (nothing to charge, nothing to give) becomes IDLE, and the RPZ may not admit
+        it.
         """
         return self.requested
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import mesa
@@ -9,7 +10,6 @@ import numpy as np
 from mesa.agent import AgentSet
 
 from abm.control import (
-    Admission,
     AllAtOnce,
     BelowLimit,
     CoordinatedAdmission,
@@ -20,14 +20,18 @@ from abm.control import (
     LeastLaxity,
     Rule,
 )
-from abm.fleet import Mode, ModeArray
+from abm.control.answers import Answers, split
+from abm.equations import FloatArray
+from abm.fleet import Fleet, Mode, ModeArray
+from abm.fleet.view import FleetView, read_only
 from abm.signals import Broadcast
 
 if TYPE_CHECKING:
     from abm.agents.ev import EV
     from abm.model import V2GModel
 
-# Of these it is known that they write to no column, and grant nothing that an EV cannot do.
+# Of these it is known that they write to no column, answer rightly, and grant nothing that an EV
+# cannot do.
 BUILT_IN_RULES = (G2VOnly, Eq13, CoordinatedRule)
 BUILT_IN_ADMISSIONS = (AllAtOnce, BelowLimit, FirstCome, LeastLaxity, CoordinatedAdmission)
 
@@ -44,6 +48,8 @@ class HomeEnergyManager(mesa.Agent):
         super().__init__(model)
         self.rule = rule
         self.own_minds: list[EV] = []
+        self.asks = Asking(model)
+        self._minds: list[Answers] = []
 
     @property
     def request(self) -> ModeArray:
@@ -56,27 +62,67 @@ class HomeEnergyManager(mesa.Agent):
         Where zones hold different messages, the rule is asked once for each of them, and each EV
         takes the answer under its own zone's.
         """
-        fleet = self.model.fleet
-        if self.own_minds or type(self.rule) not in BUILT_IN_RULES:
+        model, fleet, rule = self.model, self.model.fleet, self.rule
+        if self.own_minds or type(rule) not in BUILT_IN_RULES:
             fleet.stale = True  # somebody else's code may write to any column, at any time
         fleet.assess()
-        rule, minute = self.rule, self.model.minute
-        asked = self.model.inbox.by_ev(lambda message: rule.decide(fleet, message, minute))
-        fleet.request = fleet.possible(np.asarray(asked))
+        fleet.asked_kw = None
+        minute = model.minute
+        if type(rule) in BUILT_IN_RULES:
+            asked = model.inbox.by_ev(lambda message: rule.decide(fleet, message, minute))
+            fleet.request = fleet.possible(asked)
+        else:
+            asked = model.inbox.by_ev(
+                lambda message: self.asks.of(
+                    rule, "decide", lambda seen: rule.decide(seen, message, minute)
+                )
+            )
+            modes, fleet.asked_kw = split(fleet, asked)
+            fleet.request = fleet.possible(modes)
         if self.own_minds:
             self._ask_own_minds()
         if fleet.boosting:
             fleet.force()
 
     def _ask_own_minds(self) -> None:
-        fleet = self.model.fleet
-        asked = fleet.request.copy()
-        for ev in self.own_minds:
+        """EVs with a will of their own: each answers with a mode or with a power of its own."""
+        fleet, minute = self.model.fleet, self.model.minute
+        if len(self._minds) != len(self.own_minds):
+            self._minds = [
+                Answers(ev, "decide", "ev_class", one_kind=False) for ev in self.own_minds
+            ]
+        modes = fleet.request.copy()
+        asked_kw = np.full(fleet.n, np.inf) if fleet.asked_kw is None else fleet.asked_kw.copy()
+        for ev, answers in zip(self.own_minds, self._minds, strict=True):
             if fleet.plugged[ev.row]:
-                asked[ev.row] = int(ev.decide())
+                mode, power = split(fleet, answers.ask(ev.decide, 1, minute))
+                modes[ev.row] = mode[0]
+                asked_kw[ev.row] = np.inf if power is None else power[0]
+        if fleet.asked_kw is not None or np.isfinite(asked_kw).any():
+            fleet.asked_kw = asked_kw
         fleet.stale = True  # a decision may have written to the EV's attributes
         fleet.assess()
-        fleet.request = fleet.possible(asked)
+        fleet.request = fleet.possible(modes)
+
+
+class Asking:
+    """How a model asks rules and admissions of the user's own."""
+
+    def __init__(self, model: V2GModel) -> None:
+        self._model, self._seen = model, FleetView(model.fleet)
+        self._answers: dict[str, tuple[object, Answers]] = {}
+
+    def of(
+        self, owner: object, method: str, answer: Callable[[Fleet], object]
+    ) -> ModeArray | FloatArray:
+        """What owner.method answers, (n_evs,), int8 modes or float64 kW. Raises InputError."""
+        known, answers = self._answers.get(method, (None, None))
+        if answers is None or known is not owner:
+            field = "strategy.rule" if method == "decide" else "strategy.admission"
+            answers = Answers(owner, method, field)
+            self._answers[method] = (owner, answers)
+        seen = self._seen.now()
+        return answers.ask(lambda: answer(seen), seen.n, self._model.minute)
 
 
 class ResidentialParkingZone(mesa.Agent):
@@ -97,22 +143,41 @@ class ResidentialParkingZone(mesa.Agent):
         self.rows = slice(int(own[0]), int(own[1]))
 
     @classmethod
-    def admit(cls, model: V2GModel, admission: Admission) -> ModeArray:
-        """Modes granted to the EVs of all zones, (n_evs,), each within its share of the headroom.
+    def admit(cls, model: V2GModel) -> tuple[ModeArray, FloatArray | None]:
+        """What is granted to the EVs of all zones, each within its share of the headroom.
 
+        Modes, and at most how much power, >= 0, or None where each has its rating; (n_evs,) each.
         One call for all, since zone by zone each minute would be fifty times as slow. Where zones
         hold different messages it is one call for each of them: a zone takes its part of the split
         that it works out, for the whole feeder, from the message it holds.
         """
-        fleet, minute = model.fleet, model.minute
+        fleet, minute, admission = model.fleet, model.minute, model.admission
         asked = fleet.request
         if fleet.boosting:
             asked = np.where(fleet.forced, np.int8(Mode.IDLE), asked)
-        granted = model.inbox.by_ev(lambda message: admission.admit(fleet, asked, message, minute))
-        # What somebody else's admission grants may be more than the EVs can do.
-        known = type(admission) in BUILT_IN_ADMISSIONS
-        granted = granted if known else fleet.possible(np.asarray(granted))
-        return np.where(fleet.forced, np.int8(Mode.G2V), granted) if fleet.boosting else granted
+        if type(admission) in BUILT_IN_ADMISSIONS:
+            answer = model.inbox.by_ev(lambda m: admission.admit(fleet, asked, m, minute))
+            granted, power_kw = split(fleet, answer)
+        else:
+            shown = read_only(asked)
+            answer = model.inbox.by_ev(
+                lambda message: model.home.asks.of(
+                    admission,
+                    "admit",
+                    lambda seen: admission.admit(seen, shown, message, minute),
+                )
+            )
+            granted, power_kw = split(fleet, answer)
+            # What somebody else's admission grants may be more than the EVs can do.
+            granted = fleet.possible(granted)
+        if power_kw is None and fleet.asked_kw is not None:
+            # Who is granted what it asked for has the power that it asked for.
+            power_kw = np.where(granted == asked, fleet.asked_kw, np.inf)
+        if fleet.boosting:
+            granted = np.where(fleet.forced, np.int8(Mode.G2V), granted)
+            if power_kw is not None:
+                power_kw = np.where(fleet.forced, np.inf, power_kw)
+        return granted, power_kw
 
     @property
     def broadcast(self) -> Broadcast:

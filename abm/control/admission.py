@@ -2,7 +2,7 @@
 
 An admission is any object with `admit`. Requests to discharge pass all of these, since the paper's
 rule asks for all that the EVs can give. Power is in kW at the grid side; an EV counts with its full
-rating, also in the minute in which it needs less.
+rating, or with the power that its rule asks for, also in the minute in which it needs less.
 """
 
 from __future__ import annotations
@@ -37,8 +37,12 @@ class Admission(Protocol):
 
     def admit(
         self, fleet: Fleet, request: ModeArray, broadcast: Broadcast, minute: float
-    ) -> ModeArray:
-        """Mode granted to each EV, shape (n_evs,), given what each asks for and can do."""
+    ) -> ModeArray | FloatArray:
+        """What is granted to each EV, given the mode that each asks for and can do, (n_evs,).
+
+        Integers are modes: the power that the rule asked for, or the rating. Floats are powers in
+        kW at the grid side, positive = charging.
+        """
 
 
 class AllAtOnce:
@@ -80,11 +84,12 @@ class FirstCome:
         wants = request > 0
         room_kw = room_of(fleet, broadcast)
         served = np.logical_and(wants, fleet.mode > 0)
-        used_kw = fleet.rated_kw(np.flatnonzero(served))
+        charging_kw = fleet.charging_kw
+        used_kw = fleet.summed_kw(charging_kw, np.flatnonzero(served))
         waits = np.logical_and(wants, fleet.mode <= 0)
         if not fits(used_kw, room_kw).all():
             served = fill(fleet, served, room_kw)
-            used_kw = fleet.rated_kw(np.flatnonzero(served))
+            used_kw = fleet.summed_kw(charging_kw, np.flatnonzero(served))
         served |= fill(fleet, waits, room_kw - used_kw)
         return np.asarray(mode(served, request < 0))
 
@@ -103,7 +108,7 @@ class LeastLaxity:
 
     def admit(
         self, fleet: Fleet, request: ModeArray, broadcast: Broadcast, minute: float
-    ) -> ModeArray:
+    ) -> ModeArray | FloatArray:
         """Grant charging up to the headroom by least laxity, and discharge where slack allows."""
         room_kw = room_of(fleet, broadcast)
         laxity = fleet.laxity_min(minute)
@@ -119,10 +124,11 @@ class LeastLaxity:
         turn = np.where(must[rows], 0, np.where(goes_on, 1, 2))
         rows = rows[np.lexsort((rows, laxity[rows], turn, fleet.feeder[rows]))]
         served = np.zeros(fleet.n, dtype=np.bool_)
-        total_kw = running_total(fleet.p_max_kw[rows], fleet.feeder[rows])
+        power_kw = np.where(must[rows], fleet.p_max_kw[rows], fleet.charging_kw[rows])
+        total_kw = running_total(power_kw, fleet.feeder[rows])
         served[rows] = fits(total_kw, room_kw[fleet.feeder[rows]])
         served |= must
-        return np.asarray(mode(served, request < 0))
+        return at_full_power(fleet, np.asarray(mode(served, request < 0)), must)
 
     @staticmethod
     def _must_act(fleet: Fleet, request: ModeArray, laxity: FloatArray) -> BoolArray:
@@ -225,6 +231,17 @@ def room_of(fleet: Fleet, broadcast: Broadcast) -> FloatArray:
     return np.asarray(room_left(broadcast.headroom_mw * 1e3, fleet.forced_kw))
 
 
+def at_full_power(fleet: Fleet, granted: ModeArray, full: BoolArray) -> ModeArray | FloatArray:
+    """Modes as they are; where the rule asks for powers these, and the rating for those in `full`.
+
+    An EV out of slack cannot do with less than its rating.
+    """
+    if fleet.asked_kw is None or not full.any():
+        return granted
+    power = np.where(granted > 0, fleet.charging_kw, -fleet.discharging_kw)
+    return np.where(full, fleet.p_max_kw, np.where(granted != 0, power, 0.0))
+
+
 def fill(fleet: Fleet, candidates: BoolArray, room_kw: FloatArray) -> BoolArray:
     """Which candidates fit into room_kw (n_feeders,), first come first served, fair over zones.
 
@@ -234,7 +251,8 @@ def fill(fleet: Fleet, candidates: BoolArray, room_kw: FloatArray) -> BoolArray:
     """
     served = np.zeros(fleet.n, dtype=np.bool_)
     # Feeders without room for anyone are most of them, most of the time.
-    open_feeders = fits(fleet.smallest_kw, room_kw)
+    smallest_kw = fleet.smallest_kw if fleet.asked_kw is None else 0.0
+    open_feeders = fits(smallest_kw, room_kw)
     if not open_feeders.any():
         return served
     if not open_feeders.all():
@@ -245,7 +263,8 @@ def fill(fleet: Fleet, candidates: BoolArray, room_kw: FloatArray) -> BoolArray:
     n_cells = fleet.n_feeders * fleet.n_zones
     if fleet.out_of_order:
         rows = rows[np.lexsort((fleet.arrival_min[rows], fleet.cell[rows]))]
-    rating, cell, feeder = fleet.p_max_kw[rows], fleet.cell[rows], fleet.feeder[rows]
+    charging_kw = fleet.charging_kw
+    rating, cell, feeder = charging_kw[rows], fleet.cell[rows], fleet.feeder[rows]
     unit_kw = np.zeros(fleet.n_feeders)
     np.maximum.at(unit_kw, feeder, rating)
     unit_kw[unit_kw == 0.0] = 1.0  # a feeder without candidates has nothing to divide
@@ -258,10 +277,10 @@ def fill(fleet: Fleet, candidates: BoolArray, room_kw: FloatArray) -> BoolArray:
 
     rest = rows[~within]
     if len(rest):
-        left_kw = room_kw - fleet.rated_kw(rows[within])
-        if fits(fleet.p_max_kw[rest], left_kw[fleet.feeder[rest]]).any():
+        left_kw = room_kw - fleet.summed_kw(charging_kw, rows[within])
+        if fits(charging_kw[rest], left_kw[fleet.feeder[rest]]).any():
             rest = rest[np.lexsort((rest, fleet.arrival_min[rest], fleet.feeder[rest]))]
-            total_kw = running_total(fleet.p_max_kw[rest], fleet.feeder[rest])
+            total_kw = running_total(charging_kw[rest], fleet.feeder[rest])
             served[rest[fits(total_kw, left_kw[fleet.feeder[rest]])]] = True
     return served
 

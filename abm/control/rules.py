@@ -25,10 +25,12 @@ class Rule(Protocol):
 
     def decide(
         self, fleet: Fleet, broadcast: Broadcast, minute: float
-    ) -> NDArray[np.signedinteger]:
-        """Mode asked for by each EV: an integer array that broadcasts to (n_evs,), see `Mode`.
+    ) -> NDArray[np.signedinteger | np.floating]:
+        """What each EV asks for, one value for all or (n_evs,): integers are modes, see `Mode`.
 
-        minute: minutes from the start of the horizon at which the step begins.
+        Floats are powers in kW at the grid side, positive = charging; ratings, need and the
+        charger's least power limit them. minute: minutes from the start of the horizon at which
+        the step begins. Columns of the fleet are read-only.
         """
 
 

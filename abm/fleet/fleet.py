@@ -33,7 +33,7 @@ from abm.equations.switching import can_move
 from abm.equations.switching import mode as as_mode
 from abm.fleet.columns import COLUMNS
 from abm.fleet.stays import Stays
-from abm.scenario.schema import Requirement
+from abm.scenario.schema import EvSection, Requirement
 
 ModeArray = NDArray[np.int8]
 
@@ -152,8 +152,11 @@ class Fleet:
         n_feeders: int,
         requirement: Requirement,
         step_h: float,
+        charger: EvSection | None = None,
     ) -> None:
         n = len(stays)
+        charger = EvSection() if charger is None else charger
+        self.min_charge_kw = charger.min_charge_kw
         cell = stays.feeder * n_zones + stays.zone
         order = canonical_order(stays, cell)
         self.n, self.n_zones, self.n_feeders = n, n_zones, n_feeders
@@ -170,6 +173,8 @@ class Fleet:
         # rows of feeder k: first_row[k] to first_row[k + 1]; the same bounds hold for `stay_index`.
         self.first_row: IntArray = np.searchsorted(self.feeder, np.arange(n_feeders + 1))
         self.window_h = np.full(n, step_h)
+        # Powers that the rule asks for in this step, >= 0, (n,) [kW]; None: each EV at its rating.
+        self.asked_kw: FloatArray | None = None
         self.begin(stays)
         self.plugged_count: IntArray = np.zeros(n_feeders * n_zones, dtype=np.int64)
         self.n_plugged = 0
@@ -317,17 +322,30 @@ class Fleet:
         """Boosting EVs that can charge do so in this step, whatever anybody asks."""
         np.logical_and(self.boost, self.can_charge, out=self.forced)
         rows = np.flatnonzero(self.forced)
-        self.forced_kw = self.rated_kw(rows)
+        self.forced_kw = self.summed_kw(self.p_max_kw, rows)
         self.request[rows] = Mode.G2V
+
+    @property
+    def charging_kw(self) -> FloatArray:
+        """Power of each EV when it charges: its rating, or less where less was asked for, (n,)."""
+        return self._at_most(self.p_max_kw)
+
+    @property
+    def discharging_kw(self) -> FloatArray:
+        """Power of each EV when it discharges, >= 0: its rating or what was asked for, (n,)."""
+        return self._at_most(self.p_discharge_kw)
+
+    def _at_most(self, rating_kw: FloatArray) -> FloatArray:
+        return rating_kw if self.asked_kw is None else np.minimum(rating_kw, self.asked_kw)
 
     def draws_kw(self) -> FloatArray:
         """Mean power that charging takes in a whole step, less in the one it ends in, (n,)."""
         missing = mean_power(charging_energy(self.need_kwh, self.efficiency), self.step_h)
-        return np.asarray(np.minimum(self.p_max_kw, missing))
+        return np.asarray(np.minimum(self.charging_kw, missing))
 
-    def rated_kw(self, rows: IntArray) -> FloatArray:
-        """Sum of the charger ratings of some EVs, per feeder, (n_feeders,) [kW]."""
-        return group_sums(self.p_max_kw[rows], self.feeder[rows], self.n_feeders)
+    def summed_kw(self, power_kw: FloatArray, rows: IntArray) -> FloatArray:
+        """Sum of the powers (n,) of some EVs, per feeder, (n_feeders,) [kW]."""
+        return group_sums(power_kw[rows], self.feeder[rows], self.n_feeders)
 
     def charging_minutes_left(self) -> FloatArray:
         """Minutes of charging at full rating that the need would take, eq. (1); not below 0."""
@@ -338,11 +356,12 @@ class Fleet:
         left_min = self.charging_minutes_left()
         return np.asarray(laxity(self.announced_min, self.arrival_min, minute, left_min))
 
-    def exchange(self, mode: ModeArray) -> Exchange:
+    def exchange(self, mode: ModeArray, power_kw: FloatArray | None = None) -> Exchange:
         """Move the energy of one step.
 
-        The battery gains e x efficiency and loses e / efficiency. The rating limits the grid side;
-        in the step that reaches a bound the energy is what just reaches it.
+        power_kw: at most so much, >= 0, (n,) [kW]; None: each EV at its rating. The battery gains
+        e x efficiency and loses e / efficiency. The rating limits the grid side; in the step that
+        reaches a bound the energy is what just reaches it.
         """
         # ndarray.nonzero takes half the time of np.flatnonzero, and this is done every step.
         switched = (mode != self.mode).nonzero()[0]
@@ -351,14 +370,19 @@ class Fleet:
         self.mode = mode
         self.p_kw[:] = 0.0
         charging, discharging = (mode > 0).nonzero()[0], (mode < 0).nonzero()[0]
-        charged, discharged = self._charge(charging), self._discharge(discharging)
+        charge_kw, discharge_kw = self.p_max_kw[charging], self.p_discharge_kw[discharging]
+        if power_kw is not None:
+            charge_kw = np.minimum(charge_kw, power_kw[charging])
+            discharge_kw = np.minimum(discharge_kw, power_kw[discharging])
+        charged = self._charge(charging, charge_kw)
+        discharged = self._discharge(discharging, discharge_kw)
         moved = Exchange(charging, charged, discharging, discharged, switched)
         self._changed += [rows for rows in (charging, discharging) if len(rows)]
         return moved
 
-    def _charge(self, rows: IntArray) -> FloatArray:
+    def _charge(self, rows: IntArray, power_kw: FloatArray) -> FloatArray:
         efficiency, hours = self.efficiency[rows], self.window_h[rows]
-        e: FloatArray = charged_in(self.need_kwh[rows], self.p_max_kw[rows], efficiency, hours)
+        e: FloatArray = charged_in(self.need_kwh[rows], power_kw, efficiency, hours)
         self.soc[rows] = soc_charged(
             self.soc[rows], e, efficiency, self.capacity_kwh[rows], self.soc_goal[rows]
         )
@@ -367,10 +391,9 @@ class Fleet:
         self.p_kw[rows] = mean_power(e, self.step_h)
         return e
 
-    def _discharge(self, rows: IntArray) -> FloatArray:
+    def _discharge(self, rows: IntArray, power_kw: FloatArray) -> FloatArray:
         efficiency, hours = self.efficiency[rows], self.window_h[rows]
-        rating = self.p_discharge_kw[rows]
-        e: FloatArray = discharged_in(self.surplus_kwh[rows], rating, efficiency, hours)
+        e: FloatArray = discharged_in(self.surplus_kwh[rows], power_kw, efficiency, hours)
         self.soc[rows] = soc_discharged(
             self.soc[rows], e, efficiency, self.capacity_kwh[rows], self.soc_min[rows]
         )

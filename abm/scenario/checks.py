@@ -158,6 +158,7 @@ def _findings(fields: ScenarioFields, document: Document) -> Iterator[Finding]:
     ordered: list[tuple[Path, Path, bool]] = [
         (("ev", "soc_lower"), ("ev", "soc_min"), False),
         (("ev", "soc_min"), ("ev", "soc_upper"), False),
+        (("ev", "min_charge_kw"), ("ev", "charger_kw"), False),
         (("grid", "vm_min_pu"), ("grid", "vm_max_pu"), True),
     ]
     for section, path in _sections_of(fields):

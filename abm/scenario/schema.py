@@ -103,6 +103,12 @@ class EvSection(Section):
     discharger_kw: float = Field(
         7.5, ge=0.0, le=1e4, description="V2G rating at the grid side, C_d; kW."
     )
+    min_charge_kw: float = Field(
+        0.0,
+        ge=0.0,
+        le=1e4,
+        description="Least power that a charger can be set to, kW; 6 A on one phase of 230 V are 1.38. Below it a charger is off. Only read where a rule or an admission answers with powers.",
+    )
 
 
 class Requirement(Section):

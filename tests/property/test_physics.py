@@ -7,6 +7,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from abm import V2GModel
+from abm.scenario.names import ADMISSIONS
 
 KWH = 1e-6
 STEPS = (30, 36, 60, 300)
@@ -57,6 +58,55 @@ def fields_of(strategy, kind, step_s=60, limit=3.24, **more):
 @settings(max_examples=12)
 def test_energy_bounds_and_ratings(strategy, kind, rows, step_s, limit):
     model = V2GModel(scenario(*rows, **fields_of(strategy, kind, step_s, limit)))
+    check_physics(model, step_s)
+
+
+class AnyPower:
+    """A rule and an admission of powers that go anywhere, ratings and needs or not."""
+
+    def __init__(self, seed, least):
+        self.random, self.least = np.random.default_rng(seed), least
+
+    def decide(self, fleet, broadcast, minute):
+        power = self.random.uniform(-60.0, 60.0, fleet.n)
+        return np.where(self.random.random(fleet.n) < 0.3, power / 20.0, power)
+
+    def admit(self, fleet, request, broadcast, minute):
+        power = self.decide(fleet, broadcast, minute)
+        return np.where(request != 0, power, 0.0)
+
+
+@pytest.mark.parametrize("admission", [*ADMISSIONS, "own"])
+@both_kinds
+@given(
+    rows=sessions(),
+    step_s=st.sampled_from(STEPS),
+    limit=limits,
+    seed=st.integers(0, 99),
+    least=st.sampled_from([0.0, 1.38]),
+)
+@settings(max_examples=8)
+def test_physics_of_powers(admission, kind, rows, step_s, limit, seed, least):
+    spec = {"rule": "g2v_only", "admission": "all_at_once" if admission == "own" else admission}
+    fields = fields_of(spec, kind, step_s, limit, ev={"min_charge_kw": least})
+    model = V2GModel(scenario(*rows, **fields))
+    model.home.rule = AnyPower(seed, least)
+    if admission == "own":
+        model.admission = AnyPower(seed + 1, least)
+    exchange, fleet = model.fleet.exchange, model.fleet
+
+    def watched(mode, power_kw):
+        charges = mode > 0
+        assert power_kw is not None
+        assert (power_kw[charges] >= np.minimum(least, fleet.p_max_kw[charges])).all()
+        return exchange(mode, power_kw)
+
+    fleet.exchange = watched
+    check_physics(model, step_s)
+
+
+def check_physics(model, step_s):
+    """Step to the end: energy, bounds and ratings in every step, and what the tables make of it."""
     fleet, hours = model.fleet, step_s / 3600
     lowest = np.minimum(fleet.soc_arrival, fleet.soc_min)
     begin, before, drawn = 0.0, fleet.soc_arrival.copy(), np.zeros(fleet.n)
@@ -165,9 +215,9 @@ def test_indicators_of_emergence_stay_within_their_bounds(strategy, kind, rows, 
     fleet, clock, exchange, n = model.fleet, model.clock, model.fleet.exchange, len(rows)
     modes, plugged = np.zeros((clock.n_steps, n), int), np.zeros((clock.n_steps, n), bool)
 
-    def watched(mode):
+    def watched(mode, power_kw):
         modes[clock.step], plugged[clock.step] = mode, fleet.plugged
-        return exchange(mode)
+        return exchange(mode, power_kw)
 
     fleet.exchange = watched
     model.run()
