@@ -205,6 +205,7 @@ def _compare(options: argparse.Namespace) -> int:
         comparison_kpis,
         comparison_table,
         cut_off_lines,
+        foresight_costs,
     )
 
     warn_of_limit(scenario)
@@ -212,7 +213,9 @@ def _compare(options: argparse.Namespace) -> int:
     bound, why_not = None, "" if options.no_bound else bound_left_out(scenario)
     with_bound = not (options.no_bound or why_not)
     what = "Strategies and bound" if with_bound else "Strategies"
-    with progress(what, len(names) * scenario.hours + with_bound) as on_step:
+    foresight: dict[str, float] = {}
+    steps = len(names) * scenario.hours + with_bound * (1 + len(names))
+    with progress(what, steps) as on_step:
 
         def run_all() -> None:
             runs.update(compare(scenario, names, on_step))
@@ -221,12 +224,14 @@ def _compare(options: argparse.Namespace) -> int:
 
         if with_bound:
             bound, why_not = bound_beside(scenario, on_step, meanwhile=run_all)
+            if bound is not None:
+                foresight = foresight_costs(runs, bound, on_step)
         else:
             run_all()
     from abm.report.run_figures import comparison_figures
     from abm.report.study_terminal import comparison_lines
 
-    table = comparison_table(runs, bound)
+    table = comparison_table(runs, bound, foresight)
     with new_folder(out, options.force) as folder:
         for name, run in runs.items():
             write_run(folder, run.results, run.wall_s, within=f"{folder_name(name)}/")
@@ -240,7 +245,7 @@ def _compare(options: argparse.Namespace) -> int:
     if why_not:
         complain(why_not)
     if options.json:
-        print_json(comparison_kpis(runs, bound))
+        print_json(comparison_kpis(runs, bound, foresight))
     else:
         evs = max(run.results.kpis["evs"] for run in runs.values())
         print_comparison(table, evs, scenario.grid.flow_interval_min)

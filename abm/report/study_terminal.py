@@ -32,7 +32,7 @@ from abm.report.terminal import (
 )
 from abm.results.indicators import kpi_label, mean_digits
 from abm.scenario import Scenario
-from abm.study.compare import GAP
+from abm.study.compare import FORESIGHT, GAP
 from abm.study.ensemble import Ensemble
 from abm.study.reproduce import RUNS
 from abm.study.sweep import INTEREST, FactorRange
@@ -65,6 +65,10 @@ GAP_ROUNDING = 1e-4
 COST_AT_LEAST_PEAK = (
     "The bound's net cost is that of the lowest peak, no bound on cost: `bound --objective cost "
     "--limit MW` has the lowest cost at another peak."
+)
+COST_AT_OWN_PEAK = (
+    "Foresight: the net cost of perfect foresight at the strategy's own peak of 15 min while EVs "
+    "are plugged in, of strategies that give every EV its target."
 )
 AS_PRINTED = (
     "The scenario's requirement is as_printed; the bound is energy-balanced all the same: every EV "
@@ -265,6 +269,8 @@ def _print_intervals(title: str, rows: list[tuple[str, str, Any]]) -> None:
 def comparison_lines(bound: Bound, table: pd.DataFrame) -> list[str]:
     """What there is to say of a bound in a comparison, in sentences."""
     lines = [COST_AT_LEAST_PEAK]
+    if FORESIGHT in table:
+        lines.append(COST_AT_OWN_PEAK)
     below = list(table.loc[table[GAP] < -GAP_ROUNDING, "strategy"])
     if below:
         lines.append(

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from abm.results.indicators import INDICATORS
-from abm.study.compare import GAP
+from abm.study.compare import FORESIGHT, GAP
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +49,7 @@ def number(value: Any, digits: int) -> str:
 
 def digits_of(name: str) -> int:
     """Digits after the point of a KPI or of a column that goes by its name; 0 for any other."""
-    if name == GAP:
+    if name in (GAP, FORESIGHT):
         return 2
     return INDICATORS[name].digits if name in INDICATORS else 0
 
@@ -321,6 +321,7 @@ COMPARISON_COLUMNS = {
     "loss_energy_mwh": "losses\nMWh",
     "min_vm_pu": "lowest\np.u.",
     "net_cost_usd": "net cost\n$",
+    FORESIGHT: "foresight\n$",
     "evs_short": "EVs\nshort",
     "energy_short_kwh": "missing\nkWh",
     "rebound_ratio": "rebound\n/ limit",

@@ -62,13 +62,22 @@ class FeederBound:
     phases: dict[str, SolvedPhase]
 
 
+@dataclass(frozen=True)
+class CostAtPeak:
+    """The lowest net cost [$] under a highest demand, and the demand that it comes with, MW."""
+
+    usd: float
+    peak_mw: float
+
+
 @dataclass(frozen=True, eq=False)
 class Bound:
     """A perfect-foresight optimum. results: as of a run.
 
     unreachable: one row per EV that cannot reach soc_target even charging all the time: feeder and
     zone, from 1, ev_id, soc_target, soc_reachable, lacks_kwh; the optimum asks of it the most it
-    can reach. feeders: one `FeederBound` each. wall_s: seconds in all, load flows included.
+    can reach. feeders: one `FeederBound` each; programmes: what they were solved from. wall_s:
+    seconds in all, load flows included.
     """
 
     results: Results
@@ -78,6 +87,7 @@ class Bound:
     metric_min: int
     limit_mw: float | None
     feeders: tuple[FeederBound, ...]
+    programmes: tuple[FeederProgramme, ...]
     wall_s: float
 
     @property
@@ -89,6 +99,16 @@ class Bound:
     def solver_s(self) -> float:
         """Seconds within HiGHS."""
         return sum(phase.seconds for feeder in self.feeders for phase in feeder.phases.values())
+
+    def cost_at(self, peak_mw: float) -> CostAtPeak:
+        """What perfect foresight costs where demand may be peak_mw while EVs are plugged in.
+
+        On the first feeder, means over metric_min. Raises OptimiserError where peak_mw is below the
+        lowest possible.
+        """
+        programme = self.programmes[0]
+        phase, c, d = programme.lowest_cost(1e3 * peak_mw)
+        return CostAtPeak(phase.value, float(programme.demand_kw(c, d).max()) / 1e3)
 
     def summary(self) -> dict[str, Any]:
         """All that is not in the results, as plain data."""
@@ -139,7 +159,7 @@ def optimum(
     if scenario.horizon.days > 1:
         said = "1: the optimum is that of one day"
         raise InputError([Problem("horizon.days", str(scenario.horizon.days), said)])
-    model = Replay(scenario)
+    model = Replay(on_the_edges(scenario, step_min))
     fleet, hours = model.fleet, model.clock.n_hours
     slots = make_slots(fleet, step_min, hours)
     limits = energy_limits(fleet, slots, scenario.ev.soc_upper, hours)
@@ -151,6 +171,7 @@ def optimum(
     burns = np.zeros(len(slots.ev), dtype=np.bool_)
     c, d = np.zeros(len(slots.ev)), np.zeros(len(slots.ev))
     feeders: list[FeederBound] = []
+    programmes: list[FeederProgramme] = []
 
     def solve(k: int) -> None:
         rows = slice(int(fleet.first_row[k]), int(fleet.first_row[k + 1]))
@@ -163,6 +184,7 @@ def optimum(
         found, c[mine], d[mine] = _solve(programme, base_kw[there], objective, limit_mw, k)
         burns[mine] = programme.burns
         feeders.append(found)
+        programmes.append(programme)
         if on_feeder is not None:
             on_feeder()
 
@@ -186,8 +208,19 @@ def optimum(
     unreachable = _unreachable(model, limits)
     results = results_of(model)
     took += time.perf_counter() - began
-    found = tuple(feeders)
-    return Bound(results, unreachable, objective, step_min, metric_min, limit_mw, found, took)
+    solved = tuple(feeders), tuple(programmes)
+    return Bound(results, unreachable, objective, step_min, metric_min, limit_mw, *solved, took)
+
+
+def on_the_edges(scenario: Scenario, step_min: int) -> Scenario:
+    """The scenario with a time step that divides the steps of the optimum, so that none straddles.
+
+    A power that changes within a time step would be a mean of before and after, and the peak that
+    is replayed not the one that was found.
+    """
+    step_s = math.gcd(scenario.clock.step_s, 60 * step_min)
+    same = step_s == scenario.clock.step_s
+    return scenario if same else scenario.override({"clock.step_s": step_s})
 
 
 def _check(objective: str, step_min: int, limit_mw: float | None, metric_min: int) -> None:

@@ -185,6 +185,7 @@ class FeederProgramme:
             (share, m + shared, 1.0 / fleet.p_discharge_kw[ev][shared]),
         )
         self._most = np.concatenate([-base_kw[windows], window_h[shared]])
+        self._n_windows = n_windows
         floor = np.where(last, limits.needed[ev], limits.floor[ev])
         self._lower = np.concatenate([np.zeros(2 * m), floor, [-np.inf]])
         self._upper = np.concatenate([most_c, most_d, limits.ceiling[ev], [np.inf]])
@@ -199,6 +200,12 @@ class FeederProgramme:
             "rows": self._balance.shape[0] + self._demand.shape[0],
             "nonzeros": int(self._balance.nnz + self._demand.nnz),
         }
+
+    def demand_kw(self, c: FloatArray, d: FloatArray) -> FloatArray:
+        """Demand in the windows with an EV plugged in, with these energies [kWh], (W',) [kW]."""
+        n = self._n_windows
+        x = np.concatenate([c, d, np.zeros(self.n_slots + 1)])
+        return np.asarray(self._demand[:n] @ x - self._most[:n])
 
     def lowest_peak(self) -> tuple[SolvedPhase, FloatArray, FloatArray]:
         """Minimise T [kW]. -> phase, c, d."""

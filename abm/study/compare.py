@@ -17,6 +17,7 @@ from abm.scenario import Scenario
 from abm.scenario.fields import is_admission, is_rule
 from abm.scenario.names import STRATEGIES
 from abm.study.bound import Bound, optimum
+from abm.study.bound_lp import PEAK_ROOM
 from abm.study.runs import Run, run_once
 
 if TYPE_CHECKING:
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 GAP = "gap_to_optimum_percent"
 # What gaps are measured on: demand while EVs are plugged in, by the quarter of an hour.
 METRIC = "plugged_peak_15min_mw"
+# What perfect foresight costs at a strategy's own peak, $.
+FORESIGHT = "foresight_cost_usd"
+# Who leaves more than this much missing beyond what is out of reach pays for less than the bound.
+SERVED_KWH = 0.1
 # A bound for so many EVs takes a minute.
 MOST_BOUND_EVS = 3000
 
@@ -142,8 +147,41 @@ def gap_percent(results: Results, bound: Results) -> float | None:
     return None if found is None or not least else 100.0 * (found / least - 1.0)
 
 
-def comparison_table(runs: Mapping[str, Run], bound: Bound | None = None) -> pd.DataFrame:
-    """One row per strategy with the KPIs that are compared; with a bound, its row and the gap."""
+def foresight_costs(
+    runs: Mapping[str, Run], bound: Bound, on_strategy: Callable[[], None] | None = None
+) -> dict[str, float]:
+    """What perfect foresight costs at each strategy's own peak [$], of those that serve all EVs.
+
+    The lower the peak the dearer, so that where the optimum at one peak stays below the next it is
+    that one's, too: most strategies share one. on_strategy is called after each.
+    """
+    lacking = bound.results.kpis["energy_short_kwh"] + SERVED_KWH
+    peaks = {name: run.results.kpis[METRIC] for name, run in runs.items()}
+    least = bound.feeders[0].lowest_peak_mw
+    found: dict[str, float] = {}
+    last = None
+    for name in sorted(runs, key=lambda name: -(peaks[name] or 0.0)):
+        peak_mw, served = peaks[name], runs[name].results.kpis["energy_short_kwh"] <= lacking
+        if peak_mw is not None and least is not None and served:
+            # A peak at the bound may be below it by rounding, or by what SERVED_KWH lets pass.
+            peak_mw = max(peak_mw, least * (1.0 + PEAK_ROOM))
+            if last is None or peak_mw < last.peak_mw:
+                last = bound.cost_at(peak_mw)
+            found[name] = last.usd
+        if on_strategy is not None:
+            on_strategy()
+    return found
+
+
+def comparison_table(
+    runs: Mapping[str, Run],
+    bound: Bound | None = None,
+    foresight: Mapping[str, float] | None = None,
+) -> pd.DataFrame:
+    """One row per strategy with the KPIs that are compared; with a bound, its row and the gap.
+
+    foresight: `foresight_costs`, a column of which the bound has its own net cost.
+    """
     import pandas as pd
 
     results = {name: run.results for name, run in runs.items()}
@@ -157,15 +195,30 @@ def comparison_table(runs: Mapping[str, Run], bound: Bound | None = None) -> pd.
     if bound is not None:
         gaps = [gap_percent(of_run, bound.results) for of_run in results.values()]
         table[GAP] = pd.Series(gaps, dtype=np.float64)
+    if bound is not None and foresight:
+        costs = {**foresight, bound.label: bound.results.kpis["net_cost_usd"]}
+        table[FORESIGHT] = [costs.get(name, np.nan) for name in results]
     return table
 
 
-def comparison_kpis(runs: Mapping[str, Run], bound: Bound | None = None) -> dict[str, Any]:
-    """The KPIs of every strategy, with a bound the gap to it among them, and the bound's own."""
+def comparison_kpis(
+    runs: Mapping[str, Run],
+    bound: Bound | None = None,
+    foresight: Mapping[str, float] | None = None,
+) -> dict[str, Any]:
+    """The KPIs of every strategy, with a bound the gap to it among them, and the bound's own.
+
+    foresight: `foresight_costs`; None for a strategy that is not in it.
+    """
     if bound is None:
         return {name: run.results.kpis for name, run in runs.items()}
+    foresight = foresight or {}
     found = {
-        name: {**run.results.kpis, GAP: gap_percent(run.results, bound.results)}
+        name: {
+            **run.results.kpis,
+            GAP: gap_percent(run.results, bound.results),
+            FORESIGHT: foresight.get(name),
+        }
         for name, run in runs.items()
     }
     return {**found, bound.label: bound.results.kpis}

@@ -20,7 +20,7 @@ from abm.errors import InputError, OptimiserError
 from abm.fleet import feeder_seeds
 from abm.report.study_terminal import unreachable_lines
 from abm.study import comparison_table, optimum
-from abm.study.compare import bound_beside
+from abm.study.compare import bound_beside, foresight_costs
 from abm.study.runs import run_once
 
 BALANCED = {"requirement": {"kind": "energy_balanced"}}
@@ -258,6 +258,41 @@ def test_of_hourly_peaks_the_step_changes_neither_peak_nor_cost(small, least):
     assert of_15 >= at_15 * (1 - 1e-9)
 
 
+@pytest.mark.parametrize("step_s", [40, 720, 1200])
+@pytest.mark.parametrize("metric_min", [15, 60])
+def test_the_replay_has_the_peak_that_was_found_at_steps_that_straddle(small, step_s, metric_min):
+    scen = small.override({"clock.step_s": step_s, "base_load.interpolation": "linear"})
+    found = optimum(scen, metric_min=metric_min)
+    kpi = {15: "plugged_peak_15min_mw", 60: "plugged_peak_mw"}[metric_min]
+    (feeder,) = found.feeders
+    assert found.results.kpis[kpi] == pytest.approx(feeder.lowest_peak_mw, rel=2e-7)
+    assert found.results.kpis["evs_short"] == 0
+    # A run of such steps is not below it.
+    kpis = run(scen.override(strategy="coordinated")).results.kpis
+    assert kpis["energy_short_kwh"] < 1e-6
+    assert kpis[kpi] >= feeder.lowest_peak_mw * (1 - 1e-6)
+
+
+def test_foresight_at_the_peak_of_a_strategy_is_the_lowest_cost_under_that_limit(small):
+    felt = small.override({"base_load.scale": 0.05, "grid.demand_limit_mw": 0.17})
+    least = optimum(felt)
+    names = ("none", "uncoordinated", "evms_immediate", "coordinated")
+    runs = {name: run_once(felt.override(strategy=name)) for name in names}
+    # Whoever leaves EVs short pays for less than the bound.
+    runs["short"] = run_once(felt.override({"requirement.kind": "as_printed"}, strategy="evms"))
+    found = foresight_costs(runs, least)
+    assert sorted(found) == ["coordinated", "evms_immediate", "uncoordinated"]
+    for name, usd in found.items():
+        kpis = runs[name].results.kpis
+        wanted = optimum(felt, "cost", limit_mw=kpis["plugged_peak_15min_mw"])
+        assert usd == pytest.approx(wanted.results.kpis["net_cost_usd"], rel=1e-5)
+        assert usd < kpis["net_cost_usd"]
+    assert found["coordinated"] > 1.01 * found["uncoordinated"]
+    table = comparison_table(runs, least, found).set_index("strategy")["foresight_cost_usd"]
+    assert table["bound"] == least.results.kpis["net_cost_usd"]
+    assert table.isna().tolist() == [True, False, False, False, True, False]
+
+
 def test_the_limit_trades_peak_against_cost(small):
     # By the hour: within a quarter of one these few EVs have nothing to trade.
     hourly = {"step_min": 30, "metric_min": 60}
@@ -357,9 +392,10 @@ def test_energy_ratings_and_soc_hold_in_every_step(tmp_path, step_s, price):
     assert kpis["energy_short_kwh"] < 1e-6
     assert kpis["evs_still_plugged"] == 0
     lowest = found.feeders[0].lowest_peak_mw
-    # A step that is longer cuts the windows that the optimum is of.
-    if step_s <= 900:
-        assert kpis["plugged_peak_15min_mw"] == pytest.approx(lowest, rel=1e-6)
+    assert kpis["plugged_peak_15min_mw"] == pytest.approx(lowest, rel=1e-6)
+    # A power that changes within a step would be a mean of before and after.
+    step_s = found.results.record.scenario.clock.step_s
+    assert 900 % step_s == 0
     bought = found.results.ev["purchase_usd"].sum()
     assert bought == pytest.approx(price * 1e3 * kpis["ev_charged_mwh"], rel=1e-9)
 
@@ -512,6 +548,8 @@ def test_compare_puts_the_bound_last_with_the_gap_to_it(tmp_path, monkeypatch, s
     gap = 100 * (found["uncoordinated"]["plugged_peak_15min_mw"] / lowest - 1)
     assert found["uncoordinated"]["gap_to_optimum_percent"] == pytest.approx(gap)
     assert found["none"]["gap_to_optimum_percent"] is None
+    assert found["none"]["foresight_cost_usd"] is None
+    assert found["uncoordinated"]["foresight_cost_usd"] < found["uncoordinated"]["net_cost_usd"]
     assert found["bound"] == least.results.kpis
     table = pd.read_csv(tmp_path / "a" / "comparison.csv").set_index("strategy")
     assert table.loc["uncoordinated", "gap_to_optimum_percent"] == pytest.approx(gap)
