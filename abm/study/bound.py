@@ -219,8 +219,8 @@ def on_the_edges(scenario: Scenario, step_min: int) -> Scenario:
     is replayed not the one that was found.
     """
     step_s = math.gcd(scenario.clock.step_s, 60 * step_min)
-    same = step_s == scenario.clock.step_s
-    return scenario if same else scenario.override({"clock.step_s": step_s})
+    clock = scenario.clock.model_copy(update={"step_s": step_s})
+    return scenario.model_copy(update={"clock": clock})
 
 
 def _check(objective: str, step_min: int, limit_mw: float | None, metric_min: int) -> None:
