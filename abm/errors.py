@@ -4,7 +4,8 @@
     ├── InputError            what was handed in is wrong; carries every problem (exit code 2)
     │   └── OutputExistsError an output folder is already there
     ├── LoadFlowError         a feeder or a solver that cannot be used at all
-    └── OptimiserError        the optimiser behind `bound` found no optimum
+    ├── OptimiserError        the optimiser behind `bound` found no optimum
+    └── MachineError          memory, disk, workers or cluster gave out (exit code 1)
 
 A load flow that does not converge is *not* an exception: it is a result, recorded with its hour.
 """
@@ -72,6 +73,10 @@ class LoadFlowError(EvenfallError):
 
 class OptimiserError(EvenfallError):
     """The optimiser stopped without an optimum; the message holds its own status."""
+
+
+class MachineError(EvenfallError):
+    """What the work needs is not there, or no longer: memory, disk, workers, the cluster."""
 
 
 def nearest(word: str, known: Sequence[str]) -> str:

@@ -10,43 +10,56 @@ from collections.abc import Callable, Sequence
 
 from abm.cli import files, runs, studies
 from abm.cli.common import complain, show_warning
-from abm.errors import EvenfallError, InputError
-from abm.fault_log import write_log
-
-BAD_INPUT, UNFORESEEN, INTERRUPTED = 2, 70, 130
+from abm.cli.endings import FAULT, ending
+from abm.cli.stopping import Stopped, stoppable
+from abm.cli.streams import Outlet, open_streams, reader_gone
+from abm.errors import MachineError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb; `reproduce` when none is given. Returns the exit code."""
+    """Run one verb; `reproduce` when none is given. Returns the exit code.
+
+    SystemExit comes from argparse alone: --help, and what it does not know.
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    options = build_parser().parse_args(arguments or ["reproduce"])
-    # A rule named module:Class may lie beside the person who types, and never hides a package.
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
-    warnings.showwarning = show_warning
+    with open_streams() as out, stoppable():
+        try:
+            options = build_parser().parse_args(arguments or ["reproduce"])
+            try:
+                return _printed(out, _run(options))
+            except BaseException as error:
+                return _end(error)
+        except Stopped as stop:  # while something else was being said
+            return _end(stop)
+
+
+def _run(options: argparse.Namespace) -> int:
     try:
-        verb: Callable[[argparse.Namespace], int] = options.verb
-        return verb(options)
-    except InputError as error:
-        found = len(error.problems)
-        complain(f"{found} problem{'s' if found > 1 else ''} with what was handed in:")
-        for problem in error.problems:
-            complain(f"  {problem}")
-        return BAD_INPUT
-    except EvenfallError as error:
-        complain(str(error))
-        return BAD_INPUT
-    except KeyboardInterrupt:
-        complain("interrupted; nothing half-written is left")
-        return INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output has gone (`| head`); that is not an error of ours.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except Exception as error:
-        said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        complain(f"an error that was not foreseen, {said}; {write_log(error)}")
-        return UNFORESEEN
+        here = os.getcwd()
+    except FileNotFoundError:
+        raise MachineError("the working folder is gone; change to one that is there") from None
+    # A rule named module:Class may lie beside the person who types, and never hides a package.
+    if here not in sys.path:
+        sys.path.append(here)
+    warnings.showwarning = show_warning
+    verb: Callable[[argparse.Namespace], int] = options.verb
+    return verb(options)
+
+
+def _printed(out: Outlet, code: int) -> int:
+    """The exit code, if all that was to be printed could be."""
+    out.flush()
+    if out.lost is None or reader_gone(out.lost):
+        return code
+    complain(f"standard output: {out.lost.strerror}; what was written to files is whole")
+    return code or FAULT
+
+
+def _end(error: BaseException) -> int:
+    lines, code = ending(error)
+    for line in lines:
+        complain(line)
+    return code
 
 
 def build_parser() -> argparse.ArgumentParser:

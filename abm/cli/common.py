@@ -10,10 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from abm.errors import InputError
+from abm.errors import InputError, Problem
 
 if TYPE_CHECKING:
     from abm.scenario import Scenario
+    from abm.study.cluster import Cluster
 
 OUTPUTS = Path("outputs")
 
@@ -53,9 +54,37 @@ def add_workers(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--workers", metavar="N", type=int, help="local processes (default: one per core)"
     )
+    add_cluster(verb)
+
+
+def add_cluster(verb: argparse.ArgumentParser) -> None:
+    """--cluster and --cluster-timeout."""
     verb.add_argument(
         "--cluster", metavar="ADDRESS", help="a Dask scheduler, e.g. tcp://host:8786, instead"
     )
+    verb.add_argument(
+        "--cluster-timeout",
+        metavar="S",
+        type=float,
+        help="seconds that scheduler or last worker may be missed (default 120)",
+    )
+
+
+def cluster_of(options: argparse.Namespace) -> Cluster | None:
+    """What --cluster and --cluster-timeout name. Raises InputError."""
+    address, timeout_s = options.cluster, options.cluster_timeout
+    problems = []
+    if timeout_s is not None and not 0.0 < timeout_s < 1e9:
+        problems.append(Problem("--cluster-timeout", f"{timeout_s:g}", "seconds above 0"))
+    if timeout_s is not None and address is None:
+        problems.append(Problem("--cluster-timeout", f"{timeout_s:g}", "goes with --cluster"))
+    if problems:
+        raise InputError(problems)
+    if address is None:
+        return None
+    from abm.study.cluster import TIMEOUT_S, Cluster
+
+    return Cluster(address, TIMEOUT_S if timeout_s is None else timeout_s, complain)
 
 
 def load_file(reference: str, settings: Sequence[str] = ()) -> Scenario:

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 from abm.cli import studies
 from abm.cli.common import (
     OUTPUTS,
+    add_cluster,
     add_output,
     add_replications,
     add_scenario,
     add_seed,
     add_workers,
+    cluster_of,
     complain,
     load,
     print_json,
@@ -46,7 +48,7 @@ def add_verbs(verbs: Verbs) -> None:
     verb.add_argument(
         "--workers", metavar="N", type=int, default=1, help="processes for the feeders of a city"
     )
-    verb.add_argument("--cluster", metavar="ADDRESS", help="a Dask scheduler, instead")
+    add_cluster(verb)
     verb.set_defaults(verb=_run)
 
     verb = verbs.add_parser("compare", help="several strategies on the same EVs")
@@ -93,6 +95,7 @@ def _reproduce(options: argparse.Namespace) -> int:
     from abm.results.folder import check_free
 
     studies.check_counts(options)
+    cluster_of(options)
     out = options.out or OUTPUTS / "paper"
     check_free(out, options.force)
     seed = None if options.seed is None else load("paper", options).seed
@@ -107,13 +110,10 @@ def _reproduce(options: argparse.Namespace) -> int:
     with progress("Six days of 24 hours", 6 * 24) as on_hour:
         study = reproduce(seed, on_hour)
     tables = {"table2.csv": table2(study), "table3.csv": table3(study)}
-    print_table2(tables["table2.csv"])
-    print_table3(tables["table3.csv"])
-    print_lines(findings(study))
-    code = 0
+    ensemble = None
     if options.replications is not None:
-        code, more = studies.paper_replications(options, seed)
-        tables |= more
+        ensemble = studies.paper_replications(options, seed)
+        tables |= studies.replication_tables(ensemble)
     names = run_names()
     with progress("Tables and figures", 6) as on_part, new_folder(out, options.force) as folder:
         for key, name in names.items():
@@ -127,6 +127,10 @@ def _reproduce(options: argparse.Namespace) -> int:
         about = manifest("reproduce", studied, STRATEGY_OF.values(), runs=list(names.values()))
         folder.write_manifest(about)
         on_part()
+    print_table2(tables["table2.csv"])
+    print_table3(tables["table3.csv"])
+    print_lines(findings(study))
+    code = 0 if ensemble is None else studies.print_replications(ensemble, tables)
     print_lines([f"\nWritten to {out}"])
     return code
 
@@ -140,6 +144,7 @@ def _run(options: argparse.Namespace) -> int:
         write_run,
     )
 
+    cluster = cluster_of(options)
     changes = {} if options.strategy is None else {"strategy": options.strategy}
     scenario = load(options.scenario, options, **changes)
     label = folder_name(strategy_label(scenario.strategy))
@@ -153,10 +158,10 @@ def _run(options: argparse.Namespace) -> int:
     from abm.study.runs import run_city
 
     warn_of_limit(scenario)
-    several = options.workers != 1 or options.cluster is not None
+    several = options.workers != 1 or cluster is not None
     with progress(f"{scenario.name}, {label}", scenario.hours) as on_hour:
         if several:
-            run = run_city(scenario, options.workers, options.cluster, on_hour)
+            run = run_city(scenario, options.workers, cluster, on_hour)
         else:
             run = run_once(scenario, on_hour)
     with new_folder(out, options.force) as folder:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from abm.cli.common import (
@@ -13,6 +14,7 @@ from abm.cli.common import (
     add_replications,
     add_scenario,
     add_workers,
+    cluster_of,
     complain,
     load,
     print_json,
@@ -92,6 +94,7 @@ def _montecarlo(options: argparse.Namespace) -> int:
     from abm.study.statistics import parse_until
 
     check_counts(options)
+    cluster_of(options)
     until = None if options.until is None else parse_until(options.until, options.at_least)
     scenario = load(options.scenario, options)
     cases = strategy_cases(scenario, names_of(options.strategies))
@@ -118,10 +121,11 @@ def _montecarlo(options: argparse.Namespace) -> int:
     if scenario.inputs.sessions is not None:
         complain("note: fleet.sessions gives every replication the same EVs")
     began = time.perf_counter()
-    ensemble = _run(cases, options.replications, scenario, folder, options, until)
-    folder.write_all(montecarlo_files(ensemble, scenario))
-    folder.write_all(ensemble_figures(ensemble))
-    folder.finish(**ensemble.outcome(), wall_s=time.perf_counter() - began)
+    with _keeping(folder):
+        ensemble = _run(cases, options.replications, scenario, folder, options, until)
+        folder.write_all(montecarlo_files(ensemble, scenario))
+        folder.write_all(ensemble_figures(ensemble))
+        folder.finish(**ensemble.outcome(), wall_s=time.perf_counter() - began)
     if options.json:
         print_json(summary_dict(ensemble))
     else:
@@ -149,6 +153,7 @@ def _sweep(options: argparse.Namespace) -> int:
     if replications is None:
         replications = 20 if options.design is None else 1
     check_counts(options)
+    cluster_of(options)
     kpis = [] if options.kpi is None else [kpi_name(name) for name in options.kpi.split(",")]
     problems = kpi_problems(kpis, "--kpi")
     if problems:
@@ -177,11 +182,12 @@ def _sweep(options: argparse.Namespace) -> int:
     from abm.report.terminal import print_lines
 
     began = time.perf_counter()
-    ensemble = _run(cases, replications, scenario, folder, options, None)
-    tables = sweep.sweep_tables(ensemble, ranges, scenario.seed)
-    folder.write_all(sweep.sweep_files(ensemble, scenario, tables))
-    folder.write_all(sweep_figures(ensemble, tables, ranges, kpis))
-    folder.finish(**ensemble.outcome(), wall_s=time.perf_counter() - began)
+    with _keeping(folder):
+        ensemble = _run(cases, replications, scenario, folder, options, None)
+        tables = sweep.sweep_tables(ensemble, ranges, scenario.seed)
+        folder.write_all(sweep.sweep_files(ensemble, scenario, tables))
+        folder.write_all(sweep_figures(ensemble, tables, ranges, kpis))
+        folder.finish(**ensemble.outcome(), wall_s=time.perf_counter() - began)
     if options.json:
         print_json(sweep.sweep_summary(ensemble, tables))
     else:
@@ -190,31 +196,40 @@ def _sweep(options: argparse.Namespace) -> int:
     return _verdict(ensemble)
 
 
-def paper_replications(
-    options: argparse.Namespace, seed: int | None
-) -> tuple[int, dict[str, pd.DataFrame]]:
-    """Replications of the paper's study for `reproduce`: exit code, and tables by file."""
-    from abm.report.study_terminal import print_paper_replications, replications_bar
+# Files of `reproduce --replications`.
+REPLICATION_TABLES = ("table2_replications.csv", "table3_replications.csv")
+
+
+def paper_replications(options: argparse.Namespace, seed: int | None) -> Ensemble:
+    """Replications of the paper's study, for `reproduce`."""
+    from abm.report.study_terminal import replications_bar
     from abm.study.executor import default_workers
-    from abm.study.reproduce import (
-        RUNS,
-        reproduce_replications,
-        table2_replications,
-        table3_replications,
-    )
+    from abm.study.reproduce import RUNS, reproduce_replications
 
     with replications_bar("Replications", len(RUNS) * options.replications) as on_done:
-        ensemble = reproduce_replications(
+        return reproduce_replications(
             options.replications,
             seed,
             workers=options.workers or default_workers(),
-            cluster=options.cluster,
+            cluster=cluster_of(options),
             on_done=on_done,
         )
-    tables = table2_replications(ensemble), table3_replications(ensemble)
-    print_paper_replications(*tables)
-    names = ("table2_replications.csv", "table3_replications.csv")
-    return _verdict(ensemble), dict(zip(names, tables, strict=True))
+
+
+def replication_tables(ensemble: Ensemble) -> dict[str, pd.DataFrame]:
+    """The tables of those replications beside the paper's numbers, by file."""
+    from abm.study.reproduce import table2_replications, table3_replications
+
+    made = table2_replications(ensemble), table3_replications(ensemble)
+    return dict(zip(REPLICATION_TABLES, made, strict=True))
+
+
+def print_replications(ensemble: Ensemble, tables: dict[str, pd.DataFrame]) -> int:
+    """Those tables on the terminal, and what failed; the exit code."""
+    from abm.report.study_terminal import print_paper_replications
+
+    print_paper_replications(*(tables[name] for name in REPLICATION_TABLES))
+    return _verdict(ensemble)
 
 
 # --- helpers -----------------------------------------------------------------------------------
@@ -250,20 +265,33 @@ def _run(
     from abm.study.executor import default_workers
     from abm.study.montecarlo import run_study
 
+    with replications_bar("Replications", replications * len(cases)) as on_done:
+        return run_study(
+            cases,
+            replications,
+            scenario.seed,
+            folder,
+            workers=options.workers or default_workers(),
+            cluster=cluster_of(options),
+            until=until,
+            on_done=on_done,
+        )
+
+
+@contextmanager
+def _keeping(folder: StudyFolder) -> Iterator[None]:
+    """Whatever stops the block, say with it what is kept in the folder and how to go on."""
     try:
-        with replications_bar("Replications", replications * len(cases)) as on_done:
-            return run_study(
-                cases,
-                replications,
-                scenario.seed,
-                folder,
-                workers=options.workers or default_workers(),
-                cluster=options.cluster,
-                until=until,
-                on_done=on_done,
+        yield
+    except InputError:
+        raise
+    except BaseException as error:
+        if folder.begun:
+            n = folder.n_parts
+            chunks = f"{n} finished chunk{'' if n == 1 else 's'}" if n else "no finished chunk yet"
+            error.add_note(
+                f"{folder.path} keeps {chunks}; the same with --resume goes on from there"
             )
-    except KeyboardInterrupt:
-        complain(f"finished chunks are kept in {folder.path}; --resume goes on from there")
         raise
 
 

@@ -10,10 +10,10 @@ import importlib
 import multiprocessing
 import os
 import signal
-import sys
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
@@ -21,15 +21,18 @@ from concurrent.futures import (
     Executor,
     Future,
     ProcessPoolExecutor,
+    ThreadPoolExecutor,
     wait,
 )
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import wait as wait_for
 from pathlib import Path
 from typing import Any, TypeVar
 
-from abm.errors import InputError, Problem
+from abm.errors import InputError, MachineError, Problem
+from abm.study.cluster import PULSE_S, Cluster, connect
 
 _T = TypeVar("_T")
 
@@ -37,7 +40,8 @@ _T = TypeVar("_T")
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 # Times that work is handed out before it is taken for what kills the workers.
 TRIES = 3
-CONNECT_S = 20
+# Times that a pool breaks, one after the other and without a result, before it is given up.
+MOST_BREAKS = 100
 # What a worker imports before its first piece of work, for what that imports.
 PRELOAD = "abm.study.preload"
 # A scheduler may give one process several threads; a model has the process to itself.
@@ -59,49 +63,122 @@ class SerialExecutor(Executor):
         future: Future[_T] = Future()
         try:
             future.set_result(fn(*args, **kwargs))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             future.set_exception(error)
         return future
 
 
 @dataclass
 class Backend:
-    """An executor, how much to keep in it, and how to make a new one when it breaks."""
+    """An executor, how much to keep in it, and how to make a new one when it breaks.
+
+    check: called while work is waited for, every pulse_s seconds; raises when it is in vain.
+    """
 
     make: Callable[[], Executor]
     slots: Callable[[], int]
+    check: Callable[[], None] = lambda: None
+    pulse_s: float | None = None
 
     def __post_init__(self) -> None:
         self.executor = self.make()
 
-    def replace(self) -> None:
-        """A new executor in place of a broken one."""
-        self.executor.shutdown(wait=False, cancel_futures=True)
+    def replace(self) -> str:
+        """A new executor in place of a broken one; how the worker of that died, in words."""
+        self.executor.shutdown(wait=True)
+        death = self.executor.death() if isinstance(self.executor, Pool) else "lost"
         self.executor = self.make()
+        return death
 
 
 @contextmanager
-def open_backend(workers: int = 1, cluster: str | None = None) -> Iterator[Backend]:
-    """A backend for the block; workers started are stopped when it ends.
+def open_backend(workers: int = 1, cluster: str | Cluster | None = None) -> Iterator[Backend]:
+    """A backend for the block; workers started are stopped when it ends, at once by an exception.
 
-    cluster: address of a Dask scheduler, which goes before `workers`. Raises InputError when it
-    cannot be used.
+    cluster: a Dask scheduler, or its address, which goes before `workers`. Raises InputError when
+    it cannot be used, MachineError when it is not there.
     """
     if cluster is not None:
-        with _dask(cluster) as backend:
-            yield backend
+        with connect(Cluster(cluster) if isinstance(cluster, str) else cluster) as found:
+            yield Backend(lambda: found.executor, found.slots, found.check, PULSE_S)
         return
     if workers < 1:
         raise InputError([Problem("--workers", str(workers), "a whole number from 1")])
-    backend = Backend(SerialExecutor, lambda: 1) if workers == 1 else _pool(workers)
     with _environment():
+        backend = Backend(SerialExecutor, lambda: 1) if workers == 1 else _pool(workers)
         try:
             yield backend
+        except BaseException:
+            if isinstance(backend.executor, Pool):
+                backend.executor.kill()
+            raise
         finally:
             backend.executor.shutdown(wait=True, cancel_futures=True)
 
 
 # --- local processes ---------------------------------------------------------------------------
+
+
+class Pool(ProcessPoolExecutor):
+    """Processes that are killed at once when need be, and that know nothing of our signals.
+
+    Ctrl-C and a closing terminal reach all processes of a group, and are for us alone. A process
+    begins with the signals held back that the thread held back that started it: a thread of its
+    own, so that the one which waits for it can be stopped meanwhile.
+    """
+
+    def __init__(self, workers: int, context: Any) -> None:
+        self._starter = ThreadPoolExecutor(1, initializer=_hold_signals)
+        make = partial(super().__init__, workers, mp_context=context, initializer=_start_worker)
+        self._starter.submit(make).result()
+        self.workers: Mapping[int, Any] = self._processes  # which `shutdown` forgets
+
+    def submit(self, fn: Callable[..., _T], /, *args: Any, **kwargs: Any) -> Future[_T]:
+        """As in the standard library; MachineError when no process can be started."""
+        try:
+            return self._starter.submit(super().submit, fn, *args, **kwargs).result()
+        except (OSError, EOFError) as error:
+            raise MachineError(f"no worker could be started: {error}") from error
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """As in the standard library."""
+        self._starter.shutdown(wait)
+        super().shutdown(wait, cancel_futures=cancel_futures)
+
+    def kill(self) -> None:
+        """Stop all workers, whatever they are at."""
+        if not self.workers:
+            _kill_server()  # or the first would have to wait for all its imports
+        self._starter.shutdown(cancel_futures=True)
+        for process in list(self.workers.values()):
+            process.kill()
+
+    def death(self) -> str:
+        """How a worker died, in words; to be asked after `shutdown`."""
+        for process in list(self.workers.values()):
+            code = process.exitcode or 0
+            name = signal.Signals(-code).name if code < 0 else ""
+            if name == "SIGKILL":
+                return "killed by SIGKILL, as the system does when memory runs out"
+            # The pool itself terminates those that are left.
+            if code and name != "SIGTERM":
+                return f"killed by {name}" if name else f"gone with exit code {code}"
+        return "gone"
+
+
+def _hold_signals() -> None:
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+
+
+def _kill_server() -> None:
+    """Kill the server that is about to fork the first worker, if there is one."""
+    from multiprocessing import forkserver
+
+    server = getattr(forkserver, "_forkserver", None)
+    if (pid := getattr(server, "_forkserver_pid", None)) is not None:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def _pool(workers: int) -> Backend:
@@ -114,18 +191,22 @@ def _pool(workers: int) -> Backend:
         # A context of another class, which mypy does not see as the same interface.
         context = multiprocessing.get_context("spawn")  # type: ignore[assignment]
     # One chunk waits behind each that runs, so that no worker is ever idle.
-    return Backend(
-        lambda: ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker),
-        lambda: 2 * workers,
-    )
+    return Backend(lambda: Pool(workers, context), lambda: 2 * workers)
 
 
 def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, who then stops us
+    if hasattr(signal, "pthread_sigmask"):
+        for number in (signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    else:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_die_with, args=(parent.sentinel,), daemon=True).start()
-    importlib.import_module(PRELOAD)
+    # What is wrong will show in the work, where it can be told.
+    with suppress(Exception):
+        importlib.import_module(PRELOAD)
 
 
 def _die_with(sentinel: int) -> None:
@@ -139,7 +220,10 @@ def _environment() -> Iterator[None]:
     """What processes started in the block inherit: one thread each, and where this package is."""
     package = str(Path(__file__).absolute().parents[2])
     paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
-    changes = dict.fromkeys(ONE_THREAD, "1") | {"PYTHONPATH": os.pathsep.join(paths)}
+    # Killed with its parent, the standard library's tracker tidies up; nobody need be told.
+    filters = [*filter(None, [os.environ.get("PYTHONWARNINGS")]), "ignore:resource_tracker"]
+    changes = dict.fromkeys(ONE_THREAD, "1")
+    changes |= {"PYTHONPATH": os.pathsep.join(paths), "PYTHONWARNINGS": ",".join(filters)}
     before = {name: os.environ.get(name) for name in changes}
     os.environ.update(changes)
     try:
@@ -150,50 +234,6 @@ def _environment() -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-
-
-# --- a cluster ---------------------------------------------------------------------------------
-
-
-@contextmanager
-def _dask(address: str) -> Iterator[Backend]:
-    try:
-        from distributed import Client
-    except ImportError:
-        allowed = "needs the package distributed: pip install 'evenfall[cluster]'"
-        raise InputError([Problem("--cluster", address, allowed)]) from None
-    try:
-        connect: Any = Client  # its types are half there
-        client = connect(address, timeout=CONNECT_S, set_as_default=False)
-    except (OSError, ValueError) as error:
-        allowed = f"the address of a Dask scheduler, such as tcp://host:8786 ({error})"
-        raise InputError([Problem("--cluster", address, allowed)]) from None
-    with client:
-        backend = Backend(client.get_executor, lambda: 2 * max(1, sum(client.nthreads().values())))
-        _same_version(backend, address)
-        yield backend
-
-
-def _same_version(backend: Backend, address: str) -> None:
-    from abm import __version__
-
-    try:
-        there = backend.executor.submit(worker_version).result()
-    except ImportError as error:
-        there = f"none ({error})"
-    if there != __version__:
-        allowed = f"workers with evenfall {__version__}; they have {there}"
-        raise InputError([Problem("--cluster", address, allowed)])
-
-
-def worker_version() -> str:
-    """Version of Evenfall where this runs."""
-    from abm import __version__
-
-    # Rules named module:Class are looked for where a worker was started, as on the command line.
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
-    return __version__
 
 
 # --- handing out -------------------------------------------------------------------------------
@@ -222,31 +262,41 @@ def hand_out(
     waiting: deque[Work] = deque(Work(what) for what in work)
     suspects: deque[Work] = deque()
     running: dict[Future[Any], Work] = {}
-    try:
-        while waiting or suspects or running:
-            broken = _submit(backend, waiting, suspects, running, call)
-            finished = wait(running, return_when=FIRST_COMPLETED).done if running else set()
-            for future in finished:
-                piece = running.pop(future)
-                error = future.exception() if not future.cancelled() else CancelledError()
-                if error is None:
-                    yield piece.what, future.result(), None
-                    continue
-                if isinstance(error, InputError):
-                    raise error
-                broken = broken or isinstance(error, BrokenExecutor)
+    breaks = 0
+    while waiting or suspects or running:
+        backend.check()
+        broken = _submit(backend, waiting, suspects, running, call)
+        if not running and not broken:
+            time.sleep(backend.pulse_s or 0.0)
+            continue
+        done = wait(running, timeout=backend.pulse_s, return_when=FIRST_COMPLETED).done
+        if broken or any(isinstance(_error_of(future), BrokenExecutor) for future in done):
+            # All that was in the pool is lost with it, whoever was to blame; each runs again,
+            # alone, so that the next death has one suspect.
+            done, broken = wait(running).done, True
+        death = MachineError(f"its worker was {backend.replace()}") if broken else None
+        breaks += broken
+        for future in done:
+            piece, error = running.pop(future), _error_of(future)
+            if error is None:
+                breaks = 0
+                yield piece.what, future.result(), None
+            elif isinstance(error, InputError):
+                raise error
+            else:
+                if isinstance(error, BrokenExecutor) and death is not None:
+                    error = death
                 yield from _once_more(piece, error, suspects, split)
-            if broken:
-                # All that was in the pool is lost with it, whoever was to blame; each runs again,
-                # alone, so that the next death has one suspect.
-                for future, piece in running.items():
-                    future.cancel()
-                    suspects.append(piece)
-                running.clear()
-                backend.replace()
-    finally:
-        for future in running:
-            future.cancel()
+        if breaks > MOST_BREAKS:
+            raise MachineError(f"{breaks} workers died one after the other, the last: {death}")
+
+
+def _error_of(future: Future[Any]) -> BaseException | None:
+    error = CancelledError() if future.cancelled() else future.exception()
+    # The latter is Dask's; its text is half a page.
+    if isinstance(error, CancelledError) or type(error).__name__ == "KilledWorker":
+        return MachineError("its worker was lost")
+    return error
 
 
 def _submit(

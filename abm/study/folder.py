@@ -99,6 +99,16 @@ class StudyFolder(OutputFolder):
         """The manifest of a finished study, empty while there is none."""
         return read_object(self.path / MANIFEST)
 
+    @property
+    def begun(self) -> bool:
+        """Whether there is something in the folder that `resume` can go on with."""
+        return not self._replace and (self.path / STUDY).is_file()
+
+    @property
+    def n_parts(self) -> int:
+        """How many finished chunks there are."""
+        return sum(1 for path in (self.path / PARTS).glob("*.parquet") if path.name[0] != ".")
+
     def parts(self) -> Iterator[tuple[str, bytes]]:
         """Name and content of the finished chunks."""
         if self._replace:

@@ -7,12 +7,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from abm.errors import InputError, Problem
+from abm.errors import InputError, MachineError, Problem
 from abm.results.folder import strategy_label
 from abm.scenario import Scenario
+from abm.study.cluster import Cluster
 from abm.study.compare import under
 from abm.study.ensemble import Ensemble, ensemble_of
-from abm.study.executor import hand_out, open_backend
+from abm.study.executor import TRIES, hand_out, open_backend
 from abm.study.folder import MemoryFolder
 from abm.study.replications import (
     BLOCK,
@@ -66,7 +67,7 @@ def montecarlo(
     strategies: Sequence[str] | None = None,
     *,
     workers: int = 1,
-    cluster: str | None = None,
+    cluster: str | Cluster | None = None,
     until: Until | None = None,
     on_done: OnDone | None = None,
 ) -> Ensemble:
@@ -75,7 +76,7 @@ def montecarlo(
     scenario.seed is the seed that every replication's own is spawned from. workers: local
     processes; a script that asks for more than one needs `if __name__ == "__main__":`. until: stop
     early, see `parse_until`. on_done is called with the number of replications that have come in.
-    Raises InputError.
+    Raises InputError, MachineError when workers or cluster are lost for good.
     """
     cases = strategy_cases(scenario, strategies)
     return run_study(
@@ -96,7 +97,7 @@ def run_study(
     parts: PartStore | None = None,
     *,
     workers: int = 1,
-    cluster: str | None = None,
+    cluster: str | Cluster | None = None,
     until: Until | None = None,
     on_done: OnDone | None = None,
 ) -> Ensemble:
@@ -193,7 +194,8 @@ def split_chunk(chunk: Chunk) -> list[Chunk]:
 
 
 def _given_up(chunk: Chunk, seed: int, error: BaseException) -> bytes:
-    said = f"the worker died each time: {describe_error(error)}"
+    why = str(error) if isinstance(error, MachineError) else describe_error(error)
+    said = f"given up after {TRIES} tries: {why}"
     rows = [
         failed_row(span.case, k, replication_seed(seed, k), said) for span in chunk for k in span
     ]

@@ -168,8 +168,8 @@ def simulate_batch(scenario: Scenario, seeds: Sequence[int]) -> BatchResult:
 def run_chunk(jobs: Sequence[Job]) -> tuple[bytes, int]:
     """Simulate a chunk: its part file as bytes, and how many of its replications failed.
 
-    A replication that raises has its error in the table. Raises InputError, which is no
-    replication's fault.
+    A replication that raises has its error in the table. Raises InputError and MemoryError, which
+    are no replication's fault.
     """
     with ONE_AT_A_TIME:
         rows = [row for job in jobs for row in _rows(job)]
@@ -179,7 +179,7 @@ def run_chunk(jobs: Sequence[Job]) -> tuple[bytes, int]:
 def _rows(job: Job) -> list[dict[str, Any]]:
     try:
         result = simulate_batch(job.scenario, job.seeds)
-    except InputError:
+    except (InputError, MemoryError):
         raise
     except Exception as error:
         if len(job.seeds) > 1:

@@ -15,6 +15,7 @@ from abm.equations import FloatArray
 from abm.equations.economics import financial_benefit, total_benefit
 from abm.results import Results
 from abm.scenario import Scenario, shipped_dir
+from abm.study.cluster import Cluster
 from abm.study.ensemble import Ensemble
 from abm.study.montecarlo import OnDone, run_study
 from abm.study.replications import Case
@@ -223,10 +224,10 @@ def reproduce_replications(
     seed: int | None = None,
     *,
     workers: int = 1,
-    cluster: str | None = None,
+    cluster: str | Cluster | None = None,
     on_done: OnDone | None = None,
 ) -> Ensemble:
-    """Replications of the paper's five different runs on the same EVs. Raises InputError."""
+    """Replications of the paper's five different runs on the same EVs; raises as `montecarlo`."""
     cases = []
     for case, reading in RUNS:
         scenario = Scenario.load(SCENARIO_OF[reading]).override(strategy=STRATEGY_OF[case])

@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from abm.errors import EvenfallError
 from abm.fleet import feeder_seeds
 from abm.model import V2GModel
 from abm.results import Record, Results, join_records
 from abm.scenario import Scenario
+from abm.study.cluster import Cluster
 from abm.study.executor import ONE_AT_A_TIME, hand_out, open_backend
 
 Shard = tuple[int, int]
@@ -64,13 +64,13 @@ def run_shard(scenario: Scenario, shard: Shard) -> Record:
 def run_city(
     scenario: Scenario,
     workers: int = 1,
-    cluster: str | None = None,
+    cluster: str | Cluster | None = None,
     on_hour: Callable[[], None] | None = None,
 ) -> Run:
     """Run all copies of a scenario's feeder on several workers; the same bytes as one model.
 
     on_hour is called once per hour of the horizon, spread over the shards as they are ready. Raises
-    EvenfallError for a shard that cannot be run, InputError for a cluster that is not there.
+    what a shard raises that cannot be run, MachineError for workers or a cluster that are lost.
     """
     began = time.perf_counter()
     parts: dict[Shard, Record] = {}
@@ -82,7 +82,8 @@ def run_city(
             backend, shards, lambda s: (run_shard, (scenario, s)), lambda s: ()
         ):
             if error is not None:
-                raise EvenfallError(f"feeders {shard[0] + 1} to {shard[1]}: {error}") from error
+                error.add_note(f"feeders {shard[0] + 1} to {shard[1]}")
+                raise error
             parts[shard] = record
             due = scenario.hours * len(parts) // len(shards)
             if on_hour is not None:

@@ -81,13 +81,23 @@ def test_a_city_on_a_dask_cluster(tmp_path, scheduler):
         assert (tmp_path / "shards" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
 
 
-def test_cluster_that_is_not_there(study, tmp_path, monkeypatch):
+def test_cluster_that_is_not_there(study, tmp_path):
     pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
-    monkeypatch.setattr("abm.study.executor.CONNECT_S", 0.3)
-    out = tmp_path / "study"
-    said = call(*study, "--cluster", "tcp://127.0.0.1:9", "--out", out, code=2)
-    assert "--cluster" in said.err
+    out, more = tmp_path / "study", ("--cluster-timeout", "0.3")
+    said = call(*study, "--cluster", "tcp://127.0.0.1:9", *more, "--out", out, code=1)
+    assert said.err.splitlines()[-1] == (
+        "--cluster tcp://127.0.0.1:9: no scheduler answered within 0.3 s (--cluster-timeout)"
+    )
     assert not out.exists()
+
+
+@pytest.mark.parametrize("address", ["", "nonsense", "carrier-pigeon://host:1"])
+def test_cluster_address_that_is_none(study, tmp_path, address):
+    pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
+    more = ("--cluster-timeout", "0.3", "--out", tmp_path / "study")
+    said = call(*study, "--cluster", address, *more, code=2)
+    assert "--cluster" in said.err
+    assert not (tmp_path / "study").exists()
 
 
 def test_worker_that_is_killed_is_replaced(tmp_path):
@@ -111,7 +121,9 @@ def test_replication_that_kills_every_worker_is_given_up(tmp_path):
     assert [(k, seed) for k, seed, _, _ in found.failures] == [
         (int(np.argmin(first)), wanted.seeds[int(np.argmin(first))])
     ]
-    assert "died" in found.failures[0][3]
+    assert found.failures[0][3].startswith(
+        "given up after 3 tries: its worker was killed by SIGKILL"
+    )
     assert found.lost == 1
     kept = np.arange(6) != np.argmin(first)
     peak = "system_peak_mw"
