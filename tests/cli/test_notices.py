@@ -69,6 +69,6 @@ def test_compare_says_that_stays_are_cut_off(folder):
     (folder / "mine.yaml").write_text("extends: paper_balanced\nfleet: {sessions: cars.csv}\n")
     both = ("--strategies", "uncoordinated,none", "--no-bound")
     said = " ".join(call("compare", "mine.yaml", *both).out.split())
-    assert said.count("1 EVs are still plugged in at the end of the horizon") == 1
+    assert said.count("1 EV is still plugged in at the end of the horizon") == 1
     said = call("compare", "paper", *SMALL, *both, "--out", "out").out
     assert "still plugged in" not in said
