@@ -23,6 +23,7 @@ from abm.control import (
 from abm.control.answers import Answers, split
 from abm.equations import FloatArray
 from abm.fleet import Fleet, Mode, ModeArray
+from abm.fleet.chargers import force
 from abm.fleet.view import FleetView, read_only
 from abm.signals import Broadcast
 
@@ -81,8 +82,8 @@ class HomeEnergyManager(mesa.Agent):
             fleet.request = fleet.possible(modes)
         if self.own_minds:
             self._ask_own_minds()
-        if fleet.boosting:
-            fleet.force()
+        if fleet.boosting or fleet.holds:
+            force(fleet)
 
     def _ask_own_minds(self) -> None:
         """EVs with a will of their own: each answers with a mode or with a power of its own."""
@@ -125,6 +126,10 @@ class Asking:
         return answers.ask(lambda: answer(seen), seen.n, self._model.minute)
 
 
+def _limit(power_kw: FloatArray | None) -> FloatArray | float:
+    return np.inf if power_kw is None else power_kw
+
+
 class ResidentialParkingZone(mesa.Agent):
     """One RPZ: the aggregator of the EVs at one bus.
 
@@ -152,8 +157,8 @@ class ResidentialParkingZone(mesa.Agent):
         that it works out, for the whole feeder, from the message it holds.
         """
         fleet, minute, admission = model.fleet, model.minute, model.admission
-        asked = fleet.request
-        if fleet.boosting:
+        asked, forcing = fleet.request, fleet.boosting or fleet.holds
+        if forcing:
             asked = np.where(fleet.forced, np.int8(Mode.IDLE), asked)
         if type(admission) in BUILT_IN_ADMISSIONS:
             answer = model.inbox.by_ev(lambda m: admission.admit(fleet, asked, m, minute))
@@ -173,10 +178,11 @@ class ResidentialParkingZone(mesa.Agent):
         if power_kw is None and fleet.asked_kw is not None:
             # Who is granted what it asked for has the power that it asked for.
             power_kw = np.where(granted == asked, fleet.asked_kw, np.inf)
-        if fleet.boosting:
-            granted = np.where(fleet.forced, np.int8(Mode.G2V), granted)
-            if power_kw is not None:
-                power_kw = np.where(fleet.forced, np.inf, power_kw)
+        if forcing:
+            granted = np.where(fleet.forced, fleet.request, granted)
+            own_kw = fleet.forced_power_kw
+            if power_kw is not None or own_kw is not None:
+                power_kw = np.where(fleet.forced, _limit(own_kw), _limit(power_kw))
         return granted, power_kw
 
     @property

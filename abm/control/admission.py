@@ -29,6 +29,7 @@ from abm.equations.admission import (
 from abm.equations.battery import discharging_energy, mean_power
 from abm.equations.switching import mode
 from abm.fleet import Fleet, Mode, ModeArray, group_sums
+from abm.fleet.chargers import giving_min, waiting_min
 from abm.signals import Broadcast
 
 
@@ -133,13 +134,10 @@ class LeastLaxity:
     @staticmethod
     def _must_act(fleet: Fleet, request: ModeArray, laxity: FloatArray) -> BoolArray:
         """EVs that charging from the next step on would no longer bring to their goal."""
-        step_min = fleet.step_h * 60.0
-        spent: float | FloatArray = step_min
+        spent, again = waiting_min(fleet), giving_min(fleet)
         if not fleet.as_printed:
-            again = spent_discharging(
-                step_min, fleet.efficiency, fleet.p_discharge_kw, fleet.p_max_kw
-            )
-            spent = np.where(request < 0, again, step_min)
+            again = spent_discharging(again, fleet.efficiency, fleet.p_discharge_kw, fleet.p_max_kw)
+        spent = np.where(request < 0, again, spent)
         waits_or_gives = np.logical_or(fleet.can_charge, request < 0)
         return np.logical_and(waits_or_gives, out_of_slack(laxity, spent))
 
@@ -166,9 +164,9 @@ class CoordinatedAdmission:
         # by laxity, and it does not change while an EV waits.
         latest = latest_start(fleet.announced_min, fleet.charging_minutes_left())
         left_min = slack(latest, fleet.arrival_min, minute)
-        must = fleet.can_charge & out_of_slack(left_min, fleet.step_h * 60.0) & ~fleet.forced
+        must = fleet.can_charge & out_of_slack(left_min, waiting_min(fleet)) & ~fleet.forced
         draws_kw = fleet.draws_kw()
-        room_kw = room_left(now.room_kw, fleet.forced_kw)
+        room_kw = room_left(now.room_kw + fleet.forced_give_kw, fleet.forced_kw)
         served = self._charge(fleet, request, room_kw, latest, must, draws_kw)
         granted = served.view(np.int8)
         rows = np.flatnonzero((request < 0) & ~must)
@@ -176,7 +174,8 @@ class CoordinatedAdmission:
             without = np.flatnonzero(must)
             must_kw = group_sums(draws_kw[without], fleet.feeder[without], fleet.n_feeders)
             calm = now.give_kw <= EPS_KW
-            target_kw = np.where(calm, 0.0, now.give_kw + must_kw + fleet.forced_kw)
+            called_kw = now.give_kw + must_kw + fleet.forced_kw - fleet.forced_give_kw
+            target_kw = np.where(calm, 0.0, called_kw)
             rows = rows[self._can_give(fleet, rows, left_min[rows])]
             granted[self._discharge(fleet, rows, target_kw)] = Mode.V2G
         return granted
@@ -203,10 +202,10 @@ class CoordinatedAdmission:
 
     def _can_give(self, fleet: Fleet, rows: IntArray, slack_min: FloatArray) -> BoolArray:
         """Of `rows` those that keep the margin if they discharge for another step."""
-        step_min, p = fleet.step_h * 60.0, fleet.p_discharge_kw[rows]
-        spent = step_min
+        p = fleet.p_discharge_kw[rows]
+        spent = np.broadcast_to(giving_min(fleet), (fleet.n,))[rows]
         if not fleet.as_printed:
-            spent = spent_discharging(step_min, fleet.efficiency[rows], p, fleet.p_max_kw[rows])
+            spent = spent_discharging(spent, fleet.efficiency[rows], p, fleet.p_max_kw[rows])
         can: BoolArray = (slack_min - self.margin_min >= spent) & (p > EPS_KW)
         return can
 

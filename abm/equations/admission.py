@@ -66,8 +66,13 @@ def out_of_slack(slack_min: Values, spent_min: Values) -> Values:
     return slack_min < spent_min - EPS_MIN
 
 
+def whole_steps(minutes: float, step_min: float) -> float:
+    """The least number of whole steps that last so long. [min], [min] -> [min]."""
+    return float(np.ceil(minutes / step_min - EPS_MIN) * step_min)
+
+
 def spent_discharging(
-    step_min: float, efficiency: Values, discharged_kw: Values, charging_kw: Values
+    minutes: Values, efficiency: Values, discharged_kw: Values, charging_kw: Values
 ) -> Values:
-    """Slack that discharging for a step takes: the step, and putting the energy back. -> [min]."""
-    return step_min + step_min * put_back(efficiency, discharged_kw, charging_kw)
+    """Slack that discharging for some minutes takes: these and those of putting back. -> [min]."""
+    return minutes + minutes * put_back(efficiency, discharged_kw, charging_kw)

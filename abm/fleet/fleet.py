@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abm.equations import BoolArray, FloatArray, IntArray
-from abm.equations.admission import laxity
+from abm.equations.admission import laxity, whole_steps
 from abm.equations.battery import (
     charged_in,
     charging_energy,
@@ -32,7 +32,7 @@ from abm.equations.economics import purchase_cost, sale_revenue
 from abm.equations.switching import can_move
 from abm.equations.switching import mode as as_mode
 from abm.fleet.columns import COLUMNS
-from abm.fleet.stays import Stays
+from abm.fleet.stays import Stays, canonical_order
 from abm.scenario.schema import EvSection, Requirement
 
 ModeArray = NDArray[np.int8]
@@ -71,35 +71,12 @@ def group_sums(values: FloatArray, group: IntArray, n_groups: int) -> FloatArray
     return np.bincount(group, weights=values, minlength=n_groups).astype(np.float64, copy=False)
 
 
-def canonical_order(stays: Stays, cell: IntArray) -> IntArray:
-    """Order of rows by cell and arrival; ties by the EV's own figures, not by its place."""
-    order = np.lexsort((stays.arrival_min, cell))
-    arrival, in_cell = stays.arrival_min[order], cell[order]
-    same = (arrival[1:] == arrival[:-1]) & (in_cell[1:] == in_cell[:-1])
-    if same.any():
-        tied = np.append(same, False) | np.insert(same, 0, False)
-        rows = order[tied]
-        # Last key first: the EVs' figures decide only within one cell and arrival.
-        keys = (
-            stays.efficiency,
-            stays.p_discharge_kw,
-            stays.p_max_kw,
-            stays.soc_target,
-            stays.capacity_kwh,
-            stays.soc_arrival,
-            stays.departure_min,
-            stays.arrival_min,
-            cell,
-        )
-        order[tied] = rows[np.lexsort([key[rows] for key in keys])]
-    return order
-
-
 class Fleet:
     """State of all EVs, arrays of shape (n,): the columns of abm/fleet/columns.csv.
 
-    plugged_count: EVs plugged in, by cell. forced_kw: ratings of those that are forced to charge,
-    by feeder. boosting: whether anybody may be.
+    plugged_count: EVs plugged in, by cell. boosting: whether anybody may charge whatever is asked;
+    holds: whether chargers keep a mode for a least time. forced_kw, forced_give_kw: powers >= 0 of
+    those that charge or discharge whatever is asked, by feeder.
     """
 
     feeder: IntArray
@@ -139,6 +116,7 @@ class Fleet:
     request: ModeArray
     mode: ModeArray
     p_kw: FloatArray
+    held_min: FloatArray
     charged_kwh: FloatArray
     discharged_kwh: FloatArray
     purchase_usd: FloatArray
@@ -157,6 +135,10 @@ class Fleet:
         n = len(stays)
         charger = EvSection() if charger is None else charger
         self.min_charge_kw = charger.min_charge_kw
+        # A charger acts by whole steps.
+        self.min_on_min = whole_steps(charger.min_on_min, 60.0 * step_h)
+        self.min_off_min = whole_steps(charger.min_off_min, 60.0 * step_h)
+        self.holds = self.min_on_min > 0.0 or self.min_off_min > 0.0
         cell = stays.feeder * n_zones + stays.zone
         order = canonical_order(stays, cell)
         self.n, self.n_zones, self.n_feeders = n, n_zones, n_feeders
@@ -175,6 +157,9 @@ class Fleet:
         self.window_h = np.full(n, step_h)
         # Powers that the rule asks for in this step, >= 0, (n,) [kW]; None: each EV at its rating.
         self.asked_kw: FloatArray | None = None
+        # The same of what was granted in the last step, and of those that are forced in this one.
+        self.power_kw: FloatArray | None = None
+        self.forced_power_kw: FloatArray | None = None
         self.begin(stays)
         self.plugged_count: IntArray = np.zeros(n_feeders * n_zones, dtype=np.int64)
         self.n_plugged = 0
@@ -195,6 +180,7 @@ class Fleet:
         self._begin_columns("day", stays)
         self.boosting = bool(self.boost.any())
         self.forced_kw: FloatArray = np.zeros(self.n_feeders)
+        self.forced_give_kw: FloatArray = np.zeros(self.n_feeders)
         self.arrival_step, self.departure_step = self._steps(slice(None))
         self.soc_required = required_soc(self.soc_target, self.soc_arrival, self.factor)
         self.soc_goal = self.soc_target.copy()
@@ -251,6 +237,7 @@ class Fleet:
         self.plugged[rows] = True
         self.has_charged[rows] = False
         self.mode[rows] = Mode.IDLE
+        self.held_min[rows] = 0.0
         np.add.at(self.plugged_count, self.cell[rows], 1)
         self.n_plugged += len(rows)
         self._changed.append(rows)
@@ -312,18 +299,15 @@ class Fleet:
         self.can_charge[rows] = can_move(need, plugged)
         self.can_discharge[rows] = can_move(surplus, plugged & self.v2g[rows])
 
+    def look_again(self, rows: IntArray) -> None:
+        """What these EVs can do is worked out anew before the next step."""
+        self._changed.append(rows)
+
     def possible(self, asked: ModeArray) -> ModeArray:
         """`asked` where the EV can do it, IDLE elsewhere."""
         charge = np.logical_and(asked > 0, self.can_charge)
         discharge = np.logical_and(asked < 0, self.can_discharge)
         return np.asarray(as_mode(charge, discharge))
-
-    def force(self) -> None:
-        """Boosting EVs that can charge do so in this step, whatever anybody asks."""
-        np.logical_and(self.boost, self.can_charge, out=self.forced)
-        rows = np.flatnonzero(self.forced)
-        self.forced_kw = self.summed_kw(self.p_max_kw, rows)
-        self.request[rows] = Mode.G2V
 
     @property
     def charging_kw(self) -> FloatArray:
@@ -367,7 +351,11 @@ class Fleet:
         switched = (mode != self.mode).nonzero()[0]
         if len(switched):
             self.switches[switched] += 1
-        self.mode = mode
+        if self.holds:
+            least = np.where(mode[switched] != 0, self.min_on_min, self.min_off_min)
+            self.held_min[switched] = least
+            self.held_min -= 60.0 * self.step_h
+        self.mode, self.power_kw = mode, power_kw
         self.p_kw[:] = 0.0
         charging, discharging = (mode > 0).nonzero()[0], (mode < 0).nonzero()[0]
         charge_kw, discharge_kw = self.p_max_kw[charging], self.p_discharge_kw[discharging]

@@ -127,6 +127,30 @@ def as_told(n: int) -> dict[str, Any]:
     return {column.name: column.filled(n) for column in FROM_STAY if column.start is not None}
 
 
+def canonical_order(stays: Stays, cell: IntArray) -> IntArray:
+    """Order of rows by cell and arrival; ties by the EV's own figures, not by its place."""
+    order = np.lexsort((stays.arrival_min, cell))
+    arrival, in_cell = stays.arrival_min[order], cell[order]
+    same = (arrival[1:] == arrival[:-1]) & (in_cell[1:] == in_cell[:-1])
+    if same.any():
+        tied = np.append(same, False) | np.insert(same, 0, False)
+        rows = order[tied]
+        # Last key first: the EVs' figures decide only within one cell and arrival.
+        keys = (
+            stays.efficiency,
+            stays.p_discharge_kw,
+            stays.p_max_kw,
+            stays.soc_target,
+            stays.capacity_kwh,
+            stays.soc_arrival,
+            stays.departure_min,
+            stays.arrival_min,
+            cell,
+        )
+        order[tied] = rows[np.lexsort([key[rows] for key in keys])]
+    return order
+
+
 def no_stays() -> Stays:
     """A table without rows: nobody ever plugs in."""
     empty: dict[str, Any] = {column.name: column.filled(0) for column in FROM_STAY}

@@ -145,6 +145,7 @@ def print_lines(lines: Iterable[str]) -> None:
 
 # A line that only feeders with transformers have.
 TRANSFORMERS = "Highest transformer loading"
+SWITCHING = "Switching cost"
 # Label, and the KPIs beside it.
 KPI_LINES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("System peak of 15 min", ("peak_15min_mw", "peak_15min_time")),
@@ -168,6 +169,7 @@ KPI_LINES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     ("Bought / sold", ("purchase_usd", "sale_usd")),
     ("Net cost", ("net_cost_usd",)),
+    (SWITCHING, ("switching_cost_usd",)),
     ("EVs", ("evs",)),
     ("EVs short", ("evs_short", "energy_short_kwh")),
     ("Coincidence factor", ("coincidence_factor",)),
@@ -228,6 +230,8 @@ def print_kpis(title: str, kpis: Mapping[str, Any], days: int = 1, flow_min: int
     if "feeders" in kpis:
         lines = (*lines, *CITY_LINES)
     for label, names in lines:
+        if label == SWITCHING and not kpis[names[0]]:
+            continue
         if label == TRANSFORMERS and kpis[names[0]] is None:
             continue
         if label == "EVs short" and days > 1:
@@ -338,6 +342,7 @@ EMERGENCE_COLUMNS = {
     "equivalent_full_cycles_per_ev": "cycles\n/ EV",
     "fairness_unmet_evs": "Jain\nunmet",
     "fairness_benefit_evs": "Jain\nbenefit",
+    "switching_cost_usd": "switching\n$",
 }
 
 
@@ -362,6 +367,8 @@ def print_comparison(table: pd.DataFrame, evs: int, flow_min: int = 60) -> None:
         ("Emergence", EMERGENCE_COLUMNS),
     ):
         there = {name: header for name, header in columns.items() if name in table}
+        if not any(row.get("switching_cost_usd") for row in rows):
+            there.pop("switching_cost_usd", None)
         _print_rows(title, ("strategy",), there, rows)
     print_lines([f"Losses and lowest voltage: {grain_of(flow_min)}."])
     failed = [row for row in rows if row["nonconverged_hours"] > 0]

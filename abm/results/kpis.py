@@ -163,6 +163,7 @@ def _energy_and_money(record: Record) -> dict[str, NDArray[Any]]:
         "purchase_usd": purchase,
         "sale_usd": sale,
         "net_cost_usd": purchase - sale,
+        "switching_cost_usd": total(ev["switches"]) * record.scenario.ev.switch_cost_usd,
         "evs": evs,
         "stays": whole(stays["arrived"]),
         "evs_short": whole(short),

@@ -47,8 +47,9 @@ class ClockSection(Section):
     engine: Literal["auto", "numpy", "compiled"] = Field(
         "auto",
         description="How the steps are computed; the results are the same. compiled: by numba, "
-        "where rule and admission are built in and no message is lost "
-        "(broadcast.loss_probability 0), else as numpy; auto: compiled from 20 million EV-steps on.",
+        "where rule and admission are built in, no message is lost (broadcast.loss_probability 0) and "
+        "chargers have no least times (ev.min_on_min, ev.min_off_min), else as numpy; auto: compiled "
+        "from 20 million EV-steps on.",
     )
 
 
@@ -108,6 +109,24 @@ class EvSection(Section):
         ge=0.0,
         le=1e4,
         description="Least power that a charger can be set to, kW; 6 A on one phase of 230 V are 1.38. Below it a charger is off. Only read where a rule or an admission answers with powers.",
+    )
+    min_on_min: float = Field(
+        0.0,
+        ge=0.0,
+        le=1440.0,
+        description="Least time that a charger stays in a mode, G2V or V2G, min, rounded up to time steps; it ends earlier where there is nothing left to move.",
+    )
+    min_off_min: float = Field(
+        0.0,
+        ge=0.0,
+        le=1440.0,
+        description="Least time that a charger that was switched off stays off, min, rounded up to time steps; from V2G to G2V and back it need not be off.",
+    )
+    switch_cost_usd: float = Field(
+        0.0,
+        ge=0.0,
+        le=1e6,
+        description="Cost of a change of mode, $: wear of charger and battery. Reported as switching_cost_usd, not part of the net cost.",
     )
 
 

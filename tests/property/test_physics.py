@@ -1,5 +1,7 @@
 """Physics that holds for every strategy, both requirements, and odd sessions in odd steps."""
 
+import math
+
 import numpy as np
 import pytest
 from helpers import CONNECTED, KINDS, arrays, ev, run, same, scenario, small_paper, stepped, tight
@@ -38,6 +40,9 @@ def sessions(draw, most=8):
 
 # The last is so close to the base demand of the night (2.2 MW) that a few EVs fill the room.
 limits = st.sampled_from([3.24, 3.5, 2.25])
+least_times = st.sampled_from(
+    [{}, {"min_on_min": 20.0, "min_off_min": 10.0}, {"min_on_min": 7.0, "min_off_min": 45.0}]
+)
 every_strategy = pytest.mark.parametrize("strategy", CONNECTED)
 both_kinds = pytest.mark.parametrize("kind", KINDS)
 
@@ -169,11 +174,14 @@ def test_the_order_of_the_file_changes_nothing_but_the_order(strategy, kind, row
 
 @both_kinds
 @pytest.mark.parametrize("strategy", ["evms_guaranteed", "coordinated"])
-@given(rows=sessions(most=12), step_s=st.sampled_from(STEPS), limit=limits)
+@given(rows=sessions(most=12), step_s=st.sampled_from(STEPS), limit=limits, least=least_times)
 @settings(max_examples=30)
-def test_the_guarantee_leaves_nobody_short_who_can_be_helped(strategy, kind, rows, step_s, limit):
+def test_the_guarantee_leaves_nobody_short_who_can_be_helped(
+    strategy, kind, rows, step_s, limit, least
+):
     """Full is what charging all the time would reach from the step that ended the discharge."""
-    model = V2GModel(scenario(*rows, **fields_of(strategy, kind, step_s, limit)))
+    fields = fields_of(strategy, kind, step_s, limit, ev=least)
+    model = V2GModel(scenario(*rows, **fields))
     fleet = model.fleet
     since, from_soc = fleet.arrival_min.copy(), fleet.soc_arrival.copy()
     for _ in stepped(model):
@@ -187,6 +195,40 @@ def test_the_guarantee_leaves_nobody_short_who_can_be_helped(strategy, kind, row
     missing = (np.minimum(reach, goal) - model.results.soc_departure) * fleet.capacity_kwh
     # Who leaves after the end of the horizon still has time.
     assert (missing[fleet.departure_min <= 1440] <= KWH).all()
+
+
+@every_strategy
+@both_kinds
+@given(rows=sessions(), step_s=st.sampled_from(STEPS), limit=limits, least=least_times)
+@settings(max_examples=8)
+def test_no_mode_is_shorter_than_its_least_time(strategy, kind, rows, step_s, limit, least):
+    model = V2GModel(scenario(*rows, **fields_of(strategy, kind, step_s, limit, ev=least)))
+    fleet = model.fleet
+    exchange, watched = fleet.exchange, []
+
+    def watch(mode, power_kw):
+        # What has just been assessed: whether it could have gone on.
+        watched.append((model.clock.step, mode.copy(), fleet.need_kwh > 1e-9))
+        watched[-1] += (fleet.surplus_kwh > 1e-9, fleet.plugged.copy())
+        return exchange(mode, power_kw)
+
+    fleet.exchange = watch
+    check_physics(model, step_s)
+    least_steps = {
+        True: math.ceil(least.get("min_on_min", 0.0) * 60 / step_s),
+        False: math.ceil(least.get("min_off_min", 0.0) * 60 / step_s),
+    }
+    since = dict.fromkeys(range(fleet.n), -(10**9))
+    before = np.zeros(fleet.n, dtype=int)
+    for step, mode, need, surplus, plugged in watched:
+        for row in range(fleet.n):
+            if not plugged[row]:
+                since[row], before[row] = -(10**9), 0
+            elif mode[row] != before[row]:
+                could = {1: need[row], -1: surplus[row] and fleet.v2g[row], 0: True}
+                if could[int(before[row])]:
+                    assert step - since[row] >= least_steps[before[row] != 0]
+                since[row], before[row] = step, mode[row]
 
 
 @both_kinds
