@@ -43,7 +43,8 @@ COMPILED_ROOM = "engine"
 def timed_run(scenario: Any, compiled: bool) -> tuple[dict[str, float], dict[str, Any]]:
     """Seconds of each phase of one run in this process, and what is worth knowing about it."""
     from abm import V2GModel
-    from abm.results.folder import OutputFolder, write_run
+    from abm.results.folder import write_run
+    from abm.results.staging import OutputFolder
 
     marks = [time.perf_counter()]
     model = V2GModel(scenario)
@@ -84,7 +85,8 @@ def column_bytes(fleet: Any) -> int:
 
 def sharded_run(scenario: Any, workers: int) -> tuple[dict[str, float], dict[str, Any]]:
     """The same through `run --workers`: workers started, shards run and joined, all written."""
-    from abm.results.folder import OutputFolder, write_run
+    from abm.results.folder import write_run
+    from abm.results.staging import OutputFolder
     from abm.study.runs import run_city
 
     began = time.perf_counter()

@@ -18,7 +18,8 @@ from pathlib import Path
 from _common import load, machine, options, print_table, seconds, sized
 
 from abm import Scenario, V2GModel
-from abm.results.folder import OutputFolder, write_run
+from abm.results.folder import write_run
+from abm.results.staging import OutputFolder
 
 REPEATS = sized(15, 1)
 CITY_REPEATS = sized(3, 1)

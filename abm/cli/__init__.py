@@ -7,6 +7,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 
 from abm.cli import files, runs, studies
 from abm.cli.common import complain, show_warning
@@ -43,7 +44,8 @@ def _run(options: argparse.Namespace) -> int:
         sys.path.append(here)
     warnings.showwarning = show_warning
     verb: Callable[[argparse.Namespace], int] = options.verb
-    return verb(options)
+    with ExitStack() as options.held:  # what is let go of when the verb ends
+        return verb(options)
 
 
 def _printed(out: Outlet, code: int) -> int:

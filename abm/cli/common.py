@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from abm.errors import InputError, Problem
 
 if TYPE_CHECKING:
+    from abm.results.claim import Claim
     from abm.scenario import Scenario
     from abm.study.cluster import Cluster
 
@@ -41,7 +42,18 @@ def add_seed(verb: argparse.ArgumentParser) -> None:
 def add_output(verb: argparse.ArgumentParser, default: Path | str) -> None:
     """--out and --force."""
     verb.add_argument("--out", metavar="DIR", type=Path, help=f"folder (default {default})")
-    verb.add_argument("--force", action="store_true", help="replace the folder if it is there")
+    verb.add_argument(
+        "--force", action="store_true", help="replace what Evenfall wrote there; the rest stays"
+    )
+
+
+def claim_output(options: argparse.Namespace, out: Path) -> Claim:
+    """Claim the output folder for this verb, until `main` ends."""
+    from abm.results.claim import claim
+
+    resume = getattr(options, "resume", False)
+    claimed: Claim = options.held.enter_context(claim(out, options.force, resume, complain))
+    return claimed
 
 
 def add_replications(verb: argparse.ArgumentParser, text: str, default: int | None) -> None:

@@ -1,9 +1,10 @@
-"""The verbs about files and names: validate, schema, list."""
+"""The verbs about files and names: validate, verify, schema, list."""
 
 from __future__ import annotations
 
 import argparse
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from abm.cli.common import (
@@ -14,6 +15,8 @@ from abm.cli.common import (
 )
 from abm.errors import EvenfallError, InputError, Problem
 
+DIFFERENT = 1
+
 if TYPE_CHECKING:
     from abm.scenario import Scenario
 
@@ -21,10 +24,14 @@ if TYPE_CHECKING:
 
 
 def add_verbs(verbs: Verbs) -> None:
-    """`validate`, `schema` and `list` with their options."""
+    """`validate`, `verify`, `schema` and `list` with their options."""
     verb = verbs.add_parser("validate", help="all problems of scenario files at once")
     verb.add_argument("files", metavar="FILE", nargs="+", help="scenario file or name")
     verb.set_defaults(verb=_validate)
+
+    verb = verbs.add_parser("verify", help="is a folder of results as it was written?")
+    verb.add_argument("folder", metavar="FOLDER", type=Path, help="what a verb wrote with --out")
+    verb.set_defaults(verb=_verify)
 
     verb = verbs.add_parser("schema", help="the JSON schema of a scenario file")
     verb.set_defaults(verb=_schema)
@@ -66,6 +73,22 @@ def _made(scenario: Scenario) -> None:
 
     one = scenario.override({"feeder.copies": 1, "clock.engine": "numpy"})
     V2GModel(one).close()
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from abm.results.ownership import MANIFEST, check_written, printable
+
+    folder: Path = options.folder
+    check = check_written(folder)
+    if check is None:
+        said = f"a folder that Evenfall has written; this has no {MANIFEST} of ours"
+        raise InputError([Problem("FOLDER", printable(folder), said)])
+    for what, names in check.differences.items():
+        for name in names:
+            print(f"{printable(folder)}: {what}: {printable(name)}")
+    if not check.differences:
+        print(f"{printable(folder)}: {check.listed} files, all as they were written")
+    return DIFFERENT if check.differences else 0
 
 
 def _schema(options: argparse.Namespace) -> int:

@@ -15,6 +15,7 @@ from abm.cli.common import (
     add_scenario,
     add_seed,
     add_workers,
+    claim_output,
     cluster_of,
     complain,
     load,
@@ -24,7 +25,7 @@ from abm.cli.common import (
 
 if TYPE_CHECKING:
     from abm.results import Results
-    from abm.results.folder import Files, OutputFolder
+    from abm.results.staging import Files, OutputFolder
     from abm.study import Bound
 
     Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -92,18 +93,16 @@ def add_verbs(verbs: Verbs) -> None:
 
 
 def _reproduce(options: argparse.Namespace) -> int:
-    from abm.results.folder import check_free
-
     studies.check_counts(options)
     cluster_of(options)
     out = options.out or OUTPUTS / "paper"
-    check_free(out, options.force)
+    claimed = claim_output(options, out)
     seed = None if options.seed is None else load("paper", options).seed
 
     from abm.report.paper_figures import paper_figures
     from abm.report.run_figures import run_figures
     from abm.report.terminal import print_lines, print_table2, print_table3, progress
-    from abm.results.folder import manifest, new_folder, write_run
+    from abm.results.folder import manifest, write_run
     from abm.study import findings, reproduce, table2, table3
     from abm.study.reproduce import STRATEGY_OF, run_names
 
@@ -115,7 +114,7 @@ def _reproduce(options: argparse.Namespace) -> int:
         ensemble = studies.paper_replications(options, seed)
         tables |= studies.replication_tables(ensemble)
     names = run_names()
-    with progress("Tables and figures", 6) as on_part, new_folder(out, options.force) as folder:
+    with progress("Tables and figures", 6) as on_part, claimed.new() as folder:
         for key, name in names.items():
             run = study.runs[key]
             figures = run_figures(run.results)
@@ -136,20 +135,14 @@ def _reproduce(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from abm.results.folder import (
-        check_free,
-        folder_name,
-        new_folder,
-        strategy_label,
-        write_run,
-    )
+    from abm.results.folder import folder_name, strategy_label, write_run
 
     cluster = cluster_of(options)
     changes = {} if options.strategy is None else {"strategy": options.strategy}
     scenario = load(options.scenario, options, **changes)
     label = folder_name(strategy_label(scenario.strategy))
     out = options.out or OUTPUTS / f"{scenario.name}-{label}-seed{scenario.seed}"
-    check_free(out, options.force)
+    claimed = claim_output(options, out)
 
     from abm.report.terminal import print_days, print_groups, print_kpis, print_lines, progress
     from abm.results.notices import as_printed_notices
@@ -164,7 +157,7 @@ def _run(options: argparse.Namespace) -> int:
             run = run_city(scenario, options.workers, cluster, on_hour)
         else:
             run = run_once(scenario, on_hour)
-    with new_folder(out, options.force) as folder:
+    with claimed.new() as folder:
         write_run(folder, run.results, run.wall_s, more=_figures(options, run.results))
     if options.json:
         print_json(run.results.kpis)
@@ -191,7 +184,7 @@ def _figures(options: argparse.Namespace, results: Results, *how: Any) -> Files:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    from abm.results.folder import check_free, folder_name, manifest, new_folder, write_run
+    from abm.results.folder import folder_name, manifest, write_run
 
     scenario = load(options.scenario, options)
     from abm.study.compare import strategies_of, under
@@ -199,7 +192,7 @@ def _compare(options: argparse.Namespace) -> int:
     names = studies.names_of(options.strategies) or strategies_of(scenario)
     under(scenario, names)
     out = options.out or OUTPUTS / f"{scenario.name}-compare-seed{scenario.seed}"
-    check_free(out, options.force)
+    claimed = claim_output(options, out)
 
     from abm.report.terminal import print_comparison, print_lines, progress
     from abm.results.notices import as_printed_notices
@@ -237,7 +230,7 @@ def _compare(options: argparse.Namespace) -> int:
     from abm.report.study_terminal import comparison_lines
 
     table = comparison_table(runs, bound, foresight)
-    with new_folder(out, options.force) as folder:
+    with claimed.new() as folder:
         for name, run in runs.items():
             write_run(folder, run.results, run.wall_s, within=f"{folder_name(name)}/")
         if bound is not None:
@@ -264,12 +257,10 @@ def _compare(options: argparse.Namespace) -> int:
 
 
 def _bound(options: argparse.Namespace) -> int:
-    from abm.results.folder import check_free, new_folder
-
     scenario = load(options.scenario, options)
     label = "bound" if options.objective == "peak" else "bound_cost"
     out = options.out or OUTPUTS / f"{scenario.name}-{label}-seed{scenario.seed}"
-    check_free(out, options.force)
+    claimed = claim_output(options, out)
 
     from abm.report.study_terminal import bound_lines
     from abm.report.terminal import print_kpis, print_lines, progress
@@ -279,7 +270,7 @@ def _bound(options: argparse.Namespace) -> int:
         bound = optimum(
             scenario, options.objective, options.step, options.limit, options.metric, on_feeder
         )
-    with new_folder(out, options.force) as folder:
+    with claimed.new() as folder:
         figures = _figures(options, bound.results, bound.label, bound.limit_mw)
         _write_bound(folder, bound, more=figures)
     if options.json:

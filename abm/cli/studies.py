@@ -14,6 +14,7 @@ from abm.cli.common import (
     add_replications,
     add_scenario,
     add_workers,
+    claim_output,
     cluster_of,
     complain,
     load,
@@ -89,7 +90,8 @@ def _add_study(verb: argparse.ArgumentParser, out: str) -> None:
 
 
 def _montecarlo(options: argparse.Namespace) -> int:
-    from abm.study.folder import StudyFolder, question
+    from abm.study.fingerprint import question
+    from abm.study.folder import StudyFolder
     from abm.study.montecarlo import strategy_cases
     from abm.study.statistics import parse_until
 
@@ -106,7 +108,8 @@ def _montecarlo(options: argparse.Namespace) -> int:
     asked = question(
         "montecarlo", scenario, names, options.replications, varied, until=stop, **more
     )
-    folder = StudyFolder(out, asked, options.resume, options.force)
+    folder = StudyFolder(claim_output(options, out), asked, options.resume)
+    options.held.callback(folder.close)
     if folder.finished:
         return _nothing_to_do(folder)
 
@@ -146,7 +149,8 @@ def until_line(ensemble: Ensemble, until: Until) -> str:
 
 def _sweep(options: argparse.Namespace) -> int:
     from abm.study import sweep
-    from abm.study.folder import StudyFolder, question
+    from abm.study.fingerprint import question
+    from abm.study.folder import StudyFolder
     from abm.study.statistics import kpi_name, kpi_problems
 
     replications = options.replications
@@ -173,7 +177,8 @@ def _sweep(options: argparse.Namespace) -> int:
     out = options.out or OUTPUTS / f"{scenario.name}-sweep-seed{scenario.seed}"
     varied = [case.scenario for case in cases]
     asked = question("sweep", scenario, names, replications, varied, **design)
-    folder = StudyFolder(out, asked, options.resume, options.force)
+    folder = StudyFolder(claim_output(options, out), asked, options.resume)
+    options.held.callback(folder.close)
     if folder.finished:
         return _nothing_to_do(folder)
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from abm.equations import FloatArray
-from abm.results.folder import Content
 from abm.results.indicators import is_count, with_mean
 from abm.results.kpis import plain
+from abm.results.staging import Content
 from abm.scenario import Scenario, clock_minutes
 from abm.study.replications import HOURLY, KEYS, Case
 from abm.study.statistics import describe, excludes_zero

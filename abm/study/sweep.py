@@ -13,8 +13,8 @@ import numpy as np
 
 from abm.equations import FloatArray
 from abm.errors import InputError, Problem
-from abm.results.folder import Content
 from abm.results.kpis import plain
+from abm.results.staging import Content
 from abm.scenario import Scenario, parse_setting
 from abm.scenario.document import field_at
 from abm.scenario.yamlio import show

@@ -1,6 +1,5 @@
 """Studies that were interrupted, go on, grow, or are refused."""
 
-import json
 import shutil
 import sys
 import time
@@ -8,6 +7,8 @@ import time
 import pytest
 from study_helpers import call, files, same_files, start
 
+from abm.results.claim import claim
+from abm.results.ownership import read_study
 from abm.study.folder import StudyFolder
 
 
@@ -178,16 +179,16 @@ def test_folder_that_is_there(study, alone, tmp_path):
     said = call(*study, "--out", alone, code=2)
     assert "--force" in said.err
     (tmp_path / "file").touch()
-    assert (
-        "not all in this one was written" in call(*study, "--out", tmp_path, "--force", code=2).err
-    )
+    said = call(*study, "--out", tmp_path, "--force", code=2).err
+    assert "was not written by Evenfall" in said
     assert "either" in call(*study, "--out", alone, "--force", "--resume", code=2).err
 
 
 def interrupted(alone, out):
-    """The folder of a study that was killed between its last table and its manifest."""
-    shutil.copytree(alone, out)
-    (out / "manifest.json").unlink()
+    """The folder of a study that was killed after its last part."""
+    out.mkdir()
+    shutil.copy(alone / "study.json", out)
+    shutil.copytree(alone / "parts", out / "parts")
     (out / "parts" / ".4242.tmp.0000000-000000.parquet").write_bytes(b"PAR1 half")
     return out
 
@@ -201,17 +202,20 @@ def test_force_replaces_what_was_interrupted(study, alone, tmp_path):
 
 @pytest.mark.parametrize("name", ["thesis.txt", "parts/data.parquet", "figures/photo.png"])
 @pytest.mark.parametrize("finished", [True, False])
-def test_force_leaves_a_folder_with_a_file_of_somebody_else(study, alone, tmp_path, name, finished):
+def test_force_leaves_a_file_of_somebody_else(study, alone, tmp_path, name, finished):
     out = tmp_path / "study"
     shutil.copytree(alone, out) if finished else interrupted(alone, out)
+    (out / name).parent.mkdir(exist_ok=True)
     (out / name).write_text("ours is not")
-    before = files(out)
-    said = call(*study[:-1], 3, "--out", out, "--workers", 1, "--force", code=2)
-    assert "not all in this one was written by Evenfall" in said.err
-    assert files(out) == before
+    said = call(*study[:-1], 3, "--out", out, "--workers", 1, "--force")
+    named = name if finished or "/" not in name or "parts" in name else "figures/"
+    assert f"not written by Evenfall: {named}\n" in said.err
+    assert (out / name).read_text() == "ours is not"
+    assert len([part for part in parts(out) if part != "data.parquet"]) == 1
+    assert call("verify", out, code=1).out == f"{out}: extra: {name}\n"
 
 
-@pytest.mark.parametrize("content", ["{}", "[]", "no JSON", '{"versions": {"evenfall": "1"}}'])
+@pytest.mark.parametrize("content", ["{}", "no JSON", '{"format": "evenfall"}'])
 @pytest.mark.parametrize("manifest", ["study.json", "manifest.json"])
 @pytest.mark.parametrize("with_file", [True, False])
 @pytest.mark.parametrize("verb", ["montecarlo", "sweep"])
@@ -239,13 +243,22 @@ def test_force_never_replaces_the_working_folder(study, alone, tmp_path, monkeyp
 
 
 def test_killed_while_it_grows_a_study_keeps_its_files_known(study, alone, tmp_path):
-    """As if killed right after the larger study was begun in the folder of the smaller one."""
+    """As if killed right after the larger study was begun beside the folder of the smaller one."""
     out = tmp_path / "study"
     call(*study[:-1], 30, "--out", out, "--workers", 1)
-    asked = json.loads((alone / "study.json").read_text())
-    folder = StudyFolder(out, {k: v for k, v in asked.items() if k != "written"}, resume=True)
-    folder.begin()
-    assert not (out / "manifest.json").exists()
-    assert (out / "summary.csv").exists()
-    call(*study[:-1], 3, "--out", out, "--workers", 1, "--force")
-    assert len(parts(out)) == 1
+    before = snapshot(out)
+    asked = read_study(alone)
+    with claim(out, resume=True) as claimed:
+        folder = StudyFolder(claimed, asked, resume=True)
+        assert list(folder.parts())
+        folder.begin()
+    assert snapshot(out) == before
+    assert "nothing to do" in call(*study[:-1], 30, "--out", out, "--resume").err
+    said = call(*study, "--out", out, "--workers", 1, "--resume")
+    assert "going on with what a killed run had begun beside it" in said.err
+    same_files(out, alone)
+    assert [path.name for path in tmp_path.iterdir()] == ["study"]
+
+
+def snapshot(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -1,7 +1,6 @@
 """Tables, KPIs and the folder of a run."""
 
 import json
-from collections import namedtuple
 
 import numpy as np
 import pandas as pd
@@ -9,9 +8,9 @@ import pytest
 from helpers import KINDS, ev, run, scenario, small_paper
 
 from abm import Scenario
-from abm.errors import OutputExistsError
 from abm.results import folder as store
 from abm.results.kpis import hours_after_evening_peak
+from abm.results.staging import OutputFolder
 
 COLUMNS = {
     "hourly": "hour_index hour base_mw ev_mw total_mw loss_mw min_vm_pu price headroom_mw",
@@ -208,7 +207,7 @@ def test_a_feeder_that_never_converges_has_no_voltages(tmp_path):
     results = run(Scenario(strategy="none", base_load={"scale": 20.0})).results
     assert results.kpis["nonconverged_hours"] == 24
     assert [name for name in VOLTAGE_KPIS.split() if results.kpis[name] is not None] == []
-    store.write_run(store.OutputFolder(tmp_path), results)
+    store.write_run(OutputFolder(tmp_path), results)
     assert pd.read_parquet(tmp_path / "hourly.parquet")["min_vm_pu"].isna().all()
 
 
@@ -224,7 +223,7 @@ def strict_json(path):
 
 def written(folder, results):
     folder.mkdir()
-    store.write_run(store.OutputFolder(folder), results, wall_s=0.5)
+    store.write_run(OutputFolder(folder), results, wall_s=0.5)
     return folder
 
 
@@ -246,7 +245,7 @@ def test_missing_values_are_valid_json(tmp_path, overloaded):
     kpis = strict_json(written(tmp_path / "run", overloaded) / "kpis.json")
     assert kpis["loss_energy_mwh"] is None
     with pytest.raises(ValueError, match="JSON"):
-        store.OutputFolder(tmp_path).write("x.json", {"a": float("nan")})
+        OutputFolder(tmp_path).write("x.json", {"a": float("nan")})
 
 
 def test_the_same_scenario_and_seed_give_the_same_bytes(tmp_path):
@@ -263,115 +262,6 @@ def test_the_written_scenario_gives_the_run_again_under_another_seed(tmp_path):
     results = run(small_paper(), seed=5).results
     folder = written(tmp_path / "run", results)
     assert run(Scenario.load(folder / "scenario.yaml")).results.kpis == results.kpis
-
-
-Case = namedtuple("Case", "make allowed forced")
-
-
-def nothing(path):
-    pass
-
-
-def ours(path):
-    path.mkdir()
-    (path / "table.csv").write_text("a,b\n1,2\n")
-    about = store.manifest("run", Scenario.load("paper"), ["evms"])
-    content = {**about, "written": {"table.csv": "0" * 64}}
-    (path / "manifest.json").write_text(json.dumps(content))
-
-
-def ours_and_a_note(path):
-    ours(path)
-    (path / "note.txt").write_text("what the table says")
-
-
-def half_a_manifest(path):
-    path.mkdir()
-    (path / "manifest.json").write_text('{"versions": {"evenfall": "0.0.1"}}')
-
-
-def somebodys_manifest(path):
-    path.mkdir()
-    (path / "manifest.json").write_text('{"name": "a browser extension"}')
-
-
-def foreign(path):
-    path.mkdir()
-    (path / "thesis.tex").write_text("years of work")
-
-
-def file(path):
-    path.write_text("a file")
-
-
-def dangling(path):
-    path.symlink_to(path.parent / "nowhere")
-
-
-CASES = {
-    "nothing": Case(nothing, True, True),
-    "empty": Case(lambda path: path.mkdir(), False, True),
-    "ours": Case(ours, False, True),
-    "ours and a note": Case(ours_and_a_note, False, False),
-    "half a manifest": Case(half_a_manifest, False, False),
-    "foreign": Case(foreign, False, False),
-    "somebody's manifest": Case(somebodys_manifest, False, False),
-    "file": Case(file, False, False),
-    "dangling link": Case(dangling, False, False),
-}
-
-
-def snapshot(folder):
-    return {
-        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
-        for path in sorted(folder.rglob("*"))
-    }
-
-
-@pytest.mark.parametrize("force", [False, True])
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_what_may_be_written_over(tmp_path, case, force):
-    out = tmp_path / "out"
-    case.make(out)
-    before = snapshot(tmp_path)
-    if case.forced if force else case.allowed:
-        with store.new_folder(out, force) as folder:
-            folder.write("new.txt", "new")
-        assert snapshot(tmp_path) == {"out": None, "out/new.txt": b"new"}
-    else:
-        with pytest.raises(OutputExistsError) as caught, store.new_folder(out, force):
-            pytest.fail("the folder must not be opened")
-        assert caught.value.problems[0].field == "--out"
-        assert ("--force" in str(caught.value)) == case.forced
-        assert snapshot(tmp_path) == before
-
-
-@pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
-@pytest.mark.parametrize("make", [nothing, ours])
-def test_a_write_that_fails_leaves_things_as_they_were(tmp_path, make, error):
-    make(tmp_path / "out")
-    before = snapshot(tmp_path)
-
-    def half():
-        with store.new_folder(tmp_path / "out", force=True) as folder:
-            folder.write("half.txt", "half")
-            raise error
-
-    with pytest.raises(type(error)):
-        half()
-    assert snapshot(tmp_path) == before
-
-
-def test_a_folder_that_appears_meanwhile_is_not_overwritten(tmp_path):
-    with pytest.raises(OutputExistsError), store.new_folder(tmp_path / "out"):
-        foreign(tmp_path / "out")
-    assert snapshot(tmp_path) == {"out": None, "out/thesis.tex": b"years of work"}
-
-
-def test_parents_are_made(tmp_path):
-    with store.new_folder(tmp_path / "a" / "b") as folder:
-        folder.write("x", "x")
-    assert (tmp_path / "a" / "b" / "x").is_file()
 
 
 @pytest.mark.parametrize(

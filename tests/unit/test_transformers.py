@@ -11,7 +11,8 @@ from helpers import run, small_paper
 from abm import Scenario, V2GModel
 from abm.grid import build_feeder, make_solver
 from abm.report.terminal import print_kpis
-from abm.results.folder import new_folder, write_run
+from abm.results.claim import new_folder
+from abm.results.folder import write_run
 from abm.scenario.feeder import FeederTable
 from abm.study import run_once
 

@@ -1,0 +1,203 @@
+"""The lock of an output folder: a file beside it, made in one step, that says who is at work.
+
+A lock whose process is dead is taken over: its host is this one and no process has its number, or
+one that began at another time, or the machine was started anew since. Of another host, or another
+container, nothing can be known: such a lock is never taken over.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from abm.results.seals import is_regular
+
+try:
+    import fcntl
+except (
+    ImportError
+):  # Windows: two runs that take over the same dead lock at once are not told apart
+    fcntl = None  # type: ignore[assignment]
+
+_PROCESSES = Path("/proc")
+# A lock that is there and gone again is asked for so often, and waited for so long in between.
+TRIES, WAIT_S = 50, 0.02
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a lock.
+
+    began: the process's start in ticks since the machine's; boot, space: the machine's start and
+    the space of process numbers; each "" where the system does not say. since: UTC.
+    """
+
+    pid: int
+    host: str
+    began: str = ""
+    boot: str = ""
+    space: str = ""
+    since: str = ""
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host}, since {self.since}"
+
+    def is_dead(self) -> bool:
+        """Whether the process is known not to run any more."""
+        here = myself()
+        if self.host != here.host:
+            return False
+        if self.boot != here.boot:
+            return bool(self.boot and here.boot)
+        if self.space != here.space:
+            return False
+        try:
+            os.kill(self.pid, 0)
+        except (ProcessLookupError, OverflowError, ValueError):
+            return True
+        except OSError:  # somebody else's: it is there
+            pass
+        began = _began(self.pid)
+        return began is not None and began != self.began
+
+
+def myself() -> Holder:
+    """The process that asks, as it would stand in a lock."""
+    pid = os.getpid()
+    since = datetime.now(UTC).isoformat(timespec="seconds")
+    boot = _text(_PROCESSES / "sys/kernel/random/boot_id")
+    try:
+        space = str(os.stat(_PROCESSES / "self/ns/pid").st_ino)
+    except OSError:
+        space = ""
+    return Holder(pid, socket.gethostname(), _began(pid) or "", boot, space, since)
+
+
+def _began(pid: int) -> str | None:
+    """When a process began, "" for one that is dead and only not buried; None: nobody says."""
+    # The name in brackets may have blanks and brackets of its own.
+    fields = _text(_PROCESSES / str(pid) / "stat").rpartition(")")[2].split()
+    if len(fields) < 20:
+        return None
+    return "" if fields[0] in ("Z", "X") else fields[19]
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""
+
+
+class LockedError(Exception):
+    """Somebody holds the lock. holder: who, or None where the file does not say."""
+
+    def __init__(self, path: Path, holder: Holder | None) -> None:
+        super().__init__(str(path))
+        self.path, self.holder = path, holder
+
+
+class FolderLock:
+    """A lock that this process holds, until `release`."""
+
+    def __init__(self, path: Path, mine: Holder, dead: Holder | None) -> None:
+        self.path, self.mine, self.dead = path, mine, dead
+
+    def release(self) -> None:
+        """Take the lock away; a process that was forked from the holder does not."""
+        if os.getpid() == self.mine.pid and _read(self.path) == self.mine:
+            self.path.unlink(missing_ok=True)
+
+
+def take(path: Path) -> FolderLock:
+    """Take the lock at `path`, in one step; raises LockedError, and OSError where none can be made.
+
+    The lock's `dead` is the holder that it was taken over from, if any.
+    """
+    mine = myself()
+    for left in path.parent.glob(f"{path.name}.*"):
+        # What a process left that died while it took the lock.
+        holder = _read(left)
+        if holder is not None and holder.is_dead():
+            left.unlink(missing_ok=True)
+    own = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    _write(own, mine)
+    try:
+        for _ in range(TRIES):
+            if _made(own, path):
+                return FolderLock(path, mine, None)
+            with _looked_at(path) as there:
+                if there:
+                    holder = _read(path)
+                    if holder is None or not holder.is_dead():
+                        raise LockedError(path, holder)
+                    own.replace(path)
+                    return FolderLock(path, mine, holder)
+            time.sleep(WAIT_S)
+        raise LockedError(path, _read(path))
+    finally:
+        own.unlink(missing_ok=True)
+
+
+def _made(own: Path, path: Path) -> bool:
+    """Give our file the lock's name; False where there is one."""
+    try:
+        os.link(own, path)
+    except FileExistsError:
+        return False
+    except OSError:
+        # A file system without hard links: it appears empty, and is written then.
+        with suppress(FileExistsError), path.open("xb") as file:
+            file.write(own.read_bytes())
+            return True
+        return False
+    return True
+
+
+@contextmanager
+def _looked_at(path: Path) -> Iterator[bool]:
+    """Nobody else takes the lock over within the block; False where it is another by now."""
+    if not is_regular(path):
+        yield os.path.lexists(path)
+        return
+    try:
+        file = path.open("rb")
+    except OSError as error:  # gone, or somebody else's who lets nobody read it
+        yield not isinstance(error, FileNotFoundError)
+        return
+    with file:
+        if fcntl is not None:
+            with suppress(OSError):  # a file system that knows no such locks
+                fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            same = os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+        except FileNotFoundError:
+            same = False
+        yield same
+
+
+def _write(path: Path, holder: Holder) -> None:
+    with path.open("x", encoding="utf-8") as file:
+        json.dump(asdict(holder), file)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _read(path: Path) -> Holder | None:
+    if not is_regular(path):
+        return None
+    try:
+        found = Holder(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+    fits = isinstance(found.pid, int) and found.pid > 0
+    return found if fits and all(isinstance(x, str) for x in (found.host, found.began)) else None
