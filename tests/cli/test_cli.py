@@ -272,8 +272,24 @@ def test_an_existing_folder_is_replaced_only_with_force(folder):
     assert json.loads((folder / "here" / "manifest.json").read_text())["seed"] == 2
     assert [path.name for path in folder.iterdir()] == ["here"]
     (folder / "here" / "note.txt").write_text("mine")
-    refused(folder, *argv, "--force", says=["here", "not all in this one was written"])
+    assert "here: left as it was, not written by Evenfall: note.txt" in call(*argv, "--force").err
     assert (folder / "here" / "note.txt").read_text() == "mine"
+
+
+def test_verify_says_what_is_not_as_it_was_written(folder):
+    call("run", "paper", *SMALL, "--no-figures", "--out", "here")
+    assert call("verify", "here").out == "here: 8 files, all as they were written\n"
+    (folder / "here" / "note.txt").write_text("mine")
+    (folder / "here" / "kpis.json").write_text("{}")
+    (folder / "here" / "ev.parquet").unlink()
+    said = call("verify", "here", code=1).out.splitlines()
+    wanted = ["missing: ev.parquet", "changed: kpis.json", "extra: note.txt"]
+    assert said == [f"here: {line}" for line in wanted]
+    with (folder / "here" / "manifest.json").open("r+") as file:
+        file.write("{ ")
+    assert call("verify", "here", code=1).out == "here: changed: manifest.json\n"
+    for other in (".", "nowhere", "here/note.txt"):
+        assert "FOLDER" in call("verify", other, code=2).err
 
 
 @pytest.mark.parametrize("verb", [("reproduce",), ("run", "paper"), ("compare", "paper")])
@@ -281,9 +297,7 @@ def test_an_existing_folder_is_replaced_only_with_force(folder):
 def test_a_folder_of_somebody_else_is_never_replaced(folder, verb, force):
     (folder / "thesis").mkdir()
     (folder / "thesis" / "chapter1.tex").write_text("years of work")
-    refused(
-        folder, *verb, "--out", "thesis", *force, says=["thesis", "not all in this one was written"]
-    )
+    refused(folder, *verb, "--out", "thesis", *force, says=["thesis", "not written by Evenfall"])
     assert (folder / "thesis" / "chapter1.tex").read_text() == "years of work"
 
 
