@@ -291,9 +291,8 @@ def _keeping(folder: StudyFolder) -> Iterator[None]:
     except InputError:
         raise
     except BaseException as error:
-        if folder.begun:
-            n = folder.n_parts
-            chunks = f"{n} finished chunk{'' if n == 1 else 's'}" if n else "no finished chunk yet"
+        if n := folder.n_parts:
+            chunks = f"{n} finished chunk{'' if n == 1 else 's'}"
             error.add_note(
                 f"{folder.path} keeps {chunks}; the same with --resume goes on from there"
             )

@@ -147,14 +147,9 @@ class StudyFolder:
         return read_manifest(self._claim.place) or {}
 
     @property
-    def begun(self) -> bool:
-        """Whether there is something in the folder that `resume` can go on with."""
-        return not self._replace and (self.path / STUDY).is_file()
-
-    @property
     def n_parts(self) -> int:
-        """How many finished chunks there are."""
-        return sum(1 for path in (self.path / PARTS).glob("*.parquet") if path.name[0] != ".")
+        """How many finished chunks there are that `resume` can go on with."""
+        return len(part_files(self._work))
 
     def parts(self) -> Iterator[tuple[str, bytes]]:
         """Name and content of the finished chunks; those that are damaged are named."""

@@ -286,7 +286,7 @@ def test_verify_says_what_is_not_as_it_was_written(folder):
     wanted = ["missing: ev.parquet", "changed: kpis.json", "extra: note.txt"]
     assert said == [f"here: {line}" for line in wanted]
     with (folder / "here" / "manifest.json").open("r+") as file:
-        file.write("{ ")
+        file.write("{x")
     assert call("verify", "here", code=1).out == "here: changed: manifest.json\n"
     for other in (".", "nowhere", "here/note.txt"):
         assert "FOLDER" in call("verify", other, code=2).err
