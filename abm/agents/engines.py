@@ -200,9 +200,10 @@ def make_engine(model: V2GModel) -> Engine:
     worth = model.fleet.n * model.clock.n_steps >= WORTH_COMPILING
     wanted = engine == "compiled" or (engine == "auto" and worth)
     # The compiled hour knows one message per feeder, no minds but the rule's, and chargers that
-    # switch whenever they are told to.
+    # switch whenever they are told to and keep their power.
+    plain = not model.fleet.holds and not model.fleet.taper
     alone = not model.home.own_minds and scenario.broadcast.loss_probability == 0.0
-    if wanted and alone and not model.fleet.holds:
+    if wanted and alone and plain:
         hour = CompiledHour.of(model.fleet, model.meter, model.home.rule, model.admission)
         if hour is not None:
             return CompiledEngine(model, hour)

@@ -22,14 +22,13 @@ from abm.equations.admission import (
     reaches,
     room_left,
     slack,
-    spent_discharging,
     whole_chargers,
     whole_part,
 )
 from abm.equations.battery import discharging_energy, mean_power
 from abm.equations.switching import mode
 from abm.fleet import Fleet, Mode, ModeArray, group_sums
-from abm.fleet.chargers import giving_min, waiting_min
+from abm.fleet.chargers import spent_giving_min, waiting_min
 from abm.signals import Broadcast
 
 
@@ -125,7 +124,7 @@ class LeastLaxity:
         turn = np.where(must[rows], 0, np.where(goes_on, 1, 2))
         rows = rows[np.lexsort((rows, laxity[rows], turn, fleet.feeder[rows]))]
         served = np.zeros(fleet.n, dtype=np.bool_)
-        power_kw = np.where(must[rows], fleet.p_max_kw[rows], fleet.charging_kw[rows])
+        power_kw = np.where(must[rows], fleet.most_kw[rows], fleet.charging_kw[rows])
         total_kw = running_total(power_kw, fleet.feeder[rows])
         served[rows] = fits(total_kw, room_kw[fleet.feeder[rows]])
         served |= must
@@ -134,10 +133,7 @@ class LeastLaxity:
     @staticmethod
     def _must_act(fleet: Fleet, request: ModeArray, laxity: FloatArray) -> BoolArray:
         """EVs that charging from the next step on would no longer bring to their goal."""
-        spent, again = waiting_min(fleet), giving_min(fleet)
-        if not fleet.as_printed:
-            again = spent_discharging(again, fleet.efficiency, fleet.p_discharge_kw, fleet.p_max_kw)
-        spent = np.where(request < 0, again, spent)
+        spent = np.where(request < 0, spent_giving_min(fleet), waiting_min(fleet))
         waits_or_gives = np.logical_or(fleet.can_charge, request < 0)
         return np.logical_and(waits_or_gives, out_of_slack(laxity, spent))
 
@@ -202,11 +198,10 @@ class CoordinatedAdmission:
 
     def _can_give(self, fleet: Fleet, rows: IntArray, slack_min: FloatArray) -> BoolArray:
         """Of `rows` those that keep the margin if they discharge for another step."""
-        p = fleet.p_discharge_kw[rows]
-        spent = np.broadcast_to(giving_min(fleet), (fleet.n,))[rows]
-        if not fleet.as_printed:
-            spent = spent_discharging(spent, fleet.efficiency[rows], p, fleet.p_max_kw[rows])
-        can: BoolArray = (slack_min - self.margin_min >= spent) & (p > EPS_KW)
+        spent = spent_giving_min(fleet, rows)
+        can: BoolArray = (slack_min - self.margin_min >= spent) & (
+            fleet.p_discharge_kw[rows] > EPS_KW
+        )
         return can
 
     @staticmethod
@@ -250,7 +245,8 @@ def fill(fleet: Fleet, candidates: BoolArray, room_kw: FloatArray) -> BoolArray:
     """
     served = np.zeros(fleet.n, dtype=np.bool_)
     # Feeders without room for anyone are most of them, most of the time.
-    smallest_kw = fleet.smallest_kw if fleet.asked_kw is None else 0.0
+    rated = fleet.asked_kw is None and not fleet.taper
+    smallest_kw = fleet.smallest_kw if rated else 0.0
     open_feeders = fits(smallest_kw, room_kw)
     if not open_feeders.any():
         return served

@@ -15,6 +15,10 @@ from abm.equations import Values
 EPS_KWH = 1e-9
 # A SoC this far outside its bounds is still on them.
 EPS_SOC = 1e-9
+# With a taper a battery is charged up to here in a time that can be said.
+ALMOST_FULL = 0.999
+# To divide by where a power may be 0.
+TINY_KW = 1e-12
 # Within this part of a step a stay fills the whole of it.
 EPS_STEP = 1e-9
 
@@ -73,6 +77,59 @@ def charging_minutes(stored_kwh: Values, rating_kw: Values, efficiency: Values) 
     Printed as "/ C_c x eta"; energy drawn from the grid is what eq. (2) says, so eta divides.
     """
     return np.maximum(60.0 * stored_kwh / (rating_kw * efficiency), 0.0)
+
+
+def tapered_rating(soc: Values, rating_kw: Values, taper: float) -> Values:
+    """Power that a battery takes at a SoC: the rating up to `taper`, from there linear to 0 at 1.
+
+    The constant-current, constant-voltage charge in its plainest form, as in ACN-Sim's two-stage
+    battery and SpiceEV's `cccv`. [-], [kW], [-] -> [kW].
+    """
+    return rating_kw * np.clip((1.0 - soc) / (1.0 - taper), 0.0, 1.0)
+
+
+def tapered_charge(
+    stored_kwh: Values,
+    power_kw: Values,
+    efficiency: Values,
+    hours: Values,
+    soc: Values,
+    capacity_kwh: Values,
+    rating_kw: Values,
+    taper: float,
+) -> Values:
+    """`charged_in` with a taper: at power_kw as far as `tapered_rating` allows it. -> [kWh].
+
+    Where the taper limits the power the SoC that is missing to 1 falls exponentially.
+    """
+    # The SoC from which on the battery takes less than power_kw.
+    knee = 1.0 - (1.0 - taper) * np.minimum(power_kw / rating_kw, 1.0)
+    flat_kwh = charging_energy(stored_energy(np.maximum(knee - soc, 0.0), capacity_kwh), efficiency)
+    flat_h = np.minimum(hours, flat_kwh / np.maximum(power_kw, TINY_KW))
+    left_kwh = charging_energy(stored_energy(1.0 - np.maximum(soc, knee), capacity_kwh), efficiency)
+    per_h = rating_kw * efficiency / (capacity_kwh * (1.0 - taper))
+    tail_kwh = -left_kwh * np.expm1(-per_h * (hours - flat_h))
+    return np.minimum(charging_energy(stored_kwh, efficiency), power_kw * flat_h + tail_kwh)
+
+
+def tapered_minutes(
+    soc: Values,
+    goal: Values,
+    rating_kw: Values,
+    efficiency: Values,
+    capacity_kwh: Values,
+    taper: float,
+) -> Values:
+    """`charging_minutes` from a SoC to a goal with a taper, at least 0. -> [min].
+
+    The last thousandth below 1, which would take for ever, is not waited for.
+    """
+    flat = np.maximum(np.minimum(goal, taper) - soc, 0.0)
+    flat_min = charging_minutes(stored_energy(flat, capacity_kwh), rating_kw, efficiency)
+    per_h = rating_kw * efficiency / (capacity_kwh * (1.0 - taper))
+    begin = 1.0 - np.clip(soc, taper, ALMOST_FULL)
+    end = 1.0 - np.clip(goal, taper, ALMOST_FULL)
+    return flat_min + np.maximum(np.log(begin / end), 0.0) / per_h * 60.0
 
 
 def put_back(efficiency: Values, discharged: Values = 1.0, charging: Values = 1.0) -> Values:

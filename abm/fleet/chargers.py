@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from abm.equations import FloatArray
-from abm.equations.admission import EPS_MIN
-from abm.fleet.fleet import Fleet, Mode
+from abm.equations import FloatArray, IntArray
+from abm.equations.admission import EPS_MIN, spent_discharging
+from abm.fleet.columns import Mode
+from abm.fleet.fleet import Fleet
 
 
 def force(fleet: Fleet) -> None:
@@ -58,3 +59,20 @@ def giving_min(fleet: Fleet) -> float | FloatArray:
     if not fleet.holds:
         return step_min
     return np.where(fleet.mode >= 0, max(step_min, fleet.min_on_min), step_min)
+
+
+def spent_giving_min(fleet: Fleet, rows: IntArray | slice = slice(None)) -> FloatArray:
+    """Slack that discharging takes, at least, if these EVs do so in this step, (n,) [min].
+
+    The time it lasts, and putting the energy back; as printed nothing is put back, eq. (16).
+    """
+    minutes = np.broadcast_to(giving_min(fleet), (fleet.n,))[rows]
+    if fleet.as_printed:
+        return minutes
+    efficiency, rating = fleet.efficiency[rows], fleet.p_max_kw[rows]
+    power = fleet.p_discharge_kw[rows]
+    if not fleet.taper:
+        return np.asarray(spent_discharging(minutes, efficiency, power, rating))
+    soc, capacity = fleet.soc[rows], fleet.capacity_kwh[rows]
+    after = soc - power * minutes / 60.0 / efficiency / capacity
+    return minutes + fleet.minutes_from(after, rows) - fleet.minutes_from(soc, rows)

@@ -11,11 +11,16 @@ import csv
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from enum import IntEnum
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+
+from abm.equations import FloatArray, IntArray
+
+ModeArray = NDArray[np.int8]
 
 DTYPES: dict[str, DTypeLike] = {
     "float": np.float64,
@@ -23,6 +28,22 @@ DTYPES: dict[str, DTypeLike] = {
     "int8": np.int8,
     "bool": np.bool_,
 }
+
+
+class Mode(IntEnum):
+    """What an EV asks for or does: V2G (-1), IDLE (0), G2V (1)."""
+
+    V2G = -1
+    IDLE = 0
+    G2V = 1
+
+
+def group_sums(values: FloatArray, group: IntArray, n_groups: int) -> FloatArray:
+    """Sums of values (n,) by group (n,), 0 to n_groups - 1, -> (n_groups,).
+
+    Added up in the order given, so that a group's sum depends on nothing but its own values.
+    """
+    return np.bincount(group, weights=values, minlength=n_groups).astype(np.float64, copy=False)
 
 
 @dataclass(frozen=True)

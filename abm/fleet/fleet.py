@@ -7,10 +7,8 @@ slice, first come is first row, and the order of a session file changes nothing 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
 
 import numpy as np
-from numpy.typing import NDArray
 
 from abm.equations import BoolArray, FloatArray, IntArray
 from abm.equations.admission import laxity, whole_steps
@@ -27,26 +25,19 @@ from abm.equations.battery import (
     soc_discharged,
     spare_soc,
     stored_energy,
+    tapered_charge,
+    tapered_minutes,
+    tapered_rating,
 )
 from abm.equations.economics import purchase_cost, sale_revenue
 from abm.equations.switching import can_move
 from abm.equations.switching import mode as as_mode
-from abm.fleet.columns import COLUMNS
+from abm.fleet.columns import COLUMNS, Mode, ModeArray, group_sums
 from abm.fleet.stays import Stays, canonical_order
 from abm.scenario.schema import EvSection, Requirement
 
-ModeArray = NDArray[np.int8]
-
 # Step of an arrival that does not come.
 NEVER = 2**62
-
-
-class Mode(IntEnum):
-    """What an EV asks for or does: V2G (-1), IDLE (0), G2V (1)."""
-
-    V2G = -1
-    IDLE = 0
-    G2V = 1
 
 
 @dataclass(frozen=True)
@@ -61,14 +52,6 @@ class Exchange:
     discharging: IntArray
     discharged_kwh: FloatArray
     switched: IntArray
-
-
-def group_sums(values: FloatArray, group: IntArray, n_groups: int) -> FloatArray:
-    """Sums of values (n,) by group (n,), 0 to n_groups - 1, -> (n_groups,).
-
-    Added up in the order given, so that a group's sum depends on nothing but its own values.
-    """
-    return np.bincount(group, weights=values, minlength=n_groups).astype(np.float64, copy=False)
 
 
 class Fleet:
@@ -139,6 +122,8 @@ class Fleet:
         self.min_on_min = whole_steps(charger.min_on_min, 60.0 * step_h)
         self.min_off_min = whole_steps(charger.min_off_min, 60.0 * step_h)
         self.holds = self.min_on_min > 0.0 or self.min_off_min > 0.0
+        # SoC from which on the power falls; 0 where it never does.
+        self.taper = charger.taper or 0.0
         cell = stays.feeder * n_zones + stays.zone
         order = canonical_order(stays, cell)
         self.n, self.n_zones, self.n_feeders = n, n_zones, n_feeders
@@ -310,9 +295,16 @@ class Fleet:
         return np.asarray(as_mode(charge, discharge))
 
     @property
+    def most_kw(self) -> FloatArray:
+        """Power that each EV can charge with now, (n,): its rating, less in a taper."""
+        if not self.taper:
+            return self.p_max_kw
+        return np.asarray(tapered_rating(self.soc, self.p_max_kw, self.taper))
+
+    @property
     def charging_kw(self) -> FloatArray:
-        """Power of each EV when it charges: its rating, or less where less was asked for, (n,)."""
-        return self._at_most(self.p_max_kw)
+        """Power of each EV when it charges, (n,): what it can, or less where less was asked for."""
+        return self._at_most(self.most_kw)
 
     @property
     def discharging_kw(self) -> FloatArray:
@@ -320,12 +312,27 @@ class Fleet:
         return self._at_most(self.p_discharge_kw)
 
     def _at_most(self, rating_kw: FloatArray) -> FloatArray:
-        return rating_kw if self.asked_kw is None else np.minimum(rating_kw, self.asked_kw)
+        if self.asked_kw is None:
+            return rating_kw
+        return np.asarray(np.minimum(rating_kw, self.asked_kw))
 
     def draws_kw(self) -> FloatArray:
         """Mean power that charging takes in a whole step, less in the one it ends in, (n,)."""
+        if self.taper:
+            power_kw, step_h = self._at_most(self.p_max_kw), np.full(self.n, self.step_h)
+            drawn = self._drawn_kwh(np.arange(self.n), power_kw, step_h)
+            return np.asarray(mean_power(drawn, self.step_h))
         missing = mean_power(charging_energy(self.need_kwh, self.efficiency), self.step_h)
         return np.asarray(np.minimum(self.charging_kw, missing))
+
+    def _drawn_kwh(self, rows: IntArray, power_kw: FloatArray, hours: FloatArray) -> FloatArray:
+        """Energy that charging some EVs draws in so many hours, kWh; power_kw, hours: of `rows`."""
+        need, efficiency = self.need_kwh[rows], self.efficiency[rows]
+        if not self.taper:
+            return np.asarray(charged_in(need, power_kw, efficiency, hours))
+        soc, capacity, rating = self.soc[rows], self.capacity_kwh[rows], self.p_max_kw[rows]
+        drawn = tapered_charge(need, power_kw, efficiency, hours, soc, capacity, rating, self.taper)
+        return np.asarray(drawn)
 
     def summed_kw(self, power_kw: FloatArray, rows: IntArray) -> FloatArray:
         """Sum of the powers (n,) of some EVs, per feeder, (n_feeders,) [kW]."""
@@ -333,7 +340,15 @@ class Fleet:
 
     def charging_minutes_left(self) -> FloatArray:
         """Minutes of charging at full rating that the need would take, eq. (1); not below 0."""
+        if self.taper:
+            return self.minutes_from(self.soc)
         return np.asarray(charging_minutes(self.need_kwh, self.p_max_kw, self.efficiency))
+
+    def minutes_from(self, soc: FloatArray, rows: IntArray | slice = slice(None)) -> FloatArray:
+        """Minutes of charging in a taper from a SoC of `rows` to their goals."""
+        rating, efficiency = self.p_max_kw[rows], self.efficiency[rows]
+        goal, capacity = self.soc_goal[rows], self.capacity_kwh[rows]
+        return np.asarray(tapered_minutes(soc, goal, rating, efficiency, capacity, self.taper))
 
     def laxity_min(self, minute: float) -> FloatArray:
         """Slack: minutes until the announced departure less those of charging still needed."""
@@ -369,10 +384,9 @@ class Fleet:
         return moved
 
     def _charge(self, rows: IntArray, power_kw: FloatArray) -> FloatArray:
-        efficiency, hours = self.efficiency[rows], self.window_h[rows]
-        e: FloatArray = charged_in(self.need_kwh[rows], power_kw, efficiency, hours)
+        e = self._drawn_kwh(rows, power_kw, self.window_h[rows])
         self.soc[rows] = soc_charged(
-            self.soc[rows], e, efficiency, self.capacity_kwh[rows], self.soc_goal[rows]
+            self.soc[rows], e, self.efficiency[rows], self.capacity_kwh[rows], self.soc_goal[rows]
         )
         self.has_charged[rows] = True
         self.charged_kwh[rows] += e

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from abm.engine.meter import Meter, windows_of
 from abm.equations import BoolArray, FloatArray, IntArray
-from abm.equations.battery import energy_gained, full_cycles
+from abm.equations.battery import energy_gained, full_cycles, tapered_charge
 from abm.equations.economics import financial_benefit, stay_reference_cost
 from abm.fleet import Fleet
 from abm.fleet.columns import RECORDED, STAY_STATE, STAY_SUMS
@@ -238,7 +238,13 @@ class Record:
         """
         stays, ev = self.stays, self.ev
         left_h = np.maximum(stays["announced_min"] / 60.0 - self.n_hours, 0.0)
-        more = energy_gained(ev["p_max_kw"] * left_h, 0.0, ev["efficiency"]) / ev["capacity_kwh"]
+        drawn = ev["p_max_kw"] * left_h
+        if taper := self.scenario.ev.taper:
+            drawn = tapered_charge(
+                np.inf, ev["p_max_kw"], ev["efficiency"], left_h, stays["soc"],
+                ev["capacity_kwh"], ev["p_max_kw"], taper,
+            )  # fmt: skip
+        more = energy_gained(drawn, 0.0, ev["efficiency"]) / ev["capacity_kwh"]
         most = np.maximum(np.minimum(stays["soc"] + more, stays["soc_target"]), stays["soc"])
         cut_off = stays["arrived"] & np.isnan(stays["soc_departure"])
         return np.where(cut_off, most, self.soc_left_with)

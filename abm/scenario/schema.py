@@ -48,8 +48,8 @@ class ClockSection(Section):
         "auto",
         description="How the steps are computed; the results are the same. compiled: by numba, "
         "where rule and admission are built in, no message is lost (broadcast.loss_probability 0) and "
-        "chargers have no least times (ev.min_on_min, ev.min_off_min), else as numpy; auto: compiled "
-        "from 20 million EV-steps on.",
+        "ev.min_on_min, ev.min_off_min and ev.taper are left out, else as numpy; auto: compiled from "
+        "20 million EV-steps on.",
     )
 
 
@@ -109,6 +109,12 @@ class EvSection(Section):
         ge=0.0,
         le=1e4,
         description="Least power that a charger can be set to, kW; 6 A on one phase of 230 V are 1.38. Below it a charger is off. Only read where a rule or an admission answers with powers.",
+    )
+    taper: float | None = Field(
+        None,
+        gt=0.0,
+        lt=1.0,
+        description="SoC up to which a battery takes its charger's full power, from there falling linearly to zero at a SoC of 1, fraction; left out: full power throughout. The bound and the reference cost of eq. (22) charge at full power.",
     )
     min_on_min: float = Field(
         0.0,

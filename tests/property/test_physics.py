@@ -9,6 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from abm import V2GModel
+from abm.equations.battery import ALMOST_FULL, tapered_charge, tapered_rating
 from abm.scenario.names import ADMISSIONS
 
 KWH = 1e-6
@@ -41,7 +42,11 @@ def sessions(draw, most=8):
 # The last is so close to the base demand of the night (2.2 MW) that a few EVs fill the room.
 limits = st.sampled_from([3.24, 3.5, 2.25])
 least_times = st.sampled_from(
-    [{}, {"min_on_min": 20.0, "min_off_min": 10.0}, {"min_on_min": 7.0, "min_off_min": 45.0}]
+    [
+        {},
+        {"min_on_min": 20.0, "min_off_min": 10.0},
+        {"min_on_min": 7.0, "min_off_min": 45.0, "taper": 0.8},
+    ]
 )
 every_strategy = pytest.mark.parametrize("strategy", CONNECTED)
 both_kinds = pytest.mark.parametrize("kind", KINDS)
@@ -89,11 +94,12 @@ class AnyPower:
     limit=limits,
     seed=st.integers(0, 99),
     least=st.sampled_from([0.0, 1.38]),
+    taper=st.sampled_from([None, 0.5, 0.9]),
 )
 @settings(max_examples=8)
-def test_physics_of_powers(admission, kind, rows, step_s, limit, seed, least):
+def test_physics_of_powers(admission, kind, rows, step_s, limit, seed, least, taper):
     spec = {"rule": "g2v_only", "admission": "all_at_once" if admission == "own" else admission}
-    fields = fields_of(spec, kind, step_s, limit, ev={"min_charge_kw": least})
+    fields = fields_of(spec, kind, step_s, limit, ev={"min_charge_kw": least, "taper": taper})
     model = V2GModel(scenario(*rows, **fields))
     model.home.rule = AnyPower(seed, least)
     if admission == "own":
@@ -127,7 +133,13 @@ def check_physics(model, step_s):
         window_h = np.clip(there / 60, 0.0, hours)
         if not model.clock.finished:
             energy = fleet.charged_kwh - fleet.discharged_kwh - drawn
-            assert (energy <= fleet.p_max_kw * window_h + KWH).all()
+            # A battery takes the most where the step begins.
+            most_kw = fleet.p_max_kw
+            if fleet.taper:
+                at = np.where(np.isnan(before), fleet.soc_arrival, before)
+                lowest_now = np.minimum(at, soc)
+                most_kw = tapered_rating(lowest_now, most_kw, fleet.taper)
+            assert (energy <= most_kw * window_h + KWH).all()
             assert (energy >= -fleet.p_discharge_kw * window_h - KWH).all()
             assert fleet.p_kw[fleet.plugged] * hours == pytest.approx(
                 energy[fleet.plugged], abs=KWH
@@ -192,9 +204,21 @@ def test_the_guarantee_leaves_nobody_short_who_can_be_helped(
     goal = fleet.soc_target
     if kind == "as_printed":
         goal = from_soc + 0.85 * np.maximum(fleet.soc_target - fleet.soc_arrival, 0.0)
+    if fleet.taper:
+        # What charging all the time gives, up to where its time can be said.
+        goal = np.minimum(goal, ALMOST_FULL)
+        goal = np.minimum(goal, reachable(fleet, from_soc, hours, goal))
     missing = (np.minimum(reach, goal) - model.results.soc_departure) * fleet.capacity_kwh
     # Who leaves after the end of the horizon still has time.
     assert (missing[fleet.departure_min <= 1440] <= KWH).all()
+
+
+def reachable(fleet, soc, hours, goal):
+    drawn = tapered_charge(
+        np.maximum(goal - soc, 0.0) * fleet.capacity_kwh, fleet.p_max_kw, fleet.efficiency, hours,
+        soc, fleet.capacity_kwh, fleet.p_max_kw, fleet.taper,
+    )  # fmt: skip
+    return soc + drawn * fleet.efficiency / fleet.capacity_kwh
 
 
 @every_strategy

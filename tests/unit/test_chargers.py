@@ -1,8 +1,8 @@
-"""Chargers that stay in a mode for a least time: `ev.min_on_min`, `ev.min_off_min`."""
+"""Chargers that keep a mode for a least time, and batteries that take less power near full."""
 
 import numpy as np
 import pytest
-from helpers import ev, scenario
+from helpers import ev, scenario, tight
 
 from abm import V2GModel
 
@@ -103,3 +103,50 @@ def test_switches_have_a_cost_beside_the_net_cost():
     _, free = modes_of(Turns(1, 0), ROW)
     assert kpis["net_cost_usd"] == free.results.kpis["net_cost_usd"]
     assert free.results.kpis["switching_cost_usd"] == 0.0
+
+
+TAPER = {"requirement": {"kind": "energy_balanced"}, "strategy": "uncoordinated"}
+
+
+def test_a_battery_takes_less_power_near_full():
+    row = ev("a", arrival=480, departure=1200, capacity=20.0, soc=0.3, target=1.0)
+    fields = {**TAPER, "ev": {"taper": 0.8, "efficiency": 0.9}}
+    model = V2GModel(scenario(row, **fields)).run()
+    drawn = model.meter.charge_kw[:, 0]
+    soc = 0.3 + np.cumsum(drawn) / 60 * 0.9 / 20.0
+    flat = np.flatnonzero(soc < 0.79)
+    assert drawn[480 : flat[-1]] == pytest.approx(5.4)
+    late = slice(flat[-1] + 30, 1100)
+    before = np.concatenate([[0.3], soc[:-1]])
+    assert (drawn[late] <= 5.4 * (1 - before[late]) / 0.2 + 1e-9).all()
+    assert (drawn[late] >= 5.4 * (1 - soc[late]) / 0.2 - 1e-9).all()
+    # The missing part falls by exp(-t / tau), tau = 20 x 0.2 / (5.4 x 0.9) h.
+    left = 1.0 - soc[900]
+    assert 1.0 - soc[930] == pytest.approx(left * np.exp(-0.5 * 5.4 * 0.9 / 4.0))
+    assert model.results.kpis["energy_balance_error_kwh"] < 1e-9
+
+
+@pytest.mark.parametrize("step_s", [30, 60, 300, 900])
+def test_a_taper_does_not_depend_on_the_step(step_s):
+    row = ev("a", arrival=480, departure=780, capacity=20.0, soc=0.5, target=0.99)
+    fields = {**TAPER, "ev": {"taper": 0.6}, "clock": {"step_s": step_s}}
+    model = V2GModel(scenario(row, **fields)).run()
+    rate = 5.4 * 0.98 / (20.0 * 0.4)
+    hours = 5.0 - 0.1 * 20.0 / (5.4 * 0.98)
+    assert model.results.soc_departure[0] == pytest.approx(1 - 0.4 * np.exp(-rate * hours))
+
+
+@pytest.mark.parametrize("strategy", ["evms_guaranteed", "coordinated"])
+def test_who_needs_a_taper_is_started_in_time(strategy):
+    rows = [ev(f"a{i}", arrival=480, departure=1200, capacity=20.0, target=0.97) for i in range(9)]
+    fields = {**TAPER, "ev": {"taper": 0.7}, "strategy": strategy, **tight(3.0)}
+    model = V2GModel(scenario(*rows, **fields)).run()
+    assert model.results.soc_departure == pytest.approx(0.97)
+
+
+def test_what_an_ev_could_still_charge_goes_by_the_taper():
+    row = ev("a", arrival=1380, departure=1620, capacity=20.0, soc=0.7, target=1.0)
+    fields = {**TAPER, "ev": {"taper": 0.7, "efficiency": 1.0}}
+    model = V2GModel(scenario(row, **fields)).run()
+    missing = 0.3 * np.exp(-4.0 * 5.4 / (20.0 * 0.3)) * 20.0
+    assert model.results.kpis["energy_short_kwh"] == pytest.approx(missing)

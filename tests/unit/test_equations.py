@@ -43,6 +43,25 @@ CASES = {
     # 0.5 + 2 x 0.8 / 40; 0.5 - 2 / 0.8 / 40; never across the bound
     "soc up": (battery.soc_charged, (0.5, 2.0, 0.8, 40.0, A([1.0, 0.52])), [0.54, 0.52]),
     "soc down": (battery.soc_discharged, (0.5, 2.0, 0.8, 40.0, A([0.2, 0.48])), [0.4375, 0.48]),
+    # half of the way from 0.8 to 1 half of the power; all of it below, none above
+    "taper": (battery.tapered_rating, (A([0.5, 0.8, 0.9, 1.0, 1.1]), 10.0, 0.8), [10, 10, 5, 0, 0]),
+    # 20 kWh at 10 kW with 0.8 up to SoC 0.7: 0.5 h take 5 kWh; from 0.7 on 1 - SoC falls by
+    # exp(-10 x 0.8 / (20 x 0.2) h): in 0.25 h from 0.8 0.2 x (1 - exp(-0.5)) x 20 / 0.8 kWh
+    "taper, below": (battery.tapered_charge, (9.0, 10.0, 0.8, 0.5, 0.3, 20.0, 10.0, 0.8), 5.0),
+    "taper, above": (
+        battery.tapered_charge,
+        (9.0, 10.0, 0.8, 0.25, 0.8, 20.0, 10.0, 0.8),
+        5.0 * (1.0 - np.exp(-0.5)),
+    ),
+    # at 5 kW the knee lies at 0.9: 0.25 h from 0.85 take 1.25 kWh to it and no more
+    "taper, less power": (battery.tapered_charge, (9, 5.0, 0.8, 0.25, 0.85, 20.0, 10.0, 0.8), 1.25),
+    "taper, need": (battery.tapered_charge, (0.4, 10.0, 0.8, 1.0, 0.3, 20.0, 10.0, 0.8), 0.5),
+    # 0.3 to 0.8 is 10 kWh at 8 kW stored: 75 min; from there to 0.9 ln 2 / 2 h more
+    "taper, minutes": (
+        battery.tapered_minutes,
+        (A([0.3, 0.8, 0.9]), A([0.8, 0.9, 0.8]), 10.0, 0.8, 20.0, 0.8),
+        [75.0, 30.0 * np.log(2.0), 0.0],
+    ),
     # plugged in from 10.25 on, until 10.75, all the time, and all but a billionth of it
     "window": (
         battery.plugged_hours,
