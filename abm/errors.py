@@ -4,6 +4,7 @@
     ├── InputError            what was handed in is wrong; carries every problem (exit code 2)
     │   └── OutputExistsError an output folder is already there
     ├── LoadFlowError         a feeder or a solver that cannot be used at all
+    ├── PluginError           code of the user's own raised, exited or interrupted
     ├── OptimiserError        the optimiser behind `bound` found no optimum
     └── MachineError          memory, disk, workers or cluster gave out (exit code 1)
 
@@ -40,11 +41,16 @@ class Problem:
         where = self.file
         if self.line is not None:
             where = f"{where}:{self.line}" if where else f"line {self.line}"
-        text = f"{where}: {self.field}" if where else self.field
+        field = _cut(self.field)
+        text = f"{where}: {field}" if where else field
         if self.value != "":
-            text += f" = {self.value}"
+            text += f" = {_cut(self.value, 500)}"
         text += f": {self.allowed}"
-        return f"{text} ({self.hint})" if self.hint else text
+        return printable(f"{text} ({self.hint})" if self.hint else text)
+
+
+def _cut(text: str, longest: int = 200) -> str:
+    return text if len(text) <= longest else text[: longest - 3] + "..."
 
 
 class EvenfallError(Exception):
@@ -71,12 +77,27 @@ class LoadFlowError(EvenfallError):
     """The feeder cannot be solved at all (no source, element that no solver knows, ...)."""
 
 
+class PluginError(EvenfallError):
+    """Code of the user's own raised, exited or interrupted; what it raised is the cause of this."""
+
+
 class OptimiserError(EvenfallError):
     """The optimiser stopped without an optimum; the message holds its own status."""
 
 
 class MachineError(EvenfallError):
     """What the work needs is not there, or no longer: memory, disk, workers, the cluster."""
+
+
+def printable(text: object) -> str:
+    """Text as one line that a terminal shows and does not obey.
+
+    Controls, line ends, marks that turn the direction of writing and halves of a character are
+    escaped as in Python source.
+    """
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in str(text)
+    )
 
 
 def nearest(word: str, known: Sequence[str]) -> str:

@@ -29,12 +29,13 @@ def log_folders() -> list[Path]:
     return folders
 
 
-def write_log(error: BaseException, doing: str = "") -> str:
+def write_log(error: BaseException | str, doing: str = "") -> str:
     """Write an exception's traceback, with those it came from, to a new file.
 
-    doing: what was done, as a line of the log. Returns the end of a sentence for the person who
-    waits: "details in /home/me/.local/state/evenfall/20261126-101500-4711.log", or why there is no
-    such file. Raises nothing.
+    error: the exception, or the text of a traceback that came from another process. doing: what was
+    done, as a line of the log. Returns the end of a sentence for the person who waits: "details in
+    /home/me/.local/state/evenfall/20261126-101500-4711.log", or why there is no such file. Raises
+    nothing.
     """
     why = "no folder for it"
     for folder in log_folders():
@@ -60,7 +61,7 @@ def _new_file(folder: Path, text: str) -> Path:
     raise AssertionError("numbers have no end")
 
 
-def _text(error: BaseException, doing: str) -> str:
+def _text(error: BaseException | str, doing: str) -> str:
     about = [
         f"time: {time.strftime('%Y-%m-%d %H:%M:%S %z')}",
         f"command: {' '.join(sys.argv)}",
@@ -69,7 +70,8 @@ def _text(error: BaseException, doing: str) -> str:
     ]
     if doing:
         about.append(f"doing: {doing}")
-    return "\n".join([*about, "", *traceback.format_exception(error)])
+    lines = [error] if isinstance(error, str) else traceback.format_exception(error)
+    return "\n".join([*about, "", *lines])
 
 
 def _version(name: str) -> str:

@@ -25,6 +25,7 @@ from abm.fleet.owners import LearningOwners
 from abm.grid import build_feeder, make_solver
 from abm.results import Record, Results, make_record
 from abm.scenario import Scenario, clock_minutes
+from abm.scenario.code import refuse_untrusted
 from abm.signals import Broadcast, Inbox
 
 
@@ -36,7 +37,8 @@ class V2GModel(mesa.Model):
     fleet: the batch dimension of Monte Carlo and of cities. ev_class: a subclass of EV for all, or
     {index in `evs` or ev_id: subclass} for some.
 
-    Raises InputError when a rule, an admission or an EV named in ev_class is not there.
+    Raises InputError when a rule, an admission or an EV named in ev_class is not there, and where
+    the scenario names code that nobody has said may be loaded (`Scenario.load(..., trust=True)`).
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class V2GModel(mesa.Model):
             # So that the scenario in the results gives this very run again.
             scenario = scenario.model_copy(update={"seed": given[0]})
         self._scenario_studied = scenario
+        refuse_untrusted(scenario.code)
         super().__init__(rng=self.seeds[0])
 
         table = scenario.inputs.feeder

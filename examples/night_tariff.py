@@ -1,7 +1,7 @@
 """A behaviour of your own: owners who let a timer plug them in when the night tariff begins.
 
     python examples/night_tariff.py
-    evenfall run examples/night_tariff.yaml
+    evenfall run examples/night_tariff.yaml --trust
 
 A behaviour is any class with `plan(plan, rng)`. It is called once a day for all owners of a group
 on a feeder and writes to the arrays of the plan; the scenario names it as module:Class.
@@ -53,7 +53,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--smoke", action="store_true", help="few EVs, no picture")
     smoke = parser.parse_args().smoke
-    scenario = Scenario.load(HERE / "night_tariff.yaml")
+    scenario = Scenario.load(HERE / "night_tariff.yaml", trust=True)  # it names the class above
     if smoke:
         scenario = scenario.override({"fleet.evs_per_zone": 2})
     cases = {

@@ -36,12 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     try:
-        here = os.getcwd()
+        os.getcwd()
     except FileNotFoundError:
         raise MachineError("the working folder is gone; change to one that is there") from None
-    # A rule named module:Class may lie beside the person who types, and never hides a package.
-    if here not in sys.path:
-        sys.path.append(here)
     warnings.showwarning = show_warning
     verb: Callable[[argparse.Namespace], int] = options.verb
     with ExitStack() as options.held:  # what is let go of when the verb ends

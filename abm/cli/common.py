@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from abm.errors import InputError, Problem
+from abm.errors import InputError, Problem, printable
 
 if TYPE_CHECKING:
     from abm.results.claim import Claim
@@ -21,7 +20,7 @@ OUTPUTS = Path("outputs")
 
 
 def add_scenario(verb: argparse.ArgumentParser) -> None:
-    """SCENARIO, --set and --seed."""
+    """SCENARIO, --set, --seed and --trust."""
     verb.add_argument("scenario", metavar="SCENARIO", help="a file, or a name from `list`")
     verb.add_argument(
         "--set",
@@ -32,6 +31,17 @@ def add_scenario(verb: argparse.ArgumentParser) -> None:
         help="change one field, e.g. --set ev.efficiency=0.9; may be repeated",
     )
     add_seed(verb)
+    add_trust(verb)
+
+
+def add_trust(verb: argparse.ArgumentParser) -> None:
+    """--trust."""
+    verb.add_argument(
+        "--trust",
+        action="store_true",
+        help="code that the scenario names (module:Class, module:function) may be loaded, and its "
+        "files may lie anywhere",
+    )
 
 
 def add_seed(verb: argparse.ArgumentParser) -> None:
@@ -99,24 +109,16 @@ def cluster_of(options: argparse.Namespace) -> Cluster | None:
     return Cluster(address, TIMEOUT_S if timeout_s is None else timeout_s, complain)
 
 
-def load_file(reference: str, settings: Sequence[str] = ()) -> Scenario:
-    """A scenario from a file or a name."""
-    from abm.scenario import Scenario
-
-    beside = str(Path(reference).resolve().parent)
-    if Path(reference).is_file() and beside not in sys.path:
-        sys.path.append(beside)  # where a rule named module:Class may lie, too
-    return Scenario.load(reference, settings=settings)
-
-
 def load(reference: str, options: argparse.Namespace, **changes: str) -> Scenario:
     """The scenario with --set, --strategy and --seed applied, all problems at once."""
+    from abm.scenario import Scenario
+
     if options.seed is not None:
         changes["seed"] = options.seed
     settings = list(getattr(options, "settings", []))
     settings += [f"{key}={value}" for key, value in changes.items()]
     try:
-        return load_file(reference, settings)
+        return Scenario.load(reference, settings=settings, trust=getattr(options, "trust", False))
     except InputError as error:
         typed = {f"--set {key}": f"--{key}" for key in changes}
         raise InputError(
@@ -139,8 +141,8 @@ def warn_of_limit(scenario: Scenario) -> None:
 
 
 def complain(text: str) -> None:
-    """A line on standard error."""
-    print(text, file=sys.stderr)
+    """Lines on standard error; what a terminal would obey is escaped."""
+    print("\n".join(printable(line) for line in text.split("\n")), file=sys.stderr)
 
 
 def show_warning(message: Warning | str, *_: Any, **__: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 
 from abm.cli.stopping import Stopped
-from abm.errors import EvenfallError, InputError, MachineError
+from abm.errors import EvenfallError, InputError, MachineError, PluginError
 from abm.fault_log import write_log
 
 # The machine cannot do it; what was handed in is wrong; nobody foresaw it (EX_SOFTWARE).
@@ -33,6 +33,8 @@ def _told(error: BaseException) -> tuple[int, list[str]]:
         return BAD_INPUT, [f"{found} problem{'s' if found > 1 else ''} with what was handed in:"]
     if isinstance(error, MachineError):
         return FAULT, [one_line(error)]
+    if isinstance(error, PluginError):
+        return BAD_INPUT, [f"{error}; {write_log(error)}"]
     if isinstance(error, EvenfallError):
         return BAD_INPUT, str(error).splitlines() or [type(error).__name__]
     if isinstance(error, Stopped):

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from abm.cli.common import (
+    add_trust,
     complain,
-    load_file,
     print_json,
     warn_of_limit,
 )
-from abm.errors import EvenfallError, InputError, Problem
+from abm.errors import EvenfallError, InputError, Problem, printable
 
 DIFFERENT = 1
 
 if TYPE_CHECKING:
     from abm.scenario import Scenario
+    from abm.scenario.code import Code
 
     Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -27,6 +29,7 @@ def add_verbs(verbs: Verbs) -> None:
     """`validate`, `verify`, `schema` and `list` with their options."""
     verb = verbs.add_parser("validate", help="all problems of scenario files at once")
     verb.add_argument("files", metavar="FILE", nargs="+", help="scenario file or name")
+    add_trust(verb)
     verb.set_defaults(verb=_validate)
 
     verb = verbs.add_parser("verify", help="is a folder of results as it was written?")
@@ -42,19 +45,22 @@ def add_verbs(verbs: Verbs) -> None:
 
 
 def _validate(options: argparse.Namespace) -> int:
+    from abm.scenario import Scenario
+
     problems: list[Problem] = []
     unsolvable: list[str] = []
     for file in options.files:
         try:
-            scenario = load_file(file)
-            _made(scenario)
+            scenario = Scenario.load(file, trust=options.trust)
+            unrun = _made(scenario)
         except InputError as error:
             problems += [replace(p, file=p.file or file) for p in error.problems]
         except EvenfallError as error:
             unsolvable.append(f"{file}: {error}")
         else:
-            print(f"{file}: valid ({scenario.name})")
-            warn_of_limit(scenario)
+            print(printable(f"{file}: valid ({scenario.name})"))
+            for code in unrun:
+                complain(f"note: {code.field} = {code.name} is code; it was read and not run")
     if unsolvable and not problems:
         raise EvenfallError("\n".join(unsolvable))
     for line in unsolvable:
@@ -64,19 +70,44 @@ def _validate(options: argparse.Namespace) -> int:
     return 0
 
 
-def _made(scenario: Scenario) -> None:
+def _made(scenario: Scenario) -> Sequence[Code]:
     """Make what `run` would run, one feeder of it: net, solver, rule, admission, behaviours, EVs.
 
-    Raises EvenfallError, as `run` would.
+    Of code of the user's own the source is looked at and nothing is run; the rest is made without
+    it. Returns that code. Raises EvenfallError, as `run` would.
     """
     from abm.model import V2GModel
 
-    one = scenario.override({"feeder.copies": 1, "clock.engine": "numpy"})
-    V2GModel(one).close()
+    unrun = scenario.code
+    problems = [problem for code in unrun for problem in code.look()]
+    if problems:
+        raise InputError(problems)
+    changes: dict[str, Any] = {"feeder.copies": 1, "clock.engine": "numpy"}
+    one = scenario.override({**changes, **_without_code(scenario)})
+    if one.inputs.feeder.code is None:
+        V2GModel(one).close()
+        warn_of_limit(scenario)
+    return unrun
+
+
+def _without_code(scenario: Scenario) -> dict[str, Any]:
+    """Changes that put what is built in in the place of classes of the user's own."""
+    changes: dict[str, Any] = {}
+    if not isinstance(scenario.strategy, str):
+        strategy = scenario.strategy.model_dump()
+        for part, known in (("rule", "g2v_only"), ("admission", "all_at_once")):
+            if ":" in strategy[part]:
+                strategy |= {part: known, f"{part}_options": {}}
+        changes["strategy"] = strategy
+    nobody: dict[str, Any] = {"behaviour": None, "behaviour_options": {}}
+    if scenario.code:
+        groups = dict.fromkeys(scenario.owners.groups, nobody)
+        changes["owners"] = {**nobody, "groups": groups}
+    return changes
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from abm.results.ownership import MANIFEST, check_written, printable
+    from abm.results.ownership import MANIFEST, check_written
 
     folder: Path = options.folder
     check = check_written(folder)

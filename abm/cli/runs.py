@@ -136,10 +136,12 @@ def _reproduce(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     from abm.results.folder import folder_name, strategy_label, write_run
+    from abm.scenario.code import refuse_untrusted
 
     cluster = cluster_of(options)
     changes = {} if options.strategy is None else {"strategy": options.strategy}
     scenario = load(options.scenario, options, **changes)
+    refuse_untrusted(scenario.code)
     label = folder_name(strategy_label(scenario.strategy))
     out = options.out or OUTPUTS / f"{scenario.name}-{label}-seed{scenario.seed}"
     claimed = claim_output(options, out)
@@ -257,7 +259,10 @@ def _compare(options: argparse.Namespace) -> int:
 
 
 def _bound(options: argparse.Namespace) -> int:
+    from abm.scenario.code import refuse_untrusted
+
     scenario = load(options.scenario, options)
+    refuse_untrusted(scenario.code)
     label = "bound" if options.objective == "peak" else "bound_cost"
     out = options.out or OUTPUTS / f"{scenario.name}-{label}-seed{scenario.seed}"
     claimed = claim_output(options, out)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from abm.cli.common import (
     warn_of_limit,
 )
 from abm.errors import InputError, Problem
+from abm.fault_log import write_log
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
     Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
 
-FAILED = 1
+FAILED, BAD_INPUT = 1, 2
 
 
 def add_verbs(verbs: Verbs) -> None:
@@ -111,7 +112,7 @@ def _montecarlo(options: argparse.Namespace) -> int:
     folder = StudyFolder(claim_output(options, out), asked, options.resume)
     options.held.callback(folder.close)
     if folder.finished:
-        return _nothing_to_do(folder)
+        return _nothing_to_do(folder, varied)
 
     from abm.report.study_figures import ensemble_figures
     from abm.report.study_terminal import print_ensemble
@@ -180,7 +181,7 @@ def _sweep(options: argparse.Namespace) -> int:
     folder = StudyFolder(claim_output(options, out), asked, options.resume)
     options.held.callback(folder.close)
     if folder.finished:
-        return _nothing_to_do(folder)
+        return _nothing_to_do(folder, varied)
 
     from abm.report.study_figures import sweep_figures
     from abm.report.study_terminal import print_sweep
@@ -299,11 +300,11 @@ def _keeping(folder: StudyFolder) -> Iterator[None]:
         raise
 
 
-def _nothing_to_do(folder: StudyFolder) -> int:
+def _nothing_to_do(folder: StudyFolder, scenarios: Iterable[Scenario]) -> int:
     failed = int(folder.manifest().get("failed", 0))
     said = f"; {failed} of its replications failed" if failed else ""
     complain(f"{folder.path}: this study is finished, there is nothing to do{said}")
-    return FAILED if failed else 0
+    return failed_code(range(failed), scenarios)
 
 
 def _verdict(ensemble: Ensemble) -> int:
@@ -312,4 +313,13 @@ def _verdict(ensemble: Ensemble) -> int:
 
     for line in failure_lines(ensemble):
         complain(line)
-    return FAILED if ensemble.failures else 0
+    if ensemble.trace:
+        complain(f"the traceback of one of them: {write_log(ensemble.trace)}")
+    return failed_code(ensemble.failures, [case.scenario for case in ensemble.cases])
+
+
+def failed_code(failures: Sized, scenarios: Iterable[Scenario]) -> int:
+    """Exit code: 0 without failures; 2 where code of the user's own had a part in it, else 1."""
+    if not failures:
+        return 0
+    return BAD_INPUT if any(scenario.code for scenario in scenarios) else FAILED

@@ -17,7 +17,7 @@ from abm.control.admission import (
 from abm.control.planner import Planner
 from abm.control.rules import CoordinatedRule, Eq13, G2VOnly, Rule
 from abm.scenario import Scenario
-from abm.scenario.names import STRATEGIES, NamedStrategy, import_class, make_object
+from abm.scenario.names import STRATEGIES, NamedStrategy, make_object
 
 __all__ = [
     "ADMISSION_CLASSES",
@@ -90,7 +90,7 @@ def make_rule(scenario: Scenario) -> Rule:
     strategy = resolve_strategy(scenario)
     return cast(
         Rule,
-        _make("rule", "decide", strategy.rule, RULE_CLASSES, strategy.rule_options, scenario),
+        _make("rule", strategy.rule, RULE_CLASSES, strategy.rule_options, scenario),
     )
 
 
@@ -100,13 +100,12 @@ def make_admission(scenario: Scenario) -> Admission:
     options = strategy.admission_options
     return cast(
         Admission,
-        _make("admission", "admit", strategy.admission, ADMISSION_CLASSES, options, scenario),
+        _make("admission", strategy.admission, ADMISSION_CLASSES, options, scenario),
     )
 
 
 def _make(
     kind: str,
-    method: str,
     name: str,
     known: Mapping[str, Callable[..., object]],
     options: Mapping[str, Any],
@@ -114,6 +113,7 @@ def _make(
 ) -> object:
     section = getattr(scenario, name, None) if name in known else None
     arguments = {**(section.model_dump() if section is not None else {}), **options}
-    field = f"strategy.{kind}"
-    factory = known[name] if name in known else import_class(field, name, method)
-    return make_object(field, name, factory, arguments, options)
+    code = scenario.code_at(("strategy", kind)) if name not in known else None
+    if code is not None:
+        return code.make()
+    return make_object(f"strategy.{kind}", name, known[name], arguments, options)

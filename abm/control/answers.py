@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from abm.errors import InputError, Problem
 from abm.fleet import Fleet, Mode, ModeArray
+from abm.scenario.modules import Plugin, name_of
 
 MODES = (int(Mode.V2G), int(Mode.IDLE), int(Mode.G2V))
 ALLOWED = "modes -1, 0, 1 as integers, or powers in kW as finite floats, positive = charging"
@@ -31,23 +32,27 @@ class Answers:
     """
 
     def __init__(self, owner: object, method: str, field: str, one_kind: bool = True) -> None:
-        self._who = f"{type(owner).__module__}:{type(owner).__name__}.{method}"
+        self._who = f"{name_of(owner)}.{method}"
+        self._guard = Plugin(field, owner, method)
         self._field, self._one_kind = field, one_kind
         self._powers: bool | None = None
 
     def ask(self, answer: Callable[[], object], n_evs: int, minute: float) -> NDArray[Any]:
         """The answer, (n_evs,), int8 modes or float64 kW.
 
-        Raises InputError for one that is neither, and where the fleet's columns were written to.
+        Raises InputError for one that is neither, and where the fleet's columns were written to;
+        PluginError for what the owner raises.
         """
-        try:
-            found = answer()
-        except ValueError as error:
-            if READ_ONLY not in str(error):
-                raise
-            said = "columns of the fleet and values of the broadcast are read, and not written to"
-            raise self._wrong(f"{type(error).__name__}: {error}", minute, said) from error
-        return self.checked(found, n_evs, minute)
+        with self._guard:
+            try:
+                found = answer()
+            except ValueError as error:
+                if READ_ONLY not in str(error):
+                    raise
+                said = "columns of the fleet and values of the broadcast are read, and not written "
+                found = f"{type(error).__name__}: {error}"
+                raise self._wrong(found, minute, f"{said}to") from error
+            return self.checked(found, n_evs, minute)
 
     def checked(self, found: object, n_evs: int, minute: float) -> NDArray[Any]:
         """An answer as `ask` gives it. Raises InputError."""

@@ -19,7 +19,6 @@ from abm.equations.economics import Columns, financial_benefit, stay_reference_c
 from abm.fleet.stays import stream, truncated_normal
 from abm.scenario import Scenario, TimeOfDay
 from abm.scenario.fields import Range, Spread
-from abm.scenario.names import import_class, make_object
 from abm.scenario.owners import EarlyDeparture, Group, LateReturn, Learning
 
 if TYPE_CHECKING:
@@ -116,19 +115,12 @@ def owner_groups(scenario: Scenario) -> tuple[OwnerGroup, ...]:
                 if own is None and field in type(section).model_fields:
                     own = getattr(section, field)
             filled[field] = own
-        mine = group.behaviour is not None
-        options = group.behaviour_options if mine else owners.behaviour_options
-        where = f"owners.groups.{name}" if mine else "owners"
-        made = _behaviour(f"{where}.behaviour", filled.pop("behaviour"), options)
+        del filled["behaviour"]
+        mine = ("owners", "groups", name) if group.behaviour is not None else ("owners",)
+        code = scenario.code_at((*mine, "behaviour"))
+        made = None if code is None else cast(Behaviour, code.make())
         made_groups.append(OwnerGroup(name, group.share, Group.model_construct(**filled), made))
     return tuple(made_groups)
-
-
-def _behaviour(field: str, name: str | None, options: dict[str, Any]) -> Behaviour | None:
-    if name is None:
-        return None
-    made = make_object(field, name, import_class(field, name, "plan"), options, options)
-    return cast(Behaviour, made)
 
 
 def draw_fraction(u: FloatArray, spread: Range) -> FloatArray:

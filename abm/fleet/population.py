@@ -32,6 +32,7 @@ from abm.fleet.owners import (
 from abm.fleet.stays import Stays, as_told, stays_from_sessions, stream, truncated_normal
 from abm.scenario import Scenario, TimeOfDay, clock_minutes, stay_windows
 from abm.scenario.fields import Capacity
+from abm.scenario.modules import Plugin, name_of
 
 DAY_MIN = 1440.0
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -284,7 +285,8 @@ class Population:
                     soc=columns["soc_arrival"][rows],
                     **{name: columns[name][rows] for name in PLANNED},
                 )
-                kind.behaviour.plan(plan, stream(seed, "behaviour", day, g))
+                with Plugin("owners.behaviour", kind.behaviour, "plan"):
+                    kind.behaviour.plan(plan, stream(seed, "behaviour", day, g))
                 for name, values in self._checked(kind, plan, len(rows)).items():
                     columns[name][rows] = values
 
@@ -302,7 +304,7 @@ class Population:
             if good:
                 written[name] = values.astype(COLUMNS[name].dtype)
             else:
-                owner = type(kind.behaviour).__name__
+                owner = name_of(kind.behaviour)
                 problems.append(Problem("owners.behaviour", owner, allowed))
         if problems:
             raise InputError(problems)

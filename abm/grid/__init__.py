@@ -2,8 +2,9 @@
 
 from abm.equations.load_flow import loading_percent, power_mismatch
 from abm.grid.feeder import Feeder, build_feeder
+from abm.grid.nets import load_net
 from abm.grid.network import Network, PowerFlow, empty_power_flow
-from abm.grid.reference import PandapowerSolver, load_net
+from abm.grid.reference import PandapowerSolver
 from abm.grid.solve import (
     LoadFlowWarning,
     PowerGridModelSolver,

@@ -18,17 +18,19 @@ import numpy as np
 
 from abm.equations import BoolArray, FloatArray, IntArray
 from abm.errors import InputError, LoadFlowError, Problem
+from abm.grid.nets import net_of
 from abm.grid.network import Network, line_network
 from abm.grid.reference import (
     closed_connections,
     feeds_and_takes,
-    load_net,
     net_of_lines,
     nominal_load,
     read_network,
     without_supply,
     write_ampacities,
 )
+from abm.scenario.code import refuse_untrusted
+from abm.scenario.names import display
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -162,6 +164,8 @@ def build_feeder(table: FeederTable) -> Feeder:
     profile of its own), and LoadFlowError when buses have no supply, the net cannot be solved at
     nominal load by the reference or holds what no solver here knows.
     """
+    if table.code is not None:
+        refuse_untrusted([table.code])
     key = _digest(table)
     if key not in _FEEDERS:
         _FEEDERS[key] = _build(table, key)
@@ -169,7 +173,9 @@ def build_feeder(table: FeederTable) -> Feeder:
 
 
 def _digest(table: FeederTable) -> str:
-    digest = hashlib.sha256(repr((table.name, table.net, _class_of_each(table))).encode("utf-8"))
+    where = "" if table.code is None else str(table.code.source())
+    about = repr((table.name, table.net, where, _class_of_each(table)))
+    digest = hashlib.sha256(about.encode("utf-8", "surrogatepass"))
     for values in (table.buses, table.zone, table.line_from, table.line_to):
         digest.update(np.asarray(values, dtype=np.int64).tobytes() + b"|")
     digest.update(np.asarray(table.ampacity_a, dtype=np.float64).tobytes())
@@ -246,7 +252,7 @@ def _from_values(table: FeederTable, values: LineValues, key: str) -> Feeder:
 
 
 def _from_net(table: FeederTable, key: str) -> Feeder:
-    net = load_net(table.net)
+    net = net_of(table)
     bus_index = np.sort(net.bus.index.to_numpy(dtype=np.int64))
     position = {int(index): i for i, index in enumerate(bus_index)}
     bus_class, class_names, zone_bus, problems = _customers(table, position)
@@ -260,9 +266,10 @@ def _from_net(table: FeederTable, key: str) -> Feeder:
     try:
         network, line_index = read_network(net, bus_index, p_mw, q_mvar)
     except LoadFlowError as error:
-        raise LoadFlowError(f"feeder {table.name!r}: {error}") from error
+        raise LoadFlowError(f"{source_of(table)}: feeder {table.name!r}: {error}") from error
     except Exception as error:  # pandapower raises UserWarning and worse for a net without source
-        raise LoadFlowError(f"feeder {table.name!r} cannot be solved: {error}") from error
+        said = f"cannot be solved: {' '.join(str(error).split())[:200]}"
+        raise LoadFlowError(f"{source_of(table)}: feeder {table.name!r} {said}") from error
     lines = net.line.loc[line_index]
     slack = net.ext_grid[net.ext_grid["in_service"].astype(bool)]["bus"].unique()
     return Feeder(
@@ -288,6 +295,11 @@ def _from_net(table: FeederTable, key: str) -> Feeder:
         network=network,
         make_net=lambda: net,
     )
+
+
+def source_of(table: FeederTable) -> str:
+    """Where the net of a feeder is from, in words."""
+    return table.net if ":" in table.net else display(Path(table.net))
 
 
 def _generation_problems(

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -24,6 +23,7 @@ from abm.report.terminal import (
     DIGITS,
     READINGS,
     UNITS,
+    Plain,
     grain_of,
     new_table,
     number,
@@ -85,13 +85,13 @@ class _Rate(ProgressColumn):
 def replications_bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
     """A bar on standard error with the rate and the time left; called with what has come in."""
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         _Rate(),
         TimeRemainingColumn(elapsed_when_finished=True),
     )
-    with Progress(*columns, console=Console(stderr=True), speed_estimate_period=60) as bar:
+    with Progress(*columns, console=Plain(stderr=True), speed_estimate_period=60) as bar:
         task = bar.add_task(title, total=total)
         yield lambda count: bar.advance(task, count)
 

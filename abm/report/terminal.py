@@ -11,7 +11,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
+from abm.errors import printable
 from abm.results.indicators import INDICATORS
 from abm.study.compare import FORESIGHT, GAP
 
@@ -34,10 +36,22 @@ READINGS = ("as_printed", "energy_balanced")
 DIGITS = {"MW": 3, "h": 0, "MWh": 2, "p.u.": 4, "USD": 2}
 
 
+class Plain(Console):
+    """A console that shows text as it is: no markup, no names of pictures, nothing to obey."""
+
+    def __init__(self, width: int | None = None, stderr: bool = False) -> None:
+        super().__init__(highlight=False, markup=False, emoji=False, width=width, stderr=stderr)
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        """The text with what a terminal would obey escaped."""
+        shown = "\n".join(printable(line) for line in text.split("\n"))
+        return super().render_str(shown, **how)
+
+
 def console(least: int = MIN_WIDTH) -> Console:
     """The console on standard output, at least so many characters wide."""
-    out = Console(highlight=False)
-    return out if out.width >= least else Console(highlight=False, width=least)
+    out = Plain()
+    return out if out.width >= least else Plain(width=least)
 
 
 def number(value: Any, digits: int) -> str:
@@ -67,7 +81,7 @@ def new_table(title: str, of_text: Iterable[str], of_numbers: Iterable[str]) -> 
 def show(table: Table) -> None:
     """Print a table whole: as wide as it is, even where the terminal is not."""
     out = console()
-    wide = Console(highlight=False, width=10_000)
+    wide = Plain(width=10_000)
     out.width = max(out.width, wide.measure(table).maximum)
     out.print(table)
 
@@ -76,12 +90,12 @@ def show(table: Table) -> None:
 def progress(title: str, total: int) -> Iterator[Callable[[], None]]:
     """A bar on standard error; the block calls what it gets once per unit of work."""
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with Progress(*columns, console=Plain(stderr=True)) as bar:
         task = bar.add_task(title, total=total)
         yield lambda: bar.advance(task)
 

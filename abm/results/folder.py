@@ -21,6 +21,8 @@ from abm.scenario import Scenario
 TABLES = ("hourly", "ev", "bus_hour", "line_hour", "zones")
 PACKAGES = ("evenfall", "mesa", "simpy", "numpy", "numba", "scipy", "pandas", "pyarrow",
             "pandapower", "power-grid-model")  # fmt: skip
+# With the name of the scenario, the verb and the seed it makes a name of 255 bytes at most.
+LONGEST_LABEL = 100
 
 
 def manifest(
@@ -86,13 +88,18 @@ def write_run(
 
 
 def strategy_label(strategy: Any) -> str:
-    """Name of a strategy, or "rule+admission" of one without a name."""
-    return strategy if isinstance(strategy, str) else f"{strategy.rule}+{strategy.admission}"
+    """Name of a strategy, or "rule+admission" of one without a name, without their folders."""
+    if isinstance(strategy, str):
+        return strategy
+    return "+".join(name.rpartition("/")[2] for name in (strategy.rule, strategy.admission))
 
 
 def folder_name(label: str) -> str:
-    """What a strategy's folder is called."""
-    return label.replace(":", ".")
+    """What a strategy's folder is called; a long one is cut, with what tells it from others."""
+    name = label.replace(":", ".")
+    if len(name) <= LONGEST_LABEL:
+        return name
+    return f"{name[: LONGEST_LABEL - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def versions() -> dict[str, str]:

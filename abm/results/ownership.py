@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from abm.errors import printable
 from abm.results.seals import digest_of, is_regular, open_part, read_sealed, sha256_of
 
 MANIFEST, STUDY, PARTS = "manifest.json", "study.json", "parts"
@@ -202,8 +203,3 @@ def names_line(names: Collection[str], most: int = 20) -> str:
     shown = [printable(name) for name in list(names)[:most]]
     more = len(names) - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
-
-
-def printable(name: object) -> str:
-    """A name with everything escaped that a terminal would not print."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in str(name))

@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
+from abm.errors import printable
 from abm.results.ownership import (
     FORMAT,
     MANIFEST,
@@ -34,7 +35,6 @@ from abm.results.ownership import (
     is_temporary,
     is_within,
     names_line,
-    printable,
 )
 from abm.results.seals import is_regular, read_sealed, sealed, sha256_of
 

@@ -1,7 +1,7 @@
 """A scenario as it was written: plain data, and where each value came from.
 
-From a file or a name to a document: finding, reading, `extends`, and `--set`. Where a path leads in
-the schema, and the problem of the value that stands there.
+Values that are laid over it, by a file that extends another (`abm.scenario.reading`) or by `--set`.
+Where a path leads in the schema, and the problem of the value that stands there.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from pydantic.fields import FieldInfo
 
 from abm.errors import InputError, Problem, nearest
 from abm.scenario.fields import allowed, keys_of, known_names, named_section_of, section_of
-from abm.scenario.names import display, name_hint, shipped_files
+from abm.scenario.names import shipped_dir
 from abm.scenario.schema import ScenarioFields, StrategySpec
-from abm.scenario.yamlio import Lines, Path, dotted, parse_yaml, read_yaml_file, show
+from abm.scenario.trust import in_trusted_folder
+from abm.scenario.yamlio import Path, dotted, parse_yaml, show
 
-_SUFFIXES = (".yaml", ".yml")
 _KEY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _FREE = {
     ("strategy", "rule_options"),
@@ -39,26 +39,42 @@ class Origin:
 
     file: name for problems, "" for a scenario made in code. line: from 1, or None.
     base: folder that a relative path in the value starts from. rank: later writings are higher.
+    of_file: whether a scenario file says it; else somebody typed it. foreign: whether that file
+    lies where nobody may be shown what is in it, see `leaves`.
     """
 
     file: str = ""
     line: int | None = None
     base: FilePath | None = None
     rank: int = 0
+    of_file: bool = False
+    foreign: bool = False
+
+    @property
+    def place(self) -> str:
+        """File and line."""
+        return f"{self.file}:{self.line}" if self.line else self.file
 
 
 @dataclass
 class Document:
-    """Plain nested data of a scenario and the origin of every key in it. Copy before changing."""
+    """Plain nested data of a scenario and the origin of every key in it. Copy before changing.
+
+    trusted: whether somebody said that the code it names may be loaded. outside: a sentence for
+    each reference that leads out of the folder of the file in which it stands.
+    """
 
     data: dict[str, Any] = field(default_factory=dict)
     origins: dict[Path, Origin] = field(default_factory=dict)
     default: Origin = field(default_factory=Origin)
     rank: int = 0
+    trusted: bool = False
+    outside: list[str] = field(default_factory=list)
 
     def copy(self) -> Document:
         """An independent copy."""
-        return Document(deepcopy(self.data), dict(self.origins), self.default, self.rank)
+        data, origins = deepcopy(self.data), dict(self.origins)
+        return replace(self, data=data, origins=origins, outside=[])
 
     def origin(self, path: Path) -> Origin:
         """Where the value at `path`, or the nearest mapping around it, was written."""
@@ -70,7 +86,21 @@ class Document:
     def locate(self, problem: Problem, path: Path) -> Problem:
         """The problem with file and line of the value at `path`."""
         origin = self.origin(path)
-        return replace(problem, file=origin.file, line=origin.line)
+        found = replace(problem, file=origin.file, line=origin.line)
+        return unseen(found) if origin.foreign else found
+
+    def leads_out(self, field: str, reference: str, target: FilePath, origin: Origin) -> bool:
+        """Whether a reference of a file that nobody trusts leads out of its folder; it is noted."""
+        if not origin.of_file or origin.base is None or not leaves(target, origin.base):
+            return False
+        if self.trusted or in_trusted_folder(origin.base):
+            return False
+        where = origin.place
+        real = os.path.realpath(target)
+        self.outside.append(
+            f"{where}: {field} = {show(reference)} leads out of its folder, to {real}"
+        )
+        return True
 
     def blame(self, *paths: Path) -> Path:
         """Of fields that contradict each other, the one that was written last; first if none."""
@@ -183,104 +213,23 @@ def _wrong_step(data: dict[str, Any], path: Path) -> Problem | None:
     return None
 
 
-def find_scenario(path_or_name: str | os.PathLike[str], base: FilePath | None = None) -> FilePath:
-    """File of a scenario: a shipped name, else a path (from `base`, or the working folder).
-
-    Raises InputError with the nearest name when there is no such file.
-    """
-    text = os.fspath(path_or_name)
-    known = shipped_files("scenarios")
-    if isinstance(path_or_name, str) and text in known:
-        return known[text]
-    path = (base / text) if base else FilePath(text)
-    near, every = name_hint(text, known), "shipped: " + ", ".join(known)
-    if not text.strip() or "\0" in text:
-        said, near = "a name or a file", every
-    elif os.path.isdir(path):
-        said = "a name or a file, this is a folder"
-    elif not os.path.exists(path):
-        is_path = path.suffix in _SUFFIXES or len(FilePath(text).parts) > 1
-        said = "file not found" if is_path else "neither a shipped scenario nor a file"
-        near = near if near == every else f"{near} {every}"
-    else:
-        return path
-    raise InputError([Problem("scenario", show(text), said, hint=near)])
+def leaves(target: FilePath, base: FilePath) -> bool:
+    """Whether a file or folder, links followed, lies neither below `base` nor with what ships."""
+    real = FilePath(os.path.realpath(target))
+    inside = (os.path.realpath(base), os.path.realpath(shipped_dir()))
+    return not any(real.is_relative_to(folder) for folder in inside)
 
 
-def read_document(path_or_name: str | os.PathLike[str]) -> tuple[Document, list[Problem]]:
-    """What a scenario file and all that it extends say, and the problems met on the way.
-
-    Raises InputError when the file itself cannot be found or read.
-    """
-    path = find_scenario(path_or_name)
-    chain = [_read(path)]
-    problems: list[Problem] = []
-    seen = [path.resolve()]
-    while "extends" in chain[-1][1]:
-        here, data, lines = chain[-1]
-        wanted = data["extends"]
-        line = lines.get(("extends",))
-        trouble = _parent_trouble(wanted)
-        parent: FilePath | None = None
-        if not trouble:
-            try:
-                parent = find_scenario(wanted, here.parent)
-                if parent.resolve() in seen:
-                    ring = " -> ".join(display(p) for p in [*seen, parent.resolve()])
-                    trouble = f"a scenario that does not extend this one in turn: {ring}"
-                else:
-                    chain.append(_read(parent))
-                    seen.append(parent.resolve())
-            except InputError as error:
-                problems += [_of_parent(p, display(here), line) for p in error.problems]
-                break
-        if trouble:
-            problems.append(Problem("extends", show(wanted), trouble, display(here), line))
-            break
-    return _merged(chain), problems
-
-
-def _parent_trouble(wanted: Any) -> str:
-    good = isinstance(wanted, str) and wanted.strip()
-    return "" if good else "text: the name or the file of one scenario"
-
-
-def _of_parent(problem: Problem, file: str, line: int | None) -> Problem:
-    """A parent that is not there is the fault of the line that names it."""
-    if problem.field != "scenario":
-        return problem
-    return replace(problem, field="extends", file=file, line=line)
-
-
-def _read(path: FilePath) -> tuple[FilePath, dict[str, Any], Lines]:
-    shown = display(path)
-    data, lines = read_yaml_file(path, shown)
-    if data is None:
-        raise InputError([Problem("file", "", "empty; a scenario is a mapping of fields", shown)])
-    if not isinstance(data, dict):
-        said = "a mapping of fields, such as `seed: 1`"
-        raise InputError([Problem("file", show(data), said, shown, 1)])
-    return path, data, lines
-
-
-def _merged(chain: list[tuple[FilePath, dict[str, Any], Lines]]) -> Document:
-    document = Document()
-    for rank, (path, data, lines) in enumerate(reversed(chain)):
-        base = path.resolve().parent
-        origin = Origin(display(path), None, base, rank)
-        own = {key: value for key, value in data.items() if key != "extends"}
-        document.merge(own, lines, origin)
-        document.default, document.rank = origin, rank
-    path, data, _ = chain[0]
-    if "name" not in data:
-        # A name is never inherited: two scenarios must not write to the same output folder.
-        document.data["name"] = _name_from(path)
-        document.origins.pop(("name",), None)
-    return document
-
-
-def _name_from(path: FilePath) -> str:
-    return re.sub(r"[^A-Za-z0-9_.-]+", "_", path.stem).lstrip("_.-") or "scenario"
+def unseen(problem: Problem, named: str = "") -> Problem:
+    """The problem without anything of the content of its file; named: where that is named."""
+    hint = f"named in {named}" if named else ""
+    if problem.field == "file" and not problem.value:
+        return replace(problem, hint=hint)
+    said = (
+        "not what it is named as; it lies outside the folder of the scenario, so that nothing in "
+        "it is shown without --trust"
+    )
+    return Problem("file", "", said, problem.file, problem.line, hint)
 
 
 def parse_setting(text: str) -> tuple[str, Any]:

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from annotated_types import Ge, Gt, MinLen
+from annotated_types import Ge, Gt, Le, MinLen
 from numpy.typing import NDArray
 from pydantic import AfterValidator, Field, ValidationError
 
 from abm.errors import InputError, Problem, nearest
+from abm.scenario.code import Code
 from abm.scenario.csvio import NUMBER, OR_EMPTY, WHOLE, CsvRow, RowT, Table, read_table
 from abm.scenario.fields import Allowed, Section, allowed
 from abm.scenario.names import display
+from abm.scenario.trust import in_trusted_folder
 from abm.scenario.yamlio import read_yaml_file, show
 
 _FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 _NET = 'a function "module:function", or the pandapower JSON file beside feeder.yaml'
+# pandapower keeps arrays as long as its highest index.
+_MOST_BUSES = 1_000_000
+_BUS_NUMBER = f"a whole number from 1 to {_MOST_BUSES}, the index in pandapower + 1"
+_REACTANCE = "a number above 0, from 1e-9 to 1e6"
 _OF_TABLES = ("vn_kv", "slack_bus", "slack_vm_pu")
 
 _Text = Annotated[str, AfterValidator(lambda text: " ".join(text.split()))]
@@ -32,7 +39,7 @@ class FeederHead(Section):
     net: _Text = Field("", description="Function or JSON file of a pandapower net.")
     description: _Text = Field("", description="What the feeder is.")
     source: _Text = Field("", description="Where it is from.")
-    vn_kv: Annotated[float, Gt(0)] = Field(1.0, description="Rated voltage; kV.")
+    vn_kv: Annotated[float, Ge(0.01), Le(2000)] = Field(1.0, description="Rated voltage; kV.")
     slack_bus: Annotated[int, Allowed("the number of the bus that is fed")] = Field(
         1, description="Bus that is fed."
     )
@@ -42,9 +49,9 @@ class FeederHead(Section):
 class BusRow(CsvRow):
     """A bus of a feeder."""
 
-    bus: Annotated[
-        int | None, Ge(1), WHOLE, Allowed("a whole number from 1, the index in pandapower + 1")
-    ] = Field(description="Number of the bus.")
+    bus: Annotated[int | None, Ge(1), Le(_MOST_BUSES), WHOLE, Allowed(_BUS_NUMBER)] = Field(
+        description="Number of the bus."
+    )
     customer_class: Annotated[str | None, MinLen(1), Allowed("a class of the load profile")] = (
         Field(description="Whose load is at the bus.")
     )
@@ -73,10 +80,12 @@ class LineRow(CsvRow):
 class ImpedanceRow(LineRow):
     """A line with its impedance."""
 
-    r_ohm: Annotated[float | None, Ge(0), NUMBER, Allowed("a number from 0 up")] = Field(
-        description="Resistance; ohm."
+    r_ohm: Annotated[float | None, Ge(0), Le(1e6), NUMBER, Allowed("a number from 0 to 1e6")] = (
+        Field(description="Resistance; ohm.")
     )
-    x_ohm: Annotated[float | None, Gt(0), NUMBER] = Field(description="Reactance; ohm.")
+    x_ohm: Annotated[float | None, Ge(1e-9), Le(1e6), NUMBER, Allowed(_REACTANCE)] = Field(
+        description="Reactance; ohm."
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,9 +111,10 @@ class FeederTable:
     """What a feeder folder says; the network itself is built by `abm.grid`.
 
     net: "module:function", or the absolute path of a pandapower JSON file; "" where `values` are
-    the network. Buses are numbered from 1 (pandapower's index + 1), in the order of buses.csv:
-    buses int64[n], customer_class str[n], zone int64[n] (0 where no EVs live). Lines in the order
-    of lines.csv: line_from, line_to int64[m], ampacity_a float64[m] [A].
+    the network. code: the function, where a feeder.yaml names it. Buses are numbered from 1
+    (pandapower's index + 1), in the order of buses.csv: buses int64[n], customer_class str[n], zone
+    int64[n] (0 where no EVs live). Lines in the order of lines.csv: line_from, line_to int64[m],
+    ampacity_a float64[m] [A].
     """
 
     name: str
@@ -118,6 +128,7 @@ class FeederTable:
     values: LineValues | None = None
     description: str = ""
     source: str = ""
+    code: Code | None = None
 
     @property
     def n_zones(self) -> int:
@@ -125,14 +136,20 @@ class FeederTable:
         return int(self.zone.max(initial=0))
 
 
-def read_feeder(folder: Path, classes: tuple[str, ...] | None) -> FeederTable:
+def read_feeder(
+    folder: Path,
+    classes: tuple[str, ...] | None,
+    trust: bool = False,
+    beside: Path | None = None,
+) -> FeederTable:
     """Read feeder.yaml, buses.csv and lines.csv.
 
-    classes: the customer classes of the load profile, None when it could not be read.
-    Raises InputError with the problems of all three files.
+    classes: the customer classes of the load profile, None when it could not be read. trust:
+    whether a function that is named for the net may be called. beside: a folder in which its module
+    may lie, too. Raises InputError with the problems of all three files.
     """
     problems: list[Problem] = []
-    head, tabled = _read_head(folder, problems)
+    head, tabled, code = _read_head(folder, trust, beside, problems)
     bus_row: type[BusRow] = LoadBusRow if tabled else BusRow
     line_row: type[LineRow] = ImpedanceRow if tabled else LineRow
     buses = _read(folder / "buses.csv", bus_row, problems)
@@ -148,6 +165,9 @@ def read_feeder(folder: Path, classes: tuple[str, ...] | None) -> FeederTable:
     if known is not None and "slack_bus" in head.model_fields_set and head.slack_bus not in known:
         file = display(folder / "feeder.yaml")
         problems.append(Problem("slack_bus", str(head.slack_bus), "a bus of buses.csv", file))
+    if not problems and tabled and buses is not None and lines is not None:
+        _check_supply(buses, lines, head.slack_bus)
+        problems += buses.problems
     if problems or buses is None or lines is None:
         raise InputError(problems)
     values = None
@@ -173,6 +193,7 @@ def read_feeder(folder: Path, classes: tuple[str, ...] | None) -> FeederTable:
         values=values,
         description=head.description,
         source=head.source,
+        code=code,
     )
 
 
@@ -185,8 +206,10 @@ def _read(path: Path, model: type[RowT], problems: list[Problem]) -> Table[RowT]
         return None
 
 
-def _read_head(folder: Path, problems: list[Problem]) -> tuple[FeederHead, bool]:
-    """What feeder.yaml says, and whether the tables are the network.
+def _read_head(
+    folder: Path, trust: bool, beside: Path | None, problems: list[Problem]
+) -> tuple[FeederHead, bool, Code | None]:
+    """What feeder.yaml says, whether the tables are the network, and a function for the net.
 
     Problems are noted, and what cannot be used is left out. With a net, or where it is not known,
     the tables do without loads and impedances.
@@ -196,10 +219,10 @@ def _read_head(folder: Path, problems: list[Problem]) -> tuple[FeederHead, bool]
     try:
         data, lines = read_yaml_file(path, file)
         if not isinstance(data, dict):
-            raise InputError([Problem("file", show(data), "a mapping", file)])
+            raise InputError([Problem("file", "", "a mapping", file)])
     except InputError as error:
         problems += error.problems
-        return FeederHead(), False
+        return FeederHead(), False, None
     known = FeederHead.model_fields
 
     def refuse(key: str, said: str, hint: str = "") -> None:
@@ -228,12 +251,19 @@ def _read_head(folder: Path, problems: list[Problem]) -> tuple[FeederHead, bool]
             if key not in data:
                 refuse(key, f"missing; {allowed(known[key])}")
     head = FeederHead.model_validate(good)
-    if "net" in good and not of_tables and not _FUNCTION.fullmatch(good["net"]):
-        beside = folder / good["net"]
-        if beside.suffix != ".json" or not beside.is_file():
+    code = None
+    if _FUNCTION.fullmatch(head.net):
+        trusted = trust or in_trusted_folder(folder)
+        here = Path(os.path.abspath(folder))
+        # A trusted folder says nothing of who wrote a module beside the scenario.
+        folders = (here,) if beside is None or not trust else (here, beside)
+        code = Code("net", head.net, folders, trusted, file, lines.get(("net",)))
+    elif "net" in good and not of_tables:
+        own = folder / good["net"]
+        if own.suffix != ".json" or not os.path.isfile(own):
             refuse("net", _NET)
-        head = head.model_copy(update={"net": str(beside.resolve())})
-    return head, "net" not in data and bool(of_tables)
+        head = head.model_copy(update={"net": os.path.realpath(own)})
+    return head, "net" not in data and bool(of_tables), code
 
 
 def _check_buses(table: Table[BusRow], classes: tuple[str, ...] | None) -> None:
@@ -272,3 +302,21 @@ def _check_lines(table: Table[LineRow], buses: set[int | None] | None) -> None:
             table.refuse(at, "to_bus", "another bus than from_bus")
         pairs.append(pair if len(pair) == 2 else None)
     table.each_once("from_bus", pairs, "each pair of buses once; it is on line {} already")
+
+
+def _check_supply(buses: Table[BusRow], lines: Table[LineRow], slack_bus: int) -> None:
+    """Note the buses that no line joins to the one that is fed."""
+    beside: dict[int | None, list[int | None]] = {}
+    for row in lines.rows:
+        beside.setdefault(row.from_bus, []).append(row.to_bus)
+        beside.setdefault(row.to_bus, []).append(row.from_bus)
+    supplied: set[int | None] = {slack_bus}
+    ahead: list[int | None] = [slack_bus]
+    while ahead:
+        new = set(beside.get(ahead.pop(), ())) - supplied
+        supplied |= new
+        ahead += new
+    for at, bus_row in enumerate(buses.rows):
+        if bus_row.bus not in supplied:
+            said = f"a bus with supply: lines of lines.csv join it to slack_bus = {slack_bus}"
+            buses.refuse(at, "bus", said)

@@ -22,7 +22,9 @@ from abm.scenario.names import ADMISSIONS, RULES, SOLVERS, STRATEGIES
 _CLOCK = re.compile(r"([01]?[0-9]|2[0-4]):([0-5][0-9])")
 INTERVALS_MIN = (1, 5, 15, 60)
 FLOW_INTERVALS_MIN = (1, 5, 15, 30, 60)
-_MODULE_CLASS = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+_MODULE_CLASS = re.compile(
+    r"([^:\x00-\x1f\x7f]*/)?[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +127,11 @@ _CLOCK_WORDS = 'a clock time "HH:MM" from "0:00" to "24:00", in quotes'
 _HOUR_WORDS = 'a clock time on the hour from "0:00" to "23:00", in quotes'
 _STEP_WORDS = "a whole number from 1 to 3600 that divides 3600, e.g. 30, 60 or 300"
 _OPTIONS_WORDS = "a mapping with text as keys and text, numbers, lists or mappings as values"
-_NAME_WORDS = 'letters, digits, "_", "." and "-", beginning with a letter or digit'
+# With strategy, verb and seed behind it, it has to be the name of a folder, of 255 bytes at most.
+LONGEST_NAME = 80
+_NAME_WORDS = (
+    f'at most {LONGEST_NAME} letters, digits, "_", "." and "-", beginning with a letter or digit'
+)
 _CLASS_WORDS = "a class as module:Class"
 _CLOCK_SCHEMA = {"type": "string", "pattern": f"^({_CLOCK.pattern})$"}
 
@@ -141,7 +147,11 @@ StepSeconds = Annotated[
 ]
 IntervalMinutes = Annotated[int, _minutes(INTERVALS_MIN)]
 FlowMinutes = Annotated[int, _minutes(FLOW_INTERVALS_MIN)]
-ShortName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"), Allowed(_NAME_WORDS)]
+ShortName = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=LONGEST_NAME),
+    Allowed(_NAME_WORDS),
+]
 Options = Annotated[dict[str, Any], Allowed(_OPTIONS_WORDS, test=_is_plain)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 

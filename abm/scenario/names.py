@@ -2,16 +2,14 @@
 
 Rules, admissions, solvers and named strategies are pure data, so that a scenario can be checked
 without importing the code behind them; a test holds them and the registry in `abm.control`
-together. Scenarios, feeders, tariffs and load profiles that ship with the package are files, and
-`module:Class` is a class of the user's own.
+together. Scenarios, feeders, tariffs and load profiles that ship with the package are files. Code
+of the user's own, `module:Class`, is in `abm.scenario.code`.
 """
 
 from __future__ import annotations
 
-import ast
-import importlib
-import importlib.util
-from collections.abc import Callable, Iterator, Mapping
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -160,33 +158,9 @@ def name_hint(word: str, known: dict[str, Path]) -> str:
 def display(path: Path) -> str:
     """A path as problems show it: relative to the working folder when it lies below it."""
     try:
-        return str(path.resolve().relative_to(Path.cwd()))
+        return str(Path(os.path.realpath(path)).relative_to(Path.cwd()))
     except (ValueError, OSError):
         return str(path)
-
-
-def import_class(field: str, name: str, method: str) -> Callable[..., object]:
-    """The class behind `module:Class`, looked at before anything of it is called.
-
-    It has to be a class that is defined in that very module and has `method`. field: for problems.
-    Raises InputError.
-    """
-    module_name, _, class_name = name.partition(":")
-    try:
-        found = getattr(importlib.import_module(module_name), class_name)
-    except Exception as error:  # whatever goes wrong in a user's module while it is imported
-        wrong = f"{type(error).__name__}: {error}"
-        raise InputError(
-            [Problem(field, name, f"a class that can be imported ({wrong})")]
-        ) from error
-    if not isinstance(found, type):
-        raise InputError([Problem(field, name, "a class")])
-    if found.__module__ != module_name:
-        defined = f"a class defined in {module_name}; this one is defined in {found.__module__}"
-        raise InputError([Problem(field, name, defined)])
-    if not callable(getattr(found, method, None)):
-        raise InputError([Problem(field, name, f"a class with a method {method}(...)")])
-    return found
 
 
 def make_object(
@@ -240,37 +214,3 @@ def _option_problems(
             path = f"{field}_options.{option}"
             problems.append(Problem(path, show(value), f"{name}: {words}"))
     return problems
-
-
-def source_files(name: str) -> list[Path]:
-    """Files of the module of `module:Class` and of what it imports from its own folder, sorted.
-
-    Empty where the module cannot be found or has no Python source.
-    """
-    try:
-        spec = importlib.util.find_spec(name.partition(":")[0])
-    except (ImportError, ValueError):
-        return []
-    found: set[Path] = set()
-    wanted = [] if spec is None or not spec.has_location else [Path(str(spec.origin))]
-    while wanted:
-        path = wanted.pop()
-        if path in found or path.suffix != ".py" or not path.is_file():
-            continue
-        found.add(path)
-        wanted += [path.parent / f"{module}.py" for module in _imported(path.read_bytes())]
-    return sorted(found)
-
-
-def _imported(source: bytes) -> Iterator[str]:
-    """Last parts of the names of everything that a source imports."""
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError):
-        return
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            names = [alias.name for alias in node.names]
-            names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
-            for name in names:
-                yield name.rpartition(".")[2]

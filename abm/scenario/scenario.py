@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from pydantic import PrivateAttr, ValidationError
 
 from abm.errors import InputError, Problem
 from abm.scenario.checks import cross_problems, value_at
+from abm.scenario.code import Code
 from abm.scenario.document import (
     Document,
     Origin,
@@ -22,10 +24,11 @@ from abm.scenario.document import (
     parse_setting,
     plain,
     problem_of,
-    read_document,
+    unseen,
 )
 from abm.scenario.feeder import FeederTable, read_feeder
 from abm.scenario.names import display, name_hint, shipped_files
+from abm.scenario.reading import read_document
 from abm.scenario.schema import FleetSection, ScenarioFields
 from abm.scenario.tables import (
     LoadProfile,
@@ -36,6 +39,7 @@ from abm.scenario.tables import (
     read_sessions,
     read_tariff,
 )
+from abm.scenario.trust import in_trusted_folder
 from abm.scenario.yamlio import Path, dotted, show, yaml_text
 
 _T = TypeVar("_T")
@@ -72,14 +76,17 @@ class Scenario(ScenarioFields):
     fields. Left-out fields take their defaults. Two scenarios are equal when all their fields are,
     references to files taken as the files they lead to.
 
-    Raises InputError with every problem found, in the fields and in the files they name.
+    trust: the code that it names, `module:Class`, may be loaded. Raises InputError with every
+    problem found, in the fields and in the files they name.
     """
 
     _source: Document = PrivateAttr()
     _inputs: Inputs = PrivateAttr()
 
-    def __init__(self, document: Document | None = None, /, **fields: Any) -> None:
-        document = document if document is not None else _document_in_code(fields)
+    def __init__(
+        self, document: Document | None = None, /, *, trust: bool = False, **fields: Any
+    ) -> None:
+        document = document if document is not None else _document_in_code(fields, trust)
         inputs, problems = _judge(document)
         if inputs is None or problems:
             raise InputError(_in_reading_order(problems))
@@ -88,23 +95,43 @@ class Scenario(ScenarioFields):
         self._inputs = inputs
 
     @classmethod
-    def load(cls, path_or_name: str | os.PathLike[str], *, settings: Sequence[str] = ()) -> Self:
+    def load(
+        cls,
+        path_or_name: str | os.PathLike[str],
+        *,
+        settings: Sequence[str] = (),
+        trust: bool = False,
+    ) -> Self:
         """Read a scenario from a YAML file or by the name of a shipped one.
 
         settings: `--set` arguments such as "ev.efficiency=0.9", laid over the file before anything
-        is judged. Raises InputError with every problem found.
+        is judged. trust: the code that is named may be loaded, and files may lie anywhere; without
+        it each that leads out of the folder of the file that names it is warned of. Raises
+        InputError with every problem found.
         """
-        document, problems = read_document(path_or_name)
+        document, problems = read_document(path_or_name, trust)
         problems += _apply(document, settings)
-        return cls._checked(document, problems)
+        scenario = cls._checked(document, problems)
+        for outside in dict.fromkeys(document.outside):
+            warnings.warn(outside, stacklevel=2)
+        return scenario
 
-    def override(self, changes: Mapping[str, Any] | None = None, /, **fields: Any) -> Self:
+    def override(
+        self,
+        changes: Mapping[str, Any] | None = None,
+        /,
+        *,
+        trust: bool | None = None,
+        **fields: Any,
+    ) -> Self:
         """A new scenario with some values changed.
 
         changes: dotted keys, {"ev.efficiency": 0.9}. fields: top-level keys, strategy="evms"; a
-        mapping changes only the keys it has (a `strategy` is replaced). Raises InputError.
+        mapping changes only the keys it has (a `strategy` is replaced). trust: whether the code
+        that is named may be loaded, as before if left out. Raises InputError.
         """
         document = self._source.copy()
+        document.trusted = document.trusted if trust is None else trust
         document.rank += 1
         origin = Origin("override", None, FilePath.cwd(), document.rank)
         problems: list[Problem] = []
@@ -135,14 +162,53 @@ class Scenario(ScenarioFields):
         days = self.horizon.days
         return 24 * days if days > 1 else self.clock.hours
 
+    @property
+    def code(self) -> tuple[Code, ...]:
+        """All code of the user's own that the scenario names; of a feeder, the function of its net.
+
+        Raises InputError where the user's list of trusted folders cannot be read.
+        """
+        classes = (self.code_at(path) for path in self._classes())
+        return tuple(code for code in (*classes, self._inputs.feeder.code) if code is not None)
+
+    def _classes(self) -> list[Path]:
+        """Paths of the fields that may name a class."""
+        groups = [("owners", "groups", name, "behaviour") for name in self.owners.groups]
+        named: list[Path] = [("owners", "behaviour"), *groups]
+        if not isinstance(self.strategy, str):
+            named += [("strategy", "rule"), ("strategy", "admission")]
+        return named
+
+    def code_at(self, path: Path) -> Code | None:
+        """The class of the user's own that the field at `path` names; None where it names none."""
+        name = value_at(self, path)
+        if name is None or ":" not in name:
+            return None
+        origin, main = self._source.origin(path), self._source.default
+        base = origin.base or FilePath.cwd()
+        # What was typed may lie in the working folder or beside the scenario.
+        folders = (base,) if origin.of_file or main.base is None else (base, main.base)
+        trusted = self._source.trusted or (origin.of_file and in_trusted_folder(base))
+        options = value_at(self, (*path[:-1], f"{path[-1]}_options"))
+        return Code(dotted(path), name, folders, trusted, origin.file, origin.line, options)
+
     def written_with(self, path: Path, other: Path) -> bool:
         """Whether the field at `path` was written where the one at `other` was, or later."""
         origins, never = self._source.origins, Origin(rank=-1)
         return origins.get(path, never).rank >= origins.get(other, never).rank
 
     def resolved(self) -> dict[str, Any]:
-        """All fields as plain nested data; shipped references by name, files by absolute path."""
+        """All fields as plain nested data; shipped references by name, files by absolute path.
+
+        So are modules of the user's own that lie in the folder of the scenario.
+        """
         data = self.model_dump()
+        for path in self._classes():
+            if (code := self.code_at(path)) is not None:
+                inner: dict[str, Any] = data
+                for key in path[:-1]:
+                    inner = inner[key]
+                inner[path[-1]] = code.resolved()
         for path in REFERENCES:
             reference = value_at(self, path)
             if reference is not None:
@@ -163,9 +229,9 @@ class Scenario(ScenarioFields):
         return hash(self.to_yaml())
 
 
-def _document_in_code(fields: Mapping[str, Any]) -> Document:
+def _document_in_code(fields: Mapping[str, Any], trust: bool) -> Document:
     origin = Origin(base=FilePath.cwd())
-    document = Document(default=origin)
+    document = Document(default=origin, trusted=trust)
     document.merge({key: plain(value) for key, value in fields.items()}, {}, origin)
     return document
 
@@ -282,17 +348,27 @@ def read_inputs(
             missing = Problem(dotted(path), show(reference), said, hint=hint)
             problems.append(document.locate(missing, path))
             return None
+        origin = document.origin(path)
+        outs = [document.leads_out(dotted(path), reference, file, origin) for file in parts(target)]
         try:
             return reader(target)
         except InputError as error:
-            problems.extend(error.problems)
+            hidden = any(outs) or origin.foreign
+            problems.extend(unseen(p, origin.place) if hidden else p for p in error.problems)
             return None
 
     profile = read(PROFILE, "a load profile (CSV file)", lambda p: read_profile(p, display(p)))
     tariff = read(TARIFF, "a tariff (CSV file)", lambda p: read_tariff(p, display(p)))
     classes = profile.classes if profile is not None else None
-    feeder = read(FEEDER, "a feeder (folder)", lambda p: read_feeder(p, classes))
+    trust, beside = document.trusted, document.origin(FEEDER).base
+    feeder = read(FEEDER, "a feeder (folder)", lambda p: read_feeder(p, classes, trust, beside))
     n_zones = feeder.n_zones if feeder is not None else None
+    if feeder is not None and os.path.isabs(feeder.net):
+        head = parts(locate(fields.grid.feeder, FEEDER, document))[1]
+        named = Origin(display(head), base=head.parent, of_file=True)
+        document.leads_out(
+            "net", os.path.relpath(feeder.net, head.parent), FilePath(feeder.net), named
+        )
 
     def read_stays(path: Path) -> SessionTable | None:
         wanted = "a file of sessions (CSV)"
@@ -316,8 +392,15 @@ def read_inputs(
         edges = read(EDGES, "a file of pairs (CSV)", lambda p: read_edges(p, display(p), n_evs))
     if problems or profile is None or tariff is None or feeder is None:
         return None, problems
-    named = replace(feeder, name=_feeder_name(fields, feeder))
-    return Inputs(named, profile, tariff, sessions, edges, past), []
+    feeder = replace(feeder, name=_feeder_name(fields, feeder))
+    return Inputs(feeder, profile, tariff, sessions, edges, past), []
+
+
+def parts(target: FilePath) -> list[FilePath]:
+    """A file, or a folder and the files of a feeder in it."""
+    if not os.path.isdir(target):
+        return [target]
+    return [target, *(target / name for name in ("feeder.yaml", "buses.csv", "lines.csv"))]
 
 
 def _feeder_name(fields: ScenarioFields, feeder: FeederTable) -> str:

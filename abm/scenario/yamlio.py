@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
+import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import Any, TypeAlias
@@ -33,6 +35,10 @@ _TRUE = ("true", "True", "TRUE")
 _FALSE = ("false", "False", "FALSE")
 _MAX_NODES = 100_000
 _MAX_DIGITS = 1000
+_MAX_DEPTH = 50
+# Largest files that are read, MB; `EVENFALL_MAX_INPUT_MB` takes the place of both.
+_MOST_YAML_MB, _MOST_MB = 1.0, 100.0
+MAX_INPUT_MB = "EVENFALL_MAX_INPUT_MB"
 _UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
 Path: TypeAlias = tuple[str, ...]
@@ -61,9 +67,9 @@ def plain_scalar(text: str) -> Any:
         return text in _TRUE
     if _INT.fullmatch(text) and len(text) <= _MAX_DIGITS:
         return int(text)
-    if _OCTAL.fullmatch(text):
+    if _OCTAL.fullmatch(text) and len(text) <= _MAX_DIGITS:
         return int(text[2:], 8)
-    if _HEX.fullmatch(text):
+    if _HEX.fullmatch(text) and len(text) <= _MAX_DIGITS:
         return int(text[2:], 16)
     if _FLOAT.fullmatch(text):
         return float(text)
@@ -89,7 +95,7 @@ class _Builder:
     def build(self, node: Node, path: Path) -> Any:
         # What an alias stands for counts again, so that aliases of aliases cannot grow without end.
         self.size += 1
-        if self.size > _MAX_NODES:
+        if self.size > _MAX_NODES or len(path) > _MAX_DEPTH:
             raise _TooLargeError
         if type(node) is Node or node in self.open:
             self.refuse(path, node, f"*{node.anchor}", "an anchor that was set before")
@@ -194,13 +200,16 @@ def _problem(error: MarkedYAMLError, file: str) -> Problem:
 
 def read_yaml_file(path: FilePath, shown: str) -> tuple[Any, Lines]:
     """`parse_yaml` of a file; `shown` is its name in problems. Raises InputError."""
-    return parse_yaml(read_text(path, shown), shown)
+    return parse_yaml(read_text(path, shown, _MOST_YAML_MB), shown)
 
 
-def read_text(path: FilePath, shown: str) -> str:
-    """Text of a UTF-8 file, a byte order mark left out. Raises InputError."""
+def read_text(path: FilePath, shown: str, most_mb: float = _MOST_MB) -> str:
+    """Text of a UTF-8 file, a byte order mark left out. Raises InputError.
+
+    shown: its name in problems. most_mb: the largest that is read, where the user does not say.
+    """
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return _content(path, shown, most_mb).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise InputError([Problem("file", "", "not UTF-8 text", shown, line)]) from None
@@ -211,6 +220,37 @@ def read_text(path: FilePath, shown: str) -> str:
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise InputError([Problem("file", "", f"cannot be read: {why}", shown)]) from None
+
+
+def _content(path: FilePath, shown: str, most_mb: float) -> bytes:
+    """Bytes of a plain file of a size that can be meant; nothing else is waited for."""
+    most_mb = _limit_mb() or most_mb
+    # Opening a pipe that nobody writes to would wait for ever.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    if not stat.S_ISREG(os.stat(path).st_mode) and not os.path.isdir(path):
+        said = "a plain file; this is a pipe, a device or the like"
+        raise InputError([Problem("file", "", said, shown)])
+    with os.fdopen(os.open(path, flags), "rb") as file:
+        # As much as there is, whatever size the file says that it has.
+        content = file.read(int(most_mb * 1e6) + 1)
+    if len(content) > most_mb * 1e6:
+        said = f"a file of at most {most_mb:g} MB; the environment variable {MAX_INPUT_MB} says"
+        raise InputError([Problem("file", "", f"{said} how large one may be", shown)])
+    return content
+
+
+def _limit_mb() -> float | None:
+    """Largest file that is read, MB, where the user says so. Raises InputError."""
+    said = os.environ.get(MAX_INPUT_MB, "")
+    if not said:
+        return None
+    try:
+        limit = float(said)
+    except ValueError:
+        limit = math.nan
+    if not 0.0 < limit < math.inf:
+        raise InputError([Problem(MAX_INPUT_MB, show(said), "a number of MB above 0")])
+    return limit
 
 
 def yaml_text(data: Mapping[str, Any], indent: int = 0) -> str:

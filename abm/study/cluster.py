@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import threading
 import time
@@ -170,7 +169,4 @@ def worker_version() -> str:
     """Version of Evenfall where this runs."""
     from abm import __version__
 
-    # Rules named module:Class are looked for where a worker was started, as on the command line.
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
     return __version__

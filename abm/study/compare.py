@@ -14,6 +14,7 @@ from abm.results import Results
 from abm.results.folder import strategy_label
 from abm.results.indicators import compared
 from abm.scenario import Scenario
+from abm.scenario.code import refuse_untrusted
 from abm.scenario.fields import is_admission, is_rule
 from abm.scenario.names import STRATEGIES
 from abm.study.bound import Bound, optimum
@@ -73,15 +74,21 @@ def under(scenario: Scenario, strategies: Sequence[str]) -> dict[str, Scenario]:
     check_strategies(strategies, own)
     found = {}
     for name in strategies:
+        rule, plus, admission = name.partition("+")
         if name == own:
-            found[name] = scenario
-        elif name in STRATEGIES:
-            found[name] = scenario.override(strategy=name)
+            one = scenario
+        elif plus:
+            one = scenario.override(strategy={"rule": rule, "admission": admission})
         else:
-            rule, _, admission = name.partition("+")
-            found[name] = scenario.override(strategy={"rule": rule, "admission": admission})
+            one = scenario.override(strategy=name)
+        # Without the folders that a pair may name.
+        label = strategy_label(one.strategy)
+        if label in found:
+            raise InputError([Problem("--strategies", name, "each strategy once")])
+        found[label] = one
     for one in found.values():
         # A rule that cannot be found is the user's mistake, not a replication's.
+        refuse_untrusted(one.code)
         make_strategy(one)
     return found
 

@@ -29,7 +29,8 @@ class Ensemble:
 
     table: `case`, `replication`, `seed`, `error`, the arrays in brackets, and the KPIs.
     stopped: how many replications `until` took, None where it was not asked or not reached.
-    lost: chunks that were given up, as their workers died each time.
+    lost: chunks that were given up, as their workers died each time. trace: traceback of one of the
+    replications that raised in this process' study, "" where none did.
     """
 
     cases: tuple[Case, ...]
@@ -37,6 +38,7 @@ class Ensemble:
     table: pa.Table
     stopped: int | None = None
     lost: int = 0
+    trace: str = ""
 
     @cached_property
     def kpi_names(self) -> list[str]:

@@ -217,12 +217,15 @@ def _die_with(sentinel: int) -> None:
 
 @contextmanager
 def _environment() -> Iterator[None]:
-    """What processes started in the block inherit: one thread each, and where this package is."""
+    """What processes started in the block inherit.
+
+    One thread each, where this package is, and not to import from the working folder.
+    """
     package = str(Path(__file__).absolute().parents[2])
     paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
     # Killed with its parent, the standard library's tracker tidies up; nobody need be told.
     filters = [*filter(None, [os.environ.get("PYTHONWARNINGS")]), "ignore:resource_tracker"]
-    changes = dict.fromkeys(ONE_THREAD, "1")
+    changes = dict.fromkeys(ONE_THREAD, "1") | {"PYTHONSAFEPATH": "1"}
     changes |= {"PYTHONPATH": os.pathsep.join(paths), "PYTHONWARNINGS": ",".join(filters)}
     before = {name: os.environ.get(name) for name in changes}
     os.environ.update(changes)

@@ -18,6 +18,7 @@ from abm.results.ownership import MAY_GROW
 from abm.results.seals import sha256_of
 from abm.scenario import Scenario
 from abm.scenario.checks import value_at
+from abm.scenario.code import Code
 from abm.scenario.scenario import FEEDER, REFERENCES, shipped_names
 from abm.scenario.yamlio import dotted, show
 from abm.study.sources import module_files
@@ -77,10 +78,9 @@ def _named(scenario: Scenario) -> Named:
     net = scenario.inputs.feeder.net
     if net and Path(net).is_absolute():
         found[f"{dotted(FEEDER)}.net", net] = partial(_files_of, Path(net))
-    elif net:
-        found[f"{dotted(FEEDER)}.net", net] = partial(_sources, net)
-    for field, name in own_classes(scenario):
-        found[field, name] = partial(_sources, name)
+    for code in scenario.code:
+        field = f"{dotted(FEEDER)}.net" if code.name == net else code.field
+        found[field, code.name] = partial(_sources, code)
     return found
 
 
@@ -90,19 +90,11 @@ def _files_of(path: Path) -> dict[str, Path]:
     return {file.name: file for file in path.iterdir() if not file.name.startswith(".")}
 
 
-def _sources(name: str) -> dict[str, Path]:
-    module = name.partition(":")[0]
-    return {} if module.partition(".")[0] in INSTALLED else module_files(module)
-
-
-def own_classes(scenario: Scenario) -> Iterator[tuple[str, str]]:
-    """Field and name of each class of the user's own, module:Class, that a scenario names."""
-    strategy, owners = scenario.strategy, scenario.owners
-    named = [("owners.behaviour", owners.behaviour)]
-    named += [(f"owners.groups.{key}.behaviour", g.behaviour) for key, g in owners.groups.items()]
-    if not isinstance(strategy, str):
-        named += [("strategy.rule", strategy.rule), ("strategy.admission", strategy.admission)]
-    yield from ((field, name) for field, name in named if name is not None and ":" in name)
+def _sources(code: Code) -> dict[str, Path]:
+    folder = code.folder()
+    if folder is not None:
+        return module_files(code.module, [str(folder), *sys.path])
+    return {} if code.module.partition(".")[0] in INSTALLED else module_files(code.module)
 
 
 def differences(

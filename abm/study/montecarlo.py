@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -114,6 +115,7 @@ def run_study(
     for part in kept.values():
         progress.note(part)
     lost: list[bytes] = []
+    trace = ""
     tell = on_done or (lambda _: None)
     tell(int(progress.done.sum()))
     if progress.stopped is not None or progress.done.all():
@@ -133,7 +135,8 @@ def run_study(
             try:
                 for chunk, result, error in results:
                     if error is None:
-                        part = result[0]
+                        part, _, raised = result
+                        trace = trace or raised
                         kept[part_name(chunk)] = part
                         parts.add(part_name(chunk), part)
                     else:
@@ -147,7 +150,8 @@ def run_study(
             finally:
                 results.close()
     n = replications if progress.stopped is None else progress.stopped
-    return ensemble_of(cases, n, [*kept.values(), *lost], progress.stopped, len(lost))
+    ensemble = ensemble_of(cases, n, [*kept.values(), *lost], progress.stopped, len(lost))
+    return replace(ensemble, trace=trace)
 
 
 def _sorted_out(

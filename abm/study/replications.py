@@ -7,6 +7,7 @@ strategy, every point of a sweep) meets it with the same seed: differences betwe
 from __future__ import annotations
 
 import io
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from abm.equations import FloatArray
-from abm.errors import InputError
+from abm.errors import InputError, PluginError
 from abm.scenario import Scenario
 from abm.study.executor import ONE_AT_A_TIME
 from abm.study.runs import results_of
@@ -165,18 +166,20 @@ def simulate_batch(scenario: Scenario, seeds: Sequence[int]) -> BatchResult:
     return BatchResult([kpi_dict(columns, k) for k in range(len(seeds))], arrays)
 
 
-def run_chunk(jobs: Sequence[Job]) -> tuple[bytes, int]:
+def run_chunk(jobs: Sequence[Job]) -> tuple[bytes, int, str]:
     """Simulate a chunk: its part file as bytes, and how many of its replications failed.
 
-    A replication that raises has its error in the table. Raises InputError and MemoryError, which
-    are no replication's fault.
+    A replication that raises has its error in the table; last comes the traceback of the first,
+    "" where none raised. Raises InputError and MemoryError, which are no replication's fault.
     """
+    traces: list[str] = []
     with ONE_AT_A_TIME:
-        rows = [row for job in jobs for row in _rows(job)]
-    return part_bytes(rows), sum(row["error"] is not None for row in rows)
+        rows = [row for job in jobs for row in _rows(job, traces)]
+    failed = sum(row["error"] is not None for row in rows)
+    return part_bytes(rows), failed, traces[0] if traces else ""
 
 
-def _rows(job: Job) -> list[dict[str, Any]]:
+def _rows(job: Job, traces: list[str]) -> list[dict[str, Any]]:
     try:
         result = simulate_batch(job.scenario, job.seeds)
     except (InputError, MemoryError):
@@ -186,7 +189,8 @@ def _rows(job: Job) -> list[dict[str, Any]]:
             # One of them spoils the batch: each on its own tells which.
             alone = zip(job.replications, job.seeds, strict=True)
             each = (Job(job.case, job.scenario, (k,), (seed,)) for k, seed in alone)
-            return [row for one in each for row in _rows(one)]
+            return [row for one in each for row in _rows(one, traces)]
+        traces.append("".join(traceback.format_exception(error)))
         return [failed_row(job.case, job.replications[0], job.seeds[0], describe_error(error))]
     return [
         {
@@ -199,8 +203,9 @@ def _rows(job: Job) -> list[dict[str, Any]]:
 
 
 def describe_error(error: BaseException) -> str:
-    """An error as one line."""
-    return " ".join(f"{type(error).__name__}: {error}".split())[:500]
+    """An error as one line; code of the user's own says itself what it raised."""
+    said = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
+    return " ".join(said.split())[:500]
 
 
 def failed_row(case: int, replication: int, seed: int, error: str) -> dict[str, Any]:

@@ -171,7 +171,8 @@ def studied(
                 "rule_options": options,
                 "admission": "emergence:AdmitFollowers",
                 "admission_options": {"share": share, "strategy": strategy},
-            }
+            },
+            trust=True,
         )
     else:
         base = base.override(strategy=strategy)

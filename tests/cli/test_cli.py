@@ -214,8 +214,7 @@ def test_a_scenario_file_with_sessions_and_a_rule_beside_it(folder):
         "extends: paper\nfleet: {sessions: cars.csv}\n"
         "strategy: {rule: 'lazy_rules:Never', admission: all_at_once}\n"
     )
-    call("run", "mine.yaml", "--no-figures", "--out", "here")
-    sys.modules.pop("lazy_rules")
+    call("run", "mine.yaml", "--trust", "--no-figures", "--out", "here")
     table = pd.read_parquet(folder / "here" / "ev.parquet")
     assert table["ev_id"].tolist() == ["a", "b"]
     assert (table["charged_kwh"] == 0).all()
@@ -243,8 +242,12 @@ BAD = {
     ),
     "pair": (["compare", "paper", "--strategies", "eq13+firstcome"], ["eq13+firstcome", "pair"]),
     "class of a pair": (
-        ["montecarlo", "paper", "--strategies", "evms,nowhere_at_all:X+first_come"],
+        ["montecarlo", "paper", "--trust", "--strategies", "evms,nowhere_at_all:X+first_come"],
         ["nowhere_at_all:X", "can be imported"],
+    ),
+    "class of a pair that nobody trusts": (
+        ["compare", "paper", "--strategies", "evms,nowhere_at_all:X+first_come"],
+        ["nowhere_at_all:X", "--trust"],
     ),
     "strategies twice": (["compare", "paper", "--strategies", "evms,evms"], ["once"]),
     "no strategies": (["compare", "paper", "--strategies", ""], ["--strategies"]),
@@ -358,17 +361,18 @@ def test_compare_takes_rules_of_ones_own(folder):
         "strategy: {rule: 'idle_rules:Never', rule_options: {mode: 1}}\n"
     )
     own, pair = "idle_rules:Never+all_at_once", "idle_rules:Never+first_come"
-    found = json.loads(call("compare", "mine.yaml", "--json", "--no-bound").out)
+    found = json.loads(call("compare", "mine.yaml", "--trust", "--json", "--no-bound").out)
     assert list(found) == [own, *STRATEGIES]
     assert found[own]["ev_charged_mwh"] == found["uncoordinated"]["ev_charged_mwh"] > 0
     listed = f"{pair}, evms ,eq13+below_limit"
-    call("compare", "mine.yaml", "--strategies", listed, "--out", "here", "--no-bound")
+    here = ("--out", "here", "--no-bound", "--trust")
+    call("compare", "mine.yaml", "--strategies", listed, *here)
     table = pd.read_csv(folder / "here" / "comparison.csv").set_index("strategy")
     assert list(table.index) == [pair, "evms", "eq13+below_limit"]
     assert table.loc[pair, "ev_charged_mwh"] == 0
     assert (folder / "here" / "idle_rules.Never+first_come" / "kpis.json").is_file()
     # In replications and at the points of a sweep, too.
-    few = ("--replications", "2", "--workers", "1", "--json")
+    few = ("--replications", "2", "--workers", "1", "--json", "--trust")
     named = ("mine.yaml", "--strategies", f"{own},evms", *few)
     found = json.loads(call("montecarlo", *named, "--out", "many").out)["strategies"]
     assert list(found) == [own, "evms"]
@@ -380,7 +384,6 @@ def test_compare_takes_rules_of_ones_own(folder):
     (folder / "idle_rules.py").write_text((folder / "idle_rules.py").read_text() + "# other\n")
     again = (*named, "--out", "many", "--resume")
     assert "strategy.rule" in call("montecarlo", *again, code=2).err
-    sys.modules.pop("idle_rules")
 
 
 def test_validate_reports_all_problems_of_all_files(folder):
@@ -505,6 +508,7 @@ def test_a_module_beside_the_scenario_never_hides_an_installed_one(folder):
     (folder / "place" / "xmlrpc.py").write_text(lying)
     (folder / "place" / "mine.yaml").write_text("strategy: {rule: 'xmlrpc:Night'}\n")
     refused(folder, "validate", "place/mine.yaml", says=["strategy.rule", "no attribute 'Night'"])
+    refused(folder, "run", "place/mine.yaml", says=["strategy.rule", "xmlrpc", "--trust"])
 
 
 def test_what_a_scenario_names_is_not_called_unless_it_is_a_rule(folder):
@@ -512,5 +516,5 @@ def test_what_a_scenario_names_is_not_called_unless_it_is_a_rule(folder):
         "strategy: {rule: 'subprocess:Popen', rule_options: {args: [touch, made]}}\n"
     )
     for verb in ("validate", "run"):
-        refused(folder, verb, "mine.yaml", says=["strategy.rule", "a method decide"])
+        refused(folder, verb, "mine.yaml", "--trust", says=["strategy.rule", "a method decide"])
     assert not (folder / "made").exists()

@@ -94,7 +94,7 @@ def test_days_in_a_row_are_compared_without_a_bound(folder):  # noqa: F811
         ("v2g_adoption", ("horizon.days=1",), ("off where horizon.days is 1",)),
         ("weekend", ("horizon.days=0",), ("at least 1",)),
         ("weekend", ('owners.weekend.departure.high="13:00"',), ("inside each day's 1440 min",)),
-        ("paper_balanced", ("owners.behaviour=nowhere:Nobody",), ("can be imported",)),
+        ("paper_balanced", ("owners.behaviour=nowhere:Nobody",), ("module nowhere", "--trust")),
     ],
 )
 def test_what_owners_cannot_be_is_said_where_it_was_written(

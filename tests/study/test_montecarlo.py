@@ -146,8 +146,8 @@ def run_arrival(seed):
 def test_replications_that_raise_are_recorded_and_do_not_stop_the_others(tmp_path):
     path, which = failing(tmp_path)
     assert 0 < len(which) < 30
-    argv = ("montecarlo", path, "--replications", 30, "--out", tmp_path / "out")
-    said = call(*argv, "--workers", 1, code=1)
+    argv = ("montecarlo", path, "--replications", 30, "--out", tmp_path / "out", "--trust")
+    said = call(*argv, "--workers", 1, code=2)
     assert f"{len(which)} of 30 replications failed" in said.err
     assert f"replication {which[0]}, seed {replication_seed(1, which[0])}" in said.err
     assert "somebody came too early" in said.err
@@ -161,19 +161,19 @@ def test_replications_that_raise_are_recorded_and_do_not_stop_the_others(tmp_pat
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert manifest["failed"] == len(which)
     # They fail for the same reason each time: to resume is to do nothing, and to say so again.
-    assert "nothing to do" in call(*argv, "--resume", code=1).err
+    assert "nothing to do" in call(*argv, "--resume", code=2).err
 
 
 def test_all_replications_failing_still_ends(tmp_path):
     path, _ = failing(tmp_path)
     argv = ("montecarlo", path, "--set", "strategy.rule_options.early=5000", "--replications", 3)
-    said = call(*argv, "--workers", 1, "--out", tmp_path / "out", code=1)
+    said = call(*argv, "--workers", 1, "--trust", "--out", tmp_path / "out", code=2)
     assert "3 of 3 replications failed" in said.err
 
 
 def test_many_failures_are_not_all_named():
     hopeless = SCENARIO.override(
-        strategy={"rule": "study_rules:Sometimes", "rule_options": {"early": 1e9}}
+        strategy={"rule": "study_rules:Sometimes", "rule_options": {"early": 1e9}}, trust=True
     )
     lines = failure_lines(montecarlo(hopeless, 15))
     assert len(lines) == 12
@@ -182,7 +182,7 @@ def test_many_failures_are_not_all_named():
 
 def test_rule_that_is_not_there_is_told_at_once(tmp_path):
     said = call(
-        "montecarlo", "paper", "--set", "strategy={rule: study_rules:Nobody}",
+        "montecarlo", "paper", "--set", "strategy={rule: study_rules:Nobody}", "--trust",
         "--out", tmp_path / "out", code=2,
     )  # fmt: skip
     assert "Nobody" in said.err

@@ -15,7 +15,8 @@ ZONES = 15
 
 
 def paper(**fields):
-    return Scenario.load("paper_balanced").override({"fleet.evs_per_zone": 10, **fields})
+    own = {"fleet.evs_per_zone": 10, **fields}
+    return Scenario.load("paper_balanced").override(own, trust=True)
 
 
 def stays(fields, day=0, soc=None, seeds=(1,)):
@@ -274,7 +275,7 @@ def test_a_behaviour_of_the_users_own_plans_the_day_of_its_group():
     [
         ({"owners.behaviour": "test_owners:Confused"}, "150 finite numbers"),
         ({"owners.behaviour": "test_owners:Wordy"}, "150 finite numbers"),
-        ({"owners.behaviour": "test_owners:Nobody"}, "can be imported"),
+        ({"owners.behaviour": "test_owners:Nobody"}, "no attribute 'Nobody'"),
         ({"owners.behaviour": "test_owners:ev"}, "ev"),
         (
             {

@@ -1,0 +1,181 @@
+"""Modules of the user's own: where they are, importing them, and calling what is in them.
+
+A module is found by its path. Its folder never comes on `sys.path`: it goes by a name that no
+source can say, and so do the modules beside it, which it alone can import, after the installed
+packages. What lies beside a scenario can so neither hide a package nor be taken for one that is
+missing.
+"""
+
+from __future__ import annotations
+
+import builtins
+import hashlib
+import importlib.machinery
+import importlib.util
+import os
+import signal
+import sys
+import types
+from collections.abc import Callable, Mapping, Sequence
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from pathlib import Path
+from traceback import walk_tb
+from typing import Any
+
+from abm.errors import PluginError, printable
+
+
+def file_in(folder: Path, module: str) -> Path | None:
+    """File of a module, dotted for one of a package, in a folder."""
+    *packages, last = module.split(".")
+    place = folder.joinpath(*packages)
+    for path in (place / last / "__init__.py", place / f"{last}.py"):
+        if os.path.isfile(path):
+            return path
+    return None
+
+
+def installed(module: str) -> ModuleSpec | None:
+    """Where an installed module is, or one of Python's own; nothing is imported to find it."""
+    name, *inner = module.split(".")
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):  # what is loaded already and does not say from where
+        return None
+    for part in inner:
+        if spec is None or spec.submodule_search_locations is None:
+            return None
+        name = f"{name}.{part}"
+        spec = PathFinder.find_spec(name, spec.submodule_search_locations)
+    # A folder that happens to lie on the path is no package.
+    return spec if spec is not None and spec.origin is not None else None
+
+
+_OWN: dict[str, Path] = {}
+
+
+def own_name(folder: Path, module: str) -> str:
+    """The name by which a module in a folder goes, "my_rules@1a2b3c4d"; no source can say it."""
+    key = hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
+    _OWN[key] = folder
+    top, dot, rest = module.partition(".")
+    return f"{top}@{key}{dot}{rest}"
+
+
+def plain_module(name: str) -> str:
+    """A module's name as its user wrote it."""
+    top, dot, rest = name.partition(".")
+    return top.partition("@")[0] + dot + rest
+
+
+class _OwnFinder:
+    """Finds modules by the names that `own_name` gives, and no others."""
+
+    @staticmethod
+    def find_spec(
+        name: str, path: Sequence[str] | None = None, target: types.ModuleType | None = None
+    ) -> ModuleSpec | None:
+        top, _, rest = name.partition(".")
+        word, at, key = top.partition("@")
+        folder = _OWN.get(key)
+        if not at or folder is None:
+            return None
+        file = file_in(folder, f"{word}.{rest}" if rest else word)
+        if file is None:
+            return None
+        inside = [str(file.parent)] if file.name == "__init__.py" else None
+        loader = _OwnLoader(name, str(file))
+        return importlib.util.spec_from_file_location(
+            name, file, loader=loader, submodule_search_locations=inside
+        )
+
+
+class _OwnLoader(SourceFileLoader):
+    """Runs the source as it stands: no bytecode is read, or written beside it."""
+
+    def get_code(self, fullname: str) -> types.CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        key = module.__name__.partition(".")[0].partition("@")[2]
+        module.__dict__["__builtins__"] = {**vars(builtins), "__import__": _import_for(key)}
+        super().exec_module(module)
+
+
+def _import_for(key: str) -> Callable[..., Any]:
+    """The import statement of modules in one folder: after installed packages comes the folder."""
+
+    def import_(
+        name: str,
+        globals: Mapping[str, Any] | None = None,
+        locals: Mapping[str, Any] | None = None,
+        fromlist: Sequence[str] | None = (),
+        level: int = 0,
+    ) -> Any:
+        top, dot, rest = name.partition(".")
+        beside = level == 0 and top not in sys.modules and file_in(_OWN[key], top)
+        if beside and installed(top) is None:
+            name = f"{top}@{key}{dot}{rest}"
+        return builtins.__import__(name, globals, locals, fromlist or (), level)
+
+    return import_
+
+
+if not any(finder is _OwnFinder for finder in sys.meta_path):
+    sys.meta_path.append(_OwnFinder)
+
+
+# --- calling -----------------------------------------------------------------------------------
+
+
+def name_of(thing: object) -> str:
+    """module:Class of an object, as its user would write it."""
+    kind = type(thing)
+    return f"{plain_module(kind.__module__)}:{kind.__qualname__}"
+
+
+class Plugin:
+    """Around a call of code of the user's own: whatever it raises becomes a PluginError.
+
+    field: of the scenario. what: "module:Class", or an object of such a class. doing: what was
+    called, in words. What this package raises on purpose passes as it is, and so does Ctrl-C.
+    """
+
+    __slots__ = ("doing", "field", "what")
+
+    def __init__(self, field: str, what: object, doing: str) -> None:
+        self.field, self.what, self.doing = field, what, doing
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: types.TracebackType | None,
+    ) -> None:
+        if error is None or kind is None or kind.__module__.partition(".")[0] == "abm":
+            return
+        ctrl_c = kind is KeyboardInterrupt and (
+            signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        )
+        # Too little memory is nobody's fault in particular.
+        if ctrl_c or isinstance(error, GeneratorExit | MemoryError):
+            return
+        name = self.what if isinstance(self.what, str) else name_of(self.what)
+        said = " ".join(f"{kind.__name__}: {error}".rstrip(": ").split())[:300]
+        where = _place(trace)
+        raise PluginError(
+            printable(f"{self.field} = {name}: {self.doing} raised {said}{where}")
+        ) from error
+
+
+def _place(trace: types.TracebackType | None) -> str:
+    """File and line of the user's code that was last on the way to an error."""
+    places = [
+        f" ({os.path.basename(frame.f_code.co_filename)}:{line})"
+        for frame, line in walk_tb(trace)
+        if "@" in str(frame.f_globals.get("__name__", ""))
+    ]
+    return places[-1] if places else ""
