@@ -125,7 +125,7 @@ def own_rule(tmp_path):
 
 @pytest.mark.parametrize("changed", ["", "_start"])
 def test_changed_source_of_a_rule_is_refused(tmp_path, own_rule, changed):
-    argv = ("montecarlo", own_rule, "--replications", 2, "--workers", 1)
+    argv = ("montecarlo", own_rule, "--trust", "--replications", 2, "--workers", 1)
     out = tmp_path / "study"
     call(*argv, "--out", out)
     assert "nothing to do" in call(*argv, "--out", out, "--resume").err
