@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -132,12 +133,32 @@ def print_json(content: dict[str, Any]) -> None:
     print(json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False))
 
 
-def warn_of_limit(scenario: Scenario) -> None:
-    """One line on standard error for a demand limit that cannot be meant for the feeder."""
+# Of a sweep over limits more than this say the same.
+MOST_NOTICES = 3
+
+
+def warn_of_limit(*scenarios: Scenario) -> None:
+    """A line on standard error for each demand limit that cannot be meant for its feeder."""
     from abm.results.notices import limit_notices
 
-    for notice in limit_notices(scenario):
+    notices = list(dict.fromkeys(line for one in scenarios for line in limit_notices(one)))
+    for notice in notices[:MOST_NOTICES]:
         complain(f"warning: {notice}")
+    if len(notices) > MOST_NOTICES:
+        complain(f"warning: and {len(notices) - MOST_NOTICES} more such limits")
+
+
+def say_as_printed(scenarios: Iterable[Scenario], aside: bool = False) -> None:
+    """Once for all scenarios: what V2G took and nobody gets back; aside: on standard error."""
+    from abm.report.terminal import print_lines
+    from abm.results.notices import as_printed_notices
+
+    lines = list(dict.fromkeys(line for one in scenarios for line in as_printed_notices(one)))
+    if aside:
+        for line in lines:
+            complain(f"note: {line}")
+    else:
+        print_lines(lines)
 
 
 def complain(text: str) -> None:

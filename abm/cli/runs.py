@@ -20,6 +20,7 @@ from abm.cli.common import (
     complain,
     load,
     print_json,
+    say_as_printed,
     warn_of_limit,
 )
 
@@ -147,7 +148,6 @@ def _run(options: argparse.Namespace) -> int:
     claimed = claim_output(options, out)
 
     from abm.report.terminal import print_days, print_groups, print_kpis, print_lines, progress
-    from abm.results.notices import as_printed_notices
     from abm.results.tables import days_together
     from abm.study import run_once
     from abm.study.runs import run_city
@@ -163,11 +163,12 @@ def _run(options: argparse.Namespace) -> int:
         write_run(folder, run.results, run.wall_s, more=_figures(options, run.results))
     if options.json:
         print_json(run.results.kpis)
+        say_as_printed([scenario], aside=True)
     else:
         title = f"{scenario.name}, {label}, seed {scenario.seed}"
         flow_min = scenario.grid.flow_interval_min
         print_kpis(title, run.results.kpis, scenario.horizon.days, flow_min)
-        print_lines(as_printed_notices(scenario))
+        say_as_printed([scenario])
         if scenario.owners.groups:
             print_groups(run.results.groups)
         if scenario.horizon.days > 1:
@@ -197,7 +198,6 @@ def _compare(options: argparse.Namespace) -> int:
     claimed = claim_output(options, out)
 
     from abm.report.terminal import print_comparison, print_lines, progress
-    from abm.results.notices import as_printed_notices
     from abm.study import Run, compare
     from abm.study.compare import (
         bound_beside,
@@ -244,14 +244,15 @@ def _compare(options: argparse.Namespace) -> int:
         folder.write_manifest(manifest("compare", scenario, runs, bound=bound is not None))
     if why_not:
         complain(why_not)
+    studied = [run.results.record.scenario for run in runs.values()]
     if options.json:
         print_json(comparison_kpis(runs, bound, foresight))
+        say_as_printed(studied, aside=True)
     else:
         evs = max(run.results.kpis["evs"] for run in runs.values())
         print_comparison(table, evs, scenario.grid.flow_interval_min)
         print_lines(cut_off_lines(runs))
-        studied = [run.results.record.scenario for run in runs.values()]
-        print_lines(dict.fromkeys(line for one in studied for line in as_printed_notices(one)))
+        say_as_printed(studied)
         if bound is not None:
             print_lines(comparison_lines(bound, table))
         print_lines([f"Written to {out}"])
@@ -271,6 +272,7 @@ def _bound(options: argparse.Namespace) -> int:
     from abm.report.terminal import print_kpis, print_lines, progress
     from abm.study import optimum
 
+    warn_of_limit(scenario)
     with progress(f"{scenario.name}, {label}", scenario.feeder.copies) as on_feeder:
         bound = optimum(
             scenario, options.objective, options.step, options.limit, options.metric, on_feeder

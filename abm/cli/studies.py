@@ -19,6 +19,7 @@ from abm.cli.common import (
     complain,
     load,
     print_json,
+    say_as_printed,
     warn_of_limit,
 )
 from abm.errors import InputError, Problem
@@ -117,7 +118,6 @@ def _montecarlo(options: argparse.Namespace) -> int:
     from abm.report.study_figures import ensemble_figures
     from abm.report.study_terminal import print_ensemble
     from abm.report.terminal import print_lines
-    from abm.results.notices import as_printed_notices
     from abm.study.ensemble import montecarlo_files, summary_dict
 
     warn_of_limit(scenario)
@@ -132,9 +132,10 @@ def _montecarlo(options: argparse.Namespace) -> int:
         folder.finish(**ensemble.outcome(), wall_s=time.perf_counter() - began)
     if options.json:
         print_json(summary_dict(ensemble))
+        say_as_printed(varied, aside=True)
     else:
         print_ensemble(ensemble, scenario)
-        print_lines(dict.fromkeys(line for one in varied for line in as_printed_notices(one)))
+        say_as_printed(varied)
         if until is not None:
             print_lines([until_line(ensemble, until)])
         print_lines([f"Written to {out}"])
@@ -187,6 +188,7 @@ def _sweep(options: argparse.Namespace) -> int:
     from abm.report.study_terminal import print_sweep
     from abm.report.terminal import print_lines
 
+    warn_of_limit(*varied)
     began = time.perf_counter()
     with _keeping(folder):
         ensemble = _run(cases, replications, scenario, folder, options, None)
@@ -196,8 +198,10 @@ def _sweep(options: argparse.Namespace) -> int:
         folder.finish(**ensemble.outcome(), wall_s=time.perf_counter() - began)
     if options.json:
         print_json(sweep.sweep_summary(ensemble, tables))
+        say_as_printed(varied, aside=True)
     else:
         print_sweep(ensemble, tables, ranges, kpis)
+        say_as_printed(varied)
         print_lines([f"Written to {out}"])
     return _verdict(ensemble)
 

@@ -321,11 +321,24 @@ def _constant_power_copy(net: Any, bus_index: IntArray) -> Any:
             "only loads, static generators and external grids may feed or take power, "
             f"but the net has {', '.join(others)}"
         )
+    changing = net.load[net.load["in_service"].astype(bool) & _follows_voltage(net.load)]
+    if len(changing):
+        buses = ", ".join(f"N{int(bus) + 1}" for bus in changing["bus"])
+        raise LoadFlowError(
+            f"only loads of constant power are known here, but those at {buses} have shares of "
+            "constant impedance or current"
+        )
     own = copy.deepcopy(net)
     for kind in ("load", "sgen"):
         own[kind] = own[kind].iloc[:0]
     pp.create_loads(own, bus_index, p_mw=0.0, q_mvar=0.0)
     return own
+
+
+def _follows_voltage(load: Any) -> BoolArray:
+    """Loads that are not wholly of constant power; pandapower's names of the shares differ."""
+    shares = [name for name in load if name.startswith(("const_z", "const_i"))]
+    return np.asarray((load[shares].fillna(0.0) != 0.0).any(axis=1))
 
 
 def _converges(own: Any, p_mw: FloatArray, q_mvar: FloatArray) -> bool:

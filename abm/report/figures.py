@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullFormatter
 
 from abm.results import Results
+from abm.results.indicators import grain_of
 from abm.study.compare import gap_percent
 
 BLACK, BLUE, ORANGE, GREEN = "#000000", "#0072B2", "#D55E00", "#009E73"
@@ -307,7 +308,7 @@ def voltage_figure(
     low = first.record.scenario.grid.vm_min_pu
     axes.axhline(low, color=GREY, ls=":", lw=1.0, label=f"lower limit {low:g} p.u.")
     axes.set_xlabel("Bus (N1 is the substation)" if numbers[0] == 1 else "Bus")
-    axes.set_ylabel("Voltage (p.u.)")
+    axes.set_ylabel(f"Voltage, {grain_of(first.record.flow_min)} (p.u.)")
     axes.set_xlim(numbers[0] - 0.5, numbers[-1] + 0.5)
     legend_below(fig, axes, 2)
     return fig

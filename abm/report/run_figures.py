@@ -42,6 +42,7 @@ from abm.report.figures import (
 )
 from abm.results import Results
 from abm.results.folder import strategy_label
+from abm.results.indicators import grain_of
 from abm.results.kpis import coincidence_by_number
 from abm.results.tables import days_together
 from abm.scenario import Scenario
@@ -112,12 +113,13 @@ def _demand(results: Results, title: str) -> Figure:
 
 def _spread(results: Results, title: str) -> Figure:
     columns, grid = results.kpi_columns, results.record.scenario.grid
+    grain = grain_of(results.record.flow_min)
     fig, (peaks, voltages, coincidence) = panels(3, 1, (WIDTH_IN, 5.4))
     with mpl.rc_context(STYLE):
         fig.suptitle(f"{results.n_feeders} feeders: {title}", fontsize=8)
         for axes, name, label, limit in (
             (peaks, "peak_15min_mw", "Peak of 15 min of a feeder (MW)", grid.demand_limit_mw),
-            (voltages, "min_vm_pu", "Lowest voltage of a feeder (p.u.)", grid.vm_min_pu),
+            (voltages, "min_vm_pu", f"Lowest voltage of a feeder, {grain} (p.u.)", grid.vm_min_pu),
         ):
             known = columns[name][np.isfinite(columns[name])]
             missing = results.n_feeders - len(known)
@@ -157,7 +159,7 @@ def _spread(results: Results, title: str) -> Figure:
 FEW_DAYS = 10
 PANELS = (
     ("v2g_share", 100.0, "Take part\nin V2G (%)", BLUE),
-    ("system_peak_mw", 1.0, "Highest demand\n(MW)", BLACK),
+    ("peak_15min_mw", 1.0, "Highest demand\nof 15 min (MW)", BLACK),
     ("energy_short_kwh", 1e-3, "Missing on\ndeparture (MWh)", ORANGE),
     ("net_cost_usd", 1.0, "Net cost\n($)", GREEN),
 )
@@ -184,7 +186,7 @@ def days_figure(title: str, results: Results) -> Figure:
             if name == "v2g_share":
                 axes.yaxis.set_major_locator(FixedLocator([0, 25, 50, 75, 100]))
                 axes.set_ylim(0.0, 105.0)
-            elif name == "system_peak_mw":
+            elif name == "peak_15min_mw":
                 _limit(axes, values, results)
             else:
                 top = 1.1 * float(values.max(initial=0.0))

@@ -23,6 +23,7 @@ from abm.report.figures import (
     CYCLE,
     GREY,
     ORANGE,
+    POWER,
     STYLE,
     WIDTH_IN,
     clock_axis,
@@ -33,6 +34,7 @@ from abm.report.figures import (
 )
 from abm.results.indicators import kpi_label
 from abm.study.ensemble import Ensemble
+from abm.study.replications import LEADING_BAND
 from abm.study.statistics import running_half_width
 from abm.study.sweep import INTEREST, FactorRange
 
@@ -58,7 +60,7 @@ def ensemble_figures(ensemble: Ensemble) -> Iterator[tuple[str, bytes]]:
 
 def fan_chart(ensemble: Ensemble, bands: pd.DataFrame) -> Figure:
     """System demand of each strategy: mean, half of the replications, nine tenths of them."""
-    cases, found = ensemble.cases, bands[bands["quantity"] == "total_mw"]
+    cases, found = ensemble.cases, bands[bands["quantity"] == LEADING_BAND]
     columns = 1 if len(cases) <= STACKED else 2
     rows = math.ceil(len(cases) / columns)
     size = (WIDTH_IN * (1.0 if columns == 1 else 2.0), 0.9 + 1.45 * rows)
@@ -75,13 +77,13 @@ def fan_chart(ensemble: Ensemble, bands: pd.DataFrame) -> Figure:
             limit = case.scenario.grid.demand_limit_mw
             ax.axhline(limit, color=GREY, ls=":", lw=1.0, label=f"limit {limit:g} MW")
             ax.set_title(str(case), fontsize=7.5)
-            clock_axis(ax, band["hour"].to_numpy(), most_ticks=7)
+            clock_axis(ax, band["hour"][band["minute"] == 0].to_numpy(), most_ticks=7)
             if i < len(cases) - columns:
                 ax.set_xlabel("")
             else:
                 ax.tick_params(labelbottom=True)
             if i % columns == 0:
-                ax.set_ylabel("Demand (MW)")
+                ax.set_ylabel(POWER)
         axes[0].set_ylim(0.0, None)
         for ax in axes[len(cases) :]:
             ax.set_visible(False)
@@ -91,7 +93,7 @@ def fan_chart(ensemble: Ensemble, bands: pd.DataFrame) -> Figure:
 
 
 def _fan(ax: Axes, band: pd.DataFrame) -> None:
-    edges = np.arange(len(band) + 1)
+    edges = np.linspace(0, band["hour_index"].max() + 1, len(band) + 1)
 
     def steps(name: str) -> FloatArray:
         values = band[name].to_numpy()
@@ -122,7 +124,7 @@ def distributions(ensemble: Ensemble) -> Figure:
                 if column == 0:
                     ax.set_ylabel(f"{ensemble.cases[row]}\nreplications (%)")
                 if row == n_cases - 1:
-                    ax.set_xlabel(kpi_label(kpi))
+                    ax.set_xlabel(kpi_label(kpi, ensemble.flow_min).replace(", ", ",\n"))
     return fig
 
 
@@ -163,7 +165,7 @@ def convergence(ensemble: Ensemble) -> Figure:
                 share[:3] = np.nan  # of two or three values it says nothing and dwarfs the rest
                 share[share < 1e-4] = np.nan  # no spread at all has no place on this scale
                 ax.plot(n, share, color=color, ls=style, lw=1.1)
-            ax.set_title(kpi_label(kpi).partition(" (")[0], fontsize=7.5)
+            ax.set_title(_name(kpi, ensemble), fontsize=7.5)
             ax.set_ylabel("% of mean")
             _log_log(ax, ensemble.n)
         axes[-1].set_xlabel("Replications")
@@ -214,7 +216,7 @@ def sweep_figures(
             continue
         if ranges:
             rows = tables["sobol"][tables["sobol"]["kpi"] == kpi]
-            fig = sobol_bars(kpi, rows) if len(rows) else None
+            fig = sobol_bars(_name(kpi, ensemble), rows) if len(rows) else None
         elif len(factors) == 1:
             fig = sweep_lines(ensemble, kpi, factors[0])
         elif len(factors) == 2:
@@ -223,6 +225,11 @@ def sweep_figures(
             fig = None
         if fig is not None:
             yield f"figures/{kpi}.png", png(fig)
+
+
+def _name(kpi: str, ensemble: Ensemble) -> str:
+    """What a KPI is called, without its unit."""
+    return kpi_label(kpi, ensemble.flow_min).partition(" (")[0]
 
 
 def _strategies(ensemble: Ensemble) -> list[str]:
@@ -240,7 +247,7 @@ def _is_number(value: Any) -> bool:
 
 def sweep_lines(ensemble: Ensemble, kpi: str, factor: str) -> Figure:
     """Mean against the factor with the band of nine tenths of the replications, by strategy."""
-    fig, axes = figure(f"{kpi_label(kpi).partition(' (')[0]}, {ensemble.n} replications")
+    fig, axes = figure(f"{_name(kpi, ensemble)}, {ensemble.n} replications")
     levels, names = _levels(ensemble, factor), _strategies(ensemble)
     numeric = all(map(_is_number, levels))
     x = np.array(levels if numeric else range(len(levels)), dtype=np.float64)
@@ -257,7 +264,7 @@ def sweep_lines(ensemble: Ensemble, kpi: str, factor: str) -> Figure:
         if not numeric or len(levels) <= NUMBERS:
             axes.set_xticks(x, [_short(level) for level in levels])
         axes.set_xlabel(factor)
-        axes.set_ylabel(kpi_label(kpi))
+        axes.set_ylabel(kpi_label(kpi, ensemble.flow_min))
         legend_of(fig, [f"{name}: mean, 5 to 95 %" for name in names], columns=2)
     return fig
 
@@ -297,7 +304,8 @@ def sweep_maps(
     size = (WIDTH_IN, 0.6 + len(names) * (0.7 + 0.26 * max(len(ys), 3)))
     fig, axes = panels(len(names), 1, size, sharex=True)
     with mpl.rc_context(STYLE):
-        fig.suptitle(f"{kpi_label(kpi)}, mean of {ensemble.n}", fontsize=8)
+        label = kpi_label(kpi, ensemble.flow_min)
+        fig.suptitle(f"{label}, mean of {ensemble.n}", fontsize=8)
         for ax, name in zip(axes, names, strict=True):
             image = ax.imshow(
                 maps[name], aspect="auto", origin="lower", cmap="cividis", vmin=low, vmax=high
@@ -325,14 +333,14 @@ def _numbers(ax: Axes, values: FloatArray, low: float, high: float) -> None:
             )  # fmt: skip
 
 
-def sobol_bars(kpi: str, rows: pd.DataFrame) -> Figure:
+def sobol_bars(of_what: str, rows: pd.DataFrame) -> Figure:
     """First-order and total index of each factor with the interval, a panel per strategy."""
     names = list(dict.fromkeys(rows["strategy"]))
     n = rows["factor"].nunique()
     size = (WIDTH_IN, 0.8 + len(names) * (0.35 + 0.34 * n))
     fig, axes = panels(len(names), 1, size, sharex=True)
     with mpl.rc_context(STYLE):
-        fig.suptitle(f"Sobol' indices of {kpi_label(kpi).partition(' (')[0].lower()}", fontsize=8)
+        fig.suptitle(f"Sobol' indices of {of_what.lower()}", fontsize=8)
         for ax, name in zip(axes, names, strict=True):
             mine = rows[rows["strategy"] == name]
             at = np.arange(n)

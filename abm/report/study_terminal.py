@@ -24,13 +24,13 @@ from abm.report.terminal import (
     READINGS,
     UNITS,
     Plain,
-    grain_of,
     new_table,
     number,
     print_lines,
     show,
 )
-from abm.results.indicators import kpi_label, mean_digits
+from abm.results.indicators import grain_of, is_count, is_of_load_flows, kpi_label, mean_digits
+from abm.results.kpis import TIE_MW
 from abm.scenario import Scenario
 from abm.study.compare import FORESIGHT, GAP
 from abm.study.ensemble import Ensemble
@@ -168,21 +168,21 @@ def print_sweep(
     shown = [kpi for kpi in (kpis or INTEREST) if kpi in ensemble.measures]
     if ranges:
         _print_indices(tables["sobol"], shown, len(ensemble.cases))
+        if any(map(is_of_load_flows, shown)):
+            print_lines([f"Losses, voltages and loadings: {grain_of(*ensemble.flow_min)}."])
         return
     labels = list(ensemble.cases[0].labels)
     summary = tables["summary"]
-    title = f"Mean and half-width of its 95 % interval, {ensemble.n} replications at each point"
-    table = new_table(title, [label.replace(".", ".\n") for label in labels], map(_heading, shown))
+    title = f"Mean and its 95 % interval, {ensemble.n} replications at each point"
+    grain = ensemble.flow_min
+    headings = (kpi_label(kpi, grain).replace(" (", "\n(") for kpi in shown)
+    table = new_table(title, [label.replace(".", ".\n") for label in labels], headings)
     n_kpis = len(ensemble.measures)
     for i, case in enumerate(ensemble.cases[:MOST_ROWS]):
         # The summary has the KPIs of one case below each other, in their order.
         rows = summary.iloc[i * n_kpis : (i + 1) * n_kpis].to_dict("records")
         found = {row["kpi"]: row for row in rows}
-        cells = []
-        for kpi in shown:
-            row, digits = found[kpi], mean_digits(kpi)
-            half = (row["ci95_high"] - row["ci95_low"]) / 2.0
-            cells.append(f"{number(row['mean'], digits)} ± {number(half, digits)}")
+        cells = [_mean_and_interval(kpi, found[kpi]) for kpi in shown]
         table.add_row(*(str(case.labels[label]) for label in labels), *cells)
     show(table)
     lines = []
@@ -193,8 +193,13 @@ def print_sweep(
     print_lines(lines)
 
 
-def _heading(kpi: str) -> str:
-    return kpi_label(kpi).replace(" (", "\n(")
+def _mean_and_interval(kpi: str, row: Any) -> str:
+    digits = mean_digits(kpi)
+    if is_count(kpi):
+        # Not about its middle, and never below 0.
+        return f"{number(row['mean'], digits)} ({_interval(row, digits)})"
+    half = (row["ci95_high"] - row["ci95_low"]) / 2.0
+    return f"{number(row['mean'], digits)} ± {number(half, digits)}"
 
 
 def _print_indices(sobol: pd.DataFrame, shown: Sequence[str], points: int) -> None:
@@ -228,6 +233,12 @@ def print_paper_replications(table2: pd.DataFrame, table3: pd.DataFrame) -> None
         if (row["case"], row["reading"]) in RUNS
     ]
     _print_intervals(f"Table II over {n} replications", rows)
+    print_lines(
+        f"EVMS, {READING_NAMES[row['reading']]}: in {row['tied']} of {n} replications other hours "
+        f"share the peak within {TIE_MW:g} MW, so that its hour says little."
+        for row in table2.to_dict("records")
+        if row["quantity"] == "peak_hour" and row["case"] == "evms" and row["tied"]
+    )
     totals = table3[table3["zone"] == "total"].to_dict("records")
     rows = [(f"{MONEY_NAMES[row['quantity']]} ($)", "", row) for row in totals]
     _print_intervals(f"Table III over {n} replications, all zones", rows)

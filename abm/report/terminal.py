@@ -14,7 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from abm.errors import printable
-from abm.results.indicators import INDICATORS
+from abm.results.indicators import INDICATORS, grain_of
+from abm.results.kpis import TIE_MW
 from abm.study.compare import FORESIGHT, GAP
 
 if TYPE_CHECKING:
@@ -24,11 +25,11 @@ if TYPE_CHECKING:
 MIN_WIDTH = 100
 
 UNITS = {
-    "system_peak": "System peak",
+    "system_peak": "System peak, hourly mean",
     "peak_hour": "Hour of the peak",
     "daily_feeder_demand": "Daily feeder demand",
-    "max_active_loss": "Largest active loss",
-    "min_node_voltage": "Lowest node voltage",
+    "max_active_loss": "Largest active loss, hourly mean",
+    "min_node_voltage": "Lowest node voltage, hourly mean",
 }
 CASE_NAMES = {"base": "base", "g2v": "G2V", "evms": "EVMS"}
 DASH = "-"
@@ -162,10 +163,13 @@ TRANSFORMERS = "Highest transformer loading"
 SWITCHING = "Switching cost"
 # Label, and the KPIs beside it.
 KPI_LINES: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("System peak of 15 min", ("peak_15min_mw", "peak_15min_time")),
+    ("System peak of 15 min", ("peak_15min_mw", "peak_15min_time", "peak_15min_tied_hours")),
     ("While plugged in", ("plugged_peak_15min_mw",)),
     ("Worst minute", ("peak_1min_mw",)),
-    ("Hourly peak", ("system_peak_mw", "system_peak_hour")),
+    (
+        "System peak, hourly mean",
+        ("system_peak_mw", "system_peak_hour", "system_peak_tied_hours"),
+    ),
     ("Rebound / limit", ("rebound_ratio",)),
     ("Feeder energy", ("feeder_energy_mwh",)),
     ("EVs charged / supplied", ("ev_charged_mwh", "ev_discharged_mwh")),
@@ -202,7 +206,7 @@ CITY_LINES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Feeders", ("feeders", "feeders_above_limit")),
     ("Coincidence of feeders", ("feeder_coincidence_factor",)),
     (
-        "Hourly peak of a feeder, 5-50-95 %",
+        "Peak of a feeder, hourly mean, 5-50-95 %",
         tuple(f"feeder_system_peak_mw_{q}" for q in ("q05", "q50", "q95")),
     ),
     (
@@ -252,15 +256,15 @@ def print_kpis(title: str, kpis: Mapping[str, Any], days: int = 1, flow_min: int
             label = "Stays short"
         if label in OF_LOAD_FLOWS:
             label = f"{label} ({grain_of(flow_min)})"
-        cells = (_with_unit(name, kpis[name]) for name in names)
+        cells = (_with_unit(name, kpis[name]) for name in names if not _no_tie(name, kpis[name]))
         out.add_row(label, ", ".join(cells))
     console().print(out)
     print_lines(warnings_of(kpis))
 
 
-def grain_of(flow_min: int) -> str:
-    """What voltages, losses and loadings are means over, in words."""
-    return "hourly means" if flow_min == 60 else f"{flow_min} min"
+def _no_tie(name: str, value: Any) -> bool:
+    """Whether a cell would say that a peak is shared by no other hour."""
+    return name.endswith("_tied_hours") and not value
 
 
 def _with_unit(name: str, value: Any) -> str:
@@ -268,6 +272,8 @@ def _with_unit(name: str, value: Any) -> str:
     text = number(value, row.digits)
     if value is None:
         return text
+    if name.endswith("_tied_hours"):
+        return f"a tie with {text} other hour{'s' if value > 1 else ''} within {TIE_MW:g} MW"
     if name.endswith("_hour"):
         return f"at {text}:00"
     if name.endswith("_time"):
@@ -311,7 +317,8 @@ DAY_TEXT, GROUP_TEXT = ("day", "weekday"), ("group",)
 DAY_COLUMNS = {
     "stays": "stays",
     "v2g_share": "V2G\nshare",
-    "system_peak_mw": "hourly\npeak MW",
+    "peak_15min_mw": "15-min\npeak MW",
+    "system_peak_mw": "hourly\nmean MW",
     "net_cost_usd": "net cost\n$",
     "benefit_usd": "benefit\n$",
     "evs_short": "stays\nshort",
@@ -334,7 +341,7 @@ COMPARISON_COLUMNS = {
     "peak_15min_time": "at",
     "plugged_peak_15min_mw": "while\nplugged",
     "peak_1min_mw": "1-min\nMW",
-    "system_peak_mw": "hourly\nMW",
+    "system_peak_mw": "hourly\nmean MW",
     "feeder_energy_mwh": "energy\nMWh",
     "loss_energy_mwh": "losses\nMWh",
     "min_vm_pu": "lowest\np.u.",
@@ -376,6 +383,9 @@ def print_groups(groups: pd.DataFrame) -> None:
 def print_comparison(table: pd.DataFrame, evs: int, flow_min: int = 60) -> None:
     """One row per strategy, in two tables; flow_min: interval of the load flows, min."""
     rows = table.to_dict("records")
+    shared = [row for row in rows if row["peak_15min_tied_hours"] > 0]
+    for row in shared:
+        row["peak_15min_time"] = f"{row['peak_15min_time']} +{row['peak_15min_tied_hours']:.0f}"
     for title, columns in (
         (f"Strategies on the same {evs} EVs", COMPARISON_COLUMNS),
         ("Emergence", EMERGENCE_COLUMNS),
@@ -385,6 +395,8 @@ def print_comparison(table: pd.DataFrame, evs: int, flow_min: int = 60) -> None:
             there.pop("switching_cost_usd", None)
         _print_rows(title, ("strategy",), there, rows)
     print_lines([f"Losses and lowest voltage: {grain_of(flow_min)}."])
+    if shared:
+        print_lines([f"+n behind a time: n other hours within {TIE_MW:g} MW of the peak, a tie."])
     failed = [row for row in rows if row["nonconverged_hours"] > 0]
     print_lines(
         [

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -97,10 +97,31 @@ def compared() -> tuple[str, ...]:
     return tuple(row.name for row in rows if row.compared)
 
 
-def kpi_label(name: str) -> str:
-    """What a figure calls a KPI; its name where it has no other."""
+def kpi_label(name: str, flow_min: Collection[int] = ()) -> str:
+    """What a figure calls a KPI; its name where it has no other.
+
+    flow_min: interval of the load flows, min, or several; what comes of them says its grain.
+    """
     row = INDICATORS.get(name)
-    return row.label if row is not None and row.label else name
+    label = row.label if row is not None and row.label else name
+    if not flow_min or not is_of_load_flows(name):
+        return label
+    text, bracket, unit = label.partition(" (")
+    return f"{text}, {grain_of(*flow_min)}{bracket}{unit}"
+
+
+def is_of_load_flows(name: str) -> bool:
+    """Whether a KPI comes of load flows, so that it has their grain: voltage, loss, loading."""
+    row = INDICATORS.get(name)
+    return row is not None and (
+        row.section == "Load flow" or name.startswith(("vm_", "line_", "transformer_"))
+    )
+
+
+def grain_of(*flow_min: int) -> str:
+    """What voltages, losses and loadings are means over, in words; minutes of the load flows."""
+    words = ["hourly" if minutes == 60 else f"{minutes} min" for minutes in sorted({*flow_min})]
+    return " and ".join(words) + " means"
 
 
 def mean_digits(name: str) -> int:

@@ -24,6 +24,8 @@ NIGHT_H = 18
 # Grains of the peaks that are not hourly means, min.
 GRAINS = {"15min": 15.0, "1min": 1.0}
 LEADING = "15min"
+# Hours whose demand differs by less than this share a peak.
+TIE_MW = 0.001
 # KPIs of which a city also says how its feeders differ, and the quantiles that say it.
 SPREAD = ("system_peak_mw", "min_vm_pu")
 QUANTILES = {"q05": 0.05, "q50": 0.5, "q95": 0.95}
@@ -51,6 +53,16 @@ def plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def tied_hours(demand_mw: FloatArray, clock_hours: IntArray, tie_mw: float) -> IntArray:
+    """Clock hours beside that of the peak which come within tie_mw of it, (K,), from (W, K).
+
+    clock_hours: of the windows of the demand, (W,).
+    """
+    near = np.zeros((24, demand_mw.shape[1]), dtype=np.bool_)
+    np.logical_or.at(near, clock_hours, demand_mw >= demand_mw.max(axis=0) - tie_mw)
+    return np.asarray(near.sum(axis=0) - 1)
+
+
 def _demand(record: Record) -> dict[str, NDArray[Any]]:
     total, ev, limit = record.total_mw, record.ev_mw, record.scenario.grid.demand_limit_mw
     plugged = record.plugged_peak > 0
@@ -66,11 +78,15 @@ def _demand(record: Record) -> dict[str, NDArray[Any]]:
             finer[f"peak_{label}_time"] = _objects(
                 record.clock_times(demand.argmax(axis=0), grain_min)
             )
+            finer[f"peak_{label}_tied_hours"] = tied_hours(
+                demand, record.window_hours(grain_min), TIE_MW
+            )
         finer[f"plugged_peak_{label}_mw"] = np.where(there.any(axis=0), in_use, np.nan)
     return {
         **finer,
         "system_peak_mw": total.max(axis=0),
         "system_peak_hour": record.clock_hours[total.argmax(axis=0)],
+        "system_peak_tied_hours": tied_hours(total, record.clock_hours, TIE_MW),
         "plugged_peak_mw": np.where(plugged.any(axis=0), when_plugged, np.nan),
         "feeder_energy_mwh": _sum_over_hours(total),
         "base_energy_mwh": np.full(record.n_feeders, record.base_mw.sum()),
@@ -272,6 +288,8 @@ def city_kpis(record: Record, columns: Mapping[str, NDArray[Any]]) -> dict[str, 
     if not record.flows.converged.all():
         largest |= {"max_vm_pu": np.nan, "max_mismatch_mva": np.nan}
     smallest = {name: -_largest(-columns[name]) for name in of_city("smallest")}
+    tie_mw = TIE_MW * record.n_feeders
+    (ties,) = tied_hours(total[:, None], record.clock_hours, tie_mw)
     finer: dict[str, Any] = {}
     for name, grain_min in GRAINS.items():
         demand = record.demand_mw(grain_min).sum(axis=1)
@@ -281,12 +299,16 @@ def city_kpis(record: Record, columns: Mapping[str, NDArray[Any]]) -> dict[str, 
             (finer[f"peak_{name}_time"],) = record.clock_times(
                 demand.argmax(keepdims=True), grain_min
             )
+            (finer[f"peak_{name}_tied_hours"],) = tied_hours(
+                demand[:, None], record.window_hours(grain_min), tie_mw
+            )
         finer[f"plugged_peak_{name}_mw"] = demand[there].max() if there.any() else None
     out: dict[str, Any] = {
         "feeders": record.n_feeders,
         **finer,
         "system_peak_mw": total.max(),
         "system_peak_hour": record.clock_hours[total.argmax()],
+        "system_peak_tied_hours": ties,
         "plugged_peak_mw": total[plugged].max() if plugged.any() else None,
         "ev_peak_mw": ev.max(),
         "ev_peak_hour": record.clock_hours[ev.argmax()],

@@ -26,17 +26,20 @@ def limit_notices(scenario: Scenario) -> list[str]:
     load = base_load(feeder.p_mw, of_bus, profile.multiplier, scenario.base_load.scale)
     base_mw, limit = load.sum(axis=1), scenario.grid.demand_limit_mw
     default = type(scenario.grid).model_fields[LIMIT[1]].default
-    never_set = limit == default and not scenario.written_with(LIMIT, ("grid", "feeder"))
+    never_set = not scenario.written_with(LIMIT, ("grid", "feeder"))
     if feeder.name != FITTED_TO and never_set:
+        of_whom = f"was fitted to {FITTED_TO}" if limit == default else "is another feeder's"
         return [
-            f"grid.demand_limit_mw = {limit:g} MW was fitted to {FITTED_TO} and never set for "
+            f"grid.demand_limit_mw = {limit:g} MW {of_whom} and never set for "
             f"feeder {feeder.name!r}, whose base load is {base_mw.min():.3g} to "
             f"{base_mw.max():.3g} MW"
         ]
     if limit < base_mw.mean():
+        above = int((base_mw >= limit).sum())
+        so = "no charging can keep to it" if above == 24 else f"{above} of 24 hours are above it"
         return [
             f"grid.demand_limit_mw = {limit:g} MW is below the mean base load of feeder "
-            f"{feeder.name!r}, {base_mw.mean():.3g} MW: no charging can keep to it"
+            f"{feeder.name!r}, {base_mw.mean():.3g} MW: {so}"
         ]
     return []
 

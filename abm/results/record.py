@@ -165,6 +165,11 @@ class Record:
         minutes = (self.start_hour * 60 + windows * step_min) % 1440
         return [f"{int(minute) // 60}:{int(minute) % 60:02d}" for minute in minutes]
 
+    def window_hours(self, grain_min: float) -> IntArray:
+        """Hour on the clock of each of these windows, (W,)."""
+        window_s = max(round(60.0 * grain_min), self.scenario.clock.step_s)
+        return self.begin_s(window_s) // 3600 % 24
+
     def plugged_in(self, grain_min: float) -> BoolArray:
         """In which of these windows any EV of a feeder is plugged in, (W, K)."""
         step_s, window_s = self.scenario.clock.step_s, 60.0 * grain_min

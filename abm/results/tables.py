@@ -236,6 +236,7 @@ def day_table(record: Record) -> pd.DataFrame:
 
     plugged = total(stays["arrived"])
     demand, hours = by_day(record.total_mw), record.clock_hours.reshape(days, -1)
+    finer = by_day(record.demand_mw(15.0))
     there = by_day(record.plugged_peak) > 0
     in_use = np.where(there, demand, -np.inf).max(axis=2)
     early = stays["departure_min"] < stays["announced_min"]
@@ -265,6 +266,7 @@ def day_table(record: Record) -> pd.DataFrame:
         "energy_short_early_kwh": total(np.where(early, record.stay_shortfall_kwh, 0.0)),
         "trip_mwh": total(stays["trip_kwh"]) / 1e3,
         "trip_short_kwh": total(stays["trip_short_kwh"]),
+        "peak_15min_mw": finer.max(axis=2),
         "system_peak_mw": demand.max(axis=2),
         "system_peak_hour": hours[np.arange(days), demand.argmax(axis=2)],
         "plugged_peak_mw": np.where(np.isfinite(in_use), in_use, np.nan),
@@ -291,11 +293,13 @@ def days_together(record: Record) -> pd.DataFrame:
     sums = [name for name in table if name in (*of_city("sum"), "benefit_usd")]
     together = table.groupby("day", sort=True)[sums].sum().reset_index()
     demand = record.total_mw.sum(axis=1).reshape(record.n_days, -1)
+    finer = record.demand_mw(15.0).sum(axis=1).reshape(record.n_days, -1)
     evs = np.maximum(np.diff(record.first_row), 1).astype(np.float64)
     shares = table["v2g_share"].to_numpy().reshape(record.n_feeders, record.n_days)
     return together.assign(
         weekday=table["weekday"].to_numpy()[: record.n_days],
         v2g_share=evs @ shares / evs.sum(),
+        peak_15min_mw=pd.Series(finer.max(axis=1)),
         system_peak_mw=pd.Series(demand.max(axis=1)),
         system_peak_hour=pd.Series(record.clock_hours[demand.argmax(axis=1)]),
     )

@@ -15,7 +15,7 @@ from abm.results.indicators import is_count, with_mean
 from abm.results.kpis import plain
 from abm.results.staging import Content
 from abm.scenario import Scenario, clock_minutes
-from abm.study.replications import HOURLY, KEYS, Case
+from abm.study.replications import HOURLY, KEYS, LEADING_BAND, Case
 from abm.study.statistics import describe, excludes_zero
 
 if TYPE_CHECKING:
@@ -53,6 +53,11 @@ class Ensemble:
     def measures(self) -> list[str]:
         """The KPIs that have a mean."""
         return [name for name in self.kpi_names if name in with_mean()]
+
+    @cached_property
+    def flow_min(self) -> tuple[int, ...]:
+        """Intervals of the load flows of the cases, min, each once."""
+        return tuple(sorted({case.scenario.grid.flow_interval_min for case in self.cases}))
 
     @property
     def seeds(self) -> list[int]:
@@ -109,22 +114,25 @@ class Ensemble:
     def bands(self) -> pd.DataFrame:
         """Mean and quantiles of each hour; one row per case, hour and quantity of HOURLY.
 
-        An hour whose load flow did not converge is left out of its replication; `n` says how many
-        stay.
+        LEADING_BAND is of the parts of an hour, which begin at `minute`. An hour whose load flow
+        did not converge is left out of its replication; `n` says how many stay.
         """
         import pandas as pd
 
-        arrays = {name: self.array(name) for name in HOURLY}
+        arrays = {name: self.array(name) for name in (*HOURLY, LEADING_BAND)}
         tables = []
         for i, case in enumerate(self.cases):
             start = clock_minutes(case.scenario.clock.start) // 60
             for quantity, values in arrays.items():
-                hours = np.arange(values.shape[2])
+                parts = np.arange(values.shape[2])
+                per_hour = max(len(parts) // case.scenario.hours, 1)
+                hours = parts // per_hour
                 found = describe(np.ascontiguousarray(values[i].T))
                 columns = {
                     **{label: [value] * len(hours) for label, value in case.labels.items()},
                     "hour_index": hours,
                     "hour": (start + hours) % 24,
+                    "minute": parts % per_hour * (60 // per_hour),
                     "quantity": [quantity] * len(hours),
                     "n": found["n"].astype(np.int64),
                     "mean": found["mean"],

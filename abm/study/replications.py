@@ -26,6 +26,8 @@ BLOCK = 50
 # A batch of very large fleets is cut so that it holds about this many EVs.
 BATCH_EVS = 50_000
 HOURLY = ("ev_mw", "total_mw", "loss_mw", "min_vm_pu")
+# System demand by 15 minutes; of a time step where that is longer.
+LEADING_BAND = "total_15min_mw"
 ZONAL = ("zone_purchase_usd", "zone_sale_usd")
 KEYS = ("case", "replication", "seed", "error")
 
@@ -156,6 +158,7 @@ def simulate_batch(scenario: Scenario, seeds: Sequence[int]) -> BatchResult:
         "total_mw": record.total_mw.T,
         "loss_mw": hourly_mean(record, record.flows.loss_mw).T,
         "min_vm_pu": hourly_lowest(record, record.lowest_vm_pu).T,
+        LEADING_BAND: record.demand_mw(15.0).T,
     }
     n_zones = record.zone_charge_mw.shape[2]
     cell = record.ev["feeder"] * n_zones + record.ev["zone"]

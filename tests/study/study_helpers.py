@@ -4,11 +4,13 @@ import io
 import os
 import subprocess
 import sys
+import tempfile
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import SimpleNamespace
 
 import abm
+from abm.cache import user_folder
 from abm.cli import main
 
 HERE = Path(__file__).parent
@@ -26,10 +28,18 @@ def call(*argv, code=0):
     return SimpleNamespace(out=out.getvalue(), err=err.getvalue())
 
 
+# What the processes of one test run remember together: which feeders were checked. What is compiled
+# is kept where it always is.
+REMEMBERED = tempfile.TemporaryDirectory(prefix="evenfall-tests-")
+
+
 def environment():
     """Where processes of their own find this package and the rules of these tests."""
     paths = [str(ROOT), str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    found = {"PYTHONPATH": os.pathsep.join(paths), "EVENFALL_CACHE": REMEMBERED.name}
+    kept = user_folder()
+    code = {} if kept is None else {"NUMBA_CACHE_DIR": str(kept)}
+    return {**code, **os.environ, **found}
 
 
 def start(*argv, cwd):
