@@ -186,8 +186,8 @@ def findings(study: Reproduction) -> list[str]:
         f"The EVMS peak is at {_clock(hours)}, the paper's at 1:00, where demand is {below_kw:.1f} "
         f"kW lower: it is flat at the limit, and which hour is highest says little.",
         f"With the energy balanced (paper_balanced) the same rule still leaves {short} of {evs} "
-        f"EVs short, {missing / 1e3:.2f} MWh in all or {missing / max(short, 1):.1f} kWh each: that is how "
-        f"its peak stays at {balanced['system_peak_mw']:.2f} MW.",
+        f"EVs short, {missing / 1e3:.2f} MWh in all or {missing / max(short, 1):.1f} kWh each: "
+        f"that is how its peak stays at {balanced['system_peak_mw']:.2f} MW.",
         f"The owners then pay ${balanced['net_cost_usd']:.0f} instead of "
         f"${g2v['net_cost_usd']:.0f}, a saving of {saving['energy_balanced']:.0f} % (the paper "
         f"says 89 %), part of which is energy they did not get.",

@@ -159,10 +159,11 @@ class Until:
             return False
         found = describe(values, np.full(len(values), is_count(self.kpi)))
         half = (found["ci95_high"] - found["ci95_low"]) / 2.0
-        # No value at all, or a single one, is never enough: NaN compares as False. Nor is a mean of
-        # 0, of which no interval is a part: what has not happened yet may be rare.
+        # No value at all, or a single one, is never enough: NaN compares as False. Nor is none of
+        # what is missing: that may be rare, and have no spread yet.
         share = self.relative * np.abs(found["mean"])
-        return bool(((half <= share) & (share > 0.0)).all())
+        enough = (half <= share) & ((share > 0.0) | ("_short" not in self.kpi))
+        return bool(enough.all())
 
     def __str__(self) -> str:
         return f"{self.kpi}:{100.0 * self.relative:g}%"

@@ -35,6 +35,11 @@ def test_a_limit_that_was_never_set_for_the_feeder_is_warned_of_once(folder):
     assert len(warnings_in(folder)) == 1
     (folder / "mine.yaml").write_text("extends: paper\ngrid: {feeder: street}\n")
     assert "never set" in call("validate", "mine.yaml").err
+    # One that was set before, for another feeder, was not set for this one.
+    (folder / "other.yaml").write_text("extends: paper\ngrid: {demand_limit_mw: 3.5}\n")
+    (folder / "ours.yaml").write_text("extends: other.yaml\ngrid: {feeder: street}\n")
+    said = call("validate", "ours.yaml").err
+    assert "3.5 MW is another feeder's and never set for feeder 'street'" in said
     # Whoever sets it, be it to the same number, means it.
     limit = ("--set", "grid.demand_limit_mw=3.24")
     assert "warning" not in call("run", "paper", *street, *limit, *FEW, "--force").err
@@ -45,6 +50,11 @@ def test_a_limit_below_the_base_load_is_warned_of(folder):
     low = ("--set", "grid.demand_limit_mw=2.5")
     said = call("compare", "paper", *SMALL, *low, "--strategies", "none", "--no-bound").err
     assert said.count("2.5 MW is below the mean base load of feeder 'case33bw'") == 1
+    assert "2.71 MW: 16 of 24 hours are above it" in said
+    vary = ("--vary", "grid.demand_limit_mw=3.3,1.5,1", "--replications", "1", "--workers", "1")
+    said = call("sweep", "paper", *SMALL, *vary, "--json").err
+    assert said.count("no charging can keep to it") == 2
+    assert "3.3 MW" not in said
     said = call("run", "paper", "--set", "grid.demand_limit_mw=2.8", *FEW).err
     assert "warning" not in said
 
@@ -59,6 +69,15 @@ def test_as_printed_says_once_that_v2g_is_not_given_back(folder):
     few = ("--replications", "2", "--workers", "1", "--out", "many")
     said = " ".join(call("montecarlo", "paper", *SMALL, *both, *few).out.split())
     assert said.count(GETS_BACK) == 1
+    few = ("--replications", "1", "--workers", "1", "--out", "grid")
+    swept = ("sweep", "paper", *SMALL, "--vary", "base_load.scale=1,1.1", *few)
+    said = " ".join(call(*swept).out.split())
+    assert said.count(GETS_BACK) == 1
+    # The sweep's own table says what its voltages are.
+    assert "Lowest voltage, hourly means" in said
+    said = call("run", "paper", *FEW, "--json", "--force")
+    assert GETS_BACK not in said.out
+    assert said.err.count(GETS_BACK) == 1
     for argv in (("run", "paper_balanced"), ("run", "paper", "--strategy", "uncoordinated")):
         assert GETS_BACK not in " ".join(call(*argv, *FEW, "--force").out.split())
 

@@ -96,7 +96,14 @@ def test_tables(ensemble):
     assert len(summary) == 2 * len(ensemble.measures)
     assert summary["strategy"].tolist()[0] == "uncoordinated"
     bands = ensemble.bands
-    assert len(bands) == 2 * 4 * 24
+    assert len(bands) == 2 * (4 * 24 + 96)
+    finer = bands[(bands["strategy"] == "evms") & (bands["quantity"] == "total_15min_mw")]
+    assert finer["hour_index"].tolist() == np.repeat(np.arange(24), 4).tolist()
+    assert finer["minute"].tolist() == [0, 15, 30, 45] * 24
+    hourly = bands[(bands["strategy"] == "evms") & (bands["quantity"] == "total_mw")]
+    means = finer.groupby("hour_index")["mean"].mean()
+    assert means.to_numpy() == pytest.approx(hourly["mean"].to_numpy())
+    assert finer["mean"].max() > hourly["mean"].max()
     peak = bands[(bands["strategy"] == "evms") & (bands["quantity"] == "total_mw")]
     values = ensemble.array("total_mw")[1]
     assert np.allclose(peak["mean"], values.mean(axis=0), rtol=1e-12)

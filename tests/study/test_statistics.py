@@ -96,7 +96,7 @@ def test_running_interval_is_that_of_the_first_values():
 
 def test_every_kpi_with_a_mean_is_known():
     (kpis,) = simulate_batch(small_paper(clock={"step_s": 900}), [1]).kpis
-    identifiers = ("_hour", "_bus", "_line")
+    identifiers = ("_hour", "_tied_hours", "_bus", "_line")
     numbers = [
         name
         for name, value in kpis.items()
@@ -122,7 +122,9 @@ def test_until():
 
 def test_until_does_not_stop_on_a_count_that_is_0_so_far():
     none = np.zeros((1, 200))
-    assert not Until("evs_short", 0.05).reached(none)
+    for kpi in ("evs_short", "energy_short_kwh"):
+        assert not Until(kpi, 0.05).reached(none)
+        assert Until(kpi, 0.05).reached(none + 9.0)
     # What is 0 for another reason is known.
     assert Until("ev_discharged_mwh", 0.05).reached(none)
 

@@ -209,6 +209,15 @@ def test_what_does_not_generate_is_no_generation(tmp_path: Path) -> None:
     assert feeder.p_mw.tolist() == pytest.approx([0.1, 0.0, 0.2])
 
 
+def test_loads_that_follow_the_voltage_are_refused(tmp_path: Path) -> None:
+    net = three_buses()
+    net.sgen = net.sgen.iloc[:0]
+    shares = [name for name in net.load if name.startswith("const_z")]
+    net.load.loc[net.load.index[0], shares] = 30.0
+    with pytest.raises(LoadFlowError, match="constant power are known here, but those at N"):
+        build_feeder(one_class(plain_table(saved(net, tmp_path), [4, 6, 8])))
+
+
 def test_feeders_of_tables_that_cannot_be_solved() -> None:
     values = line_table().values
     assert values is not None

@@ -310,7 +310,7 @@ def test_what_cannot_be_is_refused(settings, field, allowed):
     assert allowed in problem.allowed
 
 
-@pytest.mark.parametrize(("minutes", "said"), [(60, "hourly means"), (15, "15 min")])
+@pytest.mark.parametrize(("minutes", "said"), [(60, "hourly means"), (15, "15 min means")])
 def test_a_voltage_says_its_grain(minutes, said, capsys):
     results = run(small_paper(**grid(minutes))).results
     print_kpis("run", results.kpis, flow_min=minutes)
