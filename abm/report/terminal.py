@@ -256,15 +256,11 @@ def print_kpis(title: str, kpis: Mapping[str, Any], days: int = 1, flow_min: int
             label = "Stays short"
         if label in OF_LOAD_FLOWS:
             label = f"{label} ({grain_of(flow_min)})"
-        cells = (_with_unit(name, kpis[name]) for name in names if not _no_tie(name, kpis[name]))
+        shown = (name for name in names if kpis[name] or not name.endswith("_tied_hours"))
+        cells = (_with_unit(name, kpis[name]) for name in shown)
         out.add_row(label, ", ".join(cells))
     console().print(out)
     print_lines(warnings_of(kpis))
-
-
-def _no_tie(name: str, value: Any) -> bool:
-    """Whether a cell would say that a peak is shared by no other hour."""
-    return name.endswith("_tied_hours") and not value
 
 
 def _with_unit(name: str, value: Any) -> str:
