@@ -275,18 +275,22 @@ class Stage:
         if changed:
             tell(f"left, changed since it was written: {names_line(sorted(changed))}")
 
+    def empty(self, but: Callable[[str], object] = lambda name: False) -> None:
+        """Remove what was written into it, half or whole, but for names of which `but` is true."""
+        noted = self._noted()
+        for name in files_below(self.new):
+            half = TEMPORARY.fullmatch(Path(name).name)
+            whole = Path(name) if half is None else Path(name).with_name(half[1])
+            if whole.as_posix() in noted and is_regular(self.new / name) and not but(name):
+                (self.new / name).unlink()
+
     def remove(self) -> list[str]:
         """Take the stage away, the result too where it is not in its place; names of what stays.
 
         Only what was written into it goes.
         """
         (self.folder / COMPLETE).unlink(missing_ok=True)
-        noted = self._noted()
-        for name in files_below(self.new):
-            half = TEMPORARY.fullmatch(Path(name).name)
-            whole = Path(name) if half is None else Path(name).with_name(half[1])
-            if whole.as_posix() in noted and is_regular(self.new / name):
-                (self.new / name).unlink()
+        self.empty()
         for here, _, _ in os.walk(self.new, topdown=False):
             remove_empty(self.folder, Path(here))
         left = files_below(self.folder)

@@ -22,6 +22,7 @@ from abm.errors import InputError, Problem
 from abm.results.claim import MEANWHILE, Claim, refuse
 from abm.results.ownership import (
     MANIFEST,
+    PART,
     PARTS,
     STUDY,
     WRITTEN,
@@ -89,6 +90,8 @@ class StudyFolder:
         if self._before != place:
             self._stage = next(s for s in self._claim.begun if s.new == self._before)
             self._work = self._stage.new
+            # Tables are made anew; what was half-written goes.
+            self._stage.empty(but=lambda name: name == STUDY or PART.fullmatch(name))
             self._claim.say("going on with what a killed run had begun beside it")
         elif os.path.lexists(place / MANIFEST):
             self._check_finished(asked[place] == self.question)
