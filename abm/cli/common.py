@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from abm.study.cluster import Cluster
 
 OUTPUTS = Path("outputs")
+# What Dask's encryption needs, by the name of the option.
+TLS = {"ca": "certificate of the authority", "cert": "your certificate", "key": "its key"}
 
 
 def add_scenario(verb: argparse.ArgumentParser) -> None:
@@ -81,7 +85,7 @@ def add_workers(verb: argparse.ArgumentParser) -> None:
 
 
 def add_cluster(verb: argparse.ArgumentParser) -> None:
-    """--cluster and --cluster-timeout."""
+    """--cluster, --cluster-timeout, and the certificates of a tls:// address."""
     verb.add_argument(
         "--cluster", metavar="ADDRESS", help="a Dask scheduler, e.g. tcp://host:8786, instead"
     )
@@ -91,35 +95,61 @@ def add_cluster(verb: argparse.ArgumentParser) -> None:
         type=float,
         help="seconds that scheduler or last worker may be missed (default 120)",
     )
+    for name, what in TLS.items():
+        verb.add_argument(f"--tls-{name}", metavar="FILE", help=f"{what}, PEM, for tls://")
 
 
 def cluster_of(options: argparse.Namespace) -> Cluster | None:
-    """What --cluster and --cluster-timeout name. Raises InputError."""
+    """What --cluster and the options that go with it name. Raises InputError."""
     address, timeout_s = options.cluster, options.cluster_timeout
     problems = []
     if timeout_s is not None and not 0.0 < timeout_s < 1e9:
         problems.append(Problem("--cluster-timeout", f"{timeout_s:g}", "seconds above 0"))
     if timeout_s is not None and address is None:
         problems.append(Problem("--cluster-timeout", f"{timeout_s:g}", "goes with --cluster"))
+    files = {f"--tls-{name}": getattr(options, f"tls_{name}") for name in TLS}
+    given = {option: file for option, file in files.items() if file is not None}
+    for option in files if given else ():
+        if not str(address).startswith("tls://"):
+            said = "goes with --cluster tls://HOST:PORT"
+        elif option not in given:
+            said = "missing; authority, certificate and key go together"
+        else:
+            said = "" if os.path.isfile(given[option]) else "a file"
+        if said and (option in given or str(address).startswith("tls://")):
+            problems.append(Problem(option, given.get(option, ""), said))
     if problems:
         raise InputError(problems)
     if address is None:
         return None
     from abm.study.cluster import TIMEOUT_S, Cluster
 
-    return Cluster(address, TIMEOUT_S if timeout_s is None else timeout_s, complain)
+    limit_s = TIMEOUT_S if timeout_s is None else timeout_s
+    ca, cert, key = files.values()
+    return Cluster(address, limit_s, complain, (ca, cert, key) if given else None)
+
+
+def read_scenario(reference: str, settings: Sequence[str] = (), trust: bool = False) -> Scenario:
+    """A scenario from a file or a name; what there is to be warned of is said."""
+    from abm.scenario import Scenario
+
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        try:
+            return Scenario.load(reference, settings=settings, trust=trust)
+        finally:
+            for warning in found:
+                show_warning(warning.message)
 
 
 def load(reference: str, options: argparse.Namespace, **changes: str) -> Scenario:
     """The scenario with --set, --strategy and --seed applied, all problems at once."""
-    from abm.scenario import Scenario
-
     if options.seed is not None:
         changes["seed"] = options.seed
     settings = list(getattr(options, "settings", []))
     settings += [f"{key}={value}" for key, value in changes.items()]
     try:
-        return Scenario.load(reference, settings=settings, trust=getattr(options, "trust", False))
+        return read_scenario(reference, settings, getattr(options, "trust", False))
     except InputError as error:
         typed = {f"--set {key}": f"--{key}" for key in changes}
         raise InputError(

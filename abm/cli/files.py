@@ -12,6 +12,7 @@ from abm.cli.common import (
     add_trust,
     complain,
     print_json,
+    read_scenario,
     warn_of_limit,
 )
 from abm.errors import EvenfallError, InputError, Problem, printable
@@ -45,13 +46,11 @@ def add_verbs(verbs: Verbs) -> None:
 
 
 def _validate(options: argparse.Namespace) -> int:
-    from abm.scenario import Scenario
-
     problems: list[Problem] = []
     unsolvable: list[str] = []
     for file in options.files:
         try:
-            scenario = Scenario.load(file, trust=options.trust)
+            scenario = read_scenario(file, trust=options.trust)
             unrun = _made(scenario)
         except InputError as error:
             problems += [replace(p, file=p.file or file) for p in error.problems]

@@ -144,7 +144,8 @@ class Code:
         if self.source() is not None or installed(self.module) is not None:
             return []
         kind = "class" if self.method else "function"
-        where = " or ".join(str(folder) for folder in self.folders)
+        inner = self.name.partition(":")[0].rpartition("/")[0]
+        where = " or ".join(os.path.normpath(folder / inner) for folder in self.folders)
         there = "" if "/" in self.name.partition(":")[0] else ", nor is it installed"
         said = f"a {kind} that can be imported; there is no module {self.module} in {where}{there}"
         return [self.problem(said)]
@@ -253,9 +254,15 @@ class _Seen:
             if methods is not None and code.method not in methods:
                 return [code.problem(code._wanted())]
             return self._options(code, node)
-        defines = isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-        right = isinstance(node, ast.FunctionDef) and not code.method
-        return [code.problem(code._wanted())] if defines and not right else []
+        if isinstance(node, ast.Assign | ast.AnnAssign):
+            # What a call or another name gives cannot be seen.
+            seen = isinstance(node.value, ast.Call | ast.Name | ast.Attribute | ast.Subscript)
+            right = seen or (isinstance(node.value, ast.Lambda) and not code.method)
+        elif isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            right = isinstance(node, ast.FunctionDef) and not code.method
+        else:
+            right = True
+        return [] if right else [code.problem(code._wanted())]
 
     def methods(self, node: ast.ClassDef, depth: int = 0) -> set[str] | None:
         """Names that a class has; None where a base, or a decorator, cannot be seen."""

@@ -39,8 +39,8 @@ class Origin:
 
     file: name for problems, "" for a scenario made in code. line: from 1, or None.
     base: folder that a relative path in the value starts from. rank: later writings are higher.
-    of_file: whether a scenario file says it; else somebody typed it. foreign: whether that file
-    lies where nobody may be shown what is in it, see `leaves`.
+    of_file: whether a scenario file says it; else somebody typed it. foreign: where that file is
+    named, if it lies where nothing in it may be shown, see `leaves`; else "".
     """
 
     file: str = ""
@@ -48,7 +48,7 @@ class Origin:
     base: FilePath | None = None
     rank: int = 0
     of_file: bool = False
-    foreign: bool = False
+    foreign: str = ""
 
     @property
     def place(self) -> str:
@@ -87,7 +87,7 @@ class Document:
         """The problem with file and line of the value at `path`."""
         origin = self.origin(path)
         found = replace(problem, file=origin.file, line=origin.line)
-        return unseen(found) if origin.foreign else found
+        return unseen(found, origin.foreign) if origin.foreign else found
 
     def leads_out(self, field: str, reference: str, target: FilePath, origin: Origin) -> bool:
         """Whether a reference of a file that nobody trusts leads out of its folder; it is noted."""

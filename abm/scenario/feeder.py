@@ -256,7 +256,8 @@ def _read_head(
         trusted = trust or in_trusted_folder(folder)
         here = Path(os.path.abspath(folder))
         # A trusted folder says nothing of who wrote a module beside the scenario.
-        folders = (here,) if beside is None or not trust else (here, beside)
+        alone = beside is None or (trusted and not trust)
+        folders = (here,) if alone or beside is None else (here, beside)
         code = Code("net", head.net, folders, trusted, file, lines.get(("net",)))
     elif "net" in good and not of_tables:
         own = folder / good["net"]

@@ -122,7 +122,8 @@ def _import_for(key: str) -> Callable[..., Any]:
 
 
 if not any(finder is _OwnFinder for finder in sys.meta_path):
-    sys.meta_path.append(_OwnFinder)
+    # First, or modules within a package would be found by others; no other name passes here.
+    sys.meta_path.insert(0, _OwnFinder)
 
 
 # --- calling -----------------------------------------------------------------------------------
@@ -160,15 +161,22 @@ class Plugin:
         ctrl_c = kind is KeyboardInterrupt and (
             signal.getsignal(signal.SIGINT) is signal.default_int_handler
         )
-        # Too little memory is nobody's fault in particular.
-        if ctrl_c or isinstance(error, GeneratorExit | MemoryError):
+        if ctrl_c:
             return
         name = self.what if isinstance(self.what, str) else name_of(self.what)
-        said = " ".join(f"{kind.__name__}: {error}".rstrip(": ").split())[:300]
-        where = _place(trace)
-        raise PluginError(
-            printable(f"{self.field} = {name}: {self.doing} raised {said}{where}")
-        ) from error
+        whose = f"{self.field} = {name}: {self.doing}"
+        if isinstance(error, MemoryError):  # too little of it is nobody's fault in particular
+            error.add_note(printable(whose))
+            return
+        said = " ".join(f"{kind.__name__}: {_text(error)}".rstrip(": ").split())[:300]
+        raise PluginError(printable(f"{whose} raised {said}{_place(trace)}")) from error
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:
+        return "without a text that can be shown"
 
 
 def _place(trace: types.TracebackType | None) -> str:

@@ -61,21 +61,21 @@ def read_document(
         trouble = _parent_trouble(wanted)
         origin = replace(origin, line=line)
         if not trouble:
-            out = False
+            hidden = ""
             try:
                 parent = find_scenario(wanted, origin.base)
                 out = document.leads_out("extends", wanted, parent, origin)
+                hidden = origin.foreign or (origin.place if out else "")
                 if _real(parent) in seen:
                     ring = " -> ".join(display(p) for p in [*seen, parent])
                     trouble = f"a scenario that does not extend this one in turn: {ring}"
                 else:
-                    chain.append(_read(parent, replace(origin, foreign=out or origin.foreign)))
+                    chain.append(_read(parent, replace(origin, foreign=hidden)))
                     seen.append(_real(parent))
             except InputError as error:
                 found = [_of_parent(p, origin.file, line) for p in error.problems]
-                hidden = out or origin.foreign
                 problems += [
-                    unseen(p, origin.place) if hidden and p.field != "extends" else p for p in found
+                    unseen(p, hidden) if hidden and p.field != "extends" else p for p in found
                 ]
                 break
         if trouble:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import ssl
 import sys
 import threading
 import time
@@ -20,6 +21,9 @@ TIMEOUT_S, QUIET_S, PULSE_S, CLOSE_S = 120.0, 5.0, 0.5, 2.0
 # Answers of the scheduler older than this do not count.
 STALE_S = 6 * PULSE_S
 # Scheduler, worker and network say what happens to them; of those lines we say one ourselves.
+# Of files that are no certificates, and of an address that needs them where there are none.
+TLS_ERRORS = (ssl.SSLError, TypeError)
+NO_TLS = "with --tls-ca, --tls-cert and --tls-key, or the same in Dask's own configuration"
 LOGGERS = ("distributed", "tornado", "asyncio")
 
 
@@ -31,12 +35,27 @@ def _say(line: str) -> None:
 class Cluster:
     """A Dask scheduler. timeout_s: how long it, or its last worker, may be missed, s.
 
-    tell: is given a line about what is waited for.
+    tell: is given a line about what is waited for. tls: files of the authority's certificate, of
+    our own and of its key, for an address that begins with tls://; None where Dask's own
+    configuration names them.
     """
 
     address: str
     timeout_s: float = TIMEOUT_S
     tell: Callable[[str], None] = field(default=_say, compare=False)
+    tls: tuple[str, str, str] | None = None
+
+    def security(self) -> Any:
+        """What Dask is told of encryption; None for its own configuration."""
+        if self.tls is None:
+            return None
+        from distributed.security import Security
+
+        ca, cert, key = self.tls
+        make: Any = Security
+        return make(
+            tls_ca_file=ca, tls_client_cert=cert, tls_client_key=key, require_encryption=True
+        )
 
     def gave_up(self, missing: str) -> MachineError:
         """The error of a wait that was too long."""
@@ -122,13 +141,26 @@ def connect(cluster: Cluster) -> Iterator[Connection]:
     except ImportError:
         allowed = "needs the package distributed: pip install 'evenfall[cluster]'"
         raise InputError([Problem("--cluster", cluster.address, allowed)]) from None
+    if cluster.address.startswith("tls://") and cluster.tls is None:
+        import dask
+
+        if not dask.config.get("distributed.comm.tls.ca-file", None):
+            raise InputError([Problem("--cluster", cluster.address, NO_TLS)])
     _hush()
     late = threading.Timer(QUIET_S, _waiting, (cluster, "no answer from a scheduler"))
     late.daemon = True
     late.start()
     try:
         make: Any = Client  # its types are half there
-        client = make(cluster.address, timeout=cluster.timeout_s, set_as_default=False)
+        client = make(
+            cluster.address,
+            timeout=cluster.timeout_s,
+            set_as_default=False,
+            security=cluster.security(),
+        )
+    except TLS_ERRORS as error:
+        allowed = f"certificates that can be used, --tls-ca, --tls-cert and --tls-key ({error})"
+        raise InputError([Problem("--cluster", cluster.address, allowed)]) from None
     except ValueError as error:
         allowed = f"the address of a Dask scheduler, such as tcp://host:8786 ({error})"
         raise InputError([Problem("--cluster", cluster.address, allowed)]) from None
