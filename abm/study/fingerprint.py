@@ -92,9 +92,9 @@ def _files_of(path: Path) -> dict[str, Path]:
 
 def _sources(code: Code) -> dict[str, Path]:
     folder = code.folder()
-    if folder is not None:
-        return module_files(code.module, [str(folder), *sys.path])
-    return {} if code.module.partition(".")[0] in INSTALLED else module_files(code.module)
+    if folder is None and code.module.partition(".")[0] in INSTALLED:
+        return {}
+    return module_files(code.module, folder)
 
 
 def differences(

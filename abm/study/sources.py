@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import site
+import sys
 import sysconfig
 from collections.abc import Iterator, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
@@ -14,18 +15,19 @@ from pathlib import Path
 _IMPORTING = ("import_module", "__import__")
 
 
-def module_files(name: str, search: Sequence[str] | None = None) -> dict[str, Path]:
+def module_files(name: str, beside: Path | None = None) -> dict[str, Path]:
     """Files of a module and of all that it imports and is not installed, by name as in "a/b.py".
 
-    An installed module comes with its own package. search: folders to look in, Python's own when
-    None. Empty where there is no such module.
+    beside: the folder in which the module lies; what it imports is looked for there after the
+    installed packages. None: it is installed, and comes with its own package. Empty where there is
+    no such module.
     """
     importlib.invalidate_caches()
     found: dict[str, Path] = {}
     own = name.partition(".")[0]
     waiting, seen = [name], {name}
     while waiting:
-        for module, path, is_package in _located(waiting.pop(), own, search):
+        for module, path, is_package in _located(waiting.pop(), own, beside):
             key = f"{module.replace('.', '/')}{'/__init__' if is_package else ''}{path.suffix}"
             if key in found:
                 continue
@@ -37,24 +39,24 @@ def module_files(name: str, search: Sequence[str] | None = None) -> dict[str, Pa
     return dict(sorted(found.items()))
 
 
-def _located(name: str, own: str, search: Sequence[str] | None) -> Iterator[tuple[str, Path, bool]]:
+def _located(name: str, own: str, beside: Path | None) -> Iterator[tuple[str, Path, bool]]:
     """Module, file and whether it is a package: of a dotted name and the packages around it."""
-    folders = search
-    module = ""
-    for word in name.split("."):
-        module = f"{module}.{word}" if module else word
-        spec = _spec(module, folders)
-        if spec is None or (module != own and "." not in module and _is_installed(spec)):
-            return
+    top, *rest = name.split(".")
+    folder = [] if beside is None else [str(beside)]
+    spec = _spec(top, folder if folder and top == own else [*sys.path, *folder])
+    module, words = top, [*rest, ""]
+    while spec is not None and not (module == top != own and _is_installed(spec)):
         inner = spec.submodule_search_locations
         if spec.has_location and spec.origin is not None:
             yield module, Path(spec.origin), inner is not None
-        if inner is None:
+        word = words.pop(0)
+        if inner is None or not word:
             return
-        folders = list(inner)
+        module = f"{module}.{word}"
+        spec = _spec(module, list(inner))
 
 
-def _spec(module: str, folders: Sequence[str] | None) -> ModuleSpec | None:
+def _spec(module: str, folders: Sequence[str]) -> ModuleSpec | None:
     try:
         return PathFinder.find_spec(module, folders)
     except (ImportError, ValueError, OSError):
