@@ -95,6 +95,12 @@ class Claim:
         """Put a complete result in its place. Raises OutputExistsError when something is there."""
         try:
             stage.settle(self.place, self.say)
+        except KeyboardInterrupt as stop:
+            # A moment from its end it is finished first; who asks again is not kept waiting.
+            if stage.is_complete:
+                stage.settle(self.place, self.say)
+            stop.add_note(f"the result is whole, in {self.path}")
+            raise
         except OSError as error:
             if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
                 raise

@@ -12,8 +12,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -129,18 +128,14 @@ def take(path: Path) -> FolderLock:
         if holder is not None and holder.is_dead():
             left.unlink(missing_ok=True)
     own = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    _write(own, mine)
     try:
+        _write(own, mine)
         for _ in range(TRIES):
             if _made(own, path):
                 return FolderLock(path, mine, None)
-            with _looked_at(path) as there:
-                if there:
-                    holder = _read(path)
-                    if holder is None or not holder.is_dead():
-                        raise LockedError(path, holder)
-                    own.replace(path)
-                    return FolderLock(path, mine, holder)
+            dead = _taken_over(own, path)
+            if dead is not None:
+                return FolderLock(path, mine, dead)
             time.sleep(WAIT_S)
         raise LockedError(path, _read(path))
     finally:
@@ -162,26 +157,38 @@ def _made(own: Path, path: Path) -> bool:
     return True
 
 
-@contextmanager
-def _looked_at(path: Path) -> Iterator[bool]:
-    """Nobody else takes the lock over within the block; False where it is another by now."""
+def _taken_over(own: Path, path: Path) -> Holder | None:
+    """The dead holder in whose place our file is now; None where the lock has gone meanwhile.
+
+    Raises LockedError where its holder may live.
+    """
     if not is_regular(path):
-        yield os.path.lexists(path)
-        return
+        if os.path.lexists(path):
+            raise LockedError(path, None)
+        return None
     try:
         file = path.open("rb")
-    except OSError as error:  # gone, or somebody else's who lets nobody read it
-        yield not isinstance(error, FileNotFoundError)
-        return
+    except FileNotFoundError:
+        return None
+    except OSError:  # somebody else's who lets nobody read it
+        raise LockedError(path, None) from None
     with file:
         if fcntl is not None:
             with suppress(OSError):  # a file system that knows no such locks
                 fcntl.flock(file, fcntl.LOCK_EX)
+        holder = _holder(file.read())
+        dead = holder is not None and holder.is_dead()
+        # In this order: who is dead cannot take the lock away any more, and nobody else takes this
+        # very file over, so that it is still there when ours is put in its place.
         try:
-            same = os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+            if not os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
+                return None
         except FileNotFoundError:
-            same = False
-        yield same
+            return None
+        if not dead:
+            raise LockedError(path, holder)
+        own.replace(path)
+        return holder
 
 
 def _write(path: Path, holder: Holder) -> None:
@@ -193,11 +200,16 @@ def _write(path: Path, holder: Holder) -> None:
 
 
 def _read(path: Path) -> Holder | None:
-    if not is_regular(path):
-        return None
     try:
-        found = Holder(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        return _holder(path.read_bytes()) if is_regular(path) else None
+    except OSError:
+        return None
+
+
+def _holder(content: bytes) -> Holder | None:
+    try:
+        found = Holder(**json.loads(content))
+    except (ValueError, TypeError):
         return None
     fits = isinstance(found.pid, int) and found.pid > 0
     return found if fits and all(isinstance(x, str) for x in (found.host, found.began)) else None

@@ -142,9 +142,13 @@ class Stage:
         """A new one beside `place`."""
         stage = cls(place.parent / f".{short(place.name)}.{secrets.token_hex(4)}.evenfall")
         stage.folder.mkdir()
-        about = sealed({"format": FORMAT, "place": place.name})
-        OutputFolder(stage.folder).write(OWNER, about)
-        stage.new.mkdir()
+        try:
+            about = sealed({"format": FORMAT, "place": place.name})
+            OutputFolder(stage.folder).write(OWNER, about)
+            stage.new.mkdir()
+        except BaseException:
+            stage.remove()
+            raise
         return stage
 
     @staticmethod

@@ -34,7 +34,7 @@ from abm.results.ownership import (
     read_study,
     study_key,
 )
-from abm.results.seals import open_part, seal_part, sealed, sha256_of
+from abm.results.seals import is_regular, open_part, seal_part, sealed, sha256_of
 from abm.results.staging import Content, Files, OutputFolder, Stage, remove_empty, set_aside
 from abm.study.fingerprint import ANEW, differences
 
@@ -130,6 +130,8 @@ class StudyFolder:
             except FileExistsError:
                 refuse(self.path, MEANWHILE)
         parts = self._work / PARTS
+        if os.path.lexists(parts) and (parts.is_symlink() or not parts.is_dir()):
+            self._set_aside(PARTS)
         parts.mkdir(exist_ok=True)
         for left_over in parts.glob(".*.tmp.*"):
             if is_temporary(f"{PARTS}/{left_over.name}"):
@@ -175,7 +177,14 @@ class StudyFolder:
 
     def add(self, name: str, content: bytes) -> None:
         """Keep a finished chunk."""
-        self._writer().write(f"{PARTS}/{name}.parquet", seal_part(content, self._key, name))
+        file = f"{PARTS}/{name}.parquet"
+        if os.path.lexists(self._work / file) and not is_regular(self._work / file):
+            self._set_aside(file)
+        self._writer().write(file, seal_part(content, self._key, name))
+
+    def _set_aside(self, name: str) -> None:
+        """Something of the user's is where a file of ours has to be."""
+        set_aside(self._work / name, self._claim.place, name, self._claim.say)
 
     def write(self, name: str, content: Content) -> None:
         """Write a table or a figure, as in `OutputFolder`; seen when the study is finished."""
@@ -198,7 +207,7 @@ class StudyFolder:
         for path in part_files(self._work):
             if open_part(path.read_bytes(), self._key, path.stem) is None:
                 # No part of this study has this name, or it would have been computed anew.
-                set_aside(path, self._claim.place, f"{PARTS}/{path.name}", self._claim.say)
+                self._set_aside(f"{PARTS}/{path.name}")
         for path in [self._work / STUDY, *part_files(self._work)]:
             name = path.relative_to(self._work).as_posix()
             output.written[name] = sha256_of(path)

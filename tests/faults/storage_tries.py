@@ -2,8 +2,9 @@
 
     python tests/faults/storage_tries.py CLASS FOLDER
 
-prints how many tries there were and what did not hold, as JSON. Every try is the same on every
-machine: at which file operation a process dies is counted, not timed.
+prints how many tries there were and what did not hold, as JSON. But for the race of `claims at once`
+
+every try is the same on every machine: at which file operation a process dies is counted, not timed.
 """
 
 import io
@@ -13,6 +14,7 @@ import random
 import shutil
 import signal
 import sys
+import time
 import traceback
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -165,6 +167,55 @@ def mine_is_there(out: Path, foreign: bool) -> bool:
         all((out / name).read_bytes() == content for name, content in MINE.items())
         and os.readlink(out / "link") == "/etc"
     )
+
+
+# --- one folder, many runs ----------------------------------------------------------------------
+
+
+def claim_at_once(top: Path, n_runs: int, n_claims: int) -> Tries:
+    """Many processes want one folder at once, and some die while they have it: one has it."""
+    top.mkdir()
+    out, inside, noted = top / "out", top / "inside", top / "noted"
+
+    def runs(number: int) -> int:
+        dice = random.Random(number)
+        for _ in range(n_claims):
+            try:
+                with claim(out):
+                    inside.write_text(str(os.getpid()))
+                    time.sleep(0.001 * dice.random())
+                    alone = inside.read_text() == str(os.getpid())
+                    with noted.open("a") as file:
+                        file.write(f"{int(alone)}\n")
+                    if dice.random() < 0.2:
+                        os.kill(os.getpid(), signal.SIGKILL)
+            except OutputExistsError:
+                time.sleep(0.001 * dice.random())
+        return 0
+
+    children = {}
+    for number in range(n_runs):
+        child = os.fork()
+        if child == 0:
+            os._exit(runs(number))
+        children[child] = number
+    tries = Tries()
+    while children:
+        child, status = os.waitpid(-1, 0)
+        number = children.pop(child)
+        if os.WIFSIGNALED(status) and number < 40 * n_runs:
+            # Another one in place of who has died.
+            again = os.fork()
+            if again == 0:
+                os._exit(runs(number + n_runs))
+            children[again] = number + n_runs
+        else:
+            tries.note(f"run {number}: {status}", os.WEXITSTATUS(status) == 0)
+    for line, alone in enumerate(noted.read_text().split()):
+        tries.note(f"claim {line}: two had it", alone == "1")
+    forked(lambda: recovered(out))
+    tries.note("left over", sorted(p.name for p in top.iterdir()) == ["inside", "noted"])
+    return tries
 
 
 # --- studies ------------------------------------------------------------------------------------
@@ -385,6 +436,7 @@ CLASSES = {
     "kill --force, swapped": lambda top: kill_replacing(top, foreign=False, swap=True),
     "kill --force, file by file": lambda top: kill_replacing(top, foreign=True, swap=True),
     "kill --force, no swap": lambda top: kill_replacing(top, foreign=True, swap=False),
+    "claims at once": lambda top: claim_at_once(top, 8, 60),
     "kill a new study": lambda top: kill_study(top, "new", 6),
     "kill a study with --force": lambda top: kill_study(top, "force", 6),
     "kill a study that grows": lambda top: kill_study(top, "grow", 6),

@@ -9,6 +9,7 @@ from study_helpers import call, files, same_files, start
 
 from abm.results.claim import claim
 from abm.results.ownership import read_study
+from abm.study import montecarlo
 from abm.study.folder import StudyFolder
 
 
@@ -262,3 +263,42 @@ def test_killed_while_it_grows_a_study_keeps_its_files_known(study, alone, tmp_p
 
 def snapshot(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("force", [(), ("--force",)])
+def test_a_folder_made_while_a_study_waits_for_its_workers_stays(
+    study, tmp_path, monkeypatch, force
+):
+    out, ready = tmp_path / "study", montecarlo.open_backend
+
+    def late(*how):
+        out.mkdir()
+        (out / "thesis.txt").write_text("years of work")
+        return ready(*how)
+
+    monkeypatch.setattr(montecarlo, "open_backend", late)
+    said = call(*study, "--out", out, "--workers", 1, *force, code=2)
+    assert "made meanwhile" in said.err
+    assert snapshot(tmp_path) == {out / "thesis.txt": b"years of work"}
+
+
+def test_links_and_folders_in_the_way_of_parts_are_kept(study, alone, tmp_path):
+    out, album = tmp_path / "study", tmp_path / "album"
+    interrupted(alone, out)
+    (out / "parts").rename(album)
+    (out / "parts").symlink_to(album)
+    before = snapshot(album)
+    call(*study, "--out", out, "--workers", 1, "--resume")
+    same_files(out, alone)
+    assert snapshot(album) == before
+    assert (tmp_path / "study.kept" / "parts").readlink() == album
+    out = interrupted(alone, tmp_path / "other")
+    first, second = parts(out)[:2]
+    (out / "parts" / first).rename(tmp_path / "mine")
+    (out / "parts" / first).symlink_to(tmp_path / "mine")
+    (out / "parts" / second).unlink()
+    (out / "parts" / second).mkdir()
+    call(*study, "--out", out, "--workers", 1, "--resume")
+    same_files(out, alone)
+    assert {path.name for path in (tmp_path / "other.kept" / "parts").iterdir()} == {first, second}
+    assert call("verify", out).out.startswith(f"{out}: ")

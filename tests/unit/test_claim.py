@@ -1,16 +1,18 @@
 """Output folders: whose they are, who may write into them, and what becomes of what was there."""
 
+import errno
 import json
 import os
 import subprocess
 import sys
 from collections import namedtuple
+from types import SimpleNamespace
 
 import pytest
 
 from abm import Scenario
 from abm.errors import OutputExistsError
-from abm.results import staging
+from abm.results import lock, staging
 from abm.results.claim import claim, new_folder
 from abm.results.folder import manifest
 from abm.results.ownership import check_written, listed, printable
@@ -477,4 +479,53 @@ def test_a_complete_result_without_its_place_stays(tmp_path):
     with pytest.raises(OutputExistsError), claim(out, force=True, tell=said.append):
         pytest.fail("this is somebody else's")
     assert said == [f"{stage.folder}: the result of a run that was killed; left"]
+    assert snapshot(tmp_path) == before
+
+
+# --- what comes in between ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.parametrize("step", ["_retire", "remove"])
+def test_who_stops_a_run_that_is_all_but_over_has_its_result(tmp_path, monkeypatch, there, step):
+    out = tmp_path / "out"
+    if there:
+        write(out, OLD)
+    method, stopped = getattr(staging.Stage, step), []
+
+    def stop_once(self, *arguments):
+        if not stopped:
+            stopped.append(True)
+            raise KeyboardInterrupt
+        return method(self, *arguments)
+
+    monkeypatch.setattr(staging.Stage, step, stop_once)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        write(out, NEW, force=True)
+    assert caught.value.__notes__ == [f"the result is whole, in {out}"]
+    holds(out, NEW)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("fails", [1, 2, 3, 4, 5])
+def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch, fails):
+    """Wherever it is full."""
+    write(tmp_path / "out", OLD)
+    before, left = snapshot(tmp_path), [fails]
+
+    def text_of(content, **more):
+        left[0] -= 1
+        if left[0] == 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return json.dumps(content, **more)
+
+    def dump(content, file):
+        file.write(text_of(content))
+
+    # Who holds the lock, whose the stage is, a result, its manifest, what it replaces.
+    monkeypatch.setattr(lock, "json", SimpleNamespace(dump=dump, loads=json.loads))
+    monkeypatch.setattr(staging, "json", SimpleNamespace(dumps=text_of, loads=json.loads))
+    with pytest.raises(OSError, match="No space"):
+        write(tmp_path / "out", {"kpis.json": {"a": 1}}, force=True)
+    monkeypatch.undo()
     assert snapshot(tmp_path) == before
