@@ -2,9 +2,8 @@
 
     python tests/faults/storage_tries.py CLASS FOLDER
 
-prints how many tries there were and what did not hold, as JSON. But for the race of `claims at once`
-
-every try is the same on every machine: at which file operation a process dies is counted, not timed.
+prints how many tries there were and what did not hold, as JSON. At which file operation a process
+dies is counted, not timed: but for the race of `claims at once` every try is the same everywhere.
 """
 
 import io
