@@ -29,6 +29,7 @@ def copy(tmp_path):
     if (original.parent / "scenarios").is_dir():
         shutil.copytree(original.parent / "scenarios", package.parent / "scenarios")
     paths = {"PYTHONPATH": str(package.parent), "NUMBA_CACHE_DIR": str(cache)}
+    paths["EVENFALL_CACHE"] = str(tmp_path / "feeders")  # checked once
 
     def call():
         said = subprocess.run(
