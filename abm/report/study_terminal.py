@@ -126,8 +126,24 @@ def print_ensemble(ensemble: Ensemble, scenario: Scenario) -> None:
             )
     show(table)
     print_lines([f"Losses and lowest voltage: {grain_of(scenario.grid.flow_interval_min)}."])
+    print_lines(_unsolved_lines(ensemble))
     if len(ensemble.cases) > 1:
         print_differences(ensemble.differences)
+
+
+def _unsolved_lines(ensemble: Ensemble) -> list[str]:
+    """A sentence for each case with replications whose losses and voltages are not all known."""
+    if "nonconverged_hours" not in ensemble.measures:
+        return []  # nothing succeeded
+    lines = []
+    for case, hours in zip(ensemble.cases, ensemble.values("nonconverged_hours"), strict=True):
+        unsolved = int((hours > 0).sum())
+        if unsolved:
+            lines.append(
+                f"{case}: in {unsolved} of {ensemble.n} replications a load flow did not converge; "
+                "their losses, lowest voltage and loading are not known and in no mean."
+            )
+    return lines
 
 
 def print_differences(differences: pd.DataFrame) -> None:
@@ -185,7 +201,7 @@ def print_sweep(
         cells = [_mean_and_interval(kpi, found[kpi]) for kpi in shown]
         table.add_row(*(str(case.labels[label]) for label in labels), *cells)
     show(table)
-    lines = []
+    lines = _unsolved_lines(ensemble)[:MOST_ROWS]
     if len(ensemble.cases) > MOST_ROWS:
         lines.append(f"and {len(ensemble.cases) - MOST_ROWS} more points in summary.csv")
     if len(labels) > 3:

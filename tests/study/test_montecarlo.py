@@ -8,6 +8,7 @@ import pytest
 from helpers import run, small_paper
 from study_helpers import SMALL, TWO, call
 
+from abm.report.study_terminal import print_ensemble
 from abm.scenario import Scenario
 from abm.study.ensemble import failure_lines
 from abm.study.montecarlo import montecarlo, strategy_cases
@@ -111,7 +112,7 @@ def test_tables(ensemble):
     assert peak["hour"].tolist() == [*range(12, 24), *range(12)]
 
 
-def test_hours_without_a_load_flow_are_missing_and_counted():
+def test_hours_without_a_load_flow_are_missing_and_counted(capsys):
     # Twice the voltage limit of what the feeder can carry: no hour converges.
     heavy = SCENARIO.override({"base_load.scale": 20.0})
     found = montecarlo(heavy, 3)
@@ -125,6 +126,9 @@ def test_hours_without_a_load_flow_are_missing_and_counted():
     assert (bands.loc["loss_mw", "n"] == 0).all()
     assert bands.loc["loss_mw", "mean"].isna().all()
     assert (bands.loc["total_mw", "n"] == 3).all()
+    print_ensemble(found, heavy)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "in 3 of 3 replications a load flow did not converge; their losses, lowest volt" in said
 
 
 # --- failures ----------------------------------------------------------------------------------
