@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import platform
 from collections.abc import Iterable, Iterator
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -102,8 +103,8 @@ def folder_name(label: str) -> str:
     return f"{name[: LONGEST_LABEL - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def versions() -> dict[str, str]:
-    """Installed versions of the packages that a number can depend on."""
+@cache
+def _versions() -> dict[str, str]:
     from abm import __version__
 
     # Of a checkout that was never installed it is known all the same.
@@ -114,3 +115,8 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[name] = "not installed"
     return found
+
+
+def versions() -> dict[str, str]:
+    """Installed versions of the packages that a number can depend on."""
+    return dict(_versions())

@@ -52,6 +52,8 @@ def installed(module: str) -> ModuleSpec | None:
 
 
 _OWN: dict[str, Path] = {}
+# SHA-256 of the source of each module of a user's own as it was when it was loaded, by its name.
+_LOADED: dict[str, str] = {}
 
 
 def own_name(folder: Path, module: str) -> str:
@@ -60,6 +62,18 @@ def own_name(folder: Path, module: str) -> str:
     _OWN[key] = folder
     top, dot, rest = module.partition(".")
     return f"{top}@{key}{dot}{rest}"
+
+
+def loaded_from(folder: Path) -> dict[str, str]:
+    """SHA-256 of the modules in a folder that are loaded, as they were then, by name: "a/b.py"."""
+    key = hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
+    found = {}
+    for name, sha256 in _LOADED.items():
+        if name.partition(".")[0].endswith(f"@{key}"):
+            package = hasattr(sys.modules.get(name), "__path__")
+            path = plain_module(name).replace(".", "/") + ("/__init__" if package else "")
+            found[f"{path}.py"] = sha256
+    return found
 
 
 def plain_module(name: str) -> str:
@@ -94,7 +108,9 @@ class _OwnLoader(SourceFileLoader):
     """Runs the source as it stands: no bytecode is read, or written beside it."""
 
     def get_code(self, fullname: str) -> types.CodeType:
-        return self.source_to_code(self.get_data(self.path), self.path)
+        source = self.get_data(self.path)
+        _LOADED[fullname] = hashlib.sha256(source).hexdigest()
+        return self.source_to_code(source, self.path)
 
     def exec_module(self, module: types.ModuleType) -> None:
         key = module.__name__.partition(".")[0].partition("@")[2]

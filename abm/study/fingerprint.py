@@ -13,17 +13,20 @@ from pathlib import Path
 from typing import Any
 
 from abm.errors import Problem
-from abm.results.folder import manifest
+from abm.results.folder import manifest, versions
 from abm.results.ownership import MAY_GROW
 from abm.results.seals import sha256_of
 from abm.scenario import Scenario
 from abm.scenario.checks import value_at
 from abm.scenario.code import Code
+from abm.scenario.modules import loaded_from
 from abm.scenario.scenario import FEEDER, REFERENCES, shipped_names
 from abm.scenario.yamlio import dotted, show
 from abm.study.sources import module_files
 
 # Packages whose version says what is in them; a feeder's net may be a function of theirs.
+COMPUTING = ("evenfall", "numpy", "scipy", "numba", "power-grid-model")
+WORKER = "in a worker"
 INSTALLED = ("abm", "pandapower")
 # Two values that differ should not look alike.
 LONGEST = 300
@@ -43,8 +46,41 @@ def question(
     files = file_hashes(scenario, varied)
     asked = manifest(study, scenario, strategies, replications=replications, files=files, **more)
     # Another patch of Python computes the same.
-    asked["python"] = ".".join(map(str, sys.version_info[:2]))
+    asked["python"] = _python()
     return {**asked, "scenario": scenario.resolved()}
+
+
+def _python() -> str:
+    return ".".join(map(str, sys.version_info[:2]))
+
+
+def made_with(scenarios: Iterable[Scenario]) -> dict[str, Any]:
+    """What computes in this process: Python, packages, the user's modules as they were loaded."""
+    here = versions()
+    folders = {code.folder() for scenario in scenarios for code in scenario.code}
+    return {
+        "python": _python(),
+        "versions": {name: here[name] for name in COMPUTING},
+        "modules": {k: v for folder in folders if folder for k, v in loaded_from(folder).items()},
+    }
+
+
+def made_otherwise(asked: Mapping[str, Any], made: Mapping[str, Any]) -> Iterator[Problem]:
+    """A problem for all in which `made`, as from `made_with`, is not what a study began with."""
+    begun = [("python", asked["python"], made["python"])]
+    begun += [(name, asked["versions"][name], made["versions"][name]) for name in COMPUTING]
+    for name, old, new in begun:
+        if old != new:
+            yield Problem(name, show(new), f"{show(old)}, with which the study was begun", WORKER)
+    known: dict[str, set[str]] = {}
+    for hashes in asked["files"].values():
+        for name, sha256 in hashes.items():
+            known.setdefault(name, set()).add(sha256)
+    for name, sha256 in made["modules"].items():
+        if name in known and sha256 not in known[name]:
+            was = " or ".join(f"{value[:16]}..." for value in sorted(known[name]))
+            said = f"the file has changed around the beginning of the study: it was SHA-256 {was}"
+            yield Problem(name, f"{sha256[:16]}...", said, WORKER, hint="start it again")
 
 
 def file_hashes(scenario: Scenario, varied: Iterable[Scenario] = ()) -> dict[str, dict[str, str]]:

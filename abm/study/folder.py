@@ -36,7 +36,7 @@ from abm.results.ownership import (
 )
 from abm.results.seals import is_regular, open_part, seal_part, sealed, sha256_of
 from abm.results.staging import Content, Files, OutputFolder, Stage, remove_empty, set_aside
-from abm.study.fingerprint import ANEW, differences
+from abm.study.fingerprint import ANEW, differences, made_otherwise
 
 
 class StudyFolder:
@@ -175,6 +175,12 @@ class StudyFolder:
         for name in names:
             (self._work / PARTS / f"{name}.parquet").unlink(missing_ok=True)
 
+    def check(self, made: Mapping[str, Any]) -> None:
+        """Raise InputError when a chunk was computed with something else than the study."""
+        problems = list(made_otherwise(self.question, made))
+        if problems:
+            raise InputError(problems)
+
     def add(self, name: str, content: bytes) -> None:
         """Keep a finished chunk."""
         file = f"{PARTS}/{name}.parquet"
@@ -239,6 +245,9 @@ class MemoryFolder:
         """Take parts away."""
         for name in names:
             self._parts.pop(name, None)
+
+    def check(self, made: Mapping[str, Any]) -> None:
+        """Whatever computed it will do."""
 
     def add(self, name: str, content: bytes) -> None:
         """Keep a finished chunk."""

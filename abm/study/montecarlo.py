@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -46,6 +46,9 @@ class PartStore(Protocol):
 
     def begin(self) -> None:
         """Make ready for more; called once, when nothing stands in the way."""
+
+    def check(self, made: Mapping[str, Any]) -> None:
+        """Raise InputError when a chunk was computed with something else than was asked for."""
 
     def add(self, name: str, content: bytes) -> None:
         """Keep a finished chunk."""
@@ -135,8 +138,8 @@ def run_study(
             try:
                 for chunk, result, error in results:
                     if error is None:
-                        part, _, raised = result
-                        trace = trace or raised
+                        parts.check(result.made)
+                        part, trace = result.part, trace or result.trace
                         kept[part_name(chunk)] = part
                         parts.add(part_name(chunk), part)
                     else:

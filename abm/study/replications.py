@@ -18,6 +18,7 @@ from abm.equations import FloatArray
 from abm.errors import InputError, PluginError
 from abm.scenario import Scenario
 from abm.study.executor import ONE_AT_A_TIME
+from abm.study.fingerprint import made_with
 from abm.study.runs import results_of
 
 # Replications are simulated, and `--until` is asked, in blocks of this many; a larger batch is
@@ -169,17 +170,31 @@ def simulate_batch(scenario: Scenario, seeds: Sequence[int]) -> BatchResult:
     return BatchResult([kpi_dict(columns, k) for k in range(len(seeds))], arrays)
 
 
-def run_chunk(jobs: Sequence[Job]) -> tuple[bytes, int, str]:
-    """Simulate a chunk: its part file as bytes, and how many of its replications failed.
+@dataclass(frozen=True)
+class ChunkResult:
+    """A finished chunk: its part file as bytes, and how many of its replications failed.
 
-    A replication that raises has its error in the table; last comes the traceback of the first,
-    "" where none raised. Raises InputError and MemoryError, which are no replication's fault.
+    trace: the traceback of the first that did, or "". made: what computed it, as from `made_with`.
+    """
+
+    part: bytes
+    failed: int
+    trace: str
+    made: Mapping[str, Any]
+
+
+def run_chunk(jobs: Sequence[Job]) -> ChunkResult:
+    """Simulate a chunk.
+
+    A replication that raises has its error in the table. Raises InputError and MemoryError, which
+    are no replication's fault.
     """
     traces: list[str] = []
     with ONE_AT_A_TIME:
         rows = [row for job in jobs for row in _rows(job, traces)]
     failed = sum(row["error"] is not None for row in rows)
-    return part_bytes(rows), failed, traces[0] if traces else ""
+    made = made_with([job.scenario for job in jobs])
+    return ChunkResult(part_bytes(rows), failed, traces[0] if traces else "", made)
 
 
 def _rows(job: Job, traces: list[str]) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from study_helpers import call, files, same_files, start
 
 from abm.results.claim import claim
 from abm.results.ownership import read_study
-from abm.study import montecarlo
+from abm.study import montecarlo, replications
 from abm.study.folder import StudyFolder
 
 
@@ -302,3 +302,31 @@ def test_links_and_folders_in_the_way_of_parts_are_kept(study, alone, tmp_path):
     same_files(out, alone)
     assert {path.name for path in (tmp_path / "other.kept" / "parts").iterdir()} == {first, second}
     assert call("verify", out).out.startswith(f"{out}: ")
+
+
+def test_a_rule_that_was_loaded_before_it_changed_is_refused(tmp_path, own_rule):
+    argv = ("montecarlo", own_rule, "--trust", "--replications", 2, "--workers", 1)
+    call(*argv, "--out", tmp_path / "study")
+    source = tmp_path / f"rule_{tmp_path.name}.py"
+    with source.open("a") as file:
+        file.write("# a word more\n")
+    # This very process has the rule as it was.
+    said = call(*argv, "--out", tmp_path / "other", code=2).err
+    assert f"in a worker: {source.name} = " in said
+    assert "the file has changed around the beginning of the study" in said
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_worker_with_other_packages_is_refused(study, tmp_path, monkeypatch):
+    def otherwise(scenarios):
+        made = made_with(scenarios)
+        return {**made, "python": "2.7", "versions": {**made["versions"], "numpy": "0.1"}}
+
+    made_with = replications.made_with
+    monkeypatch.setattr(replications, "made_with", otherwise)
+    said = call(*study, "--out", tmp_path / "study", "--workers", 1, code=2).err.splitlines()
+    assert [line.split(" = ")[0] for line in said if "in a worker" in line] == [
+        "  in a worker: python",
+        "  in a worker: numpy",
+    ]
+    assert list(tmp_path.iterdir()) == []
