@@ -8,13 +8,14 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from typing import NoReturn
 
 from abm.cli import files, runs, studies
 from abm.cli.common import complain, show_warning
 from abm.cli.endings import FAULT, ending
 from abm.cli.stopping import Stopped, stoppable
 from abm.cli.streams import Outlet, open_streams, reader_gone
-from abm.errors import MachineError
+from abm.errors import MachineError, printable
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -61,9 +62,17 @@ def _end(error: BaseException) -> int:
     return code
 
 
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong with the words on the command line without obeying them."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print how it is used, and end with exit code 2."""
+        super().error(printable(message))
+
+
 def build_parser() -> argparse.ArgumentParser:
     """All verbs and options."""
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = Parser(
         prog="evenfall",
         description="Residential EV fleets on a real distribution feeder, agent by agent.",
         epilog="Without a verb: reproduce.",

@@ -16,6 +16,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullFormatter
 
 from abm.results import Results
@@ -86,7 +87,11 @@ def figure(
 
 
 def save(fig: Figure, path: Path | BytesIO) -> None:
-    """Write a PNG that is the same bytes for the same figure."""
+    """Write a PNG that is the same bytes for the same figure; names in it are shown as they are."""
+    for text in fig.findobj(Text):
+        # A name with dollars is no formula; what matplotlib writes on logarithmic axes is one.
+        if isinstance(text, Text) and "\\mathdefault" not in text.get_text():
+            text.set_parse_math("$" not in text.get_text())
     with mpl.rc_context(STYLE):
         fig.savefig(path, dpi=DPI, format="png", metadata={"Software": None})
 

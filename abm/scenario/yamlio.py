@@ -37,8 +37,9 @@ _MAX_NODES = 100_000
 _MAX_DIGITS = 1000
 _MAX_DEPTH = 50
 # Largest files that are read, MB; `EVENFALL_MAX_INPUT_MB` takes the place of both.
-_MOST_YAML_MB, _MOST_MB = 1.0, 100.0
+_MOST_YAML_MB, _MOST_MB = 0.25, 100.0
 MAX_INPUT_MB = "EVENFALL_MAX_INPUT_MB"
+_HALF = re.compile("[\ud800-\udfff]")
 _UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
 Path: TypeAlias = tuple[str, ...]
@@ -92,6 +93,11 @@ class _Builder:
         line = node.start_mark.line + 1
         self.problems.append(Problem(dotted(path) or "YAML", value, allowed, self.file, line))
 
+    def refuse_halves(self, path: Path, node: Any) -> None:
+        """Note text that no file can hold."""
+        if _HALF.search(node.value):
+            self.refuse(path, node, show(node.value), "text without halves of a character")
+
     def build(self, node: Node, path: Path) -> Any:
         # What an alias stands for counts again, so that aliases of aliases cannot grow without end.
         self.size += 1
@@ -103,6 +109,7 @@ class _Builder:
         if node.ctag.suffix is not None:
             self.refuse(path, node, str(node.ctag), "a value without a YAML tag")
         if isinstance(node, ScalarNode):
+            self.refuse_halves(path, node)
             return plain_scalar(node.value) if node.style is None else node.value
         self.open.add(node)
         value: Any
@@ -119,6 +126,7 @@ class _Builder:
             if not isinstance(key, ScalarNode):
                 self.refuse(path, key, "", "keys that are text")
                 continue
+            self.refuse_halves(path, key)
             name = str(key.value)
             here = (*path, name)
             item = self.build(inner, here)

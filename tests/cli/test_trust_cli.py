@@ -204,3 +204,10 @@ def test_certificates_go_together_and_with_tls(folder):
     refused(folder, *many, "tls://127.0.0.1:9", *files[:2], says=["--tls-key: missing"])
     pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
     refused(folder, *many, "tls://127.0.0.1:9", says=["--tls-ca, --tls-cert and --tls-key"])
+
+
+def test_words_that_nobody_knows_are_shown_and_not_obeyed(folder):
+    for words in (("run", "paper", "--\x1b[31mx"), ("\x1b[31m",), ("run", "\x1b[31m.yaml")):
+        err = call(*words, code=2).err
+        assert "\x1b" not in err
+        assert "[31m" in err

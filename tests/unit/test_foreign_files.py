@@ -11,6 +11,7 @@ import pytest
 from abm import Scenario
 from abm.errors import InputError, Problem, printable
 from abm.grid import build_feeder, load_net
+from abm.report.figures import figure, png
 from abm.report.terminal import Plain, new_table
 from abm.results.folder import folder_name
 from abm.scenario.feeder import read_feeder
@@ -76,12 +77,12 @@ def test_so_are_the_files_that_it_names(tmp_path, kind, field):
 
 def test_the_limit_can_be_raised_and_lowered(tmp_path, monkeypatch):
     path = tmp_path / "a.yaml"
-    path.write_text("# " + "x" * 1_100_000 + "\nseed: 3\n")
-    assert "at most 1 MB" in said(Scenario.load, path)
+    path.write_text("# " + "x" * 300_000 + "\nseed: 3\n")
+    assert "at most 0.25 MB" in said(Scenario.load, path)
     monkeypatch.setenv(MAX_INPUT_MB, "2")
     assert Scenario.load(path).seed == 3
-    monkeypatch.setenv(MAX_INPUT_MB, "0.5")
-    assert "at most 0.5 MB" in said(Scenario.load, path)
+    monkeypatch.setenv(MAX_INPUT_MB, "0.2")
+    assert "at most 0.2 MB" in said(Scenario.load, path)
     for wrong in ("many", "-1", "nan", "inf"):
         monkeypatch.setenv(MAX_INPUT_MB, wrong)
         assert MAX_INPUT_MB in said(read_text, path, "a")
@@ -283,3 +284,15 @@ def test_long_names_are_refused_or_cut_before_anything_runs(tmp_path):
     names = [folder_name(label) for label in long]
     assert len(set(names)) == 2
     assert max(map(len, names)) <= 100
+
+
+def test_a_name_with_dollars_is_no_formula():
+    fig, axes = figure("$\\frac{$")
+    axes.set_xticks([0, 1], ["$\\frac{$", "cost, $"])
+    assert png(fig).startswith(b"\x89PNG")
+
+
+def test_halves_of_a_character_are_refused(tmp_path):
+    (tmp_path / "a.yaml").write_text('description: "\\ud800"\n"\\udfff": 1\n')
+    text = said(Scenario.load, tmp_path / "a.yaml")
+    assert text.count("halves of a character") == 2
