@@ -15,6 +15,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import hashlib
+import itertools
 import json
 import os
 import secrets
@@ -24,7 +25,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
-from abm.errors import printable
+from abm.errors import MachineError, printable
 from abm.results.ownership import (
     FORMAT,
     MANIFEST,
@@ -210,6 +211,11 @@ class Stage:
             for name in files:
                 sync(Path(here) / name)
             sync(Path(here))
+        written = (read_sealed(self.new / MANIFEST) or {}).get(WRITTEN, {})
+        gone = [name for name in written if not among and not is_within(self.new, name)]
+        if gone or not written:
+            lost = names_line(gone or [MANIFEST])
+            raise MachineError(f"{self.folder}: has lost files while the result was made: {lost}")
         said = {"manifest": sha256_of(self.new / MANIFEST), "old": old, "among": among}
         OutputFolder(self.folder, lasting=True).write(COMPLETE, sealed(said))
         sync(self.folder)
@@ -337,11 +343,22 @@ def _is_folder(path: Path) -> bool:
 
 def set_aside(path: Path, place: Path, name: str, tell: Tell) -> None:
     """Move what is not ours, and in the way of a file of ours, to a folder beside `place`."""
-    kept = free_name(place.parent / f"{short(place.name)}{KEPT}" / name)
+    kept = _kept(place, name)
     kept.parent.mkdir(parents=True, exist_ok=True)
     path.rename(kept)
     said = f"{printable(name)} was not as Evenfall wrote it; it is kept in"
     tell(f"{said} {printable(kept.relative_to(place.parent))}")
+
+
+def _kept(place: Path, name: str) -> Path:
+    """A free name in a folder beside `place`, reached without a link."""
+    for number in itertools.count(1):
+        top = place.parent / f"{short(place.name)}{KEPT}{number if number > 1 else ''}"
+        around = [top, *((top / name).parents)]
+        ways = [folder for folder in around if folder.is_relative_to(top)]
+        if all(_is_folder(folder) or not os.path.lexists(folder) for folder in ways):
+            return free_name(top / name)
+    raise AssertionError("numbers have no end")
 
 
 def _give_back(path: Path, place: Path, name: str, tell: Tell) -> None:

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from abm.errors import InputError, Problem
+from abm.errors import InputError, MachineError, Problem
 from abm.results.claim import MEANWHILE, Claim, refuse
 from abm.results.ownership import (
     MANIFEST,
@@ -181,8 +181,14 @@ class StudyFolder:
         if problems:
             raise InputError(problems)
 
+    def _still_there(self) -> None:
+        if read_study(self._work) is None:
+            lost = self._work / STUDY
+            raise MachineError(f"{lost}: gone, or changed by somebody else, while the study ran")
+
     def add(self, name: str, content: bytes) -> None:
-        """Keep a finished chunk."""
+        """Keep a finished chunk. Raises MachineError when the folder has been taken away."""
+        self._still_there()
         file = f"{PARTS}/{name}.parquet"
         if os.path.lexists(self._work / file) and not is_regular(self._work / file):
             self._set_aside(file)
@@ -210,6 +216,7 @@ class StudyFolder:
         stage, output = self._stage, self._output
         if stage is None or output is None:
             raise AssertionError("a study has tables")
+        self._still_there()
         for path in part_files(self._work):
             if open_part(path.read_bytes(), self._key, path.stem) is None:
                 # No part of this study has this name, or it would have been computed anew.

@@ -330,3 +330,22 @@ def test_a_worker_with_other_packages_is_refused(study, tmp_path, monkeypatch):
         "  in a worker: numpy",
     ]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_moved_while_its_study_runs_can_be_gone_on_with(
+    study, alone, tmp_path, monkeypatch
+):
+    out, moved, add = tmp_path / "study", tmp_path / "moved", StudyFolder.add
+
+    def add_and_move(folder, name, content):
+        add(folder, name, content)
+        if out.exists():
+            out.rename(moved)
+
+    monkeypatch.setattr(StudyFolder, "add", add_and_move)
+    said = call(*study, "--out", out, "--workers", 1, code=1)
+    assert "study.json: gone, or changed by somebody else, while the study ran" in said.err
+    assert [path.name for path in tmp_path.iterdir()] == ["moved"]
+    monkeypatch.undo()
+    call(*study, "--out", moved, "--workers", 1, "--resume")
+    same_files(moved, alone)

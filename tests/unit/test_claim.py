@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from abm import Scenario
-from abm.errors import OutputExistsError
+from abm.errors import MachineError, OutputExistsError
 from abm.results import lock, staging
 from abm.results.claim import claim, new_folder
 from abm.results.folder import manifest
@@ -528,4 +528,34 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch, fails):
     with pytest.raises(OSError, match="No space"):
         write(tmp_path / "out", {"kpis.json": {"a": 1}}, force=True)
     monkeypatch.undo()
+    assert snapshot(tmp_path) == before
+
+
+def test_what_is_kept_is_not_kept_through_a_link(tmp_path):
+    out, album = tmp_path / "out", tmp_path / "album"
+    write(out, OLD)
+    album.mkdir()
+    (tmp_path / "out.kept").symlink_to(album)
+    (tmp_path / "out.kept2").mkdir()
+    (tmp_path / "out.kept2" / "figures").symlink_to(album)
+    (out / "table.csv").write_text("my own remarks")
+    (out / "figures" / "a.png").write_text("drawn over")
+    write(out, NEW, force=True)
+    assert list(album.iterdir()) == []
+    assert (tmp_path / "out.kept2" / "table.csv").read_text() == "my own remarks"
+    assert (tmp_path / "out.kept3" / "figures" / "a.png").read_text() == "drawn over"
+
+
+def test_a_result_that_loses_files_while_it_is_made_is_none(tmp_path):
+    write(tmp_path / "out", OLD)
+    before = snapshot(tmp_path)
+
+    def loses():
+        with new_folder(tmp_path / "out", force=True) as folder:
+            folder.write("table.csv", "a")
+            folder.write_manifest(manifest("run", Scenario(), ["evms"]))
+            (folder.path / "table.csv").unlink()
+
+    with pytest.raises(MachineError, match="has lost files while the result was made"):
+        loses()
     assert snapshot(tmp_path) == before
