@@ -120,8 +120,10 @@ class Code:
             module_name = own_name(found[0], self.module)
         with Plugin(self.field, self.name, "importing it"):
             module = importlib.import_module(module_name)
-        self._refuse(self._wrong(module, getattr(module, self.attribute, None)))
-        return getattr(module, self.attribute)
+        with Plugin(self.field, self.name, "looking at it"):
+            found = getattr(module, self.attribute, None)
+            self._refuse(self._wrong(module, found))
+        return found
 
     def _refuse(self, problems: Sequence[Problem]) -> None:
         if problems:

@@ -94,9 +94,15 @@ class _OwnFinder:
         folder = _OWN.get(key)
         if not at or folder is None:
             return None
-        file = file_in(folder, f"{word}.{rest}" if rest else word)
+        inner = f"{word}.{rest}" if rest else word
+        file = file_in(folder, inner)
         if file is None:
-            return None
+            around = folder.joinpath(*inner.split("."))
+            if not os.path.isdir(around):
+                return None
+            spec = ModuleSpec(name, None, is_package=True)
+            spec.submodule_search_locations = [str(around)]
+            return spec
         inside = [str(file.parent)] if file.name == "__init__.py" else None
         loader = _OwnLoader(name, str(file))
         return importlib.util.spec_from_file_location(

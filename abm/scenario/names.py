@@ -203,7 +203,7 @@ def _option_problems(
     """A problem for each option that is something else than its annotation says."""
     try:
         wanted = get_type_hints(factory.__init__)
-    except (NameError, TypeError):  # an annotation that only a type checker can read
+    except Exception:  # an annotation that only a type checker can read
         return []
     problems = []
     for option, value in options.items():

@@ -31,7 +31,7 @@ from multiprocessing.connection import wait as wait_for
 from pathlib import Path
 from typing import Any, TypeVar
 
-from abm.errors import InputError, MachineError, Problem
+from abm.errors import InputError, MachineError, PluginError, Problem
 from abm.study.cluster import PULSE_S, Cluster, connect
 
 _T = TypeVar("_T")
@@ -260,7 +260,8 @@ def hand_out(
 
     call: function and arguments for a piece of work. split: its smaller pieces, tried one by one
     when the whole has killed its workers; empty when it cannot be smaller. Results come as they are
-    ready. Raises InputError when a worker does. Closing the iterator drops what was not begun.
+    ready. Raises InputError and PluginError when a worker does. Closing the iterator drops what was
+    not begun.
     """
     waiting: deque[Work] = deque(Work(what) for what in work)
     suspects: deque[Work] = deque()
@@ -284,7 +285,7 @@ def hand_out(
             if error is None:
                 breaks = 0
                 yield piece.what, future.result(), None
-            elif isinstance(error, InputError):
+            elif isinstance(error, InputError | PluginError):
                 raise error
             else:
                 if isinstance(error, BrokenExecutor) and death is not None:

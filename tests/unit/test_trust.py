@@ -181,6 +181,20 @@ def test_a_package_beside_a_scenario(place):
         assert make_rule(scenario.override(strategy={"rule": name})).mode == 1
 
 
+def test_a_folder_without_an_init_beside_a_scenario(place):
+    (place / "folder").mkdir()
+    (place / "folder" / "inner.py").write_text(RULES + "from . import other\nassert other.X == 1\n")
+    (place / "folder" / "other.py").write_text("X = 1\n")
+    scenario = Scenario.load(place / "mine.yaml", trust=True)
+    assert make_rule(scenario.override(strategy={"rule": "folder.inner:Night"})).mode == 1
+
+
+def test_a_module_that_exits_when_it_is_asked_for_a_name(place):
+    (place / "my_rules.py").write_text("def __getattr__(name): raise SystemExit(0)\n")
+    with pytest.raises(PluginError, match="looking at it raised SystemExit: 0"):
+        make_rule(Scenario.load(place / "mine.yaml", trust=True))
+
+
 def test_a_saved_scenario_says_where_its_module_lies(place, tmp_path):
     saved = tmp_path / "saved.yaml"
     saved.write_text(Scenario.load(place / "mine.yaml", trust=True).to_yaml())
