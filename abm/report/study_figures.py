@@ -23,7 +23,6 @@ from abm.report.figures import (
     CYCLE,
     GREY,
     ORANGE,
-    POWER,
     STYLE,
     WIDTH_IN,
     clock_axis,
@@ -83,7 +82,7 @@ def fan_chart(ensemble: Ensemble, bands: pd.DataFrame) -> Figure:
             else:
                 ax.tick_params(labelbottom=True)
             if i % columns == 0:
-                ax.set_ylabel(POWER)
+                ax.set_ylabel("Mean of 15 min (MW)")
         axes[0].set_ylim(0.0, None)
         for ax in axes[len(cases) :]:
             ax.set_visible(False)
