@@ -349,11 +349,14 @@ def read_inputs(
             problems.append(document.locate(missing, path))
             return None
         origin = document.origin(path)
-        outs = [document.leads_out(dotted(path), reference, file, origin) for file in parts(target)]
+        # Of a folder outside nothing more has to be said of the files in it.
+        outs = any(
+            document.leads_out(dotted(path), reference, file, origin) for file in parts(target)
+        )
         try:
             return reader(target)
         except InputError as error:
-            hidden = any(outs) or origin.foreign
+            hidden = outs or origin.foreign
             problems.extend(unseen(p, origin.place) if hidden else p for p in error.problems)
             return None
 
