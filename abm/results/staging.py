@@ -231,7 +231,9 @@ class Stage:
         among: bool = journal["among"]
         old: dict[str, str] = journal["old"] or {}
         if is_as_listed(self.new, MANIFEST, journal["manifest"]):
-            stays = foreign(place, old) if _is_folder(place) and not among else []
+            # What goes among the files of a study knows those as its own.
+            names = (read_sealed(self.new / MANIFEST) or {}).get(WRITTEN, {}) if among else old
+            stays = foreign(place, [*names, MANIFEST]) if _is_folder(place) else []
             if not os.path.lexists(place) and not among:
                 self.new.rename(place)
             elif journal["old"] is None or not _is_folder(place):

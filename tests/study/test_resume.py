@@ -349,3 +349,16 @@ def test_a_folder_that_is_moved_while_its_study_runs_can_be_gone_on_with(
     monkeypatch.undo()
     call(*study, "--out", moved, "--workers", 1, "--resume")
     same_files(moved, alone)
+
+
+def test_what_is_not_the_study_s_stays_and_is_named(study, alone, tmp_path):
+    out = interrupted(alone, tmp_path / "study")
+    (out / "note.txt").write_text("mine")
+    (out / "summary.csv").write_text("mine, too")
+    said = call(*study, "--out", out, "--workers", 1, "--resume").err
+    assert f"{out}: left as it was, not written by Evenfall: note.txt\n" in said
+    assert "summary.csv was not as Evenfall wrote it; it is kept in study.kept/summary.csv" in said
+    assert (out / "note.txt").read_text() == "mine"
+    assert (tmp_path / "study.kept" / "summary.csv").read_text() == "mine, too"
+    (out / "note.txt").unlink()
+    same_files(out, alone)
