@@ -61,7 +61,8 @@ class Document:
     """Plain nested data of a scenario and the origin of every key in it. Copy before changing.
 
     trusted: whether somebody said that the code it names may be loaded. outside: a sentence for
-    each reference that leads out of the folder of the file in which it stands.
+    each reference that leads out of the folder of the file in which it stands. folders: what the
+    user's list of trusted folders said of those that were asked for; a worker has no such list.
     """
 
     data: dict[str, Any] = field(default_factory=dict)
@@ -70,6 +71,7 @@ class Document:
     rank: int = 0
     trusted: bool = False
     outside: list[str] = field(default_factory=list)
+    folders: dict[FilePath, bool] = field(default_factory=dict)
 
     def copy(self) -> Document:
         """An independent copy."""
@@ -89,11 +91,17 @@ class Document:
         found = replace(problem, file=origin.file, line=origin.line)
         return unseen(found, origin.foreign) if origin.foreign else found
 
+    def trusts(self, folder: FilePath) -> bool:
+        """Whether code that a file in a folder names may be loaded. Raises InputError."""
+        if not self.trusted and folder not in self.folders:
+            self.folders[folder] = in_trusted_folder(folder)
+        return self.trusted or self.folders[folder]
+
     def leads_out(self, field: str, reference: str, target: FilePath, origin: Origin) -> bool:
         """Whether a reference of a file that nobody trusts leads out of its folder; it is noted."""
         if not origin.of_file or origin.base is None or not leaves(target, origin.base):
             return False
-        if self.trusted or in_trusted_folder(origin.base):
+        if self.trusts(origin.base):
             return False
         where = origin.place
         real = os.path.realpath(target)

@@ -18,7 +18,6 @@ from abm.scenario.code import Code
 from abm.scenario.csvio import NUMBER, OR_EMPTY, WHOLE, CsvRow, RowT, Table, read_table
 from abm.scenario.fields import Allowed, Section, allowed
 from abm.scenario.names import display
-from abm.scenario.trust import in_trusted_folder
 from abm.scenario.yamlio import read_yaml_file, show
 
 _FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
@@ -253,12 +252,9 @@ def _read_head(
     head = FeederHead.model_validate(good)
     code = None
     if _FUNCTION.fullmatch(head.net):
-        trusted = trust or in_trusted_folder(folder)
         here = Path(os.path.abspath(folder))
-        # A trusted folder says nothing of who wrote a module beside the scenario.
-        alone = beside is None or (trusted and not trust)
-        folders = (here,) if alone or beside is None else (here, beside)
-        code = Code("net", head.net, folders, trusted, file, lines.get(("net",)))
+        folders = (here,) if beside is None else (here, beside)
+        code = Code("net", head.net, folders, trust, file, lines.get(("net",)))
     elif "net" in good and not of_tables:
         own = folder / good["net"]
         if own.suffix != ".json" or not os.path.isfile(own):

@@ -39,7 +39,6 @@ from abm.scenario.tables import (
     read_sessions,
     read_tariff,
 )
-from abm.scenario.trust import in_trusted_folder
 from abm.scenario.yamlio import Path, dotted, show, yaml_text
 
 _T = TypeVar("_T")
@@ -188,7 +187,7 @@ class Scenario(ScenarioFields):
         base = origin.base or FilePath.cwd()
         # What was typed may lie in the working folder or beside the scenario.
         folders = (base,) if origin.of_file or main.base is None else (base, main.base)
-        trusted = self._source.trusted or (origin.of_file and in_trusted_folder(base))
+        trusted = self._source.trusted or (origin.of_file and self._source.trusts(base))
         options = value_at(self, (*path[:-1], f"{path[-1]}_options"))
         return Code(dotted(path), name, folders, trusted, origin.file, origin.line, options)
 
@@ -395,7 +394,11 @@ def read_inputs(
         edges = read(EDGES, "a file of pairs (CSV)", lambda p: read_edges(p, display(p), n_evs))
     if problems or profile is None or tariff is None or feeder is None:
         return None, problems
-    feeder = replace(feeder, name=_feeder_name(fields, feeder))
+    code, folder = feeder.code, locate(fields.grid.feeder, FEEDER, document)
+    if code is not None and not trust and document.trusts(folder):
+        # Which says nothing of who wrote a module beside the scenario.
+        code = replace(code, trusted=True, folders=code.folders[:1])
+    feeder = replace(feeder, name=_feeder_name(fields, feeder), code=code)
     return Inputs(feeder, profile, tariff, sessions, edges, past), []
 
 

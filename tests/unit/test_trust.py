@@ -1,5 +1,6 @@
 """Code that a scenario names: who may load it, where it is found, what it may be."""
 
+import pickle
 import sys
 import warnings
 
@@ -104,6 +105,33 @@ def test_a_folder_in_the_user_s_own_list_is_trusted(place):
     (place.parent / "elsewhere" / "parent.yaml").write_text(YAML)
     with warnings.catch_warnings(record=True):
         refused(Scenario.load(place / "child.yaml"), "parent.yaml:3: strategy.rule", "--trust")
+
+
+def test_a_worker_takes_over_what_the_list_said(place):
+    trust(place, place)
+    scenario = Scenario.load(place / "mine.yaml")
+    assert all(code.trusted for code in scenario.code)
+    (place.parent / "config.toml").unlink()  # as on another machine
+    assert run(pickle.loads(pickle.dumps(scenario)).override(seed=2)).fleet.n == 15
+
+
+def test_a_net_function_is_code_of_the_feeder_s_folder(place):
+    feeder = place / "feeder"
+    feeder.mkdir()
+    (feeder / "feeder.yaml").write_text("net: my_nets:made\n")
+    rows = "".join(f"{bus},residential,{bus if bus < 4 else ''}\n" for bus in range(1, 34))
+    (feeder / "buses.csv").write_text("bus,customer_class,zone\n" + rows)
+    (feeder / "lines.csv").write_text("from_bus,to_bus,ampacity_a\n1,2,400\n")
+    made = "def made():\n    from pandapower.networks import case33bw\n    return case33bw()\n"
+    (place / "my_nets.py").write_text(made)
+    (place / "mine.yaml").write_text("grid: {feeder: feeder}\nfleet: {evs_per_zone: 1}\n")
+    refused(Scenario.load(place / "mine.yaml"), "feeder.yaml:1: net = my_nets:made", "--trust")
+    assert V2GModel(Scenario.load(place / "mine.yaml", trust=True)).fleet.n == 3
+    # Who trusts the folder of the feeder has not said so of the scenario's.
+    trust(place, feeder)
+    refused(Scenario.load(place / "mine.yaml"), "no module my_nets")
+    (feeder / "my_nets.py").write_text(made)
+    assert V2GModel(Scenario.load(place / "mine.yaml")).fleet.n == 3
 
 
 def test_a_link_in_a_trusted_folder_trusts_nothing_outside(place):
