@@ -11,6 +11,10 @@ from abm.scenario.tables import SessionRow
 
 COLUMNS = tuple(SessionRow.model_fields)
 CONNECTED = tuple(name for name, strategy in STRATEGIES.items() if strategy.connected)
+# Those that the compiled hour knows too.
+COMPILED = tuple(name for name in CONNECTED if name != "mpc")
+# One plan an hour: an optimiser takes its time.
+SELDOM = {"mpc": {"interval_min": 60}}
 KINDS = ("as_printed", "energy_balanced")
 DAY = 1440
 
@@ -32,12 +36,12 @@ def scenario(*rows, folder=None, **fields) -> Scenario:
     """The paper's scenario with these EVs; `folder` keeps the file where it is read again."""
     with tempfile.TemporaryDirectory() as temporary:
         path = write_sessions(Path(folder or temporary) / "sessions.csv", rows)
-        return Scenario(fleet={"sessions": str(path)}, **fields)
+        return Scenario(**{"fleet": {"sessions": str(path)}, **SELDOM, **fields})
 
 
 def small_paper(**fields) -> Scenario:
     """The paper's scenario with 30 of its 600 EVs, and a limit that they feel (see `tight`)."""
-    return Scenario(**{"fleet": {"evs_per_zone": 2}, **tight(), **fields})
+    return Scenario(**{"fleet": {"evs_per_zone": 2}, **tight(), **SELDOM, **fields})
 
 
 def tight(mw: float = 3.10) -> dict:

@@ -18,6 +18,7 @@ from abm.control import (
     FirstCome,
     G2VOnly,
     LeastLaxity,
+    MPCRule,
     Rule,
 )
 from abm.control.answers import Answers, split
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 # Of these it is known that they write to no column, answer rightly, and grant nothing that an EV
 # cannot do.
-BUILT_IN_RULES = (G2VOnly, Eq13, CoordinatedRule)
+BUILT_IN_RULES = (G2VOnly, Eq13, CoordinatedRule, MPCRule)
 BUILT_IN_ADMISSIONS = (AllAtOnce, BelowLimit, FirstCome, LeastLaxity, CoordinatedAdmission)
 
 
@@ -71,15 +72,14 @@ class HomeEnergyManager(mesa.Agent):
         minute = model.minute
         if type(rule) in BUILT_IN_RULES:
             asked = model.inbox.by_ev(lambda message: rule.decide(fleet, message, minute))
-            fleet.request = fleet.possible(asked)
         else:
             asked = model.inbox.by_ev(
                 lambda message: self.asks.of(
                     rule, "decide", lambda seen: rule.decide(seen, message, minute)
                 )
             )
-            modes, fleet.asked_kw = split(fleet, asked)
-            fleet.request = fleet.possible(modes)
+        modes, fleet.asked_kw = split(fleet, asked)
+        fleet.request = fleet.possible(modes)
         if self.own_minds:
             self._ask_own_minds()
         if fleet.boosting or fleet.holds:

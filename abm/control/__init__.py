@@ -14,6 +14,7 @@ from abm.control.admission import (
     LeastLaxity,
     split_by_largest_remainder,
 )
+from abm.control.mpc import MPCRule
 from abm.control.planner import Planner
 from abm.control.rules import CoordinatedRule, Eq13, G2VOnly, Rule
 from abm.scenario import Scenario
@@ -31,6 +32,7 @@ __all__ = [
     "FirstCome",
     "G2VOnly",
     "LeastLaxity",
+    "MPCRule",
     "Planner",
     "Rule",
     "make_admission",
@@ -44,6 +46,7 @@ RULE_CLASSES: Mapping[str, Callable[..., Rule]] = {
     "g2v_only": G2VOnly,
     "eq13": Eq13,
     "coordinated": CoordinatedRule,
+    "mpc": MPCRule,
 }
 ADMISSION_CLASSES: Mapping[str, Callable[..., Admission]] = {
     "all_at_once": AllAtOnce,

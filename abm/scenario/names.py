@@ -31,6 +31,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "g2v_only": "charge as soon as plugged in, never discharge (eqs. 1-8)",
         "eq13": "the paper's switching rule, eq. (13), with its options in `eq13`",
         "coordinated": "V2G while base demand is above the hour's level, else G2V",
+        "mpc": "powers planned ahead by an optimiser every few minutes, with what is known by then",
     }
 )
 
@@ -94,6 +95,11 @@ STRATEGIES: Mapping[str, NamedStrategy] = MappingProxyType(
             "coordinated",
             "coordinated",
             "one demand level each hour: the valley filled and the peak shaved to it by slack",
+        ),
+        "mpc": NamedStrategy(
+            "mpc",
+            "all_at_once",
+            "rolling-horizon optimisation (HiGHS) with what coordinated knows: slow, a yardstick",
         ),
     }
 )

@@ -192,6 +192,14 @@ class CoordinatedSection(Section):
     )
 
 
+class MpcSection(Section):
+    """Options of the rule `mpc`."""
+
+    interval_min: FlowMinutes = Field(
+        15, description="Time between two plans, min; no less than the time step is of use."
+    )
+
+
 class StrategySpec(Section):
     """A pair of rule and admission that has no name of its own."""
 
@@ -312,7 +320,7 @@ class ForecastSection(Section):
 
 
 class BeliefSection(Section):
-    """What the aggregator of `coordinated` believes of the EVs still to come, apart from the truth.
+    """What the aggregator of `coordinated` and `mpc` believes of the EVs still to come, apart from the truth.
 
     What is left out is believed as it is in `fleet`.
     """
@@ -391,6 +399,7 @@ class ScenarioFields(Section):
     coordinated: CoordinatedSection = Field(
         CoordinatedSection(), description="Options of the strategy coordinated."
     )
+    mpc: MpcSection = Field(MpcSection(), description="Options of the strategy mpc.")
     grid: GridSection = Field(GridSection(), description="Feeder, limits, solver.")
     broadcast: BroadcastSection = Field(
         BroadcastSection(), description="What the grid agent broadcasts, how often, how reliably."

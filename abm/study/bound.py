@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 from abm.agents import StepwiseEngine
+from abm.control.programme import PEAK_ROOM, Programme, SolvedPhase
 from abm.equations import BoolArray, FloatArray, IntArray
 from abm.equations.battery import energy_gained
 from abm.errors import InputError, Problem
@@ -25,13 +26,11 @@ from abm.model import V2GModel
 from abm.results import Results
 from abm.scenario import Scenario
 from abm.study.bound_lp import (
-    PEAK_ROOM,
     ROUNDING_KWH,
-    FeederProgramme,
     Limits,
     Slots,
-    SolvedPhase,
     energy_limits,
+    feeder_programme,
     make_slots,
     physical,
 )
@@ -87,7 +86,7 @@ class Bound:
     metric_min: int
     limit_mw: float | None
     feeders: tuple[FeederBound, ...]
-    programmes: tuple[FeederProgramme, ...]
+    programmes: tuple[Programme, ...]
     wall_s: float
 
     @property
@@ -171,14 +170,14 @@ def optimum(
     burns = np.zeros(len(slots.ev), dtype=np.bool_)
     c, d = np.zeros(len(slots.ev)), np.zeros(len(slots.ev))
     feeders: list[FeederBound] = []
-    programmes: list[FeederProgramme] = []
+    programmes: list[Programme] = []
 
     def solve(k: int) -> None:
         rows = slice(int(fleet.first_row[k]), int(fleet.first_row[k + 1]))
         mine = slice(int(slots.first[rows.start]), int(slots.first[rows.stop]))
         there = plugged[:, k]
         sale_ratio = model.grid.sale_ratio
-        programme = FeederProgramme(
+        programme = feeder_programme(
             fleet, slots, limits, rows, base_kw, price, sale_ratio, there, metric_min
         )
         found, c[mine], d[mine] = _solve(programme, base_kw[there], objective, limit_mw, k)
@@ -245,7 +244,7 @@ def _check(objective: str, step_min: int, limit_mw: float | None, metric_min: in
 
 
 def _solve(
-    programme: FeederProgramme,
+    programme: Programme,
     base_kw: FloatArray,
     objective: Objective,
     limit_mw: float | None,

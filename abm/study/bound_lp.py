@@ -1,4 +1,4 @@
-"""The bound as a linear programme: one feeder, its EVs by steps, solved by HiGHS.
+"""The bound as a linear programme, see `abm.control.programme`: one feeder, its EVs by steps.
 
 Variables, by EV i and step t in which it is plugged in (a slot): c, d energy charged and discharged
 at the grid side, e energy in the battery at the end of the step, all kWh; and the peak T, kW.
@@ -15,30 +15,15 @@ measured on; a step is no longer than a window.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 
+from abm.control.programme import Batteries, Programme
 from abm.equations import BoolArray, FloatArray, IntArray
 from abm.equations.battery import energy_gained
-from abm.errors import OptimiserError
 from abm.fleet import Fleet
 
-# Interior point without a crossover to a vertex, which takes three times as long as the rest and
-# changes neither value beyond these tolerances.
-OPTIONS: dict[str, Any] = {
-    "output_flag": False,
-    "solver": "ipm",
-    "run_crossover": "off",
-    "ipm_optimality_tolerance": 1e-10,
-    "primal_feasibility_tolerance": 1e-9,
-    "dual_feasibility_tolerance": 1e-9,
-}
-# The peak of the first phase, held in the second with this much of room for rounding, relative.
-PEAK_ROOM = 1e-7
 # Energies below this are rounding, kWh.
 ROUNDING_KWH = 1e-9
 
@@ -62,6 +47,10 @@ class Slots:
     def hour(self) -> IntArray:
         """Hour of the horizon of each slot."""
         return self.step * self.step_min // 60
+
+    def of(self, rows: slice) -> slice:
+        """Slots of consecutive EVs."""
+        return slice(int(self.first[rows.start]), int(self.first[rows.stop]))
 
 
 def make_slots(fleet: Fleet, step_min: int, hours: int) -> Slots:
@@ -119,142 +108,49 @@ def energy_limits(fleet: Fleet, slots: Slots, soc_upper: float, hours: int) -> L
     return Limits(floor, ceiling, needed, lacking)
 
 
-@dataclass(frozen=True)
-class SolvedPhase:
-    """One solved linear programme: its value (kW or $), HiGHS's own words, iterations, seconds."""
-
-    value: float
-    status: str
-    iterations: int
-    seconds: float
-
-
-class FeederProgramme:
+def feeder_programme(
+    fleet: Fleet,
+    slots: Slots,
+    limits: Limits,
+    rows: slice,
+    base_kw: FloatArray,
+    price: FloatArray,
+    sale_ratio: float,
+    plugged: BoolArray,
+    window_min: int,
+) -> Programme:
     """The linear programme of one feeder.
 
     rows: the feeder's EVs in the fleet. base_kw: by window of window_min, (W,). price [$/kWh]: by
     hour of the horizon, (H,). plugged: windows that the peak is taken over, (W,).
     """
-
-    def __init__(
-        self,
-        fleet: Fleet,
-        slots: Slots,
-        limits: Limits,
-        rows: slice,
-        base_kw: FloatArray,
-        price: FloatArray,
-        sale_ratio: float,
-        plugged: BoolArray,
-        window_min: int,
-    ) -> None:
-        mine = slice(int(slots.first[rows.start]), int(slots.first[rows.stop]))
-        ev, window_h, hour = slots.ev[mine], slots.window_h[mine], slots.hour[mine]
-        m = self.n_slots = len(ev)
-        slot, first = np.arange(m), np.ones(m, dtype=np.bool_)
-        first[1:] = ev[1:] != ev[:-1]
-        last = np.ones(m, dtype=np.bool_)
-        last[:-1] = first[1:]
-        eta = fleet.efficiency[ev]
-        most_c, most_d = fleet.p_max_kw[ev] * window_h, fleet.p_discharge_kw[ev] * window_h
-        most_d = np.where(fleet.v2g[ev], most_d, 0.0)
-
-        after = np.flatnonzero(~first)
-        self._balance = _matrix(
-            (m, 3 * m + 1),
-            (slot, 2 * m + slot, np.ones(m)),
-            (after, 2 * m + after - 1, -np.ones(len(after))),
-            (slot, slot, -eta),
-            (slot, m + slot, 1.0 / eta),
-        )
-        arrival = (fleet.soc_arrival * fleet.capacity_kwh)[ev]
-        self._start = np.where(first, arrival, 0.0)
-
-        self.burns = _burns(fleet, slots, price, sale_ratio)[mine]
-        windows, shared = np.flatnonzero(plugged), np.flatnonzero(self.burns)
-        n_windows, n_shared = len(windows), len(shared)
-        row = np.searchsorted(windows, slots.step[mine] * slots.step_min // window_min)
-        share = n_windows + np.arange(n_shared)
-        kw_per_kwh = np.full(m, 60.0 / window_min)
-        self._demand = _matrix(
-            (n_windows + n_shared, 3 * m + 1),
-            (row, slot, kw_per_kwh),
-            (row, m + slot, -kw_per_kwh),
-            (np.arange(n_windows), np.full(n_windows, 3 * m), -np.ones(n_windows)),
-            (share, shared, 1.0 / fleet.p_max_kw[ev][shared]),
-            (share, m + shared, 1.0 / fleet.p_discharge_kw[ev][shared]),
-        )
-        self._most = np.concatenate([-base_kw[windows], window_h[shared]])
-        self._n_windows = n_windows
-        floor = np.where(last, limits.needed[ev], limits.floor[ev])
-        self._lower = np.concatenate([np.zeros(2 * m), floor, [-np.inf]])
-        self._upper = np.concatenate([most_c, most_d, limits.ceiling[ev], [np.inf]])
-        alpha = price[hour]
-        self._cost = np.concatenate([alpha, -sale_ratio * alpha, np.zeros(m), [0.0]])
-
-    @property
-    def size(self) -> dict[str, int]:
-        """Columns, rows and non-zeros."""
-        return {
-            "columns": 3 * self.n_slots + 1,
-            "rows": self._balance.shape[0] + self._demand.shape[0],
-            "nonzeros": int(self._balance.nnz + self._demand.nnz),
-        }
-
-    def demand_kw(self, c: FloatArray, d: FloatArray) -> FloatArray:
-        """Demand in the windows with an EV plugged in, with these energies [kWh], (W',) [kW]."""
-        n = self._n_windows
-        x = np.concatenate([c, d, np.zeros(self.n_slots + 1)])
-        return np.asarray(self._demand[:n] @ x - self._most[:n])
-
-    def lowest_peak(self) -> tuple[SolvedPhase, FloatArray, FloatArray]:
-        """Minimise T [kW]. -> phase, c, d."""
-        objective = np.zeros(3 * self.n_slots + 1)
-        objective[-1] = 1.0
-        return self._solve("the lowest peak", objective, np.inf)
-
-    def lowest_cost(self, peak_kw: float) -> tuple[SolvedPhase, FloatArray, FloatArray]:
-        """Minimise the owners' net cost [$] with T at most peak_kw. -> phase, c, d."""
-        return self._solve("the lowest net cost", self._cost, peak_kw)
-
-    def _solve(
-        self, what: str, objective: FloatArray, peak_kw: float
-    ) -> tuple[SolvedPhase, FloatArray, FloatArray]:
-        import highspy
-
-        upper = self._upper.copy()
-        upper[-1] = peak_kw
-        rows = sp.vstack([self._demand, self._balance], format="csc")
-        unbounded = np.full(self._demand.shape[0], -np.inf)
-        programme = highspy.HighsLp()
-        programme.num_row_, programme.num_col_ = rows.shape
-        programme.col_cost_ = objective
-        programme.col_lower_, programme.col_upper_ = self._lower, upper
-        programme.row_lower_ = np.concatenate([unbounded, self._start])
-        programme.row_upper_ = np.concatenate([self._most, self._start])
-        matrix = programme.a_matrix_
-        matrix.format_ = highspy.MatrixFormat.kColwise
-        matrix.start_, matrix.index_, matrix.value_ = rows.indptr, rows.indices, rows.data
-        make: Any = highspy.Highs  # its types are half there
-        solver = make()
-        for option, value in OPTIONS.items():
-            solver.setOptionValue(option, value)
-        solver.passModel(programme)
-        began = time.perf_counter()
-        solver.run()
-        took = time.perf_counter() - began
-        status = solver.modelStatusToString(solver.getModelStatus())
-        if status != "Optimal":
-            raise OptimiserError(f"{what}: HiGHS found no optimum: {status}")
-        m, info = self.n_slots, solver.getInfo()
-        x = np.array(solver.getSolution().col_value, dtype=np.float64)
-        phase = SolvedPhase(
-            info.objective_function_value, status, int(info.ipm_iteration_count), took
-        )
-        return phase, x[:m], x[m : 2 * m]
+    mine = slots.of(rows)
+    ev, alpha = slots.ev[mine], price[slots.hour[mine]]
+    first, last = np.ones(len(ev), dtype=np.bool_), np.ones(len(ev), dtype=np.bool_)
+    first[1:] = ev[1:] != ev[:-1]
+    last[:-1] = first[1:]
+    eta, windows = fleet.efficiency[ev], np.flatnonzero(plugged)
+    batteries = Batteries(
+        first=first,
+        window=np.searchsorted(windows, slots.step[mine] * slots.step_min // window_min),
+        hours=slots.window_h[mine],
+        charge_kw=fleet.p_max_kw[ev],
+        discharge_kw=np.where(fleet.v2g[ev], fleet.p_discharge_kw[ev], 0.0),
+        gain=eta,
+        loss=1.0 / eta,
+        start=(fleet.soc_arrival * fleet.capacity_kwh)[ev],
+        floor=np.where(last, limits.needed[ev], limits.floor[ev]),
+        ceiling=limits.ceiling[ev],
+        burns=pays_to_turn_over(fleet, slots, price, sale_ratio)[mine],
+        buys=alpha,
+        sells=sale_ratio * alpha,
+    )
+    return Programme(batteries, base_kw[windows], np.full(len(windows), window_min / 60.0))
 
 
-def _burns(fleet: Fleet, slots: Slots, price: FloatArray, sale_ratio: float) -> BoolArray:
+def pays_to_turn_over(
+    fleet: Fleet, slots: Slots, price: FloatArray, sale_ratio: float
+) -> BoolArray:
     """Slots in which buying and selling at once would pay: only there it has to be held back.
 
     Elsewhere an optimum that does both is no better than one that does the difference.
@@ -290,9 +186,3 @@ def physical(
         now = energy[rows] + eff * c[at] - d[at] / eff
         energy[rows] = np.clip(now, limits.floor[rows], limits.ceiling[rows])
     return c, d
-
-
-def _matrix(shape: tuple[int, int], *parts: tuple[IntArray, IntArray, FloatArray]) -> sp.csr_array:
-    """A sparse matrix from triplets of row, column, value."""
-    rows, columns, values = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return sp.csr_array((values, (rows, columns)), shape=shape)

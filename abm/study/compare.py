@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from abm.control import make_strategy
+from abm.control.programme import PEAK_ROOM
 from abm.errors import InputError, OptimiserError, Problem, nearest
 from abm.grid import build_feeder
 from abm.results import Results
@@ -18,7 +19,6 @@ from abm.scenario.code import refuse_untrusted
 from abm.scenario.fields import is_admission, is_rule
 from abm.scenario.names import STRATEGIES
 from abm.study.bound import Bound, optimum
-from abm.study.bound_lp import PEAK_ROOM
 from abm.study.runs import Run, run_once
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ import itertools
 from tempfile import TemporaryDirectory
 
 import pytest
-from helpers import CONNECTED, KINDS, arrays, same, scenario, small_paper
+from helpers import COMPILED, KINDS, arrays, same, scenario, small_paper
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_physics import STEPS, fields_of, limits, sessions
@@ -40,7 +40,7 @@ def assert_same(one, other):
     assert [name for name in one if not same(one[name], other[name])] == []
 
 
-@pytest.mark.parametrize("strategy", CONNECTED)
+@pytest.mark.parametrize("strategy", COMPILED)
 @pytest.mark.parametrize("kind", KINDS)
 @given(rows=sessions(), step_s=st.sampled_from(STEPS), limit=limits, eq13=rule_options)
 @settings(max_examples=15)
@@ -93,7 +93,7 @@ def test_both_engines_coordinate_a_fleet_the_same(kind, seed, weight, scale):
     assert_same(with_engine(base, "numpy").run(), with_engine(base, "compiled").run())
 
 
-@pytest.mark.parametrize("strategy", CONNECTED)
+@pytest.mark.parametrize("strategy", COMPILED)
 @given(
     rows=sessions(),
     step_s=st.sampled_from(STEPS),
@@ -114,7 +114,7 @@ def test_both_engines_leave_the_same_load_flows(strategy, rows, step_s, flow_min
         assert_same(one, other)
 
 
-@pytest.mark.parametrize("strategy", CONNECTED)
+@pytest.mark.parametrize("strategy", COMPILED)
 @given(rows=sessions(), broadcast=broadcasts(losses=False))
 @settings(max_examples=4)
 def test_both_engines_hear_the_same(strategy, rows, broadcast):
@@ -137,7 +137,7 @@ def test_with_losses_the_numpy_engine_is_taken():
     assert V2GModel(lossy).compiled is None
 
 
-@pytest.mark.parametrize("strategy", CONNECTED)
+@pytest.mark.parametrize("strategy", COMPILED)
 @pytest.mark.parametrize("ask_every_h", [1, 5, 24])
 def test_both_engines_leave_the_same_bytes_in_a_city(strategy, ask_every_h):
     """Also when somebody asks during the run for what is added up in between."""
@@ -155,7 +155,7 @@ def test_both_engines_leave_the_same_bytes_in_a_city(strategy, ask_every_h):
     assert_same(*models)
 
 
-@pytest.mark.parametrize("strategy", CONNECTED)
+@pytest.mark.parametrize("strategy", COMPILED)
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
 def test_stepping_and_running_leave_the_same_bytes(strategy, engine):
     base = small_paper(strategy=strategy)

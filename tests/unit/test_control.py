@@ -19,6 +19,7 @@ from abm.control import (
     FirstCome,
     G2VOnly,
     LeastLaxity,
+    MPCRule,
     make_admission,
     make_rule,
     split_by_largest_remainder,
@@ -325,6 +326,7 @@ def test_names_of_scenarios_and_registry_are_the_same():
         ("evms_herd", Eq13, BelowLimit),
         ("evms_guaranteed", Eq13, LeastLaxity),
         ("coordinated", CoordinatedRule, CoordinatedAdmission),
+        ("mpc", MPCRule, AllAtOnce),
     ],
 )
 def test_named_strategies(name, rule, admission):
