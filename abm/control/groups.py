@@ -144,7 +144,7 @@ def as_batteries(
     of_group, window = np.nonzero(usable)
     first = np.ones(len(of_group), dtype=np.bool_)
     first[1:] = of_group[1:] != of_group[:-1]
-    loss = _mean(stays.back, stays.evs * np.maximum(give[:, 0], TINY_KWH), group)[of_group]
+    loss = _mean(stays.back, np.maximum(stays.evs * give[:, 0], TINY_KWH), group)[of_group]
     alpha, none = price[window], np.zeros(len(window))
     floors, ceilings = total(floor), total(ceiling)
     charges, gives = power[usable], give_power[usable]

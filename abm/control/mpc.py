@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from abm.control.groups import PlannedStays, alike, as_batteries, spread, window_edges
-from abm.control.planner import _weight
+from abm.control.planner import expected_evs
 from abm.control.programme import PEAK_ROOM, Batteries, Programme
 from abm.equations import BoolArray, FloatArray, IntArray
 from abm.equations.admission import EPS_KW, latest_start, out_of_slack, slack
@@ -72,7 +72,7 @@ class MPCRule:
         self.interval_min = interval_min
         self.slot = -1
         self.plans: list[dict[tuple[int, float], FeederPlan]] = []
-        self._horizons: list[Horizon | None] = []
+        self._horizons: list[FeederHorizon | None] = []
         self._outlook: Outlook | None = None
 
     def decide(self, fleet: Fleet, broadcast: Broadcast, minute: float) -> FloatArray:
@@ -90,8 +90,11 @@ class MPCRule:
             # feeder's plans do not depend on when others have EVs plugged in, or messages come.
             feeders, step_min = range(fleet.n_feeders), 60.0 * fleet.step_h
             begin_min = math.ceil(slot * self.interval_min / step_min) * step_min
+            end_min = min(begin_min + 60.0 * WINDOW_H, 60.0 * outlook.n_hours)
+            coming, evs = still_to_come(fleet, outlook, begin_min, end_min, self.interval_min)
             self._horizons = [
-                horizon_of(fleet, k, outlook, begin_min, self.interval_min) for k in feeders
+                horizon_of(fleet, k, outlook, (begin_min, end_min), replace(coming, evs=evs[:, k]))
+                for k in feeders
             ]
             self.plans = [{} for _ in feeders]
         base_mw = np.round(broadcast.base_mw, DIGITS)
@@ -107,7 +110,7 @@ class MPCRule:
 
 
 @dataclass(frozen=True, eq=False)
-class Horizon:
+class FeederHorizon:
     """What there is to plan for on a feeder, from one moment on.
 
     rows: of the fleet, EVs plugged in, and the group of each. edges_min: of the windows. window: of
@@ -150,25 +153,24 @@ class Horizon:
 
 
 def horizon_of(
-    fleet: Fleet, k: int, outlook: Outlook, begin_min: float, interval_min: int
-) -> Horizon | None:
-    """What there is to plan for on feeder k from begin_min on; None for nothing."""
+    fleet: Fleet, k: int, outlook: Outlook, span_min: tuple[float, float], coming: PlannedStays
+) -> FeederHorizon | None:
+    """What there is to plan for on feeder k from when to when; None for nothing."""
+    begin_min, end_min = span_min
     mine = slice(int(fleet.first_row[k]), int(fleet.first_row[k + 1]))
     here = fleet.can_charge[mine] | fleet.can_discharge[mine]
     here &= fleet.arrival_step[mine] <= round(begin_min / (60.0 * fleet.step_h))
     rows = np.flatnonzero(here) + mine.start
     if not len(rows):
         return None
-    end_min = min(begin_min + 60.0 * WINDOW_H, 60.0 * outlook.n_hours)
     own = plugged_in(fleet, rows, begin_min)
-    coming = still_to_come(fleet, k, outlook, begin_min, end_min, interval_min)
     every = own.and_those(coming)
     edges = window_edges(begin_min, end_min, every.through_min)
     group = alike(own, edges, GROUPS)
     groups = np.concatenate([group, int(group.max()) + 1 + alike(coming, edges, 1)])
     price = outlook.price[(edges[:-1] // 60.0).astype(np.int64)]
     batteries, usable = as_batteries(every, groups, edges, price, outlook.sale_ratio)
-    return Horizon(k, rows, group, edges, batteries, usable) if usable.any() else None
+    return FeederHorizon(k, rows, group, edges, batteries, usable) if usable.any() else None
 
 
 def plugged_in(fleet: Fleet, rows: IntArray, minute: float) -> PlannedStays:
@@ -195,27 +197,28 @@ def plugged_in(fleet: Fleet, rows: IntArray, minute: float) -> PlannedStays:
 
 
 def still_to_come(
-    fleet: Fleet, k: int, outlook: Outlook, minute: float, end_min: float, interval_min: int
-) -> PlannedStays:
-    """Stays expected on feeder k after now; who comes between two plans waits for the second."""
+    fleet: Fleet, outlook: Outlook, minute: float, end_min: float, interval_min: int
+) -> tuple[PlannedStays, FloatArray]:
+    """Stays expected after now on one feeder, and EVs that each stands for, (n, n_feeders).
+
+    Who comes between two plans waits for the second.
+    """
     arrivals = outlook.arrivals
     since = np.ceil(arrivals.arrival_min / interval_min) * interval_min
     chosen = np.flatnonzero((arrivals.arrival_min > minute) & (since < end_min))
-    evs = np.zeros(len(chosen))
-    for day in np.unique(arrivals.day[chosen]):
-        weight = _weight(fleet, outlook, int(day), minute)[k]
-        evs[arrivals.day[chosen] == day] = weight
-    chosen, evs = chosen[evs > 0.0], evs[evs > 0.0]
-    arrival = since[chosen]
+    day, arrival, charge_kw = arrivals.day[chosen], since[chosen], arrivals.charge_kw[chosen]
+    evs = np.zeros((len(chosen), fleet.n_feeders))
+    for one in np.unique(day):
+        evs[day == one] = expected_evs(fleet, outlook, int(one), minute)
     departure = np.maximum(arrivals.departure_min[chosen], arrival + 1.0)
-    charge_kw = arrivals.charge_kw[chosen]
     need = np.minimum(arrivals.need_kwh[chosen], charge_kw * (departure - arrival) / 60.0)
     # As printed nothing is put back; a plan that counts on less to give is on the safe side.
-    back = np.maximum(arrivals.back[chosen], 1.0)
-    return PlannedStays(
+    back, never = np.maximum(arrivals.back[chosen], 1.0), np.zeros(len(chosen), dtype=np.bool_)
+    stays = PlannedStays(
         arrival, departure, need, arrivals.give_kwh[chosen], back, charge_kw,
-        arrivals.discharge_kw[chosen], evs, np.zeros(len(chosen), dtype=np.bool_),
+        arrivals.discharge_kw[chosen], np.ones(len(chosen)), never,
     )  # fmt: skip
+    return stays, evs
 
 
 def powers(fleet: Fleet, plans: list[FeederPlan], minute: float) -> FloatArray:

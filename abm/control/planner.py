@@ -232,7 +232,7 @@ def energies_of(
     parts: list[tuple[Energies, FloatArray]] = []
     for day in np.unique(days):
         chosen = np.arange(coming.start, coming.stop)[days == day]
-        weight = _weight(fleet, outlook, int(day), begin)
+        weight = expected_evs(fleet, outlook, int(day), begin)
         those = _Demand(
             np.zeros(len(chosen), dtype=np.int64),
             (arrivals.arrival_min[chosen] - begin) / SLOT_MIN,
@@ -254,7 +254,7 @@ def energies_of(
     return found
 
 
-def _weight(fleet: Fleet, outlook: Outlook, day: int, begin_min: float) -> FloatArray:
+def expected_evs(fleet: Fleet, outlook: Outlook, day: int, begin_min: float) -> FloatArray:
     """How many EVs each expected stay of a day stands for, (n_feeders,).
 
     Who has come is known. If how many come in all is believed rightly, the others are still to

@@ -7,6 +7,8 @@ from refresh import BASELINE, SCENARIOS, kpis
 
 from abm.scenario.names import STRATEGIES
 
+# What HiGHS leaves within its tolerances is another version's own.
+REL = {"mpc": 1e-3}
 STORED = json.loads(BASELINE.read_text(encoding="utf-8"))
 
 
@@ -23,6 +25,6 @@ def test_kpis_are_the_stored_ones(scenario, strategy):
     assert list(found) == list(stored)
     for name, value in stored.items():
         if isinstance(value, float):
-            assert found[name] == pytest.approx(value, rel=1e-9, abs=1e-9), name
+            assert found[name] == pytest.approx(value, rel=REL.get(strategy, 1e-9), abs=1e-9), name
         else:
             assert found[name] == value, name
