@@ -13,6 +13,8 @@ from importlib.metadata import PackageNotFoundError, version
 from itertools import count
 from pathlib import Path
 
+from abm.errors import printable
+
 PACKAGES = ("numpy", "numba", "pandas", "pyarrow", "power-grid-model", "mesa", "distributed")
 
 
@@ -71,7 +73,9 @@ def _text(error: BaseException | str, doing: str) -> str:
     if doing:
         about.append(f"doing: {doing}")
     lines = [error] if isinstance(error, str) else traceback.format_exception(error)
-    return "\n".join([*about, "", *lines])
+    text = "\n".join([*about, "", *lines])
+    # Whoever looks at it in a terminal should see what there is.
+    return "\n".join(printable(line.expandtabs()) for line in text.split("\n"))
 
 
 def _version(name: str) -> str:
