@@ -264,6 +264,8 @@ class Outlook:
     ) -> None:
         self._scenario, self._n_zones, self._seeds = scenario, n_zones, seeds
         self.n_hours = scenario.hours
+        # Stays end with their day where there are several.
+        self.day_hours = 24 if scenario.horizon.days > 1 else scenario.hours
         clock_hours = (start_hour + np.arange(self.n_hours)) % 24
         self._actual_mw = base_mw[clock_hours]
         self.price: FloatArray = price[clock_hours]
@@ -284,6 +286,10 @@ class Outlook:
                 u = stream(seed, "forecast").random(self.n_hours)
                 error[:, k] += forecast.noise * ndtri(np.clip(u, 1e-12, 1.0))
         return np.asarray(self._actual_mw[:, None] * np.maximum(error, 0.0))
+
+    def metered_mw(self, hour: int) -> float:
+        """Base demand of an hour that is over, as the feeder's meter has it [MW]."""
+        return float(self._actual_mw[hour])
 
     def base_mw(self, issued: int, hours: slice) -> FloatArray:
         """Forecast of the base demand of some hours, (n, n_feeders) [MW].

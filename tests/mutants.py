@@ -112,17 +112,17 @@ MUTANTS = (
     ),
     Mutant(
         "who has come is expected all the same",
-        (("len(of_day) - came_evs, 0.0)", "len(of_day), 0.0)"),),
+        (("factor * self._all - came, 0.0)", "factor * self._all, 0.0)"),),
         "tests/unit/test_coordinated.py::test_who_has_come_is_not_expected_any_more",
     ),
     Mutant(
         "what is due before the end may be charged after",
-        (("missing + owed <= swapped", "missing[-1] + owed[-1] <= swapped"),),
+        (("if charged < needed - NOTHING_KWH:", "if False:"),),
         "tests/unit/test_coordinated.py::test_what_is_due_before_the_end_has_to_fit_before",
     ),
     Mutant(
         "what comes later is given before",
-        (("(shaved <= energies.have + NOTHING", "(shaved <= energies.have[-1:] + NOTHING"),),
+        (("discharged > min(have[t], most)", "discharged > min(have[-1], most)"),),
         "tests/unit/test_coordinated.py::test_what_is_given_has_to_be_there_by_then",
     ),
     Mutant(

@@ -18,6 +18,7 @@ from abm.equations.admission import (
     fits,
     latest_start,
     out_of_slack,
+    place_in_line,
     quota,
     reaches,
     room_left,
@@ -142,9 +143,10 @@ class CoordinatedAdmission:
     """Charging up to the level by least laxity, discharging down to it by most energy to give.
 
     An EV without slack charges in any case, and then others discharge so much more. Who is at it
-    goes on while there is room, so that nobody is switched to and fro. What counts is what an EV
-    will draw or supply in this step, less than its rating where it is through within it. Laxity
-    counts over the whole feeder, so no zone has an advantage but by need.
+    goes on while there is room below the level to shave to, and gives its place up only to one
+    with much less slack, so that nobody is switched to and fro. What counts is what an EV will
+    draw or supply in this step, less than its rating where it is through, comes or leaves within
+    it. Laxity counts over the whole feeder, so no zone has an advantage but by need.
     """
 
     def __init__(self, margin_min: float = 5.0, price_weight: float = 0.0) -> None:
@@ -163,15 +165,14 @@ class CoordinatedAdmission:
         must = fleet.can_charge & out_of_slack(left_min, waiting_min(fleet)) & ~fleet.forced
         draws_kw = fleet.draws_kw()
         room_kw = room_left(now.room_kw + fleet.forced_give_kw, fleet.forced_kw)
-        served = self._charge(fleet, request, room_kw, latest, must, draws_kw)
+        keep_kw = room_left(now.keep_kw + fleet.forced_give_kw, fleet.forced_kw)
+        served = self._charge(fleet, request, room_kw, keep_kw, latest, must, draws_kw)
         granted = served.view(np.int8)
         rows = np.flatnonzero((request < 0) & ~must)
         if len(rows):
             without = np.flatnonzero(must)
             must_kw = group_sums(draws_kw[without], fleet.feeder[without], fleet.n_feeders)
-            calm = now.give_kw <= EPS_KW
-            called_kw = now.give_kw + must_kw + fleet.forced_kw - fleet.forced_give_kw
-            target_kw = np.where(calm, 0.0, called_kw)
+            target_kw = now.over_kw + must_kw + fleet.forced_kw - fleet.forced_give_kw
             rows = rows[self._can_give(fleet, rows, left_min[rows])]
             granted[self._discharge(fleet, rows, target_kw)] = Mode.V2G
         return granted
@@ -181,19 +182,23 @@ class CoordinatedAdmission:
         fleet: Fleet,
         request: ModeArray,
         room_kw: FloatArray,
+        keep_kw: FloatArray,
         latest: FloatArray,
         must: BoolArray,
         draws_kw: FloatArray,
     ) -> BoolArray:
-        """Who charges: without slack all, of the others those at it, then by least laxity."""
+        """Who charges: without slack all, then by place in line as far as there is room.
+
+        room_kw: for those who begin; keep_kw, no less: for those at it.
+        """
         served = must.copy()
         rows = np.flatnonzero((request > 0) | must)
         if len(rows):
-            turn = np.where(must[rows], 0, np.where(fleet.mode[rows] > 0, 1, 2))
-            rows = rows[np.lexsort((latest[rows], turn, fleet.feeder[rows]))]
+            place = place_in_line(latest[rows], fleet.mode[rows] > 0)
+            rows = rows[np.lexsort((place, ~must[rows], fleet.feeder[rows]))]
             feeder = fleet.feeder[rows]
-            total_kw = running_total(draws_kw[rows], feeder)
-            served[rows] = fits(total_kw, room_kw[feeder]) | must[rows]
+            limit_kw = np.where(fleet.mode[rows] > 0, keep_kw[feeder], room_kw[feeder])
+            served[rows] |= fits(running_total(draws_kw[rows], feeder), limit_kw)
         return served
 
     def _can_give(self, fleet: Fleet, rows: IntArray, slack_min: FloatArray) -> BoolArray:
@@ -213,7 +218,8 @@ class CoordinatedAdmission:
         give_h = give_kwh / fleet.p_discharge_kw[rows]
         order = np.lexsort((-give_h, fleet.mode[rows] >= 0, fleet.feeder[rows]))
         rows, give_kwh = rows[order], give_kwh[order]
-        supplies_kw = np.minimum(fleet.p_discharge_kw[rows], mean_power(give_kwh, fleet.step_h))
+        most_kwh = fleet.p_discharge_kw[rows] * fleet.window_h[rows]
+        supplies_kw = mean_power(np.minimum(give_kwh, most_kwh), fleet.step_h)
         feeder = fleet.feeder[rows]
         before_kw = running_total(supplies_kw, feeder) - supplies_kw
         short: BoolArray = ~reaches(before_kw, target_kw[feeder])

@@ -1,149 +1,126 @@
-"""The level of the strategy `coordinated`: the least below which all that is due fits in time.
+"""The level of the strategy `coordinated`: the least at which all that is due is done in time.
 
-Slots of a quarter of an hour along the first axis of arrays, feeders along the last:
-(n_slots, n_feeders). Demands, powers and levels in kW, energies in kWh at the grid side.
+One feeder by slots of a quarter of an hour, written as loops over numbers, so that Python walks
+over lists and numba over arrays, and both find the same bits. Demands, powers and levels in kW,
+energies in kWh at the grid side. docs/coordinated.md derives it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
-
-import numpy as np
-
-from abm.equations import BoolArray, FloatArray
+import math
+from typing import Any
 
 SLOT_MIN = 15
-# Feeders solved in one go, so that what is worked on stays in the cache.
-BLOCK = 64
-# Halvings of the range in which a level is looked for: to a few W where it is some MW.
-HALVINGS = 20
+SLOT_H = SLOT_MIN / 60.0
+# What stands in the rows of `slots`, (N_ROWS, n_slots): demand that is filled and that is shaved;
+# what must have been charged by the end of the slot, what can have been discharged by then, what of
+# that can be put back later; ratings plugged in, both ways; whether lower demand is still to come.
+LOW, HIGH, DUE, HAVE, LATER, CHARGE, DISCHARGE, EVENING = range(8)
+N_ROWS = 8
+# And in `numbers`: kWh to charge again for each kWh discharged; half a charger, half a discharger.
+BACK, HALF_CHARGER, HALF_DISCHARGER = range(3)
 # Energies below this are rounding, kWh.
 NOTHING_KWH = 1e-6
-# Of the energy that is shaved, so much belongs to the evening that is being planned.
-EVENING = 0.99
+# Levels are whole multiples of 2^-16 of the power of two above the highest: some 0.06 kW in 4 MW.
+# A search finds the same one wherever it begins.
+GRAIN = 16
+# First stride of a search from where the last one ended, in multiples of that.
+STRIDE = 64
 
 
-@dataclass(frozen=True)
-class Energies:
-    """What EVs need and can give, cumulative to the end of each slot, (n_slots, n_feeders) [kWh].
+def covers(level, peak, strict, slots, numbers):
+    """Whether EVs that fill demand up to level and shave it down to peak do all in time.
 
-    due: what must have been charged by then, each EV as late as it can. have: what can have been
-    discharged by then, each EV as early as it can. later: of that, what belongs to EVs that leave
-    after the slot. charge_kw, discharge_kw: ratings that are plugged in. back: kWh to charge again
-    for each kWh discharged, mean, (n_feeders,).
+    What is due is charged whatever the level is; what goes beyond the peak then, others discharge,
+    where an evening leaves time to put it back. strict: nothing may be due beyond the level.
     """
+    low, high, due, have, later = slots[LOW], slots[HIGH], slots[DUE], slots[HAVE], slots[LATER]
+    charge, discharge, evening = slots[CHARGE], slots[DISCHARGE], slots[EVENING]
+    back, half_charger = numbers[BACK], numbers[HALF_CHARGER]
+    half_discharger = numbers[HALF_DISCHARGER]
+    charged = discharged = 0.0
+    # Who leaves cannot give any more.
+    most = math.inf
+    for t in range(len(low)):
+        # Whole chargers leave half of one free on average, and shave half of one too much.
+        room = level - low[t] - half_charger
+        fills = 0.0
+        if room > 0.0:
+            fills = min(room, charge[t]) * SLOT_H
+            charged += fills
+        over = high[t] - peak
+        if over > 0.0:
+            discharged += min(over + half_discharger, discharge[t]) * SLOT_H
+        needed = due[t] + back * max(discharged - later[t], 0.0)
+        if charged < needed - NOTHING_KWH:
+            if strict or evening[t] == 0.0:
+                return False
+            beside = min(max(peak - low[t] - half_charger, 0.0), charge[t]) * SLOT_H - fills
+            discharged += max(needed - charged - beside, 0.0)
+            charged = needed
+        if discharged > min(have[t], most) + NOTHING_KWH:
+            return False
+        most = min(most, discharged + later[t])
+    return charged >= due[-1] + back * discharged - NOTHING_KWH
 
-    due: FloatArray
-    have: FloatArray
-    later: FloatArray
-    charge_kw: FloatArray
-    discharge_kw: FloatArray
-    back: FloatArray
 
-    def of(self, block: slice) -> Energies:
-        """Those of some feeders."""
-        return Energies(
-            self.due[:, block],
-            self.have[:, block],
-            self.later[:, block],
-            self.charge_kw[:, block],
-            self.discharge_kw[:, block],
-            self.back[block],
-        )
+def least(first, last, guess, grain, peak, slots, numbers):
+    """The least whole number from first to last whose multiple of grain covers; else last.
 
-    def plus(self, other: Energies, weight: FloatArray) -> Energies:
-        """These, and those of one feeder `weight` times on each, (n_feeders,)."""
-        return Energies(
-            self.due + other.due * weight,
-            self.have + other.have * weight,
-            self.later + other.later * weight,
-            self.charge_kw + other.charge_kw * weight,
-            self.discharge_kw + other.discharge_kw * weight,
-            self.back,
-        )
-
-
-def filled_kwh(level: FloatArray, demand: FloatArray, power: FloatArray) -> FloatArray:
-    """Energy that fits below a level by the end of each slot, sum min(max(L - D, 0), P) x h.
-
-    level (n_feeders,), demand and power (n_slots, n_feeders) -> (n_slots, n_feeders).
+    peak: None where the level is the peak, which may rise with it; otherwise nothing may be due
+    beyond the level. Whatever covers does so with all that are higher, so that guess, where to
+    begin, changes nothing but the time.
     """
-    room = np.subtract(level, demand)
-    np.maximum(room, 0.0, out=room)
-    np.minimum(room, power, out=room)
-    return np.asarray(np.cumsum(room, axis=0, out=room) * (SLOT_MIN / 60.0))
+    strict = peak is not None
+    stride = STRIDE
+    at = min(max(guess, first), last)
+    below = True
+    while first < last:
+        level = at * grain
+        good = at == last or covers(level, level if peak is None else peak, strict, slots, numbers)
+        if good:
+            last = at
+        else:
+            first = at + 1
+        # Away from the guess by longer and longer strides until the answer lies between.
+        if stride == STRIDE:
+            below = good
+        if stride > 0 and good == below:
+            at = max(first, last - stride) if good else min(first + stride, last)
+            stride *= 4
+        else:
+            stride = 0
+            at = (first + last) // 2
+    return last
 
 
-def shaved_kwh(level: FloatArray, demand: FloatArray, power: FloatArray) -> FloatArray:
-    """Energy that it takes to come down to a level, by the end of each slot, likewise."""
-    return filled_kwh(-level, -demand, power)
+def levels_of(slots, numbers, reached_kw, guess_level_kw, guess_peak_kw):
+    """Level to fill demand up to and level to shave it down to, on one feeder [kW].
 
-
-def lasts(level: FloatArray, high: FloatArray, energies: Energies) -> BoolArray:
-    """Whether what EVs have by each slot is enough to shave down to a level until then."""
-    shaved = shaved_kwh(level, high, energies.discharge_kw)
-    return np.asarray((shaved <= energies.have + NOTHING_KWH).all(axis=0))
-
-
-def holds(
-    level: FloatArray, least: FloatArray, low: FloatArray, high: FloatArray, energies: Energies
-) -> BoolArray:
-    """Whether all that is due by each slot fits below a level until then.
-
-    least: of shaving. What was discharged is charged again: EVs with most slack discharge, so it is
-    due with the last of those who can give it. While demand is being shaved, who has to charge all
-    the same is charged by others who discharge so much more.
+    reached_kw: demand of the day so far, which it costs nothing to reach again. The guesses say
+    where to begin to look.
     """
-    filled = filled_kwh(level, low, energies.charge_kw)
-    shaved = shaved_kwh(np.maximum(level, least), high, energies.discharge_kw)
-    total = shaved[-1]
-    evening = np.empty(shaved.shape, dtype=np.bool_)
-    evening[0] = total > NOTHING_KWH
-    evening[1:] = shaved[:-1] < EVENING * total - NOTHING_KWH
-    # By the end all is settled, however long demand is shaved.
-    evening[-1] = False
-    missing = energies.due - filled
-    swapped = np.where(evening, missing, 0.0).max(axis=0)
-    owed = energies.back * np.maximum(total + swapped - energies.later, 0.0)
-    in_evening = missing <= np.maximum(energies.have - shaved, 0.0) + NOTHING_KWH
-    in_night = missing + owed <= swapped + NOTHING_KWH
-    return np.asarray(np.where(evening, in_evening, in_night).all(axis=0))
+    low, high = slots[LOW], slots[HIGH]
+    charge, discharge = slots[CHARGE], slots[DISCHARGE]
+    bottom, top = math.inf, -math.inf
+    for t in range(len(low)):
+        bottom = min(bottom, high[t] - discharge[t], low[t])
+        top = max(top, high[t], low[t] + charge[t] + numbers[HALF_CHARGER])
+    grain = math.ldexp(1.0, math.frexp(max(abs(top), 1e-3))[1] - GRAIN)
+    first, last = math.floor(bottom / grain), math.ceil(top / grain)
+    guess = min(max(guess_peak_kw / grain, first), last)
+    peak = max(least(first, last, int(guess), grain, None, slots, numbers) * grain, reached_kw)
+    # No lower than it has to be for the peak, and no higher than the peak.
+    last = math.ceil(peak / grain)
+    first = min(first, last)
+    guess = min(max(guess_level_kw / grain, first), last)
+    level = least(first, last, int(guess), grain, peak, slots, numbers) * grain
+    return min(level, peak), peak
 
 
-def solve_levels(
-    low: FloatArray, high: FloatArray, energies: Energies
-) -> tuple[FloatArray, FloatArray]:
-    """Level to fill the valley to and level to shave the peak to, (n_feeders,) each [kW].
-
-    low, high: demand that is filled and that is shaved, (n_slots, n_feeders). The level is the
-    least that `holds`, the level to shave to is the same or as much higher as it takes that it
-    `lasts`.
-    """
-    n_feeders = low.shape[1]
-    level, peak = np.empty(n_feeders), np.empty(n_feeders)
-    for first in range(0, n_feeders, BLOCK):
-        block = slice(first, first + BLOCK)
-        below, above, own = low[:, block], high[:, block], energies.of(block)
-        highest = above.max(axis=0)
-        lowest = (above - own.discharge_kw).min(axis=0)
-
-        least = _least(partial(lasts, high=above, energies=own), lowest, highest)
-        top = np.maximum((below + own.charge_kw).max(axis=0), highest)
-        fits = partial(holds, least=least, low=below, high=above, energies=own)
-        level[block] = _least(fits, lowest, top)
-        peak[block] = np.maximum(level[block], least)
-    return level, peak
-
-
-def _least(
-    enough: Callable[[FloatArray], BoolArray], low: FloatArray, high: FloatArray
-) -> FloatArray:
-    """The least level from low to high that is enough, by halving; high where none is."""
-    high = np.where(enough(low), low, high)
-    for _ in range(HALVINGS):
-        middle = 0.5 * (low + high)
-        good = enough(middle)
-        low, high = np.where(good, low, middle), np.where(good, middle, high)
-    return high
+def levels(slots: Any, numbers: Any, reached_kw: Any, guesses: Any, found: Any) -> None:
+    """The levels of many feeders: `levels_of` of each, written to found, (2, n_feeders)."""
+    for k in range(len(reached_kw)):
+        level, peak = levels_of(slots[k], numbers[k], reached_kw[k], guesses[0][k], guesses[1][k])
+        found[0][k] = level
+        found[1][k] = peak

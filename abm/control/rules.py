@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from abm.control.planner import Planner
 from abm.equations import BoolArray
-from abm.equations.admission import EPS_KW
 from abm.equations.switching import charges, discharges, mode
 from abm.fleet import Fleet, Mode
 from abm.signals import Broadcast
@@ -84,7 +83,7 @@ class Eq13:
 
 
 class CoordinatedRule:
-    """V2G while base demand is above the level, else G2V.
+    """V2G while base demand, or what is due beside it, is above the level to shave to, else G2V.
 
     As printed, an EV that has begun to charge does not discharge again, eq. (14). Options as in the
     scenario's section `coordinated`.
@@ -95,7 +94,7 @@ class CoordinatedRule:
 
     def told_to_discharge(self, fleet: Fleet, broadcast: Broadcast, minute: float) -> BoolArray:
         """Whether EVs that can are to discharge in this slot, per feeder."""
-        return self.planner.orders(fleet, broadcast, minute).give_kw > EPS_KW
+        return self.planner.orders(fleet, broadcast, minute).told
 
     def decide(
         self, fleet: Fleet, broadcast: Broadcast, minute: float

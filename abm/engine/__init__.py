@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from abm.control import (
     Admission,
@@ -49,6 +50,14 @@ ORDERS: dict[type, type[HourOrders]] = {
     LeastLaxity: LeastLaxityOrders,
     CoordinatedAdmission: CoordinatedOrders,
 }
+
+
+def _compiled_levels(*arguments: NDArray[np.float64]) -> None:
+    from abm.engine.compiled import levels
+
+    levels(*arguments)
+
+
 # Below this a thread costs more than it brings.
 FEEDERS_PER_THREAD = 16
 
@@ -69,8 +78,12 @@ class CompiledHour:
         """The compiled call, or None where there is none for this rule and admission."""
         # Exact types: a subclass may do anything.
         rules = (G2VOnly, Eq13, CoordinatedRule)
-        known = type(rule) in rules and type(admission) in ADMISSION_CODES
-        return cls(fleet, meter, rule, admission) if known else None
+        if type(rule) not in rules or type(admission) not in ADMISSION_CODES:
+            return None
+        for part in (rule, admission):
+            if isinstance(part, CoordinatedRule | CoordinatedAdmission):
+                part.planner.levels = _compiled_levels
+        return cls(fleet, meter, rule, admission)
 
     @property
     def plans(self) -> bool:
@@ -110,7 +123,8 @@ class CompiledHour:
         minute = first_step * clock.step_s / 60.0
         told = np.zeros(fleet.n_feeders, dtype=np.bool_)
         room_kw = inbox.by_feeder(lambda message: message.headroom_mw) * 1e3
-        give_kw, margin_min = np.zeros(fleet.n_feeders), 0.0
+        keep_kw = over_kw = np.zeros(fleet.n_feeders)
+        margin_min = 0.0
         one_discharge = charge_above = True
         anybody = self.anybody_until(first_step + n_steps)
         if isinstance(rule, Eq13):
@@ -123,7 +137,8 @@ class CompiledHour:
         if isinstance(admission, CoordinatedAdmission) and anybody:
             margin_min, plans = admission.margin_min, admission.planner
             room_kw = inbox.by_feeder(lambda m: plans.orders(fleet, m, minute).room_kw)
-            give_kw = inbox.by_feeder(lambda m: plans.orders(fleet, m, minute).give_kw)
+            keep_kw = inbox.by_feeder(lambda m: plans.orders(fleet, m, minute).keep_kw)
+            over_kw = inbox.by_feeder(lambda m: plans.orders(fleet, m, minute).over_kw)
         return ORDERS.get(type(admission), HourOrders)(
             first_step=first_step,
             n_steps=n_steps,
@@ -136,7 +151,8 @@ class CompiledHour:
             told=told,
             closed=inbox.by_feeder(lambda message: message.at_or_above_limit),
             room_kw=room_kw,
-            give_kw=give_kw,
+            keep_kw=keep_kw,
+            over_kw=over_kw,
             one_discharge=one_discharge,
             charge_above=charge_above,
             as_printed=fleet.as_printed,

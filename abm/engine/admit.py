@@ -14,6 +14,7 @@ from abm.equations.admission import (
     latest_start,
     laxity,
     out_of_slack,
+    place_in_line,
     quota,
     reaches,
     room_left,
@@ -23,10 +24,11 @@ from abm.equations.admission import (
     whole_part,
 )
 from abm.equations.battery import (
-    charging_energy,
+    charged_in,
     charging_minutes,
     discharging_energy,
     mean_power,
+    plugged_hours,
 )
 
 ALL_AT_ONCE, BELOW_LIMIT, FIRST_COME, LEAST_LAXITY, COORDINATED = 0, 1, 2, 3, 4
@@ -180,68 +182,61 @@ def coordinate(k, n_live, t0, ev, orders, work):
     """Set work.ask to what is granted on feeder k. Returns for how many steps that stands.
 
     It stands until an event, somebody who comes, goes, or has nothing left to charge or to give,
-    or until the slack of somebody who waits or discharges is gone: the order of those who wait does
-    not change with time, and nobody else fits. Where that is not sure 0 is returned.
+    until the slack of somebody who waits or discharges is gone, or until somebody at it comes
+    behind one that waits: the order of those who wait does not change with time, and those at it
+    fall back by a minute each minute. Where that is not sure 0 is returned.
     """
     live, ask, turn, latest, served = work.live, work.ask, work.turn, work.latest_min, work.served
     draws, step_min = work.power_kw, orders.step_min
-    room_kw, give_kw = room_left(orders.room_kw[k], ev.forced_kw[k]), orders.give_kw[k]
-    used, must_kw, small, best, least, quiet = 0.0, 0.0, np.inf, -1, np.inf, np.inf
+    room_kw = room_left(orders.room_kw[k], ev.forced_kw[k])
+    keep_kw = room_left(orders.keep_kw[k], ev.forced_kw[k])
+    used, must_kw, quiet = 0.0, 0.0, np.inf
+    best, first, last = -1, np.inf, -np.inf
     for i in range(n_live):
         row = live[i]
         left = charging_minutes(ev.need_kwh[row], ev.p_max_kw[row], ev.efficiency[row])
         latest[i] = latest_start(ev.announced_min[row], left)
-        missing = mean_power(charging_energy(ev.need_kwh[row], ev.efficiency[row]), orders.step_h)
-        draws[i] = min(ev.p_max_kw[row], missing)
+        hours = hours_of(row, t0, ev, orders)
+        drawn = charged_in(ev.need_kwh[row], ev.p_max_kw[row], ev.efficiency[row], hours)
+        draws[i] = mean_power(drawn, orders.step_h)
         turn[i] = WAITS
         served[row] = False
         slack_min = slack(latest[i], ev.arrival_min[row], t0)
         if ev.forced[row]:
             # Charges in any case, and not by anything that is granted here.
+            ask[i] = 0
             continue
         if ev.can_charge[row] and out_of_slack(slack_min, step_min):
             turn[i] = MUST
             must_kw += draws[i]
         elif ask[i] > 0 and ev.mode[row] > 0:
             turn[i] = CHARGES
+            last = max(last, place_in_line(latest[i], 1.0))
         elif ask[i] > 0:
-            small = min(small, draws[i])
-            if latest[i] < least:
-                best, least = i, latest[i]
+            if latest[i] < first:
+                best, first = i, latest[i]
         elif ask[i] < 0 and ev.p_discharge_kw[row] > EPS_KW:
             turn[i] = GOES_ON if ev.mode[row] < 0 else MAY
         if turn[i] == MUST or turn[i] == CHARGES:
             used += draws[i]
             served[row] = True
-            # In the step in which it ends it draws less, and somebody else may fit.
-            quiet = min(quiet, left / step_min - 1.0)
+            # In the step in which it ends or leaves it draws less, and somebody else may fit.
+            stays = (ev.departure_min[row] - t0) / step_min
+            quiet = min(quiet, left / step_min - 1.0, stays)
+            if hours < orders.step_h:
+                quiet = 0.0
 
-    # Charging.
-    if not fits(used, room_kw):
-        quiet = 0.0
-        order = np.argsort(latest[:n_live], kind="mergesort")
-        total = 0.0
-        for now in (MUST, CHARGES):
-            for i in order:
-                if turn[i] == now:
-                    total += draws[i]
-                    served[live[i]] = now == MUST or fits(total, room_kw)
-    else:
-        # No room for the smallest of those who wait is no room for anyone.
-        while best >= 0 and fits(used + small, room_kw):
-            quiet = 0.0
-            used += draws[best]
-            if not fits(used, room_kw):
-                break
-            served[live[best]] = True
-            best, least = -1, np.inf
-            for i in range(n_live):
-                waits = turn[i] == WAITS and ask[i] > 0 and not ev.forced[live[i]]
-                if waits and latest[i] < least and not served[live[i]]:
-                    best, least = i, latest[i]
+    # Charging. Those at it come first and go on, and no room for the first of those who wait is no
+    # room for anyone: nearly always.
+    as_before = fits(used, keep_kw)
+    if best >= 0:
+        as_before = as_before and first > last and not fits(used + draws[best], room_kw)
+        quiet = min(quiet, (first - last) / step_min)
+    if not as_before:
+        quiet = min(quiet, line_up(n_live, room_kw, keep_kw, ev, orders, work))
 
-    if give_kw > EPS_KW:
-        target_kw = give_kw + must_kw + ev.forced_kw[k]
+    target_kw = orders.over_kw[k] + must_kw + ev.forced_kw[k]
+    if target_kw > EPS_KW:
         quiet = min(quiet, call(n_live, target_kw, t0, ev, orders, work))
     least = np.inf
     for i in range(n_live):
@@ -259,6 +254,40 @@ def coordinate(k, n_live, t0, ev, orders, work):
     return np.int64(max(min(quiet, 1e6) - 2.0, 0.0))
 
 
+def line_up(n_live, room_kw, keep_kw, ev, orders, work):
+    """Mark in work.served who charges, by place in line. Returns as `coordinate`, two more."""
+    live, ask, turn, latest, served = work.live, work.ask, work.turn, work.latest_min, work.served
+    place = np.empty(n_live)
+    for i in range(n_live):
+        place[i] = place_in_line(latest[i], 1.0 if ev.mode[live[i]] > 0 else 0.0)
+    order = np.argsort(place, kind="mergesort")
+    total = 0.0
+    for i in order:
+        if turn[i] == MUST:
+            total += work.power_kw[i]
+    changed, quiet, behind = False, np.inf, -np.inf
+    for i in order:
+        row = live[i]
+        charges = turn[i] == CHARGES
+        if charges or (turn[i] == WAITS and ask[i] > 0):
+            total += work.power_kw[i]
+            served[row] = fits(total, keep_kw if charges else room_kw)
+            changed = changed or served[row] != charges
+            if charges:
+                behind = place[i]
+            else:
+                quiet = min(quiet, (place[i] - behind) / orders.step_min)
+    return 0.0 if changed else quiet
+
+
+def hours_of(row, t0, ev, orders):
+    """Hours of the step that an EV is plugged in."""
+    t1 = t0 + orders.step_min
+    if ev.arrival_min[row] > t0 or ev.departure_min[row] < t1:
+        return plugged_hours(ev.arrival_min[row], ev.departure_min[row], t0, t1, orders.step_h)
+    return orders.step_h
+
+
 def call(n_live, target_kw, t0, ev, orders, work):
     """Mark in work.turn who discharges: GIVES. Returns as `coordinate`, two steps more."""
     live, turn, latest, powers = work.live, work.turn, work.latest_min, work.power_kw
@@ -273,8 +302,13 @@ def call(n_live, target_kw, t0, ev, orders, work):
             if spare >= spent:
                 give_kwh = discharging_energy(ev.surplus_kwh[row], ev.efficiency[row])
                 hours[i] = give_kwh / ev.p_discharge_kw[row]
-                powers[i] = min(ev.p_discharge_kw[row], mean_power(give_kwh, orders.step_h))
-                quiet = min(quiet, spare / spent, hours[i] / orders.step_h - 1.0)
+                here_h = hours_of(row, t0, ev, orders)
+                most_kwh = ev.p_discharge_kw[row] * here_h
+                powers[i] = mean_power(min(give_kwh, most_kwh), orders.step_h)
+                stays = (ev.departure_min[row] - t0) / orders.step_min
+                quiet = min(quiet, spare / spent, hours[i] / orders.step_h - 1.0, stays)
+                if here_h < orders.step_h:
+                    quiet = 0.0
             else:
                 turn[i] = WAITS
     by_most = np.argsort(-hours, kind="mergesort")

@@ -46,8 +46,9 @@ class HourOrders(NamedTuple):
     """What holds for the steps of a stretch, in which nobody hears anything new.
 
     first_step, n_steps, hour: of the horizon. told, closed (n_feeders,): whether eq. (13) tells to
-    discharge, whether demand is at or above the limit. room_kw, give_kw (n_feeders,): headroom for
-    charging, discharging power that the admission coordinated calls for. one_discharge,
+    discharge, whether demand is at or above the limit. room_kw, keep_kw, over_kw
+    (n_feeders,): headroom for charging, that for those at it, and demand above the level to shave
+    to, of the admission coordinated. one_discharge,
     charge_above: options of eq. (13). admission: number of the admission; guarantee, margin_min:
     options of least laxity and of coordinated. by_step: whether zones are metered by step.
     steps_per_flow: steps that one load flow is of. window: steps within which changes of mode count
@@ -65,7 +66,8 @@ class HourOrders(NamedTuple):
     told: BoolArray
     closed: BoolArray
     room_kw: FloatArray
-    give_kw: FloatArray
+    keep_kw: FloatArray
+    over_kw: FloatArray
     one_discharge: bool
     charge_above: bool
     as_printed: bool

@@ -1,8 +1,9 @@
-"""`abm.engine.hour.advance` as machine code, by numba.
+"""`abm.engine.hour.advance` and `abm.control.level.levels` as machine code, by numba.
 
 The functions of the equations and of the hour stay what they are in Python; numba compiles them all
-into one. What it compiled is kept in a folder whose name is a hash of their sources, so that a
-change of any of them is a folder of its own, whichever file it was made in.
+into one, and those of the level into another. What it compiled is kept in a folder whose name is a
+hash of their sources, so that a change of any of them is a folder of its own, whichever file it was
+made in.
 """
 
 from __future__ import annotations
@@ -21,13 +22,14 @@ import numba.core.config
 from numba.extending import overload
 
 from abm.cache import cache_folder, user_folder
+from abm.control import level
 from abm.engine import admit, arrays, hour
 from abm.equations import admission, battery, switching
 
-MODULES = (battery, switching, admission, arrays, admit, hour)
+MODULES = (battery, switching, admission, arrays, admit, hour, level)
 # numba reads its settings from this module, which has no names before it is imported.
 CONFIG: Any = numba.core.config
-Compiled: TypeAlias = Callable[..., int]
+Compiled: TypeAlias = Callable[..., Any]
 OPTIONS: Any = {"error_model": "numpy"}
 
 
@@ -66,21 +68,22 @@ def _coordinate(k, n_live, t0, ev, orders, work):  # type: ignore[no-untyped-def
     return lambda k, n_live, t0, ev, orders, work: 0
 
 
-def compile_hour() -> Compiled:
-    """`advance`, compiled when it is called first, or taken from the cache."""
+def compile_all() -> tuple[Compiled, Compiled]:
+    """`advance` and `levels`, compiled when they are called first, or taken from the cache."""
     for module in MODULES:
         for function in functions(module):
-            if function not in (hour.advance, admit.least_laxity, admit.coordinate):
+            if function not in (hour.advance, level.levels, admit.least_laxity, admit.coordinate):
                 overload(function, jit_options=OPTIONS, strict=False)(_as_it_is(function))
     overload(admit.least_laxity, jit_options=OPTIONS)(_least_laxity)
     overload(admit.coordinate, jit_options=OPTIONS)(_coordinate)
     jit: Any = partial(numba.njit, nogil=True, **OPTIONS)
     folder, before = _code_folder(), CONFIG.CACHE_DIR
+    roots = hour.advance, level.levels
     if folder is None:
-        return cast(Compiled, jit()(hour.advance))
+        return cast(tuple[Compiled, Compiled], tuple(jit()(root) for root in roots))
     CONFIG.CACHE_DIR = str(folder)
     try:
-        return cast(Compiled, jit(cache=True)(hour.advance))
+        return cast(tuple[Compiled, Compiled], tuple(jit(cache=True)(root) for root in roots))
     finally:
         CONFIG.CACHE_DIR = before
 
@@ -101,4 +104,4 @@ def _code_folder() -> Path | None:
     return folder if os.access(folder, os.W_OK) else None
 
 
-advance = compile_hour()
+advance, levels = compile_all()

@@ -14,6 +14,10 @@ from abm.equations.battery import put_back
 EPS_KW = 1e-6
 # Slack that is this much too little, in minutes, is rounding.
 EPS_MIN = 1e-9
+# So much later may an EV at charging have to begin than one that waits before it gives its place
+# up. Chosen by us: with 2 h EVs change places too often, with no end to it those who leave first
+# come too late.
+HANDOVER_MIN = 180.0
 
 
 def room_left(headroom_kw: Values, taken_kw: Values) -> Values:
@@ -49,6 +53,11 @@ def whole_part(share: Values) -> Values:
 def latest_start(announced_min: Values, charging_min: Values) -> Values:
     """The latest minute at which charging without a break would do."""
     return announced_min - charging_min
+
+
+def place_in_line(latest_min: Values, charges: Values) -> Values:
+    """What EVs are served by, least first: their latest start, with a lead for those at it."""
+    return latest_min - HANDOVER_MIN * charges
 
 
 def laxity(announced_min: Values, arrival_min: Values, now_min: float, left_min: Values) -> Values:

@@ -14,7 +14,6 @@ from abm.equations import BoolArray, FloatArray, IntArray
 from abm.equations.admission import laxity, whole_steps
 from abm.equations.battery import (
     charged_in,
-    charging_energy,
     charging_minutes,
     discharged_in,
     mean_power,
@@ -317,13 +316,10 @@ class Fleet:
         return np.asarray(np.minimum(rating_kw, self.asked_kw))
 
     def draws_kw(self) -> FloatArray:
-        """Mean power that charging takes in a whole step, less in the one it ends in, (n,)."""
-        if self.taper:
-            power_kw, step_h = self._at_most(self.p_max_kw), np.full(self.n, self.step_h)
-            drawn = self._drawn_kwh(np.arange(self.n), power_kw, step_h)
-            return np.asarray(mean_power(drawn, self.step_h))
-        missing = mean_power(charging_energy(self.need_kwh, self.efficiency), self.step_h)
-        return np.asarray(np.minimum(self.charging_kw, missing))
+        """Mean power that charging takes in this step, less where it ends or begins in it, (n,)."""
+        power_kw = self._at_most(self.p_max_kw)
+        drawn = self._drawn_kwh(np.arange(self.n), power_kw, self.window_h)
+        return np.asarray(mean_power(drawn, self.step_h))
 
     def _drawn_kwh(self, rows: IntArray, power_kw: FloatArray, hours: FloatArray) -> FloatArray:
         """Energy that charging some EVs draws in so many hours, kWh; power_kw, hours: of `rows`."""

@@ -14,7 +14,8 @@ from helpers import ev, run, same, scenario, small_paper
 from scipy import stats
 
 from abm import V2GModel
-from abm.control.planner import Orders, energies_of
+from abm.control.needs import Coming
+from abm.control.planner import Orders
 from abm.scenario import shipped_dir
 from abm.study import optimum
 from abm.study.reproduce import table2_replications
@@ -48,7 +49,9 @@ class ToldToGive:
     """A planner that calls for all that can be given."""
 
     def orders(self, fleet, broadcast, minute):
-        return Orders(np.zeros(fleet.n_feeders), np.full(fleet.n_feeders, 1e3))
+        n = fleet.n_feeders
+        none = np.zeros(n)
+        return Orders(none, none, np.full(n, 1e3), np.ones(n, dtype=np.bool_))
 
 
 def lossy_stay(minutes, planner=None, **fields):
@@ -148,12 +151,12 @@ class LongStays:
 @pytest.mark.parametrize(("hours", "share"), [(23, 1.0), (30, 23.5 / 30), (47, 23.5 / 47)])
 def test_who_stays_beyond_a_day_is_planned_to_charge_a_share_in_it(hours, share):
     owners = {"behaviour": f"{__name__}:LongStays", "behaviour_options": {"hours": hours}}
-    own = small_paper(strategy="coordinated", owners=owners, clock={"hours": 48}, trust=True)
+    own = small_paper(strategy="coordinated", owners=owners, horizon={"days": 2}, trust=True)
     model = V2GModel(own)
     arrivals = model.broadcast.outlook.arrivals
-    planned = energies_of(model.fleet, model.broadcast.outlook, 0, 96, 0.0, 0.0)
-    need = arrivals.weight * arrivals.need_kwh.sum()
-    assert planned.due[-1, 0] == pytest.approx(share * need)
+    first = arrivals.day == 0
+    planned = Coming(arrivals, 0, 96, 0.0).since(0)
+    assert planned.due[0, -1] == pytest.approx(share * arrivals.need_kwh[first].sum())
 
 
 def test_the_forecast_is_revised_by_the_last_24_hours_and_no_more():
