@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from abm.control.groups import PlannedStays, alike, as_batteries, spread, window_edges
 from abm.control.belief import expected_evs
+from abm.control.groups import PlannedStays, alike, as_batteries, spread, window_edges
 from abm.control.programme import PEAK_ROOM, Batteries, Programme
 from abm.equations import BoolArray, FloatArray, IntArray
 from abm.equations.admission import EPS_KW, latest_start, out_of_slack, slack
