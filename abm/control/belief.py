@@ -101,7 +101,7 @@ class Remaining:
         self._known = now
 
 
-# --- for plans at any minute, as `mpc` makes them: a fixed mean instead -----------------------------
+# --- for plans at any minute, as `mpc` makes them: a fixed mean instead ---------------------------
 
 # Share of the count of those who came in what is still expected.
 COUNTED = 0.6

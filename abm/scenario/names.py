@@ -94,7 +94,7 @@ STRATEGIES: Mapping[str, NamedStrategy] = MappingProxyType(
         "coordinated": NamedStrategy(
             "coordinated",
             "coordinated",
-            "one demand level each quarter of an hour: the valley filled and the peak shaved to it by slack",
+            "one demand level each quarter hour: valley filled and peak shaved to it by slack",
         ),
         "mpc": NamedStrategy(
             "mpc",
