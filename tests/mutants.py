@@ -22,6 +22,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 BY_HAND = "tests/oracle/test_by_hand.py"
+MPC = "tests/unit/test_mpc.py"
 COPIED = ("abm", "scenarios", "tests", "pyproject.toml", "run.py")
 
 
@@ -46,8 +47,28 @@ MUTANTS = (
         f"{BY_HAND}::test_coordinated_v2g_puts_back_with_the_losses_of_both_ways",
     ),
     Mutant(
+        "eta^2 -> eta in what V2G puts back, mpc",
+        (("discharged / (efficiency**2 * charging)", "discharged / (efficiency * charging)"),),
+        f"{MPC}::test_who_knows_all_there_is_to_know_reaches_the_bound",
+    ),
+    Mutant(
+        "mpc leaves who has no slack to its plan",
+        (("np.where(must, fleet.p_max_kw, 0.0)", "np.zeros(fleet.n)"),),
+        f"{MPC}::test_who_comes_within_an_interval_waits_unless_there_is_no_slack",
+    ),
+    Mutant(
+        "mpc plans as if boosting owners waited",
+        (("np.where(at_once, ceiling, floor)", "floor"),),
+        f"{MPC}::test_who_charges_whatever_is_asked_is_planned_around",
+    ),
+    Mutant(
         "the bound ignores v2g of non-participants",
-        (("np.where(fleet.v2g[ev], most_d, 0.0)", "most_d"),),
+        (
+            (
+                "np.where(fleet.v2g[ev], fleet.p_discharge_kw[ev], 0.0)",
+                "fleet.p_discharge_kw[ev]",
+            ),
+        ),
         f"{BY_HAND}::test_the_bound_takes_nothing_from_who_stays_out_of_v2g",
     ),
     Mutant(

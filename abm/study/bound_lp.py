@@ -157,7 +157,7 @@ def pays_to_turn_over(
     """
     ev, alpha = slots.ev, price[slots.hour]
     pays = alpha * (1.0 - sale_ratio * fleet.efficiency[ev] ** 2) < 0.0
-    return np.asarray(pays & (fleet.p_discharge_kw[ev] > 0.0))
+    return np.asarray(pays & fleet.v2g[ev] & (fleet.p_discharge_kw[ev] > 0.0))
 
 
 def physical(
