@@ -20,6 +20,7 @@ from abm.results.ownership import (
     STUDY,
     listed,
     names_line,
+    part_files,
     read_manifest,
     read_study,
 )
@@ -116,7 +117,7 @@ class Claim:
                     self.tell(f"{stage.folder}: the result of a run that was killed; left")
                 else:
                     self.say("has the result of a run that was killed, which was ready")
-            elif read_study(stage.new) is not None:
+            elif read_study(stage.new) is not None and part_files(stage.new):
                 self.begun.append(stage)
                 said = "a run that was killed had begun a study that was to be here"
                 self.say(f"{said}; it is in {stage.folder.name}")

@@ -56,7 +56,7 @@ class Holder:
             return False
         if self.boot != here.boot:
             return bool(self.boot and here.boot)
-        if self.space != here.space:
+        if self.space != here.space or os.name == "nt":  # where to ask after a process is to end it
             return False
         try:
             os.kill(self.pid, 0)

@@ -12,15 +12,12 @@ change can be gone on with from wherever it was broken off, and gives the same.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import hashlib
 import itertools
 import json
 import os
 import secrets
-import stat
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
@@ -29,6 +26,7 @@ from abm.errors import MachineError, printable
 from abm.results.ownership import (
     FORMAT,
     MANIFEST,
+    STUDY,
     TEMPORARY,
     WRITTEN,
     foreign,
@@ -38,6 +36,7 @@ from abm.results.ownership import (
     names_line,
 )
 from abm.results.seals import is_regular, read_sealed, sealed, sha256_of
+from abm.results.swap import swapped
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +50,6 @@ Tell: TypeAlias = Callable[[str], None]
 OWNER, NAMES, NEW, COMPLETE = "owner.json", "names", "new", "complete.json"
 # Behind the name of a folder: the one beside it, for what is in the way of our files and not ours.
 KEPT = ".kept"
-_RENAME_EXCHANGE, _HERE = 2, -100
 
 
 class OutputFolder:
@@ -236,9 +234,9 @@ class Stage:
             stays = foreign(place, [*names, MANIFEST]) if _is_folder(place) else []
             if not os.path.lexists(place) and not among:
                 self.new.rename(place)
-            elif journal["old"] is None or not _is_folder(place):
+            elif not self._may_go_on(place, journal, names):
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(place))
-            elif stays or among or not _swapped(self.new, place):
+            elif stays or among or not swapped(self.new, place):
                 self._merge(place, old, tell)
             sync(place.parent)
             if stays:
@@ -248,6 +246,18 @@ class Stage:
         self._retire(place, old, tell)
         sync(place)
         self.remove()
+
+    def _may_go_on(self, place: Path, journal: Mapping[str, Any], names: Mapping[str, str]) -> bool:
+        """Whether what is at `place` is still what was to be replaced, or had been begun to be."""
+        if journal["old"] is None or not _is_folder(place):
+            return False
+        # The manifest is replaced last, study.json before it; an empty folder had neither.
+        if MANIFEST in names:
+            return is_as_listed(place, MANIFEST, names[MANIFEST])
+        news = sha256_of(self.new / STUDY) if is_regular(self.new / STUDY) else None
+        return STUDY not in names or any(
+            is_as_listed(place, STUDY, sha256) for sha256 in (names[STUDY], news)
+        )
 
     def _merge(self, place: Path, old: Mapping[str, str], tell: Tell) -> None:
         names = sorted(files_below(self.new), key=lambda name: (name == MANIFEST, name))
@@ -379,32 +389,3 @@ def free_name(path: Path) -> Path:
         number += 1
         found = path.with_name(f"{path.name}{number}")
     return found
-
-
-def _swapped(new: Path, place: Path) -> bool:
-    """Swap two folders in one step; False where the system, or the folder, does not allow it."""
-    was, now = os.lstat(place), os.lstat(new)
-    ours = (was.st_uid, was.st_gid) == (now.st_uid, now.st_gid)
-    if not ours or os.path.ismount(place) or _attributes(place):
-        return False
-    new.chmod(stat.S_IMODE(was.st_mode))
-    return _exchange(new, place)
-
-
-def _attributes(place: Path) -> list[str]:
-    """What a folder has besides mode and owner, such as lists of who may do what."""
-    try:
-        return [name for name in os.listxattr(place) if not name.startswith("security.")]
-    except (OSError, AttributeError):  # a file system, or a system, without them
-        return []
-
-
-def _exchange(a: Path, b: Path) -> bool:
-    if not sys.platform.startswith("linux"):
-        return False
-    try:
-        call = ctypes.CDLL(None, use_errno=True).renameat2
-    except (OSError, AttributeError):  # a C library from before 2018
-        return False
-    done: int = call(_HERE, os.fsencode(a), _HERE, os.fsencode(b), _RENAME_EXCHANGE)
-    return done == 0

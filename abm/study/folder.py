@@ -12,6 +12,7 @@ at any moment, a study loses the chunks in flight and nothing else.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -35,7 +36,7 @@ from abm.results.ownership import (
     study_key,
 )
 from abm.results.seals import is_regular, open_part, seal_part, sealed, sha256_of
-from abm.results.staging import Content, Files, OutputFolder, Stage, remove_empty, set_aside
+from abm.results.staging import Content, Files, OutputFolder, Stage, remove_empty, set_aside, sync
 from abm.study.fingerprint import ANEW, differences, made_otherwise
 
 
@@ -75,7 +76,7 @@ class StudyFolder:
         for folder, before in asked.items():
             shown = str((self.path if folder == place else folder) / STUDY)
             if before is None:
-                said = "what a study was begun with; this is damaged, or of another version"
+                said = "does not hold; the file is damaged, or another version's"
                 problems.append(Problem("seal", "", said, shown, hint=ANEW))
                 continue
             found = list(differences(before, self.question, shown))
@@ -124,11 +125,7 @@ class StudyFolder:
     def begin(self) -> None:
         """Make the folder ready for parts: study.json is written, left-overs go."""
         if self._stage is None and self._before is None:
-            try:
-                self._work.mkdir()
-                self._made = True
-            except FileExistsError:
-                refuse(self.path, MEANWHILE)
+            self._make_folder()
         parts = self._work / PARTS
         if os.path.lexists(parts) and (parts.is_symlink() or not parts.is_dir()):
             self._set_aside(PARTS)
@@ -140,6 +137,23 @@ class StudyFolder:
         if self._before not in (None, self._work):
             for name, content in self._parts.items():
                 self.add(name, content)
+
+    def _make_folder(self) -> None:
+        """The folder of a new study, with its study.json from the first moment."""
+        if os.path.lexists(self._work):
+            refuse(self.path, MEANWHILE)
+        stage = Stage.make(self._claim.place)
+        try:
+            stage.output().write(STUDY, sealed(self.question))
+            sync(stage.new / STUDY)
+            stage.new.rename(self._work)
+            self._made = True
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+                raise
+            refuse(self.path, MEANWHILE)
+        finally:
+            stage.remove()
 
     def _writer(self) -> OutputFolder:
         """Writes where the parts are."""

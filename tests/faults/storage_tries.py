@@ -20,7 +20,7 @@ from pathlib import Path
 
 from abm.cli import main
 from abm.errors import OutputExistsError
-from abm.results import staging
+from abm.results import staging, swap
 from abm.results.claim import claim, new_folder
 from abm.results.ownership import FORMAT, FORMAT_VERSION, check_written, read_manifest
 from abm.results.seals import open_part, seal_part
@@ -108,10 +108,10 @@ def has(out: Path, files: dict) -> bool:
     return check is not None and not check.damaged and set(found["written"]) == set(files)
 
 
-def kill_replacing(top: Path, foreign: bool, swap: bool, there: bool = True) -> Tries:
+def kill_replacing(top: Path, foreign: bool, in_one_step: bool, there: bool = True) -> Tries:
     """Kill a run that replaces a result at each of its file operations, and the next one, too."""
-    if not swap:
-        staging._exchange = lambda a, b: False
+    if not in_one_step:
+        swap._exchange = lambda a, b: False
     kept, here = top / "kept", top / "here"
     (kept / "in").mkdir(parents=True)
     out = here / "in" / "out"
@@ -299,7 +299,8 @@ def kill_study(top: Path, how: str, n_tries: int) -> Tries:
         out = here / "out"
         if how != "new":
             shutil.copytree(small, out)
-        at = dice.randrange(1, most)
+        # Half of them at the beginning, where the folder is made.
+        at = dice.randrange(1, most if number % 2 else most // 4)
         code = forked(lambda out=out: study(out, *options), at)
         if how != "new" and code is None:
             whole = check_written(out)
@@ -431,10 +432,10 @@ def damage_finished(top: Path, n_flips: int, n_mended: int) -> Tries:
 
 
 CLASSES = {
-    "kill a new run": lambda top: kill_replacing(top, foreign=False, swap=True, there=False),
-    "kill --force, swapped": lambda top: kill_replacing(top, foreign=False, swap=True),
-    "kill --force, file by file": lambda top: kill_replacing(top, foreign=True, swap=True),
-    "kill --force, no swap": lambda top: kill_replacing(top, foreign=True, swap=False),
+    "kill a new run": lambda top: kill_replacing(top, foreign=False, in_one_step=True, there=False),
+    "kill --force, swapped": lambda top: kill_replacing(top, foreign=False, in_one_step=True),
+    "kill --force, file by file": lambda top: kill_replacing(top, foreign=True, in_one_step=True),
+    "kill --force, no swap": lambda top: kill_replacing(top, foreign=True, in_one_step=False),
     "claims at once": lambda top: claim_at_once(top, 8, 60),
     "kill a new study": lambda top: kill_study(top, "new", 6),
     "kill a study with --force": lambda top: kill_study(top, "force", 6),

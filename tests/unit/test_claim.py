@@ -12,7 +12,7 @@ import pytest
 
 from abm import Scenario
 from abm.errors import MachineError, OutputExistsError
-from abm.results import lock, staging
+from abm.results import lock, staging, swap
 from abm.results.claim import claim, new_folder
 from abm.results.folder import manifest
 from abm.results.ownership import check_written, listed, printable
@@ -189,7 +189,7 @@ def test_parents_are_made_and_go_again_when_nothing_comes_of_it(tmp_path):
 def _swap(request, monkeypatch):
     """With and without a system that can swap two folders in one step."""
     if request.param == "file by file":
-        monkeypatch.setattr(staging, "_exchange", lambda a, b: False)
+        monkeypatch.setattr(swap, "_exchange", lambda a, b: False)
 
 
 @pytest.mark.usefixtures("_swap")
@@ -558,4 +558,18 @@ def test_a_result_that_loses_files_while_it_is_made_is_none(tmp_path):
 
     with pytest.raises(MachineError, match="has lost files while the result was made"):
         loses()
+    assert snapshot(tmp_path) == before
+
+
+def test_a_complete_result_does_not_go_into_a_folder_that_is_another_by_now(tmp_path):
+    out = tmp_path / "out"
+    write(out, OLD)
+    stage = abandoned(out, NEW, complete=True)
+    out.rename(tmp_path / "mine")
+    text("thesis.tex", "years of work")(out)
+    before = snapshot(tmp_path)
+    said = []
+    with pytest.raises(OutputExistsError), claim(out, tell=said.append):
+        pytest.fail("there is a folder")
+    assert said == [f"{stage.folder}: the result of a run that was killed; left"]
     assert snapshot(tmp_path) == before
