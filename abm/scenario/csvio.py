@@ -21,10 +21,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, Valida
 
 from abm.errors import InputError, Problem, nearest
 from abm.scenario.fields import allowed
-from abm.scenario.yamlio import read_text
+from abm.scenario.yamlio import MAX_INPUT_MB, limit_mb, read_text
 
 _NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
 _UNIT = re.compile(r"#\s*unit:\s*(\S.*)")
+# A row takes about a kB of memory, however short it is in the file.
+_ROWS_PER_MB = 10_000
 _EXACT = 2**53  # a float holds every whole number up to here
 _T = TypeVar("_T", bound=np.generic)
 _Key = TypeVar("_Key", bound=Hashable)
@@ -151,9 +153,15 @@ def read_table(
     lines = _Lines(read_text(path, file))
     table: Table[RowT] = Table(file, {**said, **(words or {})})
     reader = csv.reader(iter(lines), strict=True, skipinitialspace=True)
+    most = int(limit_mb() * _ROWS_PER_MB)
     try:
         for cells in reader:
             line, lines.first = lines.first, None
+            if len(table.cells) + len(table.problems) >= most:
+                said = (
+                    f"at most {most} rows; the environment variable {MAX_INPUT_MB} says how large"
+                )
+                raise InputError([Problem("row", "", f"{said} a file may be", file, line)])
             if table.header_line is None:
                 _header(table, [cell.strip() for cell in cells], line, model)
             elif len(cells) != len(table.columns):

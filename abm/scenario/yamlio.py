@@ -232,7 +232,7 @@ def read_text(path: FilePath, shown: str, most_mb: float = _MOST_MB) -> str:
 
 def _content(path: FilePath, shown: str, most_mb: float) -> bytes:
     """Bytes of a plain file of a size that can be meant; nothing else is waited for."""
-    most_mb = _limit_mb() or most_mb
+    most_mb = limit_mb(most_mb)
     # Opening a pipe that nobody writes to would wait for ever.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     if not stat.S_ISREG(os.stat(path).st_mode) and not os.path.isdir(path):
@@ -247,11 +247,11 @@ def _content(path: FilePath, shown: str, most_mb: float) -> bytes:
     return content
 
 
-def _limit_mb() -> float | None:
-    """Largest file that is read, MB, where the user says so. Raises InputError."""
+def limit_mb(most_mb: float = _MOST_MB) -> float:
+    """Largest file that is read, MB: most_mb, or what the user says. Raises InputError."""
     said = os.environ.get(MAX_INPUT_MB, "")
     if not said:
-        return None
+        return most_mb
     try:
         limit = float(said)
     except ValueError:

@@ -15,6 +15,7 @@ from abm.report.figures import figure, png
 from abm.report.terminal import Plain, new_table
 from abm.results.folder import folder_name
 from abm.scenario.feeder import read_feeder
+from abm.scenario.tables import read_edges
 from abm.scenario.yamlio import MAX_INPUT_MB, read_text
 
 SECRET = "password: hunter2\nev: {efficiency: 7}\n"
@@ -86,6 +87,15 @@ def test_the_limit_can_be_raised_and_lowered(tmp_path, monkeypatch):
     for wrong in ("many", "-1", "nan", "inf"):
         monkeypatch.setenv(MAX_INPUT_MB, wrong)
         assert MAX_INPUT_MB in said(read_text, path, "a")
+
+
+def test_a_table_of_very_many_rows_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv(MAX_INPUT_MB, "0.001")
+    path = tmp_path / "edges.csv"
+    path.write_text("ev_a,ev_b\n" + "1,2\n" * 9)
+    assert len(read_edges(path, "edges.csv", None)) == 1
+    path.write_text("ev_a,ev_b\n" + "1,2\n" * 11)
+    assert "edges.csv:12: row: at most 10 rows" in said(read_edges, path, "edges.csv", None)
 
 
 # --- files outside -----------------------------------------------------------------------------
