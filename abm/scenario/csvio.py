@@ -158,10 +158,8 @@ def read_table(
         for cells in reader:
             line, lines.first = lines.first, None
             if len(table.cells) + len(table.problems) >= most:
-                said = (
-                    f"at most {most} rows; the environment variable {MAX_INPUT_MB} says how large"
-                )
-                raise InputError([Problem("row", "", f"{said} a file may be", file, line)])
+                few = f"at most {most} rows; {MAX_INPUT_MB} in the environment allows more"
+                raise InputError([Problem("row", "", few, file, line)])
             if table.header_line is None:
                 _header(table, [cell.strip() for cell in cells], line, model)
             elif len(cells) != len(table.columns):
