@@ -32,6 +32,9 @@ from abm.fleet import Fleet, Mode, ModeArray, group_sums
 from abm.fleet.chargers import spent_giving_min, waiting_min
 from abm.signals import Broadcast
 
+# A charger is not set to less than this, kW.
+LEAST_KW = 0.01
+
 
 class Admission(Protocol):
     """What the RPZs apply to the requests of their EVs."""
@@ -147,15 +150,20 @@ class CoordinatedAdmission:
     with much less slack, so that nobody is switched to and fro. What counts is what an EV will
     draw or supply in this step, less than its rating where it is through, comes or leaves within
     it. Laxity counts over the whole feeder, so no zone has an advantage but by need.
+
+    With `modulate` the answer is one of powers: the first in line whose rating does not fit charges
+    with what room there is, the last one that discharges supplies what is still missing.
     """
 
-    def __init__(self, margin_min: float = 5.0, price_weight: float = 0.0) -> None:
-        self.margin_min = margin_min
+    def __init__(
+        self, margin_min: float = 5.0, price_weight: float = 0.0, modulate: bool = False
+    ) -> None:
+        self.margin_min, self.modulate = margin_min, modulate
         self.planner = Planner(margin_min, price_weight)
 
     def admit(
         self, fleet: Fleet, request: ModeArray, broadcast: Broadcast, minute: float
-    ) -> ModeArray:
+    ) -> ModeArray | FloatArray:
         """Grant what brings each feeder's demand to its level."""
         now = self.planner.orders(fleet, broadcast, minute)
         # The latest minute at which charging without a break would do. To order by it is to order
@@ -163,22 +171,26 @@ class CoordinatedAdmission:
         latest = latest_start(fleet.announced_min, fleet.charging_minutes_left())
         left_min = slack(latest, fleet.arrival_min, minute)
         must = fleet.can_charge & out_of_slack(left_min, waiting_min(fleet)) & ~fleet.forced
-        draws_kw = fleet.draws_kw()
+        draws_kw = fleet.draws_kw(must)
         room_kw = room_left(now.room_kw + fleet.forced_give_kw, fleet.forced_kw)
         keep_kw = room_left(now.keep_kw + fleet.forced_give_kw, fleet.forced_kw)
-        served = self._charge(fleet, request, room_kw, keep_kw, latest, must, draws_kw)
-        granted = served.view(np.int8)
+        charge_kw = self._charge(fleet, request, room_kw, keep_kw, latest, must, draws_kw)
+        granted = (charge_kw > 0.0).astype(np.int8)
+        give_kw = np.zeros(fleet.n)
         rows = np.flatnonzero((request < 0) & ~must)
         if len(rows):
             without = np.flatnonzero(must)
             must_kw = group_sums(draws_kw[without], fleet.feeder[without], fleet.n_feeders)
             target_kw = now.over_kw + must_kw + fleet.forced_kw - fleet.forced_give_kw
             rows = rows[self._can_give(fleet, rows, left_min[rows])]
-            granted[self._discharge(fleet, rows, target_kw)] = Mode.V2G
-        return granted
+            rows, power_kw = self._discharge(fleet, rows, target_kw)
+            granted[rows], give_kw[rows] = Mode.V2G, power_kw
+        if self.modulate:
+            return charge_kw - give_kw
+        return at_full_power(fleet, granted, must)
 
-    @staticmethod
     def _charge(
+        self,
         fleet: Fleet,
         request: ModeArray,
         room_kw: FloatArray,
@@ -186,20 +198,26 @@ class CoordinatedAdmission:
         latest: FloatArray,
         must: BoolArray,
         draws_kw: FloatArray,
-    ) -> BoolArray:
-        """Who charges: without slack all, then by place in line as far as there is room.
+    ) -> FloatArray:
+        """Powers to charge with, (n,): without slack all, then by place in line as there is room.
 
         room_kw: for those who begin; keep_kw, no less: for those at it.
         """
-        served = must.copy()
+        charge_kw = np.where(must, fleet.most_kw, 0.0)
         rows = np.flatnonzero((request > 0) | must)
         if len(rows):
             place = place_in_line(latest[rows], fleet.mode[rows] > 0)
             rows = rows[np.lexsort((place, ~must[rows], fleet.feeder[rows]))]
-            feeder = fleet.feeder[rows]
+            feeder, draws = fleet.feeder[rows], draws_kw[rows]
             limit_kw = np.where(fleet.mode[rows] > 0, keep_kw[feeder], room_kw[feeder])
-            served[rows] |= fits(running_total(draws_kw[rows], feeder), limit_kw)
-        return served
+            total_kw = running_total(draws, feeder)
+            served = fits(total_kw, limit_kw)
+            charge_kw[rows[served]] = np.maximum(fleet.charging_kw, charge_kw)[rows[served]]
+            if self.modulate:
+                left_kw = limit_kw - (total_kw - draws)
+                part = ~served & ~must[rows] & (left_kw > max(fleet.min_charge_kw, LEAST_KW))
+                charge_kw[rows[part]] = left_kw[part]
+        return charge_kw
 
     def _can_give(self, fleet: Fleet, rows: IntArray, slack_min: FloatArray) -> BoolArray:
         """Of `rows` those that keep the margin if they discharge for another step."""
@@ -209,11 +227,15 @@ class CoordinatedAdmission:
         )
         return can
 
-    @staticmethod
-    def _discharge(fleet: Fleet, rows: IntArray, target_kw: FloatArray) -> IntArray:
-        """Rows that discharge: those at it, then by most to give, until the target is reached."""
+    def _discharge(
+        self, fleet: Fleet, rows: IntArray, target_kw: FloatArray
+    ) -> tuple[IntArray, FloatArray]:
+        """Who discharges: those at it, then by most to give, until the target is reached.
+
+        -> rows, and the powers that they are set to.
+        """
         if not len(rows):
-            return rows
+            return rows, np.zeros(0)
         give_kwh = discharging_energy(fleet.surplus_kwh[rows], fleet.efficiency[rows])
         give_h = give_kwh / fleet.p_discharge_kw[rows]
         order = np.lexsort((-give_h, fleet.mode[rows] >= 0, fleet.feeder[rows]))
@@ -222,8 +244,11 @@ class CoordinatedAdmission:
         supplies_kw = mean_power(np.minimum(give_kwh, most_kwh), fleet.step_h)
         feeder = fleet.feeder[rows]
         before_kw = running_total(supplies_kw, feeder) - supplies_kw
-        short: BoolArray = ~reaches(before_kw, target_kw[feeder])
-        return rows[short]
+        short = ~reaches(before_kw, target_kw[feeder])
+        give_kw = fleet.discharging_kw[rows]
+        if self.modulate:
+            give_kw = np.minimum(give_kw, target_kw[feeder] - before_kw)
+        return rows[short], give_kw[short]
 
 
 def room_of(fleet: Fleet, broadcast: Broadcast) -> FloatArray:

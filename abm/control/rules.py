@@ -89,7 +89,10 @@ class CoordinatedRule:
     scenario's section `coordinated`.
     """
 
-    def __init__(self, margin_min: float = 5.0, price_weight: float = 0.0) -> None:
+    def __init__(
+        self, margin_min: float = 5.0, price_weight: float = 0.0, modulate: bool = False
+    ) -> None:
+        """modulate: the admission's alone."""
         self.planner = Planner(margin_min, price_weight)
 
     def told_to_discharge(self, fleet: Fleet, broadcast: Broadcast, minute: float) -> BoolArray:

@@ -315,9 +315,14 @@ class Fleet:
             return rating_kw
         return np.asarray(np.minimum(rating_kw, self.asked_kw))
 
-    def draws_kw(self) -> FloatArray:
-        """Mean power that charging takes in this step, less where it ends or begins in it, (n,)."""
+    def draws_kw(self, full: BoolArray | bool = False) -> FloatArray:
+        """Mean power that charging takes in this step, less where it ends or begins in it, (n,).
+
+        full: EVs that charge at their rating whatever was asked for.
+        """
         power_kw = self._at_most(self.p_max_kw)
+        if self.asked_kw is not None:
+            power_kw = np.where(full, self.p_max_kw, power_kw)
         drawn = self._drawn_kwh(np.arange(self.n), power_kw, self.window_h)
         return np.asarray(mean_power(drawn, self.step_h))
 

@@ -190,6 +190,10 @@ class CoordinatedSection(Section):
         0.0,
         description="0: the level is one of demand; 1: mainly one of price, so that cheap hours are filled first; -.",
     )
+    modulate: bool = Field(
+        False,
+        description="Set chargers to powers, down to ev.min_charge_kw, so that demand meets the level and not only whole chargers near it; step by step in numpy.",
+    )
 
 
 class MpcSection(Section):

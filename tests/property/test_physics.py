@@ -71,6 +71,21 @@ def test_energy_bounds_and_ratings(strategy, kind, rows, step_s, limit):
     check_physics(model, step_s)
 
 
+@both_kinds
+@given(
+    rows=sessions(),
+    step_s=st.sampled_from(STEPS),
+    least=st.sampled_from([0.0, 1.38]),
+    times=least_times,
+)
+@settings(max_examples=10)
+def test_physics_of_modulated_chargers(kind, rows, step_s, least, times):
+    more = {"coordinated": {"modulate": True}, "ev": {"min_charge_kw": least, **times}}
+    check_physics(
+        V2GModel(scenario(*rows, **fields_of("coordinated", kind, step_s, **more))), step_s
+    )
+
+
 class AnyPower:
     """A rule and an admission of powers that go anywhere, ratings and needs or not."""
 
@@ -185,15 +200,16 @@ def test_the_order_of_the_file_changes_nothing_but_the_order(strategy, kind, row
 
 
 @both_kinds
-@pytest.mark.parametrize("strategy", ["evms_guaranteed", "coordinated"])
+@pytest.mark.parametrize("strategy", ["evms_guaranteed", "coordinated", "modulated"])
 @given(rows=sessions(most=12), step_s=st.sampled_from(STEPS), limit=limits, least=least_times)
 @settings(max_examples=30)
 def test_the_guarantee_leaves_nobody_short_who_can_be_helped(
     strategy, kind, rows, step_s, limit, least
 ):
     """Full is what charging all the time would reach from the step that ended the discharge."""
-    fields = fields_of(strategy, kind, step_s, limit, ev=least)
-    model = V2GModel(scenario(*rows, **fields))
+    more = {"ev": least, "coordinated": {"modulate": strategy == "modulated"}}
+    named = "coordinated" if strategy == "modulated" else strategy
+    model = V2GModel(scenario(*rows, **fields_of(named, kind, step_s, limit, **more)))
     fleet = model.fleet
     since, from_soc = fleet.arrival_min.copy(), fleet.soc_arrival.copy()
     for _ in stepped(model):

@@ -242,3 +242,33 @@ def test_booleans_are_modes():
     answers = Answers(Says(None), "decide", "strategy.rule")
     assert answers.checked(np.array([True, False]), 2, 0.0).tolist() == [1, 0]
     assert answers.checked(np.uint8(1), 2, 0.0).dtype == np.int8
+
+
+def test_chargers_set_to_powers_meet_the_level_in_every_minute():
+    peaks = {}
+    for modulate in (False, True):
+        fields = {"requirement": {"kind": "energy_balanced"}, "strategy": "coordinated"}
+        fields["coordinated"] = {"modulate": modulate}
+        fields["ev"] = {"charger_kw": 22.0, "discharger_kw": 22.0, "efficiency": 0.9}
+        fields["fleet"] = {"evs_per_zone": 12}
+        kpis = run(small_paper(**fields), seed=3).results.kpis
+        assert kpis["evs_short"] == 0
+        peaks[modulate] = kpis["plugged_peak_1min_mw"] - kpis["plugged_peak_15min_mw"]
+    assert peaks[False] > 1e-3
+    assert peaks[True] < 0.2 * peaks[False]
+
+
+def test_what_is_set_to_a_power_is_not_below_the_least():
+    fields = {"strategy": "coordinated", "coordinated": {"modulate": True}}
+    model = V2GModel(small_paper(ev={"min_charge_kw": 1.38}, **fields), seed=2)
+    exchange, partial = model.fleet.exchange, []
+
+    def watched(mode, power_kw):
+        charging = power_kw[mode > 0]
+        partial.extend(charging[charging < 5.4 - 1e-9])
+        assert (charging >= 1.38).all()
+        return exchange(mode, power_kw)
+
+    model.fleet.exchange = watched
+    model.run()
+    assert partial
