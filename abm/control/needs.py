@@ -12,7 +12,7 @@ import numpy as np
 
 from abm.control.level import SLOT_H, SLOT_MIN
 from abm.equations import BoolArray, FloatArray, IntArray
-from abm.equations.battery import printed_goal
+from abm.equations.battery import printed_goal, tapered_mean
 from abm.fleet import Fleet, group_sums
 from abm.fleet.expected_arrivals import ExpectedArrivals, slack
 from abm.fleet.population import DAY_MIN
@@ -147,6 +147,9 @@ def plugged_in(
     # An EV that stays on after the departure it announced may leave any time.
     left_min = np.maximum(fleet.announced_min[rows] - begin_min, fleet.step_h * 60.0)
     p_max, feeder = fleet.p_max_kw[rows], fleet.feeder[rows]
+    if fleet.taper:
+        efficiency, capacity = fleet.efficiency[rows], fleet.capacity_kwh[rows]
+        p_max = tapered_mean(soc, goal, p_max, efficiency, capacity, fleet.taper)
     p_discharge = np.where(fleet.v2g[rows], fleet.p_discharge_kw[rows], 0.0)
     own = slack(
         left_min / 60.0, soc, goal, fleet.soc_min[rows], fleet.capacity_kwh[rows], p_max,

@@ -132,6 +132,21 @@ def tapered_minutes(
     return flat_min + np.maximum(np.log(begin / end), 0.0) / per_h * 60.0
 
 
+def tapered_mean(
+    soc: Values,
+    goal: Values,
+    rating_kw: Values,
+    efficiency: Values,
+    capacity_kwh: Values,
+    taper: float,
+) -> Values:
+    """Mean power of charging from a SoC to a goal with a taper; the rating where none is. [kW]."""
+    hours = tapered_minutes(soc, goal, rating_kw, efficiency, capacity_kwh, taper) / 60.0
+    stored = stored_energy(np.clip(goal, soc, np.maximum(soc, ALMOST_FULL)) - soc, capacity_kwh)
+    mean = charging_energy(stored, efficiency) / np.maximum(hours, EPS_STEP)
+    return np.where(hours > EPS_STEP, np.minimum(mean, rating_kw), rating_kw)
+
+
 def put_back(efficiency: Values, discharged: Values = 1.0, charging: Values = 1.0) -> Values:
     """What V2G has to put back: T_cg of eq. (1) over T_dg of eq. (15) for the same stored energy.
 

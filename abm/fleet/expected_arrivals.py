@@ -22,6 +22,7 @@ from abm.equations.battery import (
     required_soc,
     spare_soc,
     stored_energy,
+    tapered_mean,
 )
 from abm.fleet.population import DAY_MIN, Population
 from abm.fleet.stays import Stays, stays_from_sessions
@@ -152,6 +153,9 @@ def _expected(scenario: Scenario, days: Sequence[Stays], weight: float) -> Expec
     p_max, p_discharge = column("p_max_kw"), np.where(v2g, column("p_discharge_kw"), 0.0)
     if as_printed:
         goal = printed_goal(soc, required_soc(goal, soc, requirement.factor))
+    if taper := scenario.ev.taper:
+        efficiency, capacity = column("efficiency"), column("capacity_kwh")
+        p_max = np.asarray(tapered_mean(soc, goal, p_max, efficiency, capacity, taper))
     own = slack(
         np.maximum(departure - arrival, 1.0) / 60.0,
         soc,
