@@ -1,8 +1,6 @@
 """Evenfall from a checkout: `python run.py VERB ...`; without a verb, the paper's study."""
 
-import sys
-
-from abm.cli import main
+from abm.cli import script
 
 if __name__ == "__main__":
-    sys.exit(main())
+    script()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -13,7 +14,7 @@ from typing import NoReturn
 from abm.cli import files, runs, studies
 from abm.cli.common import complain, show_warning
 from abm.cli.endings import FAULT, ending
-from abm.cli.stopping import Stopped, stoppable
+from abm.cli.stopping import Stopped, ignore_signals, stop_behind, stoppable
 from abm.cli.streams import Outlet, open_streams, reader_gone
 from abm.errors import MachineError, printable
 
@@ -33,6 +34,15 @@ def main(argv: Sequence[str] | None = None) -> int:
                 return _end(error)
         except Stopped as stop:  # while something else was being said
             return _end(stop)
+
+
+def script() -> NoReturn:
+    """`main` as a process of its own, which ends with it: no thread is waited for, no signal."""
+    code = main()
+    ignore_signals()
+    if threading.active_count() > 1:  # HiGHS, which cannot be stopped, or what Dask leaves behind
+        os._exit(code)
+    sys.exit(code)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -56,7 +66,7 @@ def _printed(out: Outlet, code: int) -> int:
 
 
 def _end(error: BaseException) -> int:
-    lines, code = ending(error)
+    lines, code = ending(stop_behind(error) or error)
     for line in lines:
         complain(line)
     return code

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -18,14 +18,36 @@ STOP = tuple(
 
 
 class Stopped(KeyboardInterrupt):
-    """Somebody asked the verb to stop. number: the signal."""
+    """Somebody asked the verb to stop. number: the signal.
 
-    def __init__(self, number: int) -> None:
+    Raised wherever the verb is, it can be lost: in a destructor, in a callback, in an import that
+    takes it for a missing module. Then `lost` is called, unless somebody has set `heeded`. SimPy
+    passes on a copy, made of `args`.
+    """
+
+    def __init__(self, number: int, lost: Callable[[int], None] = lambda _: None) -> None:
         super().__init__(number)
-        self.number = number
+        self.number, self.heeded, self._lost = number, False, lost
 
     def __str__(self) -> str:
         return signal.Signals(self.number).name
+
+    def __del__(self) -> None:
+        if not self.heeded:
+            self._lost(self.number)
+
+
+def stop_behind(error: BaseException) -> Stopped | None:
+    """The `Stopped` that an exception is, or came from; heeded from now on."""
+    chain: list[BaseException] = []
+    link: BaseException | None = error
+    while link is not None and link not in chain:
+        chain.append(link)
+        link = link.__cause__ or link.__context__
+    stops = [link for link in chain if isinstance(link, Stopped)]
+    for stop in stops:
+        stop.heeded = True
+    return stops[0] if stops else None
 
 
 @contextmanager
@@ -44,15 +66,18 @@ def stoppable() -> Iterator[None]:
         if raised:
             os._exit(128 + number)
         raised.append(number)
-        raise Stopped(number)
+        raise Stopped(number, again)
 
-    def unraisable(lost: Any, before: Any = sys.unraisablehook) -> None:
-        # Raised where Python drops exceptions (a destructor, a callback): once more, a bit later.
-        if isinstance(lost.exc_value, Stopped):
-            raised.clear()
-            threading.Timer(0.05, _thread.interrupt_main, (lost.exc_value.number,)).start()
-        else:
-            before(lost)
+    def again(number: int) -> None:
+        # Not at once: what lost it may not have ended yet.
+        raised.clear()
+        timer = threading.Timer(0.05, _thread.interrupt_main, (number,))
+        timer.daemon = True
+        timer.start()
+
+    def unraisable(dropped: Any, before: Any = sys.unraisablehook) -> None:
+        if not isinstance(dropped.exc_value, Stopped):
+            before(dropped)
 
     kept = {number: signal.getsignal(number) for number in STOP}
     hook = sys.unraisablehook
@@ -67,3 +92,9 @@ def stoppable() -> Iterator[None]:
         for number, handler in kept.items():
             # None: set by something else than Python, which cannot be put back from here.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+def ignore_signals() -> None:
+    """From now on nothing can be stopped, as nothing is left to stop."""
+    for number in STOP:
+        signal.signal(number, signal.SIG_IGN)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -25,6 +24,7 @@ from abm.fleet import Exchange
 from abm.model import V2GModel
 from abm.results import Results
 from abm.scenario import Scenario
+from abm.study.aside import aside
 from abm.study.bound_lp import (
     ROUNDING_KWH,
     Limits,
@@ -197,10 +197,9 @@ def optimum(
     if meanwhile is None:
         took += solve_all()
     else:
-        with ThreadPoolExecutor(1) as aside:
-            solving = aside.submit(solve_all)
-            meanwhile()
-            took += solving.result()
+        solving = aside(solve_all)
+        meanwhile()
+        took += solving.result()
     began = time.perf_counter()
     c, d = physical(fleet, slots, limits, burns, c, d)
     model.engine.follow(slots, limits, c, d)

@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Executor, Future, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from abm.errors import InputError, MachineError, Problem
+from abm.study.aside import aside
 
 # Seconds to wait for a scheduler or a worker before giving up; before a word is said of it; between
 # two questions to the scheduler; for its goodbye.
@@ -147,33 +149,46 @@ def connect(cluster: Cluster) -> Iterator[Connection]:
         if not dask.config.get("distributed.comm.tls.ca-file", None):
             raise InputError([Problem("--cluster", cluster.address, NO_TLS)])
     _hush()
-    late = threading.Timer(QUIET_S, _waiting, (cluster, "no answer from a scheduler"))
-    late.daemon = True
-    late.start()
-    try:
-        make: Any = Client  # its types are half there
-        client = make(
+    make: Any = Client  # its types are half there
+    client = _made(
+        cluster,
+        partial(
+            make,
             cluster.address,
             timeout=cluster.timeout_s,
             set_as_default=False,
             security=cluster.security(),
-        )
-    except TLS_ERRORS as error:
-        allowed = f"certificates that can be used, --tls-ca, --tls-cert and --tls-key ({error})"
-        raise InputError([Problem("--cluster", cluster.address, allowed)]) from None
-    except ValueError as error:
-        allowed = f"the address of a Dask scheduler, such as tcp://host:8786 ({error})"
-        raise InputError([Problem("--cluster", cluster.address, allowed)]) from None
-    except OSError:
-        raise cluster.gave_up("no scheduler answered") from None
-    finally:
-        late.cancel()
+        ),
+    )
     connection = Connection(cluster, client)
     try:
         _same_version(connection)
         yield connection
     finally:
         connection.close()
+
+
+def _made(cluster: Cluster, make: Callable[[], Any]) -> Any:
+    """A connected client; its own time limit does not hold where a port accepts and is silent."""
+    making, told = aside(make), False
+    began = time.monotonic()
+    while not wait([making], timeout=PULSE_S).done:
+        waited = time.monotonic() - began
+        if waited > cluster.timeout_s + PULSE_S:
+            break
+        if waited > QUIET_S and not told:
+            told = True
+            _waiting(cluster, "no answer from a scheduler")
+    try:
+        return making.result(timeout=0.0)
+    except TLS_ERRORS as error:
+        allowed = f"certificates that can be used, --tls-ca, --tls-cert and --tls-key ({error})"
+        raise InputError([Problem("--cluster", cluster.address, allowed)]) from None
+    except ValueError as error:
+        allowed = f"the address of a Dask scheduler, such as tcp://host:8786 ({error})"
+        raise InputError([Problem("--cluster", cluster.address, allowed)]) from None
+    except OSError:  # time limits are such, too
+        raise cluster.gave_up("no scheduler answered") from None
 
 
 def _hush() -> None:

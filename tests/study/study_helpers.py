@@ -44,7 +44,7 @@ def environment():
 
 def start(*argv, cwd):
     """The command line as a process of its own."""
-    code = "import sys; from abm.cli import main; sys.exit(main())"
+    code = "from abm.cli import script; script()"
     words = [sys.executable, "-c", code, *map(str, argv)]
     return subprocess.Popen(
         words, cwd=cwd, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
