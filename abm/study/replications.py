@@ -79,7 +79,7 @@ def spans_of(cases: Sequence[Case], replications: int) -> Iterator[Span]:
     for start in range(0, replications, BLOCK):
         stop = min(start + BLOCK, replications)
         for case in range(len(cases)):
-            most = _most(cases[case].scenario)
+            most = most_together(cases[case].scenario)
             for first in range(start, stop, most):
                 yield Span(case, first, min(first + most, stop))
 
@@ -108,7 +108,8 @@ def _left(span: Span, done: frozenset[tuple[int, int]]) -> list[Span]:
     return [span] if len(left) == len(span) else [Span(span.case, k, k + 1) for k in left]
 
 
-def _most(scenario: Scenario) -> int:
+def most_together(scenario: Scenario) -> int:
+    """Replications in a batch: a block, fewer where they have very many EVs."""
     table = scenario.inputs.sessions
     zones = scenario.inputs.feeder.n_zones
     evs = zones * scenario.fleet.evs_per_zone if table is None else len(table)

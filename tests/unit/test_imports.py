@@ -10,6 +10,7 @@ LAYERS = (
     "errors",
     "cache",
     "fault_log",
+    "machine",
     "equations",
     "clock",
     "scenario",

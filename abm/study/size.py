@@ -1,0 +1,114 @@
+"""How much memory and disk a run or a study will need at least, before anything is begun.
+
+Bytes for each thing that is kept, measured (docs/faults.md) and rounded down: what is refused would
+not have fitted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from abm.errors import InputError, Problem
+from abm.machine import disk_there, in_words, memory_there
+from abm.scenario import Scenario
+from abm.study.replications import Case, most_together
+
+# In memory, tables included: an EV; its stay on each of several days; a feeder's step; a zone's step
+# where those are recorded; a bus or line of one load flow; a replication's row; a scenario varied.
+EV, EV_DAY, FEEDER_STEP, ZONE_STEP, FLOW, ROW, CASE = 700, 1300, 90, 55, 110, 10_000, 10_000
+# On disk, compressed.
+EV_FILE, EV_DAY_FILE, ZONE_STEP_FILE, FLOW_FILE, ROW_FILE = 60, 40, 0.3, 1.5, 1500
+
+CLOCK = "horizon.days, clock.hours, clock.step_s"
+FIELDS = {
+    "EVs": "fleet.evs_per_zone, fleet.sessions, feeder.copies",
+    "stays": "horizon.days, fleet.evs_per_zone, feeder.copies",
+    "steps of feeders": f"{CLOCK}, feeder.copies",
+    "steps of zones": f"record.zone_minute, {CLOCK}, feeder.copies",
+    "buses and lines of load flows": "grid.flow_interval_min, horizon.days, feeder.copies",
+    "replications": "--replications, --vary, --design, --strategies",
+    "points": "--vary, --design, --strategies",
+}
+
+
+@dataclass
+class Size:
+    """Bytes by what they are for. counts: how many there are of each."""
+
+    memory: dict[str, float] = field(default_factory=dict)
+    disk: dict[str, float] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def add(self, what: str, count: int, memory: float, disk: float) -> None:
+        """So many of one kind, each with so many bytes."""
+        self.counts[what] = count
+        self.memory[what] = count * memory
+        self.disk[what] = count * disk
+
+
+def run_size(scenario: Scenario, copies: int | None = None) -> Size:
+    """Of one run. copies: seeds in one model, the scenario's feeders where None."""
+    feeders = scenario.feeder.copies if copies is None else copies
+    table, sessions = scenario.inputs.feeder, scenario.inputs.sessions
+    per_feeder = table.n_zones * scenario.fleet.evs_per_zone if sessions is None else len(sessions)
+    days, hours, step_s = scenario.horizon.days, scenario.hours, scenario.clock.step_s
+    steps = hours * 3600 // step_s * feeders
+    minutes = scenario.record.zone_minute
+    flows = hours * (60 // scenario.grid.flow_interval_min) * feeders
+    size = Size()
+    size.add("EVs", per_feeder * feeders, EV, EV_FILE)
+    if days > 1:
+        size.add("stays", per_feeder * feeders * days, EV_DAY, EV_DAY_FILE)
+    size.add("steps of feeders", steps, FEEDER_STEP, 0.0)
+    if feeders == 1 if minutes is None else minutes:
+        size.add("steps of zones", steps * table.n_zones, ZONE_STEP, ZONE_STEP_FILE)
+    branches = len(table.buses) + len(table.line_from)
+    size.add("buses and lines of load flows", flows * branches, FLOW, FLOW_FILE)
+    return size
+
+
+def study_size(cases: Sequence[Case], replications: int, workers: int) -> Size:
+    """Of a study: the largest batch in each worker, 0 where they run elsewhere, and all rows."""
+    size = Size()
+    if workers:
+        batches = [
+            run_size(case.scenario, min(replications, most_together(case.scenario)))
+            for case in cases
+        ]
+        largest = max(batches, key=lambda batch: sum(batch.memory.values()))
+        at_once = min(workers, replications * len(cases))
+        size.memory = {what: at_once * bytes_ for what, bytes_ in largest.memory.items()}
+        size.counts = largest.counts
+    size.add("replications", replications * len(cases), ROW, ROW_FILE)
+    return size
+
+
+def check_room(size: Size, out: Path | None = None) -> None:
+    """Raise InputError when memory, or the disk of folder `out`, is smaller than is needed."""
+    problems = _problem("memory", size.memory, size.counts, memory_there)
+    if out is not None:
+        problems += _problem("disk", size.disk, size.counts, lambda: disk_there(out))
+    if problems:
+        raise InputError(problems)
+
+
+def check_points(points: int) -> None:
+    """Raise InputError when there is no memory for so many scenarios of a sweep."""
+    size = Size()
+    size.add("points", points, CASE, 0.0)
+    check_room(size)
+
+
+def _problem(
+    what: str, parts: dict[str, float], counts: dict[str, int], there: Callable[[], int | None]
+) -> list[Problem]:
+    needed, free = sum(parts.values()), there()
+    if free is None or needed <= free:
+        return []
+    most = max(parts, key=lambda part: parts[part])
+    allowed = (
+        f"at most the {in_words(free)} that are there; most of it is for {counts[most]:,} {most}"
+    )
+    return [Problem(what, f"at least {in_words(needed)}", allowed, hint=f"see {FIELDS[most]}")]
