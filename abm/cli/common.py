@@ -62,12 +62,28 @@ def add_output(verb: argparse.ArgumentParser, default: Path | str) -> None:
     )
 
 
-def claim_output(options: argparse.Namespace, out: Path) -> Claim:
-    """Claim the output folder for this verb, until `main` ends."""
+def claim_output(options: argparse.Namespace, out: Path, scenario: Scenario | None = None) -> Claim:
+    """Claim the output folder for this verb, until `main` ends.
+
+    Raises InputError when a run of the scenario needs more memory or disk than there is.
+    """
     from abm.results.claim import claim
 
+    if scenario is not None:
+        from abm.study.size import check_room, run_size
+
+        check_room(run_size(scenario), out)
     resume = getattr(options, "resume", False)
     claimed: Claim = options.held.enter_context(claim(out, options.force, resume, complain))
+
+    def say_kept(kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None or isinstance(error, InputError) or hasattr(error, "__notes__"):
+            return
+        error.add_note(
+            f"{out} has the whole result" if claimed.settled else f"no {out} was written"
+        )
+
+    options.held.push(say_kept)
     return claimed
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 
 from abm.cli.stopping import Stopped
 from abm.errors import EvenfallError, InputError, MachineError, PluginError
@@ -38,10 +39,9 @@ def _told(error: BaseException) -> tuple[int, list[str]]:
     if isinstance(error, EvenfallError):
         return BAD_INPUT, str(error).splitlines() or [type(error).__name__]
     if isinstance(error, Stopped):
-        kept = "" if hasattr(error, "__notes__") else "; nothing was written"
-        return 128 + error.number, [f"stopped by {error}{kept}"]
+        return 128 + error.number, [f"stopped by {error}"]
     if isinstance(error, KeyboardInterrupt):
-        return 130, ["interrupted; nothing was written"]
+        return 130, ["interrupted"]
     if isinstance(error, MemoryError):
         return FAULT, [f"out of memory{_and(one_line(error))}"]
     if isinstance(error, OSError) and error.errno in MACHINE:
@@ -55,7 +55,8 @@ def _told(error: BaseException) -> tuple[int, list[str]]:
 
 def _of_system(error: OSError) -> str:
     """The name of the file, if there is one, and the system's words."""
-    said = error.strerror or one_line(error)
+    # Libraries put more into it than the system said.
+    said = os.strerror(error.errno) if error.errno else one_line(error)
     return f"{error.filename}: {said}" if error.filename is not None else said
 
 

@@ -76,6 +76,7 @@ def _made(scenario: Scenario) -> Sequence[Code]:
     it. Returns that code. Raises EvenfallError, as `run` would.
     """
     from abm.model import V2GModel
+    from abm.study.size import check_room, run_size
 
     unrun = scenario.code
     problems = [problem for code in unrun for problem in code.look()]
@@ -83,6 +84,7 @@ def _made(scenario: Scenario) -> Sequence[Code]:
         raise InputError(problems)
     changes: dict[str, Any] = {"feeder.copies": 1, "clock.engine": "numpy"}
     one = scenario.override({**changes, **_without_code(scenario)})
+    check_room(run_size(scenario))
     if one.inputs.feeder.code is None:
         V2GModel(one).close()
         warn_of_limit(scenario)

@@ -97,6 +97,8 @@ def _reproduce(options: argparse.Namespace) -> int:
     studies.check_counts(options)
     cluster_of(options)
     out = options.out or OUTPUTS / "paper"
+    if options.replications is not None:
+        studies.check_rows(options.replications, out)
     claimed = claim_output(options, out)
     seed = None if options.seed is None else load("paper", options).seed
 
@@ -145,7 +147,7 @@ def _run(options: argparse.Namespace) -> int:
     refuse_untrusted(scenario.code)
     label = folder_name(strategy_label(scenario.strategy))
     out = options.out or OUTPUTS / f"{scenario.name}-{label}-seed{scenario.seed}"
-    claimed = claim_output(options, out)
+    claimed = claim_output(options, out, scenario)
 
     from abm.report.terminal import print_days, print_groups, print_kpis, print_lines, progress
     from abm.results.tables import days_together
@@ -195,7 +197,7 @@ def _compare(options: argparse.Namespace) -> int:
     names = studies.names_of(options.strategies) or strategies_of(scenario)
     under(scenario, names)
     out = options.out or OUTPUTS / f"{scenario.name}-compare-seed{scenario.seed}"
-    claimed = claim_output(options, out)
+    claimed = claim_output(options, out, scenario)
 
     from abm.report.terminal import print_comparison, print_lines, progress
     from abm.study import Run, compare
@@ -266,7 +268,7 @@ def _bound(options: argparse.Namespace) -> int:
     refuse_untrusted(scenario.code)
     label = "bound" if options.objective == "peak" else "bound_cost"
     out = options.out or OUTPUTS / f"{scenario.name}-{label}-seed{scenario.seed}"
-    claimed = claim_output(options, out)
+    claimed = claim_output(options, out, scenario)
 
     from abm.report.study_terminal import bound_lines
     from abm.report.terminal import print_kpis, print_lines, progress

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from abm.cli.common import (
@@ -110,6 +112,7 @@ def _montecarlo(options: argparse.Namespace) -> int:
     asked = question(
         "montecarlo", scenario, names, options.replications, varied, until=stop, **more
     )
+    _check_room(options, cases, options.replications, out)
     folder = StudyFolder(claim_output(options, out), asked, options.resume)
     options.held.callback(folder.close)
     if folder.finished:
@@ -153,6 +156,7 @@ def _sweep(options: argparse.Namespace) -> int:
     from abm.study import sweep
     from abm.study.fingerprint import question
     from abm.study.folder import StudyFolder
+    from abm.study.size import check_points
     from abm.study.statistics import kpi_name, kpi_problems
 
     replications = options.replications
@@ -168,10 +172,12 @@ def _sweep(options: argparse.Namespace) -> int:
     ranges: list[sweep.FactorRange] = []
     if options.design is None:
         factors = sweep.parse_grid(options.vary)
+        check_points(math.prod(map(len, factors.values())) * len(strategies or [""]))
         cases = sweep.grid_cases(scenario, factors, strategies)
         design: dict[str, Any] = {"design": "grid", "vary": factors}
     else:
         size, ranges = sweep.parse_design(options.design), sweep.parse_ranges(options.vary)
+        check_points(size * (len(ranges) + 2) * len(strategies or [""]))
         cases = sweep.sobol_cases(scenario, ranges, size, strategies)
         vary = {r.field: f"{r.low:g}..{r.high:g}" for r in ranges}
         design = {"design": f"sobol:{size}", "vary": vary}
@@ -179,6 +185,7 @@ def _sweep(options: argparse.Namespace) -> int:
     out = options.out or OUTPUTS / f"{scenario.name}-sweep-seed{scenario.seed}"
     varied = [case.scenario for case in cases]
     asked = question("sweep", scenario, names, replications, varied, **design)
+    _check_room(options, cases, replications, out)
     folder = StudyFolder(claim_output(options, out), asked, options.resume)
     options.held.callback(folder.close)
     if folder.finished:
@@ -226,6 +233,14 @@ def paper_replications(options: argparse.Namespace, seed: int | None) -> Ensembl
         )
 
 
+def check_rows(replications: int, out: Path) -> None:
+    """Raise InputError when so many replications of the paper's study do not fit."""
+    from abm.study.reproduce import RUNS
+    from abm.study.size import check_room, rows_size
+
+    check_room(rows_size(len(RUNS) * replications), out)
+
+
 def replication_tables(ensemble: Ensemble) -> dict[str, pd.DataFrame]:
     """The tables of those replications beside the paper's numbers, by file."""
     from abm.study.reproduce import table2_replications, table3_replications
@@ -256,6 +271,17 @@ def check_counts(options: argparse.Namespace) -> None:
         problems.append(Problem("--resume", "", "either --resume or --force"))
     if problems:
         raise InputError(problems)
+
+
+def _check_room(
+    options: argparse.Namespace, cases: Sequence[Case], replications: int, out: Path
+) -> None:
+    """Raise InputError when a study needs more memory or disk than there is."""
+    from abm.study.executor import default_workers
+    from abm.study.size import check_room, study_size
+
+    here = 0 if options.cluster is not None else options.workers or default_workers()
+    check_room(study_size(cases, replications, here), out)
 
 
 def names_of(listed: str | None) -> list[str] | None:

@@ -48,7 +48,8 @@ class Claim:
     """A folder that is claimed, until `release`.
 
     path: as it was asked for. place: where that is, links followed. begun: what killed runs left
-    of studies that were to replace what is there, the newest first.
+    of studies that were to replace what is there, the newest first. settled: whether a
+    whole result is there.
     """
 
     def __init__(self, path: Path, place: Path, lock: FolderLock, made: list[Path]) -> None:
@@ -57,6 +58,7 @@ class Claim:
         self.tell: Tell = silent
         self._lock, self._made = lock, made
         self._had = False
+        self.settled = False
 
     def say(self, line: str) -> None:
         """Tell something of the folder."""
@@ -96,6 +98,7 @@ class Claim:
         """Put a complete result in its place. Raises OutputExistsError when something is there."""
         try:
             stage.settle(self.place, self.say)
+            self.settled = True
         except KeyboardInterrupt as stop:
             # A moment from its end it is finished first; who asks again is not kept waiting.
             if stage.is_complete:

@@ -15,8 +15,9 @@ from abm.machine import disk_there, in_words, memory_there
 from abm.scenario import Scenario
 from abm.study.replications import Case, most_together
 
-# In memory, tables included: an EV; its stay on each of several days; a feeder's step; a zone's step
-# where those are recorded; a bus or line of one load flow; a replication's row; a scenario varied.
+# In memory, tables included: an EV; its stay on each of several days; a step of a feeder, and of a
+# zone where those are recorded; a bus or line of a load flow; a replication's row; a point of a
+# sweep.
 EV, EV_DAY, FEEDER_STEP, ZONE_STEP, FLOW, ROW, CASE = 700, 1300, 90, 55, 110, 10_000, 10_000
 # On disk, compressed.
 EV_FILE, EV_DAY_FILE, ZONE_STEP_FILE, FLOW_FILE, ROW_FILE = 60, 40, 0.3, 1.5, 1500
@@ -82,6 +83,13 @@ def study_size(cases: Sequence[Case], replications: int, workers: int) -> Size:
         size.memory = {what: at_once * bytes_ for what, bytes_ in largest.memory.items()}
         size.counts = largest.counts
     size.add("replications", replications * len(cases), ROW, ROW_FILE)
+    return size
+
+
+def rows_size(rows: int) -> Size:
+    """Of the table of so many replications."""
+    size = Size()
+    size.add("replications", rows, ROW, ROW_FILE)
     return size
 
 
