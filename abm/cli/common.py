@@ -79,9 +79,8 @@ def claim_output(options: argparse.Namespace, out: Path, scenario: Scenario | No
     def say_kept(kind: object, error: BaseException | None, trace: object) -> None:
         if error is None or isinstance(error, InputError) or hasattr(error, "__notes__"):
             return
-        error.add_note(
-            f"{out} has the whole result" if claimed.settled else f"no {out} was written"
-        )
+        said = "has the whole result" if claimed.settled else "was left as it was"
+        error.add_note(f"{out} {said}")
 
     options.held.push(say_kept)
     return claimed

@@ -86,7 +86,8 @@ def test_cluster_that_is_not_there(study, tmp_path):
     out, more = tmp_path / "study", ("--cluster-timeout", "0.3")
     said = call(*study, "--cluster", "tcp://127.0.0.1:9", *more, "--out", out, code=1)
     assert said.err.splitlines()[-1] == (
-        "--cluster tcp://127.0.0.1:9: no scheduler answered within 0.3 s (--cluster-timeout)"
+        "--cluster tcp://127.0.0.1:9: no scheduler answered within 0.3 s (--cluster-timeout); "
+        f"{out} was left as it was"
     )
     assert not out.exists()
 
