@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from abm.errors import InputError, Problem, printable
+from abm.errors import EvenfallError, InputError, MachineError, Problem, printable
 
 if TYPE_CHECKING:
     from abm.results.claim import Claim
@@ -77,7 +77,9 @@ def claim_output(options: argparse.Namespace, out: Path, scenario: Scenario | No
     claimed: Claim = options.held.enter_context(claim(out, options.force, resume, complain))
 
     def say_kept(kind: object, error: BaseException | None, trace: object) -> None:
-        if error is None or isinstance(error, InputError) or hasattr(error, "__notes__"):
+        # An error of the input would be there however often it is tried: nothing was at stake.
+        input_error = isinstance(error, EvenfallError) and not isinstance(error, MachineError)
+        if error is None or input_error or hasattr(error, "__notes__"):
             return
         said = "has the whole result" if claimed.settled else "was left as it was"
         error.add_note(f"{out} {said}")

@@ -68,6 +68,9 @@ def open_streams() -> Iterator[Outlet]:
     finally:
         out.flush()
         err.flush()
+        for stream, outlet in zip(before, (out, err), strict=True):
+            if stream is None:
+                outlet.close()
         sys.stdout, sys.stderr = before
 
 
