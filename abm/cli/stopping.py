@@ -71,9 +71,17 @@ def stoppable() -> Iterator[None]:
     def again(number: int) -> None:
         # Not at once: what lost it may not have ended yet.
         raised.clear()
-        timer = threading.Timer(0.05, _raise_again, (number,))
+        timer = threading.Timer(0.05, raise_again, (number,))
         timer.daemon = True
         timer.start()
+
+    def raise_again(number: int) -> None:
+        if signal.getsignal(number) is not stop:  # the block has ended
+            return
+        if hasattr(signal, "pthread_kill"):  # a real one, which wakes whoever waits for something
+            signal.pthread_kill(threading.main_thread().ident or 0, number)
+        else:
+            _thread.interrupt_main(signal.Signals(number))
 
     def unraisable(dropped: Any, before: Any = sys.unraisablehook) -> None:
         if not isinstance(dropped.exc_value, Stopped):
@@ -92,13 +100,6 @@ def stoppable() -> Iterator[None]:
         for number, handler in kept.items():
             # None: set by something else than Python, which cannot be put back from here.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
-
-
-def _raise_again(number: int) -> None:
-    if hasattr(signal, "pthread_kill"):  # a real one, which wakes whoever waits for something
-        signal.pthread_kill(threading.main_thread().ident or 0, number)
-    else:
-        _thread.interrupt_main(number)
 
 
 def ignore_signals() -> None:

@@ -222,7 +222,7 @@ def test_what_a_stopped_study_keeps_is_said(monkeypatch, capsys):
     said = capsys.readouterr().err.splitlines()[-1]
     expected = "o keeps 2 finished chunks; the same with --resume goes on from there"
     assert said == f"stopped by SIGTERM; {expected}"
-    assert main([*study, "--out", "o", "--resume"]) == 0
+    assert len(list(Path("o", "parts").iterdir())) == 2
 
 
 def test_what_a_stopped_run_leaves_is_said(monkeypatch, capsys, folder):

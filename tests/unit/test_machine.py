@@ -1,0 +1,117 @@
+"""Memory and disk that are left, and what a run needs of them."""
+
+import resource
+
+import pytest
+
+from abm import Scenario
+from abm.machine import disk_there, in_words, memory_there
+from abm.study import size
+from abm.study.replications import Case
+from abm.study.size import run_size, study_size
+
+KB = 1024
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    """A /proc with 1,000 kB available and 500 kB of swap, and no control groups yet."""
+    proc, groups = tmp_path / "proc", tmp_path / "cgroup"
+    (proc / "self").mkdir(parents=True)
+    groups.mkdir()
+    (proc / "meminfo").write_text("MemTotal: 9000 kB\nMemAvailable: 1000 kB\nSwapFree: 500 kB\n")
+    (proc / "self" / "status").write_text("Name:\tpython\nVmSize:\t 300 kB\n")
+    unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    monkeypatch.setattr(resource, "getrlimit", lambda _: unlimited)
+    return proc, groups
+
+
+def group(folder, **files):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (folder / name.replace("__", ".")).write_text(text)
+
+
+def test_memory_is_what_is_available_and_the_swap(machine):
+    assert memory_there(*machine) == 1500 * KB
+
+
+def test_a_control_group_and_those_around_it_count(machine):
+    proc, groups = machine
+    (proc / "self" / "cgroup").write_text("0::/outer/inner\n")
+    group(groups / "outer" / "inner", memory__max="max\n", memory__current="7\n")
+    assert memory_there(*machine) == 1500 * KB
+    # What is cached and idle can be freed.
+    stat = "anon 5\ninactive_file 40\n"
+    group(groups / "outer", memory__max="1000\n", memory__current="300\n", memory__stat=stat)
+    assert memory_there(*machine) == 740
+
+
+def test_in_a_container_the_limit_stands_at_the_root(machine):
+    proc, groups = machine
+    (proc / "self" / "cgroup").write_text("0::/kubepods/pod1\n")
+    group(groups, memory__max="5000\n", memory__current="1000\n")
+    assert memory_there(*machine) == 4000
+
+
+def test_groups_of_version_one(machine):
+    proc, groups = machine
+    (proc / "self" / "cgroup").write_text("5:cpu:/x\n3:memory,hugetlb:/job\n")
+    unlimited = {"memory__limit_in_bytes": f"{2**63 - 4096}\n"}
+    group(groups / "memory", **unlimited)
+    limit = {"memory__limit_in_bytes": "900\n", "memory__usage_in_bytes": "950\n"}
+    group(groups / "memory" / "job", **limit)
+    assert memory_there(*machine) == 0
+
+
+def test_a_limit_of_address_space_counts(machine, monkeypatch):
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (800 * KB, 800 * KB))
+    assert memory_there(*machine) == 500 * KB
+
+
+def test_disk_is_that_of_the_folder_around(tmp_path):
+    free = disk_there(tmp_path / "not" / "there")
+    assert abs(free - disk_there(tmp_path)) < 1e9
+    assert free > 0
+
+
+@pytest.mark.parametrize(
+    ("size", "words"), [(0, "0 B"), (999, "999 B"), (72_100_000_000, "72.1 GB"), (4e16, "4e+04 TB")]
+)
+def test_sizes_in_words(size, words):
+    assert in_words(size) == words
+
+
+def test_a_run_needs_its_evs_steps_and_load_flows():
+    found = run_size(Scenario(fleet={"evs_per_zone": 2}))
+    # 15 zones, 1,440 steps, 33 buses and 32 lines in 24 load flows.
+    assert found.counts["EVs"] == 30
+    assert found.counts["steps of feeders"] == 1440
+    assert found.counts["steps of zones"] == 1440 * 15
+    assert found.counts["buses and lines of load flows"] == 24 * 65
+    assert "stays" not in found.counts
+
+
+def test_a_city_of_several_days_needs_more():
+    city = Scenario(
+        feeder={"copies": 10},
+        horizon={"days": 3},
+        grid={"flow_interval_min": 30},
+        fleet={"evs_per_zone": 4},
+    )
+    found = run_size(city)
+    assert found.counts == {
+        "EVs": 600,
+        "stays": 1800,
+        "steps of feeders": 10 * 3 * 1440,
+        "buses and lines of load flows": 10 * 3 * 48 * 65,
+    }
+
+
+def test_a_study_needs_one_batch_per_worker_and_all_rows():
+    cases = [Case({}, Scenario(fleet={"evs_per_zone": n})) for n in (1, 3)]
+    alone, four = study_size(cases, 500, 1), study_size(cases, 500, 4)
+    assert four.memory["EVs"] == 4 * alone.memory["EVs"] == 4 * 45 * 50 * size.EV
+    assert four.memory["replications"] == 1000 * size.ROW
+    assert study_size(cases, 500, 0).memory == {"replications": 1000 * size.ROW}
+    assert study_size(cases, 1, 64).memory["EVs"] == 2 * 45 * size.EV
