@@ -40,8 +40,9 @@ _T = TypeVar("_T")
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 # Times that work is handed out before it is taken for what kills the workers.
 TRIES = 3
-# Times that a pool breaks, one after the other and without a result, before it is given up.
-MOST_BREAKS = 100
+# Times that a pool breaks, or cannot even start, one after the other and without a result, before
+# it is given up.
+MOST_BREAKS, MOST_STARTS = 100, 3
 # What a worker imports before its first piece of work, for what that imports.
 PRELOAD = "abm.study.preload"
 # A scheduler may give one process several threads; a model has the process to itself.
@@ -134,11 +135,11 @@ class Pool(ProcessPoolExecutor):
         self.workers: Mapping[int, Any] = self._processes  # which `shutdown` forgets
 
     def submit(self, fn: Callable[..., _T], /, *args: Any, **kwargs: Any) -> Future[_T]:
-        """As in the standard library; MachineError when no process can be started."""
+        """As in the standard library; BrokenExecutor also when no process can be started."""
         try:
             return self._starter.submit(super().submit, fn, *args, **kwargs).result()
         except (OSError, EOFError) as error:
-            raise MachineError(f"no worker could be started: {error}") from error
+            raise BrokenExecutor(f"no worker could be started: {error}") from error
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """As in the standard library."""
@@ -266,13 +267,20 @@ def hand_out(
     waiting: deque[Work] = deque(Work(what) for what in work)
     suspects: deque[Work] = deque()
     running: dict[Future[Any], Work] = {}
-    breaks = 0
+    breaks = starts = 0
     while waiting or suspects or running:
         backend.check()
-        broken = _submit(backend, waiting, suspects, running, call)
-        if not running and not broken:
-            time.sleep(backend.pulse_s or 0.0)
+        refused = _submit(backend, waiting, suspects, running, call)
+        if not running:
+            starts += refused is not None
+            if refused is not None and starts > MOST_STARTS:
+                raise MachineError(str(refused))
+            if refused is not None:
+                backend.replace()
+            else:
+                time.sleep(backend.pulse_s or 0.0)
             continue
+        broken = refused is not None
         done = wait(running, timeout=backend.pulse_s, return_when=FIRST_COMPLETED).done
         if broken or any(isinstance(_error_of(future), BrokenExecutor) for future in done):
             # All that was in the pool is lost with it, whoever was to blame; each runs again,
@@ -283,7 +291,7 @@ def hand_out(
         for future in done:
             piece, error = running.pop(future), _error_of(future)
             if error is None:
-                breaks = 0
+                breaks = starts = 0
                 yield piece.what, future.result(), None
             elif isinstance(error, InputError | PluginError):
                 raise error
@@ -309,18 +317,18 @@ def _submit(
     suspects: deque[Work],
     running: dict[Future[Any], Work],
     call: Callable[[Any], tuple[Callable[..., Any], tuple[Any, ...]]],
-) -> bool:
-    """Fill the executor, suspects first and alone; True when it turns out to be broken."""
+) -> BrokenExecutor | None:
+    """Fill the executor, suspects first and alone; the error when it turns out to be broken."""
     slots = backend.slots()
     while (suspects and not running) or (waiting and not suspects and len(running) < slots):
         queue = suspects or waiting
         function, arguments = call(queue[0].what)
         try:
             future = backend.executor.submit(function, *arguments)
-        except BrokenExecutor:
-            return True
+        except BrokenExecutor as error:
+            return error
         running[future] = queue.popleft()
-    return False
+    return None
 
 
 def _once_more(

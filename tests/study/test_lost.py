@@ -53,16 +53,19 @@ def test_a_pool_that_breaks_again_and_again_is_an_end(monkeypatch):
         list(results)
 
 
-def test_a_server_that_cannot_start_a_worker_is_one_error(monkeypatch):
+def test_a_server_that_cannot_start_a_worker_is_tried_again_and_then_given_up(monkeypatch):
+    tried = []
+
     def refuse(*_, **__):
+        tried.append(1)
         raise EOFError("unexpected EOF")
 
     monkeypatch.setattr("concurrent.futures.ProcessPoolExecutor.submit", refuse)
-    with (
-        pytest.raises(MachineError, match="no worker could be started: unexpected EOF"),
-        executor.open_backend(2) as backend,
-    ):
-        backend.executor.submit(int)
+    with executor.open_backend(2) as backend:
+        results = hand_out(backend, range(9), lambda n: (int, (n,)), lambda _: ())
+        with pytest.raises(MachineError, match="no worker could be started: unexpected EOF"):
+            list(results)
+    assert len(tried) == 4
 
 
 def test_what_is_called_aside_returns_or_raises():
