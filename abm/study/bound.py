@@ -106,7 +106,7 @@ class Bound:
         lowest possible.
         """
         programme = self.programmes[0]
-        phase, c, d = programme.lowest_cost(1e3 * peak_mw)
+        phase, c, d = aside(lambda: programme.lowest_cost(1e3 * peak_mw)).result()
         return CostAtPeak(phase.value, float(programme.demand_kw(c, d).max()) / 1e3)
 
     def summary(self) -> dict[str, Any]:
@@ -194,12 +194,11 @@ def optimum(
         return time.perf_counter() - started
 
     took = time.perf_counter() - began
-    if meanwhile is None:
-        took += solve_all()
-    else:
-        solving = aside(solve_all)
+    # Aside also where nothing else is to be done: HiGHS itself hears no signal.
+    solving = aside(solve_all)
+    if meanwhile is not None:
         meanwhile()
-        took += solving.result()
+    took += solving.result()
     began = time.perf_counter()
     c, d = physical(fleet, slots, limits, burns, c, d)
     model.engine.follow(slots, limits, c, d)
