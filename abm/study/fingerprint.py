@@ -6,9 +6,10 @@ takes part; Python and the packages that compute. A study goes on only where all
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial, reduce
+from functools import cache, partial, reduce
 from pathlib import Path
 from typing import Any
 
@@ -86,15 +87,29 @@ def made_otherwise(asked: Mapping[str, Any], made: Mapping[str, Any]) -> Iterato
 def file_hashes(scenario: Scenario, varied: Iterable[Scenario] = ()) -> dict[str, dict[str, str]]:
     """SHA-256 of each file that scenarios name, and of the sources of their modules, by its name.
 
-    By field; where a varied scenario names another one than `scenario`, by field=name.
+    By field; where a varied scenario names another one than `scenario`, by field=name. So are our
+    own sources: a checkout changes while its version stays.
     """
     own = _named(scenario)
-    hashes = {field: _hashes(files()) for (field, _), files in own.items()}
+    hashes = {"evenfall": {"abm": _own_sources()}}
+    hashes |= {field: _hashes(files()) for (field, _), files in own.items()}
     others = {key: files for one in varied for key, files in _named(one).items()}
     for (field, name), files in others.items():
         if (field, name) not in own:
             hashes[f"{field}={name}"] = _hashes(files())
     return hashes
+
+
+@cache
+def _own_sources() -> str:
+    """SHA-256 of all of Evenfall that a number can depend on."""
+    digest = hashlib.sha256()
+    package = Path(__file__).parents[1]
+    for path in sorted([*package.rglob("*.py"), *package.rglob("*.csv")]):
+        name = path.relative_to(package).as_posix()
+        if not name.startswith(("cli/", "report/", "_scenarios/")):
+            digest.update(f"{name}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()
 
 
 def _hashes(files: Mapping[str, Path]) -> dict[str, str]:

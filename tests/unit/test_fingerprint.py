@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from pathlib import Path
 
 import pandapower as pp
 import pandapower.networks
@@ -11,6 +12,7 @@ import pytest
 
 from abm import Scenario, __version__
 from abm.scenario.names import shipped_files
+from abm.study import fingerprint
 from abm.study.fingerprint import differences, question
 from abm.study.sources import module_files
 
@@ -165,3 +167,17 @@ def test_files_of_a_varied_scenario_are_named_by_field_and_name(tmp_path):
     varied = [Scenario().override({"tariff.prices": str(path)})]
     (line,) = said(before, asked(Scenario(), varied=varied))
     assert line.startswith(f"study.json: tariff.prices={path}: the file has changed")
+
+
+def test_a_changed_checkout_of_ours_is_named(tmp_path, monkeypatch):
+    before = asked(Scenario())
+    package = tmp_path / "abm"
+    shutil.copytree(Path(fingerprint.__file__).parents[1], package)
+    for name, same in (("report/figures.py", True), ("equations/battery.py", False)):
+        with (package / name).open("a") as source:
+            source.write("# a word more\n")
+        monkeypatch.setattr(fingerprint, "__file__", str(package / "study" / "fingerprint.py"))
+        fingerprint._own_sources.cache_clear()
+        lines = said(before, asked(Scenario()))
+        assert lines == [] if same else "evenfall: the file has changed" in lines[0]
+    fingerprint._own_sources.cache_clear()
