@@ -14,7 +14,6 @@ from abm.equations import FloatArray
 from abm.fleet import Fleet
 from abm.fleet.expected_arrivals import ExpectedArrivals
 from abm.fleet.population import DAY_MIN
-from abm.signals import Outlook
 
 # Chosen by us, and not fitted: how likely the belief is right; if it is not, how far the number is
 # off (sd, fraction) and how far the time (sd, h).
@@ -99,28 +98,3 @@ class Remaining:
             self._come += counts[i][:, None] * self._log_rates[self._known + i]
             self._came += counts[i]
         self._known = now
-
-
-# --- for plans at any minute, as `mpc` makes them: a fixed mean instead ---------------------------
-
-# Share of the count of those who came in what is still expected.
-COUNTED = 0.6
-
-
-def expected_evs(fleet: Fleet, outlook: Outlook, day: int, begin_min: float) -> FloatArray:
-    """How many EVs each expected stay of a day stands for, (n_feeders,).
-
-    Who has come is known. If how many come in all is believed rightly, the others are still to
-    come, however wrong it is when; if when they come is believed rightly, as many are as were
-    thought to come later, however wrong their number. Which is wrong cannot be told: a mean.
-    """
-    arrivals = outlook.arrivals
-    of_day = arrivals.arrival_min[arrivals.day == day]
-    later = int((of_day >= begin_min).sum())
-    as_believed = np.full(fleet.n_feeders, arrivals.weight)
-    if later == len(of_day) or later == 0:
-        return as_believed
-    came = fleet.plugs_in & (fleet.arrival_min < begin_min)
-    came_evs = np.bincount(fleet.feeder[came], minlength=fleet.n_feeders)
-    as_counted = np.maximum(arrivals.weight * len(of_day) - came_evs, 0.0) / later
-    return np.asarray(COUNTED * as_counted + (1.0 - COUNTED) * as_believed)

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from abm.control.belief import expected_evs
+from abm.control.belief import Remaining
 from abm.control.groups import PlannedStays, alike, as_batteries, spread, window_edges
+from abm.control.level import SLOT_MIN
 from abm.control.programme import PEAK_ROOM, Batteries, Programme
 from abm.equations import BoolArray, FloatArray, IntArray
 from abm.equations.admission import EPS_KW, latest_start, out_of_slack, slack
@@ -73,6 +74,7 @@ class MPCRule:
         self.slot = -1
         self.plans: list[dict[tuple[int, float], FeederPlan]] = []
         self._horizons: list[FeederHorizon | None] = []
+        self._remaining: dict[int, Remaining] = {}
         self._outlook: Outlook | None = None
 
     def decide(self, fleet: Fleet, broadcast: Broadcast, minute: float) -> FloatArray:
@@ -84,14 +86,19 @@ class MPCRule:
         if outlook is None:
             raise ValueError("the strategy mpc needs a broadcast with an outlook")
         slot = int(minute // self.interval_min)
-        if slot != self.slot or outlook is not self._outlook:
-            self.slot, self._outlook = slot, outlook
+        if outlook is not self._outlook:
+            self.slot, self._outlook, self._remaining = -1, outlook, {}
+        if slot != self.slot:
+            self.slot = slot
             # What is planned for is how things were when the slot began, whoever asks when: so a
             # feeder's plans do not depend on when others have EVs plugged in, or messages come.
             feeders, step_min = range(fleet.n_feeders), 60.0 * fleet.step_h
             begin_min = math.ceil(slot * self.interval_min / step_min) * step_min
             end_min = min(begin_min + 60.0 * WINDOW_H, 60.0 * outlook.n_hours)
-            coming, evs = still_to_come(fleet, outlook, begin_min, end_min, self.interval_min)
+            coming, day = still_to_come(outlook, begin_min, end_min, self.interval_min)
+            evs = np.zeros((len(day), fleet.n_feeders))
+            for one in np.unique(day):
+                evs[day == one] = self._evs(fleet, outlook, int(one), begin_min)
             self._horizons = [
                 horizon_of(fleet, k, outlook, (begin_min, end_min), replace(coming, evs=evs[:, k]))
                 for k in feeders
@@ -107,6 +114,16 @@ class MPCRule:
                 self.plans[k][told] = horizon.plan(outlook, *told)
             found.append(self.plans[k][told])
         return powers(fleet, found, minute)
+
+    def _evs(self, fleet: Fleet, outlook: Outlook, day: int, begin_min: float) -> FloatArray:
+        """How many EVs each stay expected on a day stands for, (n_feeders,); as `coordinated`."""
+        arrivals = outlook.arrivals
+        if begin_min < 60.0 * outlook.day_hours * day:
+            return np.full(fleet.n_feeders, arrivals.weight)
+        if day not in self._remaining:
+            slots = outlook.day_hours * 60 // SLOT_MIN
+            self._remaining[day] = Remaining(arrivals, day, slots, fleet.n_feeders)
+        return self._remaining[day].weight(fleet, begin_min)
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,9 +214,9 @@ def plugged_in(fleet: Fleet, rows: IntArray, minute: float) -> PlannedStays:
 
 
 def still_to_come(
-    fleet: Fleet, outlook: Outlook, minute: float, end_min: float, interval_min: int
-) -> tuple[PlannedStays, FloatArray]:
-    """Stays expected after now on one feeder, and EVs that each stands for, (n, n_feeders).
+    outlook: Outlook, minute: float, end_min: float, interval_min: int
+) -> tuple[PlannedStays, IntArray]:
+    """Stays expected after now on one feeder, and the day that each belongs to.
 
     Who comes between two plans waits for the second.
     """
@@ -207,9 +224,6 @@ def still_to_come(
     since = np.ceil(arrivals.arrival_min / interval_min) * interval_min
     chosen = np.flatnonzero((arrivals.arrival_min > minute) & (since < end_min))
     day, arrival, charge_kw = arrivals.day[chosen], since[chosen], arrivals.charge_kw[chosen]
-    evs = np.zeros((len(chosen), fleet.n_feeders))
-    for one in np.unique(day):
-        evs[day == one] = expected_evs(fleet, outlook, int(one), minute)
     departure = np.maximum(arrivals.departure_min[chosen], arrival + 1.0)
     need = np.minimum(arrivals.need_kwh[chosen], charge_kw * (departure - arrival) / 60.0)
     # As printed nothing is put back; a plan that counts on less to give is on the safe side.
@@ -218,7 +232,7 @@ def still_to_come(
         arrival, departure, need, arrivals.give_kwh[chosen], back, charge_kw,
         arrivals.discharge_kw[chosen], np.ones(len(chosen)), never,
     )  # fmt: skip
-    return stays, evs
+    return stays, day
 
 
 def powers(fleet: Fleet, plans: list[FeederPlan], minute: float) -> FloatArray:
