@@ -53,17 +53,19 @@ class Remaining:
         self._came = np.zeros(n_feeders)
         self._known = 0
 
-    def weight(self, fleet: Fleet, begin_min: float) -> FloatArray:
+    def weight(self, fleet: Fleet, begin_min: float) -> tuple[FloatArray, FloatArray]:
         """How many EVs each stay that is expected from a minute on stands for, (n_feeders,).
 
         The number is one of a Poisson process whose rate is the believed one, times a factor of
         gamma distribution, at a shift of normal distribution. Whether so many come in all, or so
-        many from now on, cannot be told: a mean of both.
+        many from now on, cannot be told: both count for half. -> the mean, and the mean less one
+        standard deviation, at least 0.
         """
         now = int((begin_min - self._day * DAY_MIN) // SLOT_MIN)
         expected = self._sampled - int(self._later[now])
         if not expected:
-            return np.zeros(fleet.n_feeders)
+            nobody = np.zeros(fleet.n_feeders)
+            return nobody, nobody
         self._count(fleet, now)
         came, before = self._came[:, None], self._until[now]
         after = self._until[-1] - before
@@ -81,8 +83,15 @@ class Remaining:
         factor = np.concatenate((np.ones_like(came), (shape + came) / (shape + before)), axis=1)
         on_time = factor * np.concatenate((after[:1], after))
         in_all = np.maximum(factor * self._all - came, 0.0)
+        likely /= likely.cumsum(axis=1)[:, -1:]
         left = (likely * 0.5 * (on_time + in_all)).cumsum(axis=1)[:, -1]
-        return np.asarray(left / likely.cumsum(axis=1)[:, -1] / expected)
+        # Between what may be so, and of the factor where it is not sure.
+        factor_too = np.concatenate(
+            (np.zeros_like(came), on_time[:, 1:] ** 2 / (shape + came)), axis=1
+        )
+        squares = likely * (0.5 * (on_time**2 + in_all**2) + factor_too)
+        sd = np.sqrt(np.maximum(squares.cumsum(axis=1)[:, -1] - left**2, 0.0))
+        return left / expected, np.maximum(left - sd, 0.0) / expected
 
     def _count(self, fleet: Fleet, now: int) -> None:
         """Take in who has come until a slot of the day."""

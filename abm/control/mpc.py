@@ -116,14 +116,15 @@ class MPCRule:
         return powers(fleet, found, minute)
 
     def _evs(self, fleet: Fleet, outlook: Outlook, day: int, begin_min: float) -> FloatArray:
-        """How many EVs each stay expected on a day stands for, (n_feeders,); as `coordinated`."""
+        """How many EVs each stay expected on a day stands for, (n_feeders,): the mean."""
         arrivals = outlook.arrivals
         if begin_min < 60.0 * outlook.day_hours * day:
             return np.full(fleet.n_feeders, arrivals.weight)
         if day not in self._remaining:
             slots = outlook.day_hours * 60 // SLOT_MIN
             self._remaining[day] = Remaining(arrivals, day, slots, fleet.n_feeders)
-        return self._remaining[day].weight(fleet, begin_min)
+        mean, _ = self._remaining[day].weight(fleet, begin_min)
+        return mean
 
 
 @dataclass(frozen=True, eq=False)

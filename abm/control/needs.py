@@ -38,17 +38,17 @@ class Energies:
     charger_kw: FloatArray
     discharger_kw: FloatArray
 
-    def plus(self, other: Energies, weight: FloatArray) -> Energies:
-        """These, and those of one feeder `weight` times on each, (n_feeders,)."""
-        names = self.__dataclass_fields__
-        mine, others = (vars(energies) for energies in (self, other))
-        return Energies(
-            **{
-                name: mine[name]
-                + others[name] * (weight[:, None] if mine[name].ndim == 2 else weight)
-                for name in names
-            }
-        )
+    def plus(self, other: Energies, weight: FloatArray, due_weight: FloatArray) -> Energies:
+        """These, and those of one feeder `weight` times on each, (n_feeders,); due_weight: of due.
+
+        What is due counts for less while it is not sure: a level that is too high has its peak,
+        and one that is too low has the night to be made up for.
+        """
+        found = {}
+        for name, mine in vars(self).items():
+            times = due_weight if name == "due" else weight
+            found[name] = mine + vars(other)[name] * (times[:, None] if mine.ndim == 2 else times)
+        return Energies(**found)
 
     def mean(self, name: str) -> FloatArray:
         """Mean of one of the sums over the EVs, (n_feeders,); 1 without any."""

@@ -203,7 +203,7 @@ class Planner:
             coming = Coming(arrivals, day, day_slots, margin_min)
             self._coming = coming, Remaining(arrivals, day, day_slots, fleet.n_feeders)
         coming, remaining = self._coming
-        return needs.plus(coming.since(slot), remaining.weight(fleet, begin_min))
+        return needs.plus(coming.since(slot), *remaining.weight(fleet, begin_min))
 
 
 def _offsets(

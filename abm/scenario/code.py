@@ -114,7 +114,7 @@ class Code:
         refuse_untrusted([self])
         found = self._beside()
         if found is None:
-            self._refuse(self._missing() or self._of_python())
+            self._refuse(self._of_python() or self._missing())
             module_name = self.module
         else:
             module_name = own_name(found[0], self.module)
@@ -194,7 +194,7 @@ class Code:
         """
         path = self.source()
         beside = self._beside() is not None
-        problems = [] if beside else self._missing() or self._of_python()
+        problems = [] if beside else self._of_python() or self._missing()
         if problems or path is None or path.suffix != ".py":
             return problems
         try:

@@ -38,8 +38,10 @@ def file_in(folder: Path, module: str) -> Path | None:
 def installed(module: str) -> ModuleSpec | None:
     """Where an installed module is, or one of Python's own; nothing is imported to find it."""
     name, *inner = module.split(".")
+    # setuptools puts itself in the place of distutils, and is imported when that is looked for.
+    find = PathFinder.find_spec if name == "distutils" else importlib.util.find_spec
     try:
-        spec = importlib.util.find_spec(name)
+        spec = find(name)
     except (ImportError, ValueError):  # what is loaded already and does not say from where
         return None
     for part in inner:
