@@ -23,6 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 BY_HAND = "tests/oracle/test_by_hand.py"
 MPC = "tests/unit/test_mpc.py"
+SIGN_ALONE = "    if True:\n        return np.sign(answer).astype(np.int8), None\n"
 COPIED = ("abm", "scenarios", "tests", "pyproject.toml", "run.py")
 
 
@@ -36,6 +37,27 @@ class Mutant:
 
 
 MUTANTS = (
+    Mutant(
+        "a taper is forgotten in the step that it begins in",
+        (("np.minimum(hours, flat_kwh / np.maximum(power_kw, TINY_KW))", "hours"),),
+        "tests/unit/test_chargers.py::test_a_battery_takes_less_power_near_full",
+    ),
+    Mutant(
+        "a charger is kept in its mode for a step too few",
+        (("held_min[switched] = least", "held_min[switched] = least - 60.0 * self.step_h"),),
+        "tests/unit/test_chargers.py::test_a_charger_stays_on_and_off_for_its_least_time",
+    ),
+    Mutant(
+        "an EV out of slack charges with what its rule asks for",
+        (("np.where(full, fleet.p_max_kw, np.where(", "np.where(full, power, np.where("),),
+        "tests/unit/test_answers.py::"
+        "test_who_is_out_of_slack_has_its_rating_though_it_asked_for_less",
+    ),
+    Mutant(
+        "a float counts as a mode by its sign",
+        (("    if answer.dtype == np.int8:\n        return answer, None\n", SIGN_ALONE),),
+        "tests/unit/test_answers.py::test_a_float_is_a_power_and_an_integer_a_mode",
+    ),
     Mutant(
         "eta^2 -> eta in what V2G puts back, guaranteed",
         (("discharged / (efficiency**2 * charging)", "discharged / (efficiency * charging)"),),
