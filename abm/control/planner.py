@@ -59,7 +59,9 @@ class Orders:
 class Reached:
     """The highest demand of the day so far over a quarter of an hour, by feeder, as metered.
 
-    kw: (n_feeders,). Slots in which no EV was plugged in at the beginning do not count.
+    kw: (n_feeders,). Slots in which no EV was plugged in at the beginning do not count, and none
+    for more than was planned: what drives demand beyond the plan, zones that heard nothing or a
+    base demand that moves within the hour, comes on top of the next plan again.
     """
 
     def __init__(self, n_feeders: int) -> None:
@@ -67,15 +69,23 @@ class Reached:
         self._kwh: FloatArray = np.zeros(n_feeders)
         self._slot: IntArray = np.full(n_feeders, -2)
 
-    def note(self, fleet: Fleet, slot: int, base_kw: float, minute: float) -> None:
-        """A slot begins; base_kw: base demand of the last one."""
+    def note(
+        self,
+        fleet: Fleet,
+        slot: int,
+        base_kw: float,
+        minute: float,
+        planned_kw: FloatArray | float = np.inf,
+    ) -> None:
+        """A slot begins; base_kw: base demand of the last one, planned_kw: level of its plan."""
         n, feeder = fleet.n_feeders, fleet.feeder
         kwh = group_sums(fleet.charged_kwh - fleet.discharged_kwh, feeder, n)
         rows, _, _ = plugged_since(fleet, float(slot * SLOT_MIN), minute)
         here = np.bincount(feeder[rows], minlength=n) > 0
         demand = base_kw + (kwh - self._kwh) / SLOT_H
         known = here & (self._slot == slot - 1)
-        self.kw = np.where(known, np.maximum(self.kw, demand), self.kw)
+        reached = np.minimum(demand, planned_kw)
+        self.kw = np.where(known, np.maximum(self.kw, reached), self.kw)
         self._kwh, self._slot = np.where(here, kwh, self._kwh), np.where(here, slot, self._slot)
 
 
@@ -143,10 +153,12 @@ class Planner:
             self._reached = Reached(fleet.n_feeders)
             self._coming: tuple[Coming, Remaining] | None = None
             self._guesses = np.full((2, fleet.n_feeders), np.inf)
+        same_model = outlook is self._outlook and self.plans
+        planned_kw = self.plans[max(self.plans)].shave_kw if same_model else np.inf
         self.slot, self._day, self._outlook = slot, day, outlook
         self._energies, self.plans, self._orders = None, {}, {}
         base_kw = outlook.metered_mw((slot - 1) // SLOTS_PER_H) * 1e3 if slot else 0.0
-        self._reached.note(fleet, slot, base_kw, minute)
+        self._reached.note(fleet, slot, base_kw, minute, planned_kw)
 
     def _plan(self, fleet: Fleet, broadcast: Broadcast, outlook: Outlook, minute: float) -> Plan:
         """The level of this slot, from its beginning on; every stay ends with its day."""

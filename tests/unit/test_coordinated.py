@@ -177,6 +177,20 @@ def test_demand_that_was_reached_is_metered_by_quarters_of_an_hour():
     assert peaks[-1] == pytest.approx(1e3 * model.results.kpis["plugged_peak_15min_mw"])
 
 
+def test_what_was_reached_beyond_the_plan_does_not_count():
+    """Zones that heard nothing charge on top of every plan: each would be the floor of the next."""
+    lost = {"forecast.noise": 0.05, "broadcast.loss_probability": 0.2}
+    studied = Scenario.load("paper_balanced").override(lost, strategy="coordinated", seed=7)
+    assert V2GModel(studied).run().results.kpis["plugged_peak_15min_mw"] < 3.35
+    model = V2GModel(small_paper(strategy="uncoordinated", clock={"engine": "numpy"}))
+    reached = Reached(1)
+    for slot in range(60):
+        reached.note(model.fleet, slot, 3000.0, model.minute, 2500.0)
+        for _ in range(15):
+            model.step()
+    assert reached.kw[0] == 2500.0
+
+
 def test_slack_of_one_ev():
     one = [np.array([v]) for v in (10.0, 0.5, 0.8, 0.2, 40.0, 5.0, 10.0, 0.8)]
     found = slack(*one, True, False)
