@@ -24,7 +24,7 @@ from abm.control import (
 from abm.control.answers import Answers, split
 from abm.equations import FloatArray
 from abm.fleet import Fleet, Mode, ModeArray
-from abm.fleet.chargers import force
+from abm.fleet.chargers import force, no_more_than
 from abm.fleet.view import FleetView, read_only
 from abm.signals import Broadcast
 
@@ -126,10 +126,6 @@ class Asking:
         return answers.ask(lambda: answer(seen), seen.n, self._model.minute)
 
 
-def _limit(power_kw: FloatArray | None) -> FloatArray | float:
-    return np.inf if power_kw is None else power_kw
-
-
 class ResidentialParkingZone(mesa.Agent):
     """One RPZ: the aggregator of the EVs at one bus.
 
@@ -182,7 +178,7 @@ class ResidentialParkingZone(mesa.Agent):
             granted = np.where(fleet.forced, fleet.request, granted)
             own_kw = fleet.forced_power_kw
             if power_kw is not None or own_kw is not None:
-                power_kw = np.where(fleet.forced, _limit(own_kw), _limit(power_kw))
+                power_kw = np.where(fleet.forced, no_more_than(own_kw), no_more_than(power_kw))
         return granted, power_kw
 
     @property

@@ -75,7 +75,7 @@ def open_streams() -> Iterator[Outlet]:
 
 
 def _outlet(stream: TextIO | None) -> Outlet:
-    if stream is None:  # it was closed when Python began
+    if stream is None:  # it was closed when Python began; what takes its place stays open
         stream = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     with suppress(AttributeError):  # streams of tests have no such thing
         # In a locale that lacks a letter it is shown by its number.

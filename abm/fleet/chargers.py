@@ -28,7 +28,7 @@ def force(fleet: Fleet) -> None:
     on, boosts = kept != 0, boosts & ~held
     # At the power asked for now, or at that of the last step where another mode is asked for.
     same = fleet.request == kept
-    power = np.where(same, _limit(fleet.asked_kw), _limit(fleet.power_kw))
+    power = np.where(same, no_more_than(fleet.asked_kw), no_more_than(fleet.power_kw))
     power = np.where(boosts, np.inf, power)
     fleet.request = np.where(boosts, np.int8(Mode.G2V), np.where(held, kept, fleet.request))
     fleet.forced, fleet.forced_power_kw = on | boosts, power
@@ -41,7 +41,8 @@ def force(fleet: Fleet) -> None:
     fleet.forced_give_kw = fleet.summed_kw(give_kw, np.flatnonzero(kept < 0))
 
 
-def _limit(power_kw: FloatArray | None) -> FloatArray | float:
+def no_more_than(power_kw: FloatArray | None) -> FloatArray | float:
+    """Powers that hold, or infinity where there are none."""
     return np.inf if power_kw is None else power_kw
 
 

@@ -21,9 +21,8 @@ from abm.results.seals import is_regular
 
 try:
     import fcntl
-except (
-    ImportError
-):  # Windows: two runs that take over the same dead lock at once are not told apart
+except ImportError:
+    # Windows: two runs that take over the same dead lock at once are not told apart.
     fcntl = None  # type: ignore[assignment]
 
 _PROCESSES = Path("/proc")
