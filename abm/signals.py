@@ -16,7 +16,7 @@ from abm.fleet.expected_arrivals import WINDOW_H, ExpectedArrivals, expected_arr
 from abm.fleet.stays import stream
 from abm.fleet.view import read_only
 from abm.scenario import Scenario
-from abm.scenario.schema import BroadcastSection
+from abm.scenario.grid_fields import BroadcastSection
 
 
 @dataclass(frozen=True)

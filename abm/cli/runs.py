@@ -103,8 +103,9 @@ def _reproduce(options: argparse.Namespace) -> int:
     seed = None if options.seed is None else load("paper", options).seed
 
     from abm.report.paper_figures import paper_figures
+    from abm.report.paper_terminal import print_table2, print_table3
     from abm.report.run_figures import run_figures
-    from abm.report.terminal import print_lines, print_table2, print_table3, progress
+    from abm.report.terminal import print_lines, progress
     from abm.results.folder import manifest, write_run
     from abm.study import findings, reproduce, table2, table3
     from abm.study.reproduce import STRATEGY_OF, run_names
@@ -150,7 +151,7 @@ def _run(options: argparse.Namespace) -> int:
     claimed = claim_output(options, out, scenario)
 
     from abm.report.terminal import print_days, print_groups, print_kpis, print_lines, progress
-    from abm.results.tables import days_together
+    from abm.results.day_tables import days_together
     from abm.study import run_once
     from abm.study.runs import run_city
 

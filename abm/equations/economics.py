@@ -12,7 +12,7 @@ from abm.equations import FloatArray
 from abm.equations.battery import charging_energy, printed_goal, required_soc, stored_energy
 
 if TYPE_CHECKING:
-    from abm.scenario.schema import Requirement
+    from abm.scenario.fleet_fields import Requirement
 
 Columns: TypeAlias = Mapping[str, NDArray[Any]]
 

@@ -33,7 +33,7 @@ from abm.equations.switching import can_move
 from abm.equations.switching import mode as as_mode
 from abm.fleet.columns import COLUMNS, Mode, ModeArray, group_sums
 from abm.fleet.stays import Stays, canonical_order
-from abm.scenario.schema import EvSection, Requirement
+from abm.scenario.fleet_fields import EvSection, Requirement
 
 # Step of an arrival that does not come.
 NEVER = 2**62

@@ -41,10 +41,10 @@ from abm.report.figures import (
     zone_map,
 )
 from abm.results import Results
+from abm.results.day_tables import days_together
 from abm.results.folder import strategy_label
 from abm.results.indicators import grain_of
 from abm.results.kpis import coincidence_by_number
-from abm.results.tables import days_together
 from abm.scenario import Scenario
 
 

@@ -18,11 +18,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from abm.report.paper_terminal import CASE_NAMES, DIGITS, READINGS, UNITS
 from abm.report.terminal import (
-    CASE_NAMES,
-    DIGITS,
-    READINGS,
-    UNITS,
     Plain,
     new_table,
     number,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from abm.equations import FloatArray, IntArray
 from abm.grid import PowerFlow
-from abm.results import tables
+from abm.results import day_tables, tables
 from abm.results.kpis import city_kpis, kpi_columns, kpi_dict
 from abm.results.record import Record
 
@@ -142,17 +142,17 @@ class Results:
     @cached_property
     def days(self) -> pd.DataFrame:
         """One row per day: who plugged in and took part, energy, money, what was missing, peak."""
-        return tables.day_table(self.record)
+        return day_tables.day_table(self.record)
 
     @cached_property
     def stays(self) -> pd.DataFrame:
         """One row per EV and day, in the order of days and of the table `ev`."""
-        return tables.stay_table(self.record)
+        return day_tables.stay_table(self.record)
 
     @cached_property
     def groups(self) -> pd.DataFrame:
         """One row per group of owners: energy, money, what was missing."""
-        return tables.group_table(self.record)
+        return day_tables.group_table(self.record)
 
     @cached_property
     def zones(self) -> pd.DataFrame:

@@ -9,8 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abm.equations import FloatArray
-from abm.fleet.columns import STAY_STATE, STAY_SUMS
-from abm.fleet.population import WEEKDAYS
 from abm.results.flows import (
     bus_load,
     highest_loading,
@@ -18,10 +16,8 @@ from abm.results.flows import (
     hourly_highest,
     hourly_lowest,
     hourly_mean,
-    in_hours,
     lowest_bus,
 )
-from abm.results.indicators import of_city
 from abm.results.record import Record
 
 if TYPE_CHECKING:
@@ -66,7 +62,7 @@ def hourly_table(record: Record) -> pd.DataFrame:
         "price": all_feeders(record.price[record.clock_hours]),
         "headroom_mw": all_feeders(limit - record.base_mw),
     }
-    return _frame(record, _hours(record, 1), {n: _by_feeder(c) for n, c in columns.items()})
+    return as_frame(record, _hours(record, 1), {n: by_feeder(c) for n, c in columns.items()})
 
 
 def zone_minute_table(record: Record) -> pd.DataFrame:
@@ -83,17 +79,17 @@ def zone_minute_table(record: Record) -> pd.DataFrame:
     minute = np.arange(steps) * (step_s / 60.0)
     if step_s % 60 == 0:
         minute = minute.astype(np.int64)
-    return _frame(
+    return as_frame(
         record,
         {
             "minute": np.tile(np.repeat(minute, n_zones), record.n_feeders),
             **_zones(record, steps),
         },
         {
-            "p_kw": _by_feeder(charge - discharge),
-            "charge_kw": _by_feeder(charge),
-            "discharge_kw": _by_feeder(discharge),
-            "evs_plugged": _by_feeder(plugged),
+            "p_kw": by_feeder(charge - discharge),
+            "charge_kw": by_feeder(charge),
+            "discharge_kw": by_feeder(discharge),
+            "evs_plugged": by_feeder(plugged),
         },
     )
 
@@ -101,14 +97,14 @@ def zone_minute_table(record: Record) -> pd.DataFrame:
 def zone_hour_table(record: Record) -> pd.DataFrame:
     """One row per hour and zone: mean net, charging, discharging power, EVs plugged in."""
     n_zones = record.zone_mw.shape[2]
-    return _frame(
+    return as_frame(
         record,
         {**_hours(record, n_zones), **_zones(record, record.n_hours)},
         {
-            "p_kw": 1e3 * _by_feeder(record.zone_mw),
-            "charge_kw": 1e3 * _by_feeder(record.zone_charge_mw),
-            "discharge_kw": 1e3 * _by_feeder(record.zone_discharge_mw),
-            "evs_plugged": _by_feeder(record.zone_plugged),
+            "p_kw": 1e3 * by_feeder(record.zone_mw),
+            "charge_kw": 1e3 * by_feeder(record.zone_charge_mw),
+            "discharge_kw": 1e3 * by_feeder(record.zone_discharge_mw),
+            "evs_plugged": by_feeder(record.zone_plugged),
         },
     )
 
@@ -148,13 +144,13 @@ def ev_table(record: Record) -> pd.DataFrame:
 def bus_hour_table(record: Record) -> pd.DataFrame:
     """One row per load flow and bus: voltage and load."""
     feeder, flows = record.feeder, record.flows
-    return _frame(
+    return as_frame(
         record,
-        {**_flow_times(record, feeder.n_bus), "bus": _repeated(record, feeder.bus_index + 1)},
+        {**_flow_times(record, feeder.n_bus), "bus": repeated(record, feeder.bus_index + 1)},
         {
-            "vm_pu": _by_feeder(flows.vm_pu),
-            "va_degree": np.degrees(_by_feeder(flows.va_rad)),
-            "p_mw": _by_feeder(bus_load(record)),
+            "vm_pu": by_feeder(flows.vm_pu),
+            "va_degree": np.degrees(by_feeder(flows.va_rad)),
+            "p_mw": by_feeder(bus_load(record)),
         },
     )
 
@@ -162,18 +158,18 @@ def bus_hour_table(record: Record) -> pd.DataFrame:
 def line_hour_table(record: Record) -> pd.DataFrame:
     """One row per load flow and line: current, loading, loss."""
     feeder, flows = record.feeder, record.flows
-    return _frame(
+    return as_frame(
         record,
         {
             **_flow_times(record, feeder.n_line),
-            "line": _repeated(record, np.arange(1, feeder.n_line + 1)),
-            "from_bus": _repeated(record, feeder.bus_index[feeder.line_from] + 1),
-            "to_bus": _repeated(record, feeder.bus_index[feeder.line_to] + 1),
+            "line": repeated(record, np.arange(1, feeder.n_line + 1)),
+            "from_bus": repeated(record, feeder.bus_index[feeder.line_from] + 1),
+            "to_bus": repeated(record, feeder.bus_index[feeder.line_to] + 1),
         },
         {
-            "i_a": _by_feeder(flows.i_a),
-            "loading_percent": _by_feeder(record.loading_percent),
-            "loss_mw": _by_feeder(flows.line_loss_mw),
+            "i_a": by_feeder(flows.i_a),
+            "loading_percent": by_feeder(record.loading_percent),
+            "loss_mw": by_feeder(flows.line_loss_mw),
         },
     )
 
@@ -181,10 +177,10 @@ def line_hour_table(record: Record) -> pd.DataFrame:
 def transformer_hour_table(record: Record) -> pd.DataFrame:
     """One row per load flow and transformer: loading."""
     names = np.array(record.feeder.network.transformers.names, dtype=object)
-    return _frame(
+    return as_frame(
         record,
-        {**_flow_times(record, len(names)), "transformer": _repeated(record, names)},
-        {"loading_percent": _by_feeder(record.flows.transformer_percent)},
+        {**_flow_times(record, len(names)), "transformer": repeated(record, names)},
+        {"loading_percent": by_feeder(record.flows.transformer_percent)},
     )
 
 
@@ -199,7 +195,7 @@ def zones_table(record: Record) -> pd.DataFrame:
         return sums.astype(np.float64, copy=False)
 
     purchase, sale = total(ev["purchase_usd"]), total(ev["sale_usd"])
-    return _frame(
+    return as_frame(
         record,
         _zones(record, 1),
         {
@@ -215,149 +211,6 @@ def zones_table(record: Record) -> pd.DataFrame:
             "evs_short": total(record.short).astype(np.int64),
             "energy_short_kwh": total(record.shortfall_kwh),
         },
-    )
-
-
-def day_table(record: Record) -> pd.DataFrame:
-    """One row per feeder, where there are several, and day."""
-    import pandas as pd
-
-    stays, ev, feeders, days = record.stays, record.ev, record.n_feeders, record.n_days
-    evs = np.maximum(np.diff(record.first_row), 1)
-
-    def total(values: NDArray[Any]) -> FloatArray:
-        """Sums over the EVs of each feeder, (D, n) -> (K, D)."""
-        rows = [np.bincount(ev["feeder"], weights=day, minlength=feeders) for day in values]
-        return np.array(rows, dtype=np.float64).reshape(days, feeders).T
-
-    def by_day(values: NDArray[Any]) -> NDArray[Any]:
-        """(H or F, K) -> (K, D, hours or load flows of a day)."""
-        return np.ascontiguousarray(values.T).reshape(feeders, days, -1)
-
-    plugged = total(stays["arrived"])
-    demand, hours = by_day(record.total_mw), record.clock_hours.reshape(days, -1)
-    finer = by_day(record.demand_mw(15.0))
-    there = by_day(record.plugged_peak) > 0
-    in_use = np.where(there, demand, -np.inf).max(axis=2)
-    early = stays["departure_min"] < stays["announced_min"]
-    purchase, sale = total(stays["purchase_usd"]), total(stays["sale_usd"])
-    left_with = np.where(np.isnan(stays["soc_departure"]), stays["soc"], stays["soc_departure"])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        mean_soc = {
-            name: total(np.where(stays["arrived"], values, 0.0)) / plugged
-            for name, values in (("arrival", stays["soc_arrival"]), ("departure", left_with))
-        }
-    first = WEEKDAYS.index(record.scenario.horizon.first_day)
-    columns: dict[str, Any] = {
-        "weekday": [WEEKDAYS[(first + day) % 7] for day in range(days)] * feeders,
-        "stays": plugged.astype(np.int64),
-        "v2g_share": total(stays["v2g"]) / evs[:, None],
-        "boosts": total(stays["boost"] & stays["arrived"]).astype(np.int64),
-        "soc_arrival_mean": mean_soc["arrival"],
-        "soc_departure_mean": mean_soc["departure"],
-        "ev_charged_mwh": total(stays["charged_kwh"]) / 1e3,
-        "ev_discharged_mwh": total(stays["discharged_kwh"]) / 1e3,
-        "purchase_usd": purchase,
-        "sale_usd": sale,
-        "net_cost_usd": purchase - sale,
-        "benefit_usd": total(record.stay_reference_usd) - (purchase - sale),
-        "evs_short": total(record.stay_short).astype(np.int64),
-        "energy_short_kwh": total(record.stay_shortfall_kwh),
-        "energy_short_early_kwh": total(np.where(early, record.stay_shortfall_kwh, 0.0)),
-        "trip_mwh": total(stays["trip_kwh"]) / 1e3,
-        "trip_short_kwh": total(stays["trip_short_kwh"]),
-        "peak_15min_mw": finer.max(axis=2),
-        "system_peak_mw": demand.max(axis=2),
-        "system_peak_hour": hours[np.arange(days), demand.argmax(axis=2)],
-        "plugged_peak_mw": np.where(np.isfinite(in_use), in_use, np.nan),
-        "ev_peak_mw": by_day(record.ev_mw).max(axis=2),
-        "loss_energy_mwh": in_hours(record, by_day(record.flows.loss_mw).sum(axis=2)),
-        "min_vm_pu": by_day(record.lowest_vm_pu).min(axis=2),
-        "nonconverged_hours": in_hours(record, by_day(~record.flows.converged).sum(axis=2)),
-    }
-    lead = {} if feeders == 1 else {"feeder": np.repeat(np.arange(1, feeders + 1), days)}
-    index = {**lead, "day": np.tile(np.arange(1, days + 1), feeders)}
-    return pd.DataFrame({**index, **{name: np.ravel(column) for name, column in columns.items()}})
-
-
-def days_together(record: Record) -> pd.DataFrame:
-    """One row per day with what all feeders have in common; `days` itself where there is one.
-
-    Sums over the feeders, the share of all EVs, and the peak of the summed demand.
-    """
-    import pandas as pd
-
-    table = day_table(record)
-    if record.n_feeders == 1:
-        return table
-    sums = [name for name in table if name in (*of_city("sum"), "benefit_usd")]
-    together = table.groupby("day", sort=True)[sums].sum().reset_index()
-    demand = record.total_mw.sum(axis=1).reshape(record.n_days, -1)
-    finer = record.demand_mw(15.0).sum(axis=1).reshape(record.n_days, -1)
-    evs = np.maximum(np.diff(record.first_row), 1).astype(np.float64)
-    shares = table["v2g_share"].to_numpy().reshape(record.n_feeders, record.n_days)
-    return together.assign(
-        weekday=table["weekday"].to_numpy()[: record.n_days],
-        v2g_share=evs @ shares / evs.sum(),
-        peak_15min_mw=pd.Series(finer.max(axis=1)),
-        system_peak_mw=pd.Series(demand.max(axis=1)),
-        system_peak_hour=pd.Series(record.clock_hours[demand.argmax(axis=1)]),
-    )
-
-
-def stay_table(record: Record) -> pd.DataFrame:
-    """One row per day and EV; times in minutes from the start of the horizon."""
-    import pandas as pd
-
-    order = record.ev_order
-    ev, days, n = record.ev, record.n_days, len(order)
-    lead = {} if record.n_feeders == 1 else {"feeder": np.tile(ev["feeder"][order] + 1, days)}
-    columns = {
-        name: record.stays[name][:, order].ravel()
-        for name in (*STAY_STATE, *STAY_SUMS)
-        if name != "soc"
-    }
-    columns["plugged_in"] = columns.pop("arrived")
-    columns["shortfall_kwh"] = record.stay_shortfall_kwh[:, order].ravel()
-    columns["reference_cost_usd"] = record.stay_reference_usd[:, order].ravel()
-    return pd.DataFrame(
-        {
-            **lead,
-            "day": np.repeat(np.arange(1, days + 1), n),
-            "ev_id": pd.Series(np.tile(record.ev_ids, days), dtype="object"),
-            "zone": np.tile(ev["zone"][order] + 1, days),
-            **columns,
-        }
-    )
-
-
-def group_table(record: Record) -> pd.DataFrame:
-    """One row per group of owners, all feeders and days together."""
-    import pandas as pd
-
-    ev, stays = record.ev, record.stays
-    names = list(record.scenario.owners.groups) or ["all"]
-
-    def total(values: NDArray[Any]) -> FloatArray:
-        sums = np.bincount(ev["group"], weights=values, minlength=len(names))
-        return sums.astype(np.float64, copy=False)
-
-    evs = total(np.ones(len(ev["group"])))
-    purchase, sale = total(ev["purchase_usd"]), total(ev["sale_usd"])
-    return pd.DataFrame(
-        {
-            "group": names,
-            "evs": evs.astype(np.int64),
-            "stays": total(stays["arrived"].sum(axis=0)).astype(np.int64),
-            "v2g_share": total(stays["v2g"].mean(axis=0)) / np.maximum(evs, 1),
-            "boosts": total((stays["boost"] & stays["arrived"]).sum(axis=0)).astype(np.int64),
-            "charged_kwh": total(ev["charged_kwh"]),
-            "discharged_kwh": total(ev["discharged_kwh"]),
-            "net_cost_usd": purchase - sale,
-            "benefit_usd": total(record.benefit_usd),
-            "evs_short": total(record.stay_short.sum(axis=0)).astype(np.int64),
-            "energy_short_kwh": total(record.shortfall_kwh),
-        }
     )
 
 
@@ -377,7 +230,10 @@ def feeder_table(record: Record, kpi_columns: Mapping[str, NDArray[Any]]) -> pd.
     return pd.DataFrame(columns)
 
 
-def _frame(record: Record, index: dict[str, NDArray[Any]], columns: dict[str, Any]) -> pd.DataFrame:
+def as_frame(
+    record: Record, index: dict[str, NDArray[Any]], columns: dict[str, Any]
+) -> pd.DataFrame:
+    """Index and columns as a table; with several feeders the feeder comes first."""
     import pandas as pd
 
     lead: dict[str, NDArray[Any]] = {}
@@ -408,11 +264,12 @@ def _zones(record: Record, times: int) -> dict[str, NDArray[Any]]:
     return {"zone": np.tile(np.arange(1, n_zones + 1), times * record.n_feeders)}
 
 
-def _repeated(record: Record, values: NDArray[Any]) -> NDArray[Any]:
+def repeated(record: Record, values: NDArray[Any]) -> NDArray[Any]:
+    """Values of one load flow, for all load flows of all feeders."""
     return np.tile(values, len(record.flow_hours) * record.n_feeders)
 
 
-def _by_feeder(values: Any) -> Any:
+def by_feeder(values: Any) -> Any:
     """(times, K, ...) -> flat, feeder by feeder; what is flat already stays."""
     if values.ndim == 1:
         return values

@@ -4,6 +4,7 @@ from abm.scenario.checks import stay_windows, window_minutes
 from abm.scenario.document import parse_setting
 from abm.scenario.feeder import FeederTable
 from abm.scenario.fields import TimeOfDay, clock_minutes
+from abm.scenario.inputs import Inputs
 from abm.scenario.names import (
     shipped_dir,
     shipped_feeders,
@@ -11,7 +12,7 @@ from abm.scenario.names import (
     shipped_scenarios,
     shipped_tariffs,
 )
-from abm.scenario.scenario import Inputs, Scenario
+from abm.scenario.scenario import Scenario
 from abm.scenario.schema import ScenarioFields, StrategySpec
 from abm.scenario.tables import LoadProfile, SessionTable, Tariff
 

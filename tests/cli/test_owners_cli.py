@@ -7,8 +7,8 @@ from test_cli import PNG, call, folder, refused  # noqa: F401 (the fixture of an
 
 from abm import Scenario, V2GModel
 from abm.report import terminal
+from abm.results.day_tables import days_together
 from abm.results.indicators import of_city
-from abm.results.tables import days_together
 
 FEW = ("--set", "fleet.evs_per_zone=1", "--set", "clock.step_s=900")
 

@@ -28,8 +28,8 @@ from abm.errors import InputError
 from abm.fleet import Fleet, Mode, Stays
 from abm.fleet.stays import as_told
 from abm.scenario import Scenario
+from abm.scenario.fleet_fields import Requirement
 from abm.scenario.names import ADMISSIONS, RULES, STRATEGIES
-from abm.scenario.schema import Requirement
 from abm.signals import Broadcast
 
 LETTER = {Mode.V2G: "V", Mode.IDLE: "-", Mode.G2V: "G"}

@@ -1,0 +1,98 @@
+"""How a record comes to be: of a finished model, and of several parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from abm.engine.meter import Meter
+from abm.equations import FloatArray
+from abm.fleet import Fleet
+from abm.fleet.columns import RECORDED, STAY_STATE, STAY_SUMS
+from abm.grid import PowerFlow
+from abm.results.record import FEEDER_AXIS, FLOW_COLUMNS, Record
+from abm.scenario import Scenario
+from abm.signals import BaseLoad
+
+
+def join_records(parts: Sequence[Record]) -> Record:
+    """The records of several groups of feeders as one, in the order given."""
+    if len(parts) == 1:
+        return parts[0]
+    first = parts[0]
+    ev = {name: np.concatenate([part.ev[name] for part in parts]) for name in first.ev}
+    before = np.cumsum([0] + [part.n_feeders for part in parts[:-1]])
+    ev["feeder"] = ev["feeder"] + np.repeat(before, [len(part.ev["feeder"]) for part in parts])
+    joined: dict[str, Any] = {}
+    for name, axis in FEEDER_AXIS.items():
+        values = [getattr(part, name) for part in parts]
+        joined[name] = None if values[0] is None else np.concatenate(values, axis=axis)
+    names = [part.names for part in parts]
+    flows = {
+        name: np.concatenate([getattr(part.flows, name) for part in parts], axis=1)
+        for name in FLOW_COLUMNS
+    }
+    return replace(
+        first,
+        seeds=tuple(seed for part in parts for seed in part.seeds),
+        ev=ev,
+        stays={
+            name: np.concatenate([part.stays[name] for part in parts], axis=1)
+            for name in first.stays
+        },
+        names=None if names[0] is None else tuple(name for own in names for name in own or ()),
+        flows=PowerFlow(**flows),
+        **joined,
+    )
+
+
+def make_record(
+    scenario: Scenario,
+    seeds: tuple[int, ...],
+    start_hour: int,
+    solver: str,
+    base: BaseLoad,
+    price: FloatArray,
+    fleet: Fleet,
+    meter: Meter,
+    flows: Sequence[PowerFlow],
+) -> Record:
+    """The record of a finished run; flows: in their order with K rows each."""
+    shape = (-1, fleet.n_feeders, fleet.n_zones)
+    ev: dict[str, NDArray[Any]] = {name: getattr(fleet, name) for name in RECORDED}
+    ev["number"] = fleet.stay_index - fleet.first_row[fleet.feeder]
+    names = fleet.names
+    stacked = {name: np.array([getattr(flow, name) for flow in flows]) for name in FLOW_COLUMNS}
+    minutes = meter.minutes
+    days = meter.days or [{name: getattr(fleet, name) for name in (*STAY_STATE, *STAY_SUMS)}]
+    return Record(
+        scenario=scenario,
+        seeds=seeds,
+        start_hour=start_hour,
+        solver=solver,
+        base=base,
+        price=price,
+        ev=ev,
+        names=None if names is None else tuple(names[i] for i in fleet.stay_index),
+        zone_charge_mw=meter.zone_charge_mw.reshape(shape),
+        zone_discharge_mw=meter.zone_discharge_mw.reshape(shape),
+        zone_plugged=meter.zone_plugged.reshape(shape),
+        plugged_peak=meter.plugged_peak,
+        soc_lowest=meter.soc_lowest,
+        soc_highest=meter.soc_highest,
+        below_min=meter.below_min,
+        above_min=meter.above_min,
+        flows=PowerFlow(**stacked),
+        flow_zone_mw=meter.flow_zone_mw.reshape(shape) if len(meter.flow_zone_mw) else None,
+        stays={name: np.stack([day[name] for day in days]) for name in days[0]},
+        unsent=meter.unsent,
+        ev_kw=meter.ev_kw,
+        switched_evs=meter.switched_evs,
+        minute_charge_kw=meter.charge_kw.reshape(shape) if minutes else None,
+        minute_discharge_kw=meter.discharge_kw.reshape(shape) if minutes else None,
+        minute_plugged=meter.plugged.reshape(shape) if minutes else None,
+    )

@@ -1,0 +1,137 @@
+"""The EVs in a scenario: who plugs in, battery and charger, what is believed of those to come.
+
+Every field says its unit; `docs/scenario.md` is generated from here.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from abm.scenario.fields import Capacity, Fraction, Range, Section, TimeOfDay
+
+
+class FleetSection(Section):
+    """Who plugs in, where and when: Table I, or a file of sessions."""
+
+    evs_per_zone: int = Field(
+        40, ge=0, le=1_000_000, description="EVs in each RPZ (N_EV / N_z = 600 / 15)."
+    )
+    sessions: str | None = Field(
+        None,
+        description="CSV of sessions that replaces the sampled fleet; columns ev_id, zone, arrival_min, departure_min, capacity_kwh, soc_arrival, soc_target and optional p_max_kw, p_discharge_kw, efficiency. Minutes count from the start of the horizon.",
+    )
+    arrival: TimeOfDay = Field(
+        TimeOfDay(low="16:00", high="24:00", mean="20:00", sd_h=1.5),
+        description="Arrival, T_AR; clock times.",
+    )
+    departure: TimeOfDay = Field(
+        TimeOfDay(low="7:00", high="9:00", mean="8:00", sd_h=0.5),
+        description="Departure, T_DEP; clock times after the arrival.",
+    )
+    soc_arrival: Range = Field(
+        Range(low=0.2, high=0.75), description="SoC on arrival, soc_i; fraction."
+    )
+    soc_target: Range = Field(
+        Range(low=0.8, high=0.9), description="SoC wanted on departure, soc_f; fraction."
+    )
+    capacity: Capacity = Field(Capacity(), description="Battery capacity, C_b; kWh.")
+
+
+class EvSection(Section):
+    """Battery and charger, the same for every EV unless a session says otherwise."""
+
+    efficiency: float = Field(
+        0.98,
+        gt=0.0,
+        le=1.0,
+        description="One-way efficiency between grid and battery, eta_c, for charging and discharging; fraction.",
+    )
+    soc_min: Fraction = Field(
+        0.2, description="Threshold down to which V2G discharges, soc_min^Delta; fraction."
+    )
+    soc_lower: Fraction = Field(
+        0.0, description="Lower bound of the SoC, soc_L in eq. (5); fraction."
+    )
+    soc_upper: Fraction = Field(
+        1.0, description="Upper bound of the SoC, soc_U in eq. (6); fraction."
+    )
+    charger_kw: float = Field(
+        5.4, gt=0.0, le=1e4, description="G2V charger rating at the grid side, C_c; kW."
+    )
+    discharger_kw: float = Field(
+        7.5, ge=0.0, le=1e4, description="V2G rating at the grid side, C_d; kW."
+    )
+    min_charge_kw: float = Field(
+        0.0,
+        ge=0.0,
+        le=1e4,
+        description="Least power that a charger can be set to, kW; 6 A on one phase of 230 V are 1.38. Below it a charger is off. Only read where a rule or an admission answers with powers.",
+    )
+    taper: float | None = Field(
+        None,
+        gt=0.0,
+        lt=1.0,
+        description="SoC up to which a battery takes its charger's full power, from there falling linearly to zero at a SoC of 1, fraction; left out: full power throughout. The bound and the reference cost of eq. (22) charge at full power.",
+    )
+    min_on_min: float = Field(
+        0.0,
+        ge=0.0,
+        le=1440.0,
+        description="Least time that a charger stays in a mode, G2V or V2G, min, rounded up to time steps; it ends earlier where there is nothing left to move.",
+    )
+    min_off_min: float = Field(
+        0.0,
+        ge=0.0,
+        le=1440.0,
+        description="Least time that a charger that was switched off stays off, min, rounded up to time steps; from V2G to G2V and back it need not be off.",
+    )
+    switch_cost_usd: float = Field(
+        0.0,
+        ge=0.0,
+        le=1e6,
+        description="Cost of a change of mode, $: wear of charger and battery. Reported as switching_cost_usd, not part of the net cost.",
+    )
+
+
+class Requirement(Section):
+    """How much an EV has to charge in a stay: eqs. (3), (7), (14)-(16)."""
+
+    kind: Literal["as_printed", "energy_balanced"] = Field(
+        "as_printed",
+        description="as_printed: charging adds factor x (soc_f - soc_i) to the SoC it starts from, eqs. (3), (16); energy_balanced: charging goes to soc_f.",
+    )
+    factor: float = Field(
+        0.85,
+        gt=0.0,
+        le=1.0,
+        description="Share of the requirement that is charged, 0.85 in eq. (7); only read when as_printed.",
+    )
+
+
+class BeliefSection(Section):
+    """What the aggregator of `coordinated` and `mpc` believes of the EVs still to come, apart from the truth.
+
+    What is left out is believed as it is in `fleet`.
+    """
+
+    arrivals: Literal["distributions", "sessions", "nobody"] | None = Field(
+        None,
+        description="Who is expected: EVs drawn from distributions, those of a file of past sessions, or nobody. Left out: distributions, and nobody where the fleet comes from a file of sessions.",
+    )
+    sessions: str | None = Field(
+        None,
+        description="CSV of past sessions, columns as in `fleet.sessions`; read with `arrivals: sessions`, every day of the horizon being like its first.",
+    )
+    evs_per_zone: int | None = Field(None, ge=0, le=1_000_000, description="EVs in each RPZ.")
+    arrival: TimeOfDay | None = Field(None, description="Arrival; clock times.")
+    departure: TimeOfDay | None = Field(None, description="Departure; clock times.")
+    soc_arrival: Range | None = Field(None, description="SoC on arrival; fraction.")
+    soc_target: Range | None = Field(None, description="SoC wanted on departure; fraction.")
+    arrival_shift_h: float = Field(
+        0.0,
+        ge=-24.0,
+        le=24.0,
+        description="Everybody is believed to come so much later, h; not after half an hour before the departure.",
+    )

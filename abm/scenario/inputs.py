@@ -1,0 +1,193 @@
+"""What the files that a scenario names say, read when it is made."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+from pathlib import Path as FilePath
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from abm.errors import InputError, Problem
+from abm.scenario.checks import value_at
+from abm.scenario.document import (
+    Document,
+    Origin,
+    unseen,
+)
+from abm.scenario.feeder import FeederTable, read_feeder
+from abm.scenario.names import display, name_hint, shipped_files
+from abm.scenario.schema import ScenarioFields
+from abm.scenario.tables import (
+    LoadProfile,
+    SessionTable,
+    Tariff,
+    read_edges,
+    read_profile,
+    read_sessions,
+    read_tariff,
+)
+from abm.scenario.yamlio import Path, dotted, show
+
+_T = TypeVar("_T")
+
+
+FEEDER: Path = ("grid", "feeder")
+
+
+PROFILE: Path = ("base_load", "profile")
+
+
+TARIFF: Path = ("tariff", "prices")
+
+
+SESSIONS: Path = ("fleet", "sessions")
+
+
+EDGES: Path = ("owners", "learning", "edges")
+
+
+PAST: Path = ("belief", "sessions")
+
+
+REFERENCES = (FEEDER, PROFILE, TARIFF, SESSIONS, EDGES, PAST)
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """What a scenario's files say.
+
+    sessions is None when the fleet is sampled. edges: pairs of EVs of a feeder, from 0, (m, 2), or
+    None. past: the sessions that the aggregator goes by, or None.
+    """
+
+    feeder: FeederTable
+    profile: LoadProfile
+    tariff: Tariff
+    sessions: SessionTable | None = None
+    edges: NDArray[np.int64] | None = None
+    past: SessionTable | None = None
+
+
+def shipped_names(path: Path) -> dict[str, FilePath]:
+    """Names that the field at `path` knows, and their files; {} for the sessions."""
+    kinds = {FEEDER: "feeders", PROFILE: "profiles", TARIFF: "tariffs"}
+    return shipped_files(kinds[path]) if path in kinds else {}
+
+
+def locate(reference: str, path: Path, document: Document) -> FilePath:
+    """File or folder behind the value of a reference field: a shipped name, else a path.
+
+    A relative path starts from the folder of the file in which it was written, else from the
+    working folder.
+    """
+    known = shipped_names(path)
+    return (
+        known[reference]
+        if reference in known
+        else (document.origin(path).base or FilePath.cwd()) / reference
+    )
+
+
+def resolved_reference(reference: str, path: Path, document: Document) -> str:
+    """The reference as it can be written anywhere: the shipped name, else the absolute path."""
+    if reference in shipped_names(path):
+        return reference
+    return str(locate(reference, path, document).resolve())
+
+
+def read_inputs(
+    fields: ScenarioFields, document: Document, bad: Collection[Path]
+) -> tuple[Inputs | None, list[Problem]]:
+    """Read what the scenario names. bad: paths of fields that were refused already.
+
+    Returns None and the problems of all files when any of them cannot be used.
+    """
+    problems: list[Problem] = []
+
+    def read(path: Path, wanted: str, reader: Callable[[FilePath], _T]) -> _T | None:
+        if any(path[: len(refused)] == refused for refused in bad):
+            return None
+        reference = value_at(fields, path)
+        target = locate(reference, path, document)
+        # os.path says False, where pathlib raises, to a name that no file can have.
+        there = os.path.isdir(target) if path == FEEDER else os.path.isfile(target)
+        if not reference.strip() or not there:
+            known = shipped_names(path)
+            said = (
+                f"{wanted} not found"
+                if not os.path.exists(target)
+                else f"{wanted}, this is not one"
+            )
+            hint = name_hint(reference, known) if known else ""
+            missing = Problem(dotted(path), show(reference), said, hint=hint)
+            problems.append(document.locate(missing, path))
+            return None
+        origin = document.origin(path)
+        # Of a folder outside nothing more has to be said of the files in it.
+        outs = any(
+            document.leads_out(dotted(path), reference, file, origin) for file in parts(target)
+        )
+        try:
+            return reader(target)
+        except InputError as error:
+            hidden = outs or origin.foreign
+            problems.extend(unseen(p, origin.place) if hidden else p for p in error.problems)
+            return None
+
+    profile = read(PROFILE, "a load profile (CSV file)", lambda p: read_profile(p, display(p)))
+    tariff = read(TARIFF, "a tariff (CSV file)", lambda p: read_tariff(p, display(p)))
+    classes = profile.classes if profile is not None else None
+    trust, beside = document.trusted, document.origin(FEEDER).base
+    feeder = read(FEEDER, "a feeder (folder)", lambda p: read_feeder(p, classes, trust, beside))
+    n_zones = feeder.n_zones if feeder is not None else None
+    if feeder is not None and os.path.isabs(feeder.net):
+        head = parts(locate(fields.grid.feeder, FEEDER, document))[1]
+        named = Origin(display(head), base=head.parent, of_file=True)
+        document.leads_out(
+            "net", os.path.relpath(feeder.net, head.parent), FilePath(feeder.net), named
+        )
+
+    def read_stays(path: Path) -> SessionTable | None:
+        wanted = "a file of sessions (CSV)"
+        return read(path, wanted, lambda p: read_sessions(p, display(p), fields, n_zones))
+
+    past = read_stays(PAST) if fields.belief.sessions is not None else None
+    if fields.belief.arrivals == "sessions" and fields.belief.sessions is None:
+        said = "a file of sessions (CSV), with belief.arrivals = sessions"
+        problems.append(document.locate(Problem(dotted(PAST), "", f"missing; {said}"), PAST))
+    sessions: SessionTable | None = None
+    if fields.fleet.sessions is not None:
+        sessions = read_stays(SESSIONS)
+    elif feeder is not None and feeder.n_zones == 0 and fields.fleet.evs_per_zone > 0:
+        none = Problem(
+            dotted(FEEDER), show(fields.grid.feeder), "a feeder with zones; this has none"
+        )
+        problems.append(document.locate(none, FEEDER))
+    edges: NDArray[np.int64] | None = None
+    if fields.owners.learning.graph == "edges" and fields.owners.learning.edges is not None:
+        n_evs = feeder.n_zones * fields.fleet.evs_per_zone if feeder is not None else None
+        edges = read(EDGES, "a file of pairs (CSV)", lambda p: read_edges(p, display(p), n_evs))
+    if problems or profile is None or tariff is None or feeder is None:
+        return None, problems
+    code, folder = feeder.code, locate(fields.grid.feeder, FEEDER, document)
+    if code is not None and not trust and document.trusts(folder):
+        # Which says nothing of who wrote a module beside the scenario.
+        code = replace(code, trusted=True, folders=code.folders[:1])
+    feeder = replace(feeder, name=_feeder_name(fields, feeder), code=code)
+    return Inputs(feeder, profile, tariff, sessions, edges, past), []
+
+
+def parts(target: FilePath) -> list[FilePath]:
+    """A file, or a folder and the files of a feeder in it."""
+    if not os.path.isdir(target):
+        return [target]
+    return [target, *(target / name for name in ("feeder.yaml", "buses.csv", "lines.csv"))]
+
+
+def _feeder_name(fields: ScenarioFields, feeder: FeederTable) -> str:
+    known = shipped_names(FEEDER)
+    return fields.grid.feeder if fields.grid.feeder in known else feeder.name
