@@ -98,6 +98,17 @@ class Feeder:
             graph.add_edge(one, other, key=key)
         return graph
 
+    @cached_property
+    def bus_names(self) -> tuple[str, ...]:
+        """What tables and figures call each bus: "N18"."""
+        return tuple(f"N{index + 1}" for index in self.bus_index)
+
+    @cached_property
+    def line_names(self) -> tuple[str, ...]:
+        """What they call each line, by its two buses: "N17-N18"."""
+        ends = zip(self.line_from, self.line_to, strict=True)
+        return tuple(f"{self.bus_names[one]}-{self.bus_names[other]}" for one, other in ends)
+
     @property
     def n_bus(self) -> int:
         """Number of buses."""

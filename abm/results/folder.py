@@ -19,7 +19,7 @@ from abm.results.results import Results
 from abm.results.staging import Content, Files, OutputFolder
 from abm.scenario import Scenario
 
-TABLES = ("hourly", "ev", "bus_hour", "line_hour", "zones")
+TABLES = ("hourly", "ev", "bus_hour", "line_hour", "violations", "zones")
 PACKAGES = ("evenfall", "mesa", "simpy", "numpy", "numba", "scipy", "pandas", "pyarrow",
             "pandapower", "power-grid-model")  # fmt: skip
 # With the name of the scenario, the verb and the seed it makes a name of 255 bytes at most.

@@ -19,6 +19,7 @@ from abm.results.emergence import city_emergence, emergence_columns
 from abm.results.flows import hourly_converged, in_hours
 from abm.results.indicators import of_city
 from abm.results.record import Record
+from abm.results.violations import violation_columns
 
 NIGHT_H = 18
 # Grains of the peaks that are not hourly means, min.
@@ -39,6 +40,7 @@ def kpi_columns(record: Record) -> dict[str, NDArray[Any]]:
         **_energy_and_money(record),
         **_constraints(record),
         **emergence_columns(record),
+        **violation_columns(record),
     }
 
 
@@ -197,12 +199,8 @@ def _energy_and_money(record: Record) -> dict[str, NDArray[Any]]:
 def _constraints(record: Record) -> dict[str, NDArray[Any]]:
     grid, feeder, hours = record.scenario.grid, record.feeder, record.flow_hours
     vm_pu, loading = record.flows.vm_pu, record.loading_percent
-    ends = [
-        f"N{feeder.bus_index[feeder.line_from[i]] + 1}-N{feeder.bus_index[feeder.line_to[i]] + 1}"
-        for i in range(feeder.n_line)
-    ]
     solved = np.asarray(record.flows.converged.all(axis=0))
-    worst, line, line_hour = _highest(loading, ends, hours, solved)
+    worst, line, line_hour = _highest(loading, feeder.line_names, hours, solved)
     transformers = record.flows.transformer_percent
     highest, transformer, transformer_hour = _highest(
         transformers, feeder.network.transformers.names, hours, solved

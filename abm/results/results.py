@@ -13,6 +13,7 @@ from abm.grid import PowerFlow
 from abm.results import day_tables, tables
 from abm.results.kpis import city_kpis, kpi_columns, kpi_dict
 from abm.results.record import Record
+from abm.results.violations import violation_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,8 +24,8 @@ class Results:
 
     `kpis` is a flat dict (of all feeders together), `kpi_columns` has arrays over the feeders; the
     tables are pandas DataFrames: `hourly`, `zone_minute`, `zone_hour`, `ev`, `bus_hour`,
-    `line_hour`, `transformer_hour`, `zones`, with a column `feeder`, from 1, in front where there
-    are several. Hours are clock hours 0-23 (`hour`) with a running index (`hour_index`) beside
+    `line_hour`, `transformer_hour`, `violations`, `zones`, with a column `feeder`, from 1, in front
+    where there are several. Hours are clock hours 0-23 (`hour`) with a running index (`hour_index`) beside
     them, and where load flows are of parts of an hour (`grid.flow_interval_min`) the `minute` in
     it; buses, lines, transformers and zones are numbered from 1, as in the paper.
     """
@@ -138,6 +139,11 @@ class Results:
     def transformer_hour(self) -> pd.DataFrame:
         """One row per load flow and transformer: loading; none on a feeder without transformers."""
         return tables.transformer_hour_table(self.record)
+
+    @cached_property
+    def violations(self) -> pd.DataFrame:
+        """One row per element and span of load flows that break its limit: when, and the worst."""
+        return violation_table(self.record)
 
     @cached_property
     def days(self) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from abm.fleet import feeder_seeds
 from abm.results import join_records
 from abm.study.runs import run_city, shards_of
 
-TABLES = ("hourly", "zone_hour", "ev", "bus_hour", "line_hour", "zones", "feeders")
+TABLES = ("hourly", "zone_hour", "ev", "bus_hour", "line_hour", "violations", "zones", "feeders")
 
 
 def city(copies, **fields):
