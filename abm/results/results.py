@@ -25,9 +25,9 @@ class Results:
     `kpis` is a flat dict (of all feeders together), `kpi_columns` has arrays over the feeders; the
     tables are pandas DataFrames: `hourly`, `zone_minute`, `zone_hour`, `ev`, `bus_hour`,
     `line_hour`, `transformer_hour`, `violations`, `zones`, with a column `feeder`, from 1, in front
-    where there are several. Hours are clock hours 0-23 (`hour`) with a running index (`hour_index`) beside
-    them, and where load flows are of parts of an hour (`grid.flow_interval_min`) the `minute` in
-    it; buses, lines, transformers and zones are numbered from 1, as in the paper.
+    where there are several. Hours are clock hours 0-23 (`hour`) with a running index (`hour_index`)
+    beside them, and where load flows are of parts of an hour (`grid.flow_interval_min`) the
+    `minute` in it; buses, lines, transformers and zones are numbered from 1, as in the paper.
     """
 
     def __init__(self, record: Record) -> None:
