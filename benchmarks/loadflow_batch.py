@@ -24,7 +24,7 @@ from _common import machine, options, print_table, seconds, sized
 from abm import Scenario
 from abm.errors import LoadFlowError
 from abm.grid import build_feeder, load_net, make_solver
-from abm.scenario.feeder import FeederTable
+from abm.scenario.feeder_table import FeederTable
 from abm.signals import base_load
 
 ROWS = sized(24_000, 48)

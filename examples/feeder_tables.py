@@ -21,7 +21,7 @@ RATING_A = 400
 def tables(source: str) -> dict[str, str]:
     """The text of each file, under its name."""
     net: Any = load_net(source)
-    line = net.line[net.line["in_service"]]
+    line = net.line
     (slack,) = net.ext_grid.index
     kv = set(net.bus["vn_kv"])
     if len(kv) > 1 or len(net.trafo) or len(net.sgen) or line["c_nf_per_km"].any():
@@ -34,7 +34,7 @@ def tables(source: str) -> dict[str, str]:
     load = load.reindex(net.bus.index.sort_values(), fill_value=0.0)
     buses = ["bus,customer_class,zone,p_mw,q_mvar"]
     buses += [f"{bus + 1},residential,,{p:.12g},{q:.12g}" for bus, p, q in load.itertuples()]
-    lines = ["from_bus,to_bus,ampacity_a,r_ohm,x_ohm"]
+    lines = ["from_bus,to_bus,ampacity_a,r_ohm,x_ohm,open"]
     for item in line.itertuples():
         ohm = [
             f"{per_km * item.length_km / item.parallel:.12g}"
@@ -43,7 +43,8 @@ def tables(source: str) -> dict[str, str]:
         # Nets without ratings carry something absurd.
         rating = min(1e3 * item.max_i_ka * item.parallel, 1e5)
         amperes = f"{rating if rating < 1e5 else RATING_A:g}"
-        lines.append(",".join([f"{item.from_bus + 1},{item.to_bus + 1}", amperes, *ohm]))
+        ends, is_open = f"{item.from_bus + 1},{item.to_bus + 1}", f"{1 - item.in_service:d}"
+        lines.append(",".join([ends, amperes, *ohm, is_open]))
     files = {"feeder.yaml": head}
     return files | {"buses.csv": "\n".join(buses) + "\n", "lines.csv": "\n".join(lines) + "\n"}
 

@@ -193,7 +193,7 @@ class Roster:
 
     def _make_zone(self, cell: int) -> ResidentialParkingZone:
         number, feeder = cell % self._model.fleet.n_zones, self._model.grid.feeder
-        bus = int(feeder.bus_index[feeder.zone_bus[number]]) + 1
+        bus = int(feeder.bus_numbers[feeder.zone_bus[number]])
         copy = cell // self._model.fleet.n_zones
         return ResidentialParkingZone(self._model, number + 1, copy, bus)
 

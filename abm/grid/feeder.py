@@ -9,17 +9,24 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from abm.equations import BoolArray, FloatArray, IntArray
+from abm.equations import FloatArray, IntArray
 from abm.errors import InputError, LoadFlowError, Problem
 from abm.grid.nets import net_of
 from abm.grid.network import Network, line_network
+from abm.grid.places import (
+    class_of_each,
+    customers_of,
+    generation_of,
+    generation_problems,
+    labels_of,
+)
 from abm.grid.reference import (
     closed_connections,
     feeds_and_takes,
@@ -27,16 +34,17 @@ from abm.grid.reference import (
     nominal_load,
     read_network,
     without_supply,
-    write_ampacities,
 )
+from abm.grid.switching import ends_of, rows_of, set_lines, write_ampacities
 from abm.scenario.code import refuse_untrusted
+from abm.scenario.feeder_table import Generation, Labels
 from abm.scenario.names import display
 
 if TYPE_CHECKING:
     import networkx as nx
     from scipy.sparse import csr_matrix
 
-    from abm.scenario.feeder import FeederTable, LineValues
+    from abm.scenario.feeder_table import FeederTable, LineValues
 
 _FEEDERS: dict[str, Feeder] = {}
 
@@ -47,7 +55,8 @@ class Feeder:
 
     name; key: digest of everything it was built from.
     bus_index: int64 [n_bus], pandapower index of each bus position. line_index: int64 [n_line].
-    p_mw, q_mvar: float64 [n_bus], nominal net load, MW and Mvar, consumption positive.
+    p_mw, q_mvar: float64 [n_bus], nominal net load, MW and Mvar, consumption positive; load_p_mw,
+    load_q_mvar: without the generation that has series of its own.
     class_names; bus_class: int64 [n_bus], position of the bus's customer class in class_names.
     zone_bus: int64 [Z], bus position of zones 1..Z.
     line_from, line_to: int64 [n_line], bus positions. ampacity_a: float64 [n_line], A, of the whole
@@ -56,6 +65,10 @@ class Feeder:
     connections: bus position, bus position and (element, its index in the net) of all that joins
     two buses; what is open or out of service does not.
     network: nodes, admittances and base values.
+    generation: what has series of its own, `bus` being positions here. first_bus: number that is
+    shown for index 0. labels: names of the buses and of the lines, in the order of their positions
+    ("" where the source has none), and places, NaN where not known; empty arrays where there are
+    none at all.
     """
 
     name: str
@@ -75,6 +88,11 @@ class Feeder:
     connections: tuple[tuple[int, int, tuple[str, int]], ...]
     network: Network
     make_net: Callable[[], Any]
+    load_p_mw: FloatArray
+    load_q_mvar: FloatArray
+    generation: Generation | None = None
+    first_bus: int = 1
+    labels: Labels = field(default_factory=Labels)
 
     def __repr__(self) -> str:
         return (
@@ -101,7 +119,7 @@ class Feeder:
     @cached_property
     def bus_names(self) -> tuple[str, ...]:
         """What tables and figures call each bus: "N18"."""
-        return tuple(f"N{index + 1}" for index in self.bus_index)
+        return tuple(f"N{number}" for number in self.bus_numbers)
 
     @cached_property
     def line_names(self) -> tuple[str, ...]:
@@ -118,6 +136,11 @@ class Feeder:
     def n_line(self) -> int:
         """Number of lines in service."""
         return len(self.line_index)
+
+    @property
+    def bus_numbers(self) -> IntArray:
+        """Number of each bus as it is shown everywhere, int64 [n_bus]."""
+        return self.bus_index + self.first_bus
 
     @property
     def slack_bus(self) -> int:
@@ -185,11 +208,16 @@ def build_feeder(table: FeederTable) -> Feeder:
 
 def _digest(table: FeederTable) -> str:
     where = "" if table.code is None else str(table.code.source())
-    about = repr((table.name, table.net, where, _class_of_each(table)))
+    words = tuple(map(str, (*table.labels.bus, *table.labels.line)))
+    about = repr((table.name, table.net, where, class_of_each(table), table.first_bus, words))
     digest = hashlib.sha256(about.encode("utf-8", "surrogatepass"))
-    for values in (table.buses, table.zone, table.line_from, table.line_to):
+    for values in (table.buses, table.zone, table.line_from, table.line_to, table.line_index):
         digest.update(np.asarray(values, dtype=np.int64).tobytes() + b"|")
-    digest.update(np.asarray(table.ampacity_a, dtype=np.float64).tobytes())
+    for numbers in (table.ampacity_a, table.labels.x, table.labels.y, table.is_open):
+        digest.update(np.asarray(numbers, dtype=np.float64).tobytes() + b"|")
+    if table.generation is not None:
+        for values in astuple(table.generation):
+            digest.update(repr(np.asarray(values).tolist()).encode("utf-8", "surrogatepass"))
     path = Path(table.net)
     if table.values is not None:
         for value in astuple(table.values):
@@ -197,10 +225,6 @@ def _digest(table: FeederTable) -> str:
     elif path.is_file():
         digest.update(path.read_bytes())
     return digest.hexdigest()
-
-
-def _class_of_each(table: FeederTable) -> tuple[str, ...]:
-    return tuple(str(name) for name in table.customer_class)
 
 
 def _build(table: FeederTable, key: str) -> Feeder:
@@ -219,46 +243,57 @@ def _from_values(table: FeederTable, values: LineValues, key: str) -> Feeder:
     order = np.argsort(table.buses)
     bus_index = np.asarray(table.buses, dtype=np.int64)[order] - 1
     position = {int(index): i for i, index in enumerate(bus_index)}
-    bus_class, class_names, zone_bus, problems = _customers(table, position)
+    bus_class, class_names, zone_bus, problems = customers_of(table, position)
     problems += [
-        Problem("feeder.lines", f"N{one}-N{other}", "two buses of the feeder")
-        for one, other in zip(table.line_from, table.line_to, strict=True)
+        Problem("feeder.lines", ends_of(table, line), "two buses of the feeder")
+        for line, (one, other) in enumerate(zip(table.line_from, table.line_to, strict=True))
         if one - 1 not in position or other - 1 not in position
     ]
-    p_mw = values.p_mw[order]
-    problems += _generation_problems(table.name, bus_index, bus_class, p_mw < 0.0, p_mw > 0.0)
+    load_p, load_q = values.p_mw[order], values.q_mvar[order]
+    problems += generation_problems(table, bus_index, bus_class, load_p < 0.0, load_p > 0.0)
     if problems:
         raise InputError(problems)
+    serving = np.arange(len(table.line_from))
+    if len(table.is_open):
+        serving = np.flatnonzero(~table.is_open)
     line_from, line_to = (
-        np.array([position[int(bus) - 1] for bus in end], dtype=np.int64)
+        np.array([position[int(bus) - 1] for bus in end[serving]], dtype=np.int64)
         for end in (table.line_from, table.line_to)
     )
+    generation, p_mw, q_mvar = generation_of(table, position, load_p, load_q)
     slack = position[values.slack_bus - 1]
-    lines = range(len(line_from))
+    own = replace(values, r_ohm=values.r_ohm[serving], x_ohm=values.x_ohm[serving])
     feeder = Feeder(
         name=table.name,
         key=key,
         bus_index=bus_index,
-        line_index=np.array(lines, dtype=np.int64),
+        line_index=serving,
         p_mw=p_mw,
-        q_mvar=values.q_mvar[order],
+        q_mvar=q_mvar,
         class_names=class_names,
         bus_class=bus_class,
         zone_bus=zone_bus,
         line_from=line_from,
         line_to=line_to,
-        ampacity_a=np.array(table.ampacity_a, dtype=np.float64),
+        ampacity_a=np.array(table.ampacity_a[serving], dtype=np.float64),
         vn_kv=np.full(len(bus_index), values.vn_kv),
         slack_buses=np.array([slack]),
         connections=tuple(
-            (int(line_from[line]), int(line_to[line]), ("line", line)) for line in lines
+            (int(one), int(other), ("line", int(line)))
+            for line, one, other in zip(serving, line_from, line_to, strict=True)
         ),
-        network=line_network(values, line_from, line_to, len(bus_index), slack),
+        network=line_network(own, line_from, line_to, len(bus_index), slack),
         make_net=partial(net_of_lines, table, values),
+        load_p_mw=load_p,
+        load_q_mvar=load_q,
+        generation=generation,
+        first_bus=table.first_bus,
+        labels=labels_of(table, order, serving),
     )
     dark = feeder.unsupplied_buses()
     if len(dark):
-        raise LoadFlowError(f"feeder {table.name!r}: {without_supply(bus_index[dark])}")
+        said = without_supply(feeder.bus_numbers[dark])
+        raise LoadFlowError(f"feeder {table.name!r}: {said}")
     return feeder
 
 
@@ -266,16 +301,21 @@ def _from_net(table: FeederTable, key: str) -> Feeder:
     net = net_of(table)
     bus_index = np.sort(net.bus.index.to_numpy(dtype=np.int64))
     position = {int(index): i for i, index in enumerate(bus_index)}
-    bus_class, class_names, zone_bus, problems = _customers(table, position)
+    bus_class, class_names, zone_bus, problems = customers_of(table, position)
     problems += write_ampacities(net, table)
-    problems += _generation_problems(
-        table.name, bus_index, bus_class, *feeds_and_takes(net, bus_index)
-    )
+    feeds, takes = feeds_and_takes(net, bus_index)
+    if table.generation is None:
+        problems += generation_problems(table, bus_index, bus_class, feeds, takes)
+    elif net.sgen["in_service"].astype(bool).any():
+        said = "no static generator in service in the net, as generation.csv has them all"
+        problems.append(Problem("feeder.generation", f"{len(net.sgen)} x sgen", said))
     if problems:
         raise InputError(problems)
-    p_mw, q_mvar = nominal_load(net, bus_index)
+    set_lines(net, table)
+    load_p, load_q = nominal_load(net, bus_index)
+    generation, p_mw, q_mvar = generation_of(table, position, load_p, load_q)
     try:
-        network, line_index = read_network(net, bus_index, p_mw, q_mvar)
+        network, line_index = read_network(net, bus_index, p_mw, q_mvar, table.first_bus)
     except LoadFlowError as error:
         raise LoadFlowError(f"{source_of(table)}: feeder {table.name!r}: {error}") from error
     except Exception as error:  # pandapower raises UserWarning and worse for a net without source
@@ -305,68 +345,14 @@ def _from_net(table: FeederTable, key: str) -> Feeder:
         ),
         network=network,
         make_net=lambda: net,
+        load_p_mw=load_p,
+        load_q_mvar=load_q,
+        generation=generation,
+        first_bus=table.first_bus,
+        labels=labels_of(table, np.argsort(table.buses), rows_of(net, table, line_index)),
     )
 
 
 def source_of(table: FeederTable) -> str:
     """Where the net of a feeder is from, in words."""
     return table.net if ":" in table.net else display(Path(table.net))
-
-
-def _generation_problems(
-    name: str, bus_index: IntArray, bus_class: IntArray, feeds: BoolArray, takes: BoolArray
-) -> list[Problem]:
-    """A problem where a bus that feeds in would follow the load profile of those that take power.
-
-    feeds, takes: bool [n_bus]. A bus has one power and one class, and its class one profile.
-    """
-    wrong = feeds & (takes | np.isin(bus_class, bus_class[takes])) & (bus_class >= 0)
-    if not wrong.any():
-        return []
-    buses = ", ".join(f"N{index + 1}" for index in bus_index[wrong])
-    said = (
-        "generation only at buses without load and in a class of their own in buses.csv, with a "
-        "column of its own in the load profile; netted into the load it would follow the "
-        "customers' profile"
-    )
-    return [Problem("feeder.generation", f"{buses} of feeder {name!r}", said)]
-
-
-def _customers(
-    table: FeederTable, position: dict[int, int]
-) -> tuple[IntArray, tuple[str, ...], IntArray, list[Problem]]:
-    """Class of each bus position, names of the classes, bus position of each zone, problems."""
-    problems = []
-    known = f"a bus of the net, 1 to {max(position) + 1}" if position else "a bus of the net"
-    classes = _class_of_each(table)
-    class_names = tuple(dict.fromkeys(classes))
-    bus_class = np.full(len(position), -1, dtype=np.int64)
-    buses_of_zone: dict[int, list[int]] = {}
-    for number, kind, zone in zip(table.buses, classes, table.zone, strict=True):
-        at = position.get(int(number) - 1)
-        if at is None:
-            problems.append(Problem("feeder.buses", f"N{number}", known))
-        elif bus_class[at] >= 0:
-            problems.append(Problem("feeder.buses", f"N{number}", "each bus once"))
-        else:
-            bus_class[at] = class_names.index(kind)
-            if zone != 0:
-                buses_of_zone.setdefault(int(zone), []).append(at)
-    problems += [
-        Problem("feeder.buses", f"N{index + 1}", "the bus is in the net and needs a row")
-        for index, at in position.items()
-        if bus_class[at] < 0
-    ]
-    n_zone = max(buses_of_zone, default=0)
-    for zone in sorted({*range(1, n_zone + 1), *buses_of_zone}):
-        if zone < 1 or len(buses_of_zone.get(zone, [])) != 1:
-            found = ", ".join(f"N{at + 1}" for at in buses_of_zone.get(zone, [])) or "no bus"
-            problems.append(
-                Problem(
-                    "feeder.zone",
-                    f"{zone} ({found})",
-                    "zones count from 1 without a gap, each on one bus; 0 is none",
-                )
-            )
-    zone_bus = np.array([buses_of_zone.get(z, [-1])[0] for z in range(1, n_zone + 1)], np.int64)
-    return bus_class, class_names, zone_bus, problems

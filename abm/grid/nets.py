@@ -23,7 +23,7 @@ from abm.scenario.yamlio import read_text, show
 if TYPE_CHECKING:
     import pandas as pd
 
-    from abm.scenario.feeder import FeederTable
+    from abm.scenario.feeder_table import FeederTable
 
 # What a file of a net may hold: whole packages, of which pandapower itself makes plain data only.
 _HOLDS = ("pandapower", "pandas", "numpy", "networkx", "shapely", "geopandas", "builtins")

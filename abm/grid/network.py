@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from abm.equations import ComplexArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
-    from abm.scenario.feeder import LineValues
+    from abm.scenario.feeder_table import LineValues
 
 
 # Base power of the per-unit system of a feeder that is given by its tables, MVA.

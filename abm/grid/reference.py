@@ -13,7 +13,7 @@ import numpy as np
 
 from abm.equations import BoolArray, ComplexArray, FloatArray, IntArray
 from abm.equations.load_flow import power_mismatch
-from abm.errors import LoadFlowError, Problem
+from abm.errors import LoadFlowError
 from abm.grid.network import (
     BASE_MVA,
     Branches,
@@ -26,7 +26,7 @@ from abm.grid.network import (
 
 if TYPE_CHECKING:
     from abm.grid.feeder import Feeder
-    from abm.scenario.feeder import FeederTable, LineValues
+    from abm.scenario.feeder_table import FeederTable, LineValues
 
 TOLERANCE_MVA = 1e-10
 MAX_ITERATIONS = 20
@@ -133,6 +133,7 @@ def net_of_lines(table: FeederTable, values: LineValues) -> Any:
         x_ohm_per_km=values.x_ohm,
         c_nf_per_km=0.0,
         max_i_ka=table.ampacity_a / 1e3,
+        in_service=~table.is_open if len(table.is_open) else True,
     )
     return net
 
@@ -175,42 +176,13 @@ def feeds_and_takes(net: Any, bus_index: IntArray) -> tuple[BoolArray, BoolArray
     return feeds, takes
 
 
-def write_ampacities(net: Any, table: FeederTable) -> list[Problem]:
-    """Write the table's ampacities to net.line.max_i_ka; problems for lines the net does not have.
-
-    Lines between the same two buses are taken in the order of the net.
-    """
-    between: dict[tuple[int, int], list[int]] = {}
-    for index, one, other in zip(
-        net.line.index, net.line["from_bus"], net.line["to_bus"], strict=True
-    ):
-        between.setdefault((min(one, other), max(one, other)), []).append(int(index))
-    max_i_ka = net.line["max_i_ka"].astype(float)
-    systems = net.line["df"] * net.line["parallel"]
-    problems = []
-    for one, other, ampacity in zip(table.line_from, table.line_to, table.ampacity_a, strict=True):
-        free = between.get((int(min(one, other)) - 1, int(max(one, other)) - 1))
-        if not free:
-            wanted = "a line of the net, once" if free is not None else "a line of the net"
-            problems.append(Problem("feeder.lines", f"N{one}-N{other}", wanted))
-            continue
-        index = free.pop(0)
-        if ampacity <= 0.0:
-            problems.append(
-                Problem("feeder.ampacity_a", f"{ampacity:g} (N{one}-N{other})", "A, above 0")
-            )
-        elif not np.isnan(ampacity):
-            max_i_ka[index] = ampacity / 1e3 / systems[index]
-    net.line["max_i_ka"] = max_i_ka
-    return problems
-
-
 def read_network(
-    net: Any, bus_index: IntArray, p_mw: FloatArray, q_mvar: FloatArray
+    net: Any, bus_index: IntArray, p_mw: FloatArray, q_mvar: FloatArray, first_bus: int = 1
 ) -> tuple[Network, IntArray]:
     """Network out of pandapower's own matrices, and the index of its lines in service [n_line].
 
-    The net is solved once at nominal load p_mw, q_mvar [n_bus]. Raises LoadFlowError where that
+    The net is solved once at nominal load p_mw, q_mvar [n_bus]. first_bus: number that is shown for
+    index 0. Raises LoadFlowError where that
     fails, and when a bus is out of service or has no supply.
     """
     own = _constant_power_copy(net, bus_index)
@@ -219,7 +191,7 @@ def read_network(
     solved = own._ppc["internal"]
     dead = bus_index[~np.isfinite(own.res_bus["vm_pu"].loc[bus_index].to_numpy(dtype=np.float64))]
     if len(dead):
-        raise without_supply(dead)
+        raise without_supply(dead + first_bus)
     in_service = np.asarray(solved["branch_is"], dtype=bool)
     row = np.cumsum(in_service) - 1
     first, last = own._pd2ppc_lookups["branch"].get("line", (0, 0))
@@ -252,12 +224,14 @@ def read_network(
         slack_nodes=slack_nodes,
         slack_v=np.asarray(solved["V"], dtype=np.complex128)[slack_nodes],
         branch_of_line=row[first:last][serving].astype(np.int64),
-        transformers=_transformers_of(own, row, in_service),
+        transformers=_transformers_of(own, row, in_service, first_bus),
     )
     return network, own.line.index.to_numpy(dtype=np.int64)[serving]
 
 
-def _transformers_of(net: Any, row: IntArray, in_service: BoolArray) -> Transformers:
+def _transformers_of(
+    net: Any, row: IntArray, in_service: BoolArray, first_bus: int
+) -> Transformers:
     """The transformers of a solved net that have a winding in service.
 
     row: row of each branch among those in service. A transformer of two windings is a branch from
@@ -283,7 +257,7 @@ def _transformers_of(net: Any, row: IntArray, in_service: BoolArray) -> Transfor
                 if in_service[branch]:
                     own.append((len(elements), int(row[branch]), number > 0, float(rated_a)))
             if own:
-                buses = "-".join(f"N{int(one[f'{side}_bus']) + 1}" for side in sides)
+                buses = "-".join(f"N{int(one[f'{side}_bus']) + first_bus}" for side in sides)
                 elements.append((kind, int(index)))
                 names.append(f"T{len(elements)} {buses}")
                 windings += own
@@ -298,9 +272,9 @@ def _transformers_of(net: Any, row: IntArray, in_service: BoolArray) -> Transfor
     )
 
 
-def without_supply(bus_index: IntArray) -> LoadFlowError:
-    """What is wrong with a feeder that leaves buses in the dark."""
-    return LoadFlowError("buses without supply: " + ", ".join(f"N{i + 1}" for i in bus_index))
+def without_supply(numbers: IntArray) -> LoadFlowError:
+    """What is wrong with a feeder that leaves buses in the dark, by their numbers."""
+    return LoadFlowError("buses without supply: " + ", ".join(f"N{one}" for one in numbers))
 
 
 def _constant_power_copy(net: Any, bus_index: IntArray) -> Any:

@@ -294,7 +294,7 @@ def voltage_figure(
     fig, axes = figure(title)
     first = next(iter(profiles.values()))[0]
     feeder = first.record.feeder
-    numbers = feeder.bus_index + 1
+    numbers = feeder.bus_numbers
     joined = {tuple(sorted(ends)) for ends in zip(feeder.line_from, feeder.line_to, strict=True)}
     # A lateral does not begin where the bus before it in number ends: no stroke between them.
     breaks = [i for i in range(1, feeder.n_bus) if (i - 1, i) not in joined]

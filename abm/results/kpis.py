@@ -142,7 +142,7 @@ def _load_flow(record: Record) -> dict[str, NDArray[Any]]:
         # The energy of a day with an unknown hour is unknown, not smaller.
         "loss_energy_mwh": in_hours(record, _sum_over_hours(flows.loss_mw)),
         "min_vm_pu": lowest.min(axis=0),
-        "min_vm_bus": _where(solved, record.feeder.bus_index[vm_bus] + 1),
+        "min_vm_bus": _where(solved, record.feeder.bus_numbers[vm_bus]),
         "min_vm_hour": _where(solved, hours[vm_at]),
         "max_vm_pu": flows.vm_pu.max(axis=(0, 2)),
         "nonconverged_hours": in_hours(record, (~flows.converged).sum(axis=0)),

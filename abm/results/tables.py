@@ -36,7 +36,7 @@ def hourly_table(record: Record) -> pd.DataFrame:
     at = lowest_bus(record)
     unknown = np.isnan(at)
     at = np.where(unknown, 0, at).astype(np.int64)
-    bus = pd.array((record.feeder.bus_index[at] + 1).T.ravel(), dtype="Int64")
+    bus = pd.array(record.feeder.bus_numbers[at].T.ravel(), dtype="Int64")
     bus[unknown.T.ravel()] = pd.NA
 
     def all_feeders(per_hour: NDArray[Any]) -> NDArray[Any]:
@@ -146,7 +146,7 @@ def bus_hour_table(record: Record) -> pd.DataFrame:
     feeder, flows = record.feeder, record.flows
     return as_frame(
         record,
-        {**_flow_times(record, feeder.n_bus), "bus": repeated(record, feeder.bus_index + 1)},
+        {**_flow_times(record, feeder.n_bus), "bus": repeated(record, feeder.bus_numbers)},
         {
             "vm_pu": by_feeder(flows.vm_pu),
             "va_degree": np.degrees(by_feeder(flows.va_rad)),
@@ -163,8 +163,8 @@ def line_hour_table(record: Record) -> pd.DataFrame:
         {
             **_flow_times(record, feeder.n_line),
             "line": repeated(record, np.arange(1, feeder.n_line + 1)),
-            "from_bus": repeated(record, feeder.bus_index[feeder.line_from] + 1),
-            "to_bus": repeated(record, feeder.bus_index[feeder.line_to] + 1),
+            "from_bus": repeated(record, feeder.bus_numbers[feeder.line_from]),
+            "to_bus": repeated(record, feeder.bus_numbers[feeder.line_to]),
         },
         {
             "i_a": by_feeder(flows.i_a),
@@ -199,7 +199,7 @@ def zones_table(record: Record) -> pd.DataFrame:
         record,
         _zones(record, 1),
         {
-            "bus": np.tile(feeder.bus_index[feeder.zone_bus] + 1, record.n_feeders),
+            "bus": np.tile(feeder.bus_numbers[feeder.zone_bus], record.n_feeders),
             "evs": np.bincount(cell, minlength=cells),
             "charged_kwh": total(ev["charged_kwh"]),
             "discharged_kwh": total(ev["discharged_kwh"]),

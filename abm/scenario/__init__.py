@@ -2,7 +2,7 @@
 
 from abm.scenario.checks import stay_windows, window_minutes
 from abm.scenario.document import parse_setting
-from abm.scenario.feeder import FeederTable
+from abm.scenario.feeder_table import FeederTable
 from abm.scenario.fields import TimeOfDay, clock_minutes
 from abm.scenario.inputs import Inputs
 from abm.scenario.names import (

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from abm.scenario.document import field_at, has_names, section_at
-from abm.scenario.feeder import FeederHead, ImpedanceRow, LoadBusRow
+from abm.scenario.feeder_table import FeederHead, GenerationRow, ImpedanceRow, LoadBusRow
 from abm.scenario.fields import allowed
 from abm.scenario.names import STRATEGIES
 from abm.scenario.scenario import Scenario
@@ -48,6 +48,7 @@ def scenario_reference(page: str) -> str:
         "feeder.yaml": _columns(FeederHead),
         "buses.csv": _columns(LoadBusRow),
         "lines.csv": _columns(ImpedanceRow),
+        "generation.csv": _columns(GenerationRow),
     }
     for name, text in parts.items():
         start, _, rest = page.partition(f"<!-- {name} -->\n")

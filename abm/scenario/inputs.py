@@ -18,7 +18,8 @@ from abm.scenario.document import (
     Origin,
     unseen,
 )
-from abm.scenario.feeder import FeederTable, read_feeder
+from abm.scenario.feeder import FEEDER_FILES, read_feeder
+from abm.scenario.feeder_table import FeederTable
 from abm.scenario.names import display, name_hint, shipped_files
 from abm.scenario.schema import ScenarioFields
 from abm.scenario.tables import (
@@ -185,7 +186,8 @@ def parts(target: FilePath) -> list[FilePath]:
     """A file, or a folder and the files of a feeder in it."""
     if not os.path.isdir(target):
         return [target]
-    return [target, *(target / name for name in ("feeder.yaml", "buses.csv", "lines.csv"))]
+    *needed, generation = (target / name for name in FEEDER_FILES)
+    return [target, *needed, *([generation] if os.path.lexists(generation) else [])]
 
 
 def _feeder_name(fields: ScenarioFields, feeder: FeederTable) -> str:

@@ -29,7 +29,7 @@ from abm.grid import (
     make_solver,
     power_mismatch,
 )
-from abm.scenario.feeder import FeederTable
+from abm.scenario.feeder_table import FeederTable
 
 VALUES = ("vm_pu", "va_rad", "i_a", "line_loss_mw", "loss_mw", "slack_p_mw", "slack_q_mvar")
 

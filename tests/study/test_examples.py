@@ -73,7 +73,7 @@ def test_the_shipped_feeder_is_the_table_of_pandapowers_net(tmp_path, monkeypatc
     assert ended.value.code == 0
     for name, columns in (
         ("buses.csv", ["bus", "p_mw", "q_mvar"]),
-        ("lines.csv", ["from_bus", "to_bus", "r_ohm", "x_ohm"]),
+        ("lines.csv", ["from_bus", "to_bus", "r_ohm", "x_ohm", "open"]),
     ):
         written, shipped = (
             pd.read_csv(folder / name, comment="#")[columns] for folder in (tmp_path, SHIPPED)

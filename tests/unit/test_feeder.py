@@ -13,7 +13,7 @@ import pytest
 from abm.errors import InputError, LoadFlowError
 from abm.grid import build_feeder, load_net, loading_percent, make_solver
 from abm.scenario import Scenario
-from abm.scenario.feeder import FeederTable, LineValues
+from abm.scenario.feeder_table import FeederTable, LineValues
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +90,7 @@ def test_the_shipped_tables_are_the_net_of_pandapower(table: FeederTable) -> Non
             line_from=none,
             line_to=none,
             ampacity_a=np.array([]),
+            is_open=none,
         )
     )
     of_tables = build_feeder(table)
@@ -194,7 +195,8 @@ def test_generation_that_would_follow_the_load_is_refused(kind: str, tmp_path: P
         build_feeder(table)
     (problem,) = caught.value.problems
     assert (problem.field, problem.value) == ("feeder.generation", "N4 of feeder 'plain'")
-    assert "a class of their own in buses.csv" in problem.allowed
+    assert "in generation.csv" in problem.allowed
+    assert "a class of its own in buses.csv" in problem.allowed
 
 
 def test_what_does_not_generate_is_no_generation(tmp_path: Path) -> None:

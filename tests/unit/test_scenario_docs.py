@@ -6,7 +6,7 @@ import pytest
 
 from abm.scenario import Scenario
 from abm.scenario.docs import scenario_reference, scenario_schema
-from abm.scenario.feeder import FeederHead, ImpedanceRow, LoadBusRow
+from abm.scenario.feeder_table import FeederHead, GenerationRow, ImpedanceRow, LoadBusRow
 from abm.scenario.fields import allowed
 from abm.scenario.tables import SessionRow
 
@@ -26,7 +26,7 @@ def test_every_field_is_on_the_page_and_described():
             assert declared.get("description"), name
 
 
-@pytest.mark.parametrize("model", [SessionRow, LoadBusRow, ImpedanceRow, FeederHead])
+@pytest.mark.parametrize("model", [SessionRow, LoadBusRow, ImpedanceRow, GenerationRow, FeederHead])
 def test_every_column_is_on_the_page_with_what_it_allows(model):
     page = PAGE.read_text(encoding="utf-8")
     for name, column in model.model_fields.items():

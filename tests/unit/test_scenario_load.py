@@ -61,10 +61,11 @@ def test_shipped_inputs_of_the_paper():
     values = feeder.values
     assert (values.vn_kv, values.slack_bus, values.slack_vm_pu) == (12.66, 1, 1.0)
     assert (values.p_mw.sum(), values.q_mvar.sum()) == (pytest.approx(3.715), pytest.approx(2.3))
-    assert (values.r_ohm[0], values.x_ohm[-1]) == (0.0922, 0.5302)
+    assert (values.r_ohm[0], values.x_ohm[31]) == (0.0922, 0.5302)
     assert feeder.n_zones == 15
     assert feeder.zone[:16].tolist() == [*range(1, 16), 0]
-    assert len(feeder.ampacity_a) == 32
+    assert (~feeder.is_open).sum() == 32
+    assert feeder.line_from[feeder.is_open].tolist() == [21, 9, 12, 18, 25]
     assert np.unique(feeder.ampacity_a).tolist() == [200, 300, 400]
     assert (feeder.customer_class == "industrial").sum() == 8
     assert inputs.profile.multiplier[20].tolist() == [1, 1, 1]

@@ -13,7 +13,7 @@ from abm.grid import build_feeder, make_solver
 from abm.report.terminal import print_kpis
 from abm.results.claim import new_folder
 from abm.results.folder import write_run
-from abm.scenario.feeder import FeederTable
+from abm.scenario.feeder_table import FeederTable
 from abm.study import run_once
 
 
