@@ -184,6 +184,7 @@ class V2GModel(mesa.Model):
             self.fleet,
             self.meter,
             self.grid.flows,
+            self.grid.taken_mvar,
         )
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING
@@ -12,9 +12,10 @@ import mesa
 import numpy as np
 
 from abm.clock import Phase
-from abm.equations import BoolArray, FloatArray, IntArray
+from abm.equations import BoolArray, FloatArray
 from abm.equations.battery import hourly_demand
 from abm.grid import Feeder, PowerFlow, Solver
+from abm.grid.reactive import ChargersReactive, rated_in_use
 from abm.signals import BaseLoad, Broadcast, Channel, Outlook, base_load
 
 if TYPE_CHECKING:
@@ -25,6 +26,18 @@ CALLED = {
     "net": "net demand",
     "net_with_losses": "net demand with losses",
 }
+
+
+@dataclass(frozen=True, eq=False)
+class ZonePower:
+    """What the chargers of the zones did, mean over a window, (n_feeders, n_zones) each [MW].
+
+    net_mw: G2V less V2G. through_mw: both added up. rated_mw: rating of the chargers in use.
+    """
+
+    net_mw: FloatArray
+    through_mw: FloatArray
+    rated_mw: FloatArray
 
 
 @dataclass(frozen=True)
@@ -104,8 +117,10 @@ class GridAgent(mesa.Agent):
         )
         self.flow_s = scenario.grid.flow_interval_min * 60
         self._solved: list[PowerFlow] = []
-        # Mean net power of the zones over each interval that waits to be solved.
-        self._unsolved: list[FloatArray] = []
+        self.reactive = ChargersReactive(scenario.ev)
+        self._taken_mvar: list[FloatArray] = []
+        # What the zones did in each interval that waits to be solved.
+        self._unsolved: list[ZonePower] = []
 
     def horizon_price(self) -> FloatArray:
         """Price of every hour of the horizon, (n_hours,) [$/kWh]."""
@@ -202,56 +217,90 @@ class GridAgent(mesa.Agent):
         fleet, meter, hour = self.model.fleet, self.model.meter, began_s // 3600
         summed = np.array([meter.hour_charge, meter.hour_discharge])
         per_mw = self.interval_s // self.model.clock.step_s * 1e3
-        charge_mw, discharge_mw = (summed - self._before) / per_mw
+        shape = (2, fleet.n_feeders, fleet.n_zones)
+        charge_mw, discharge_mw = ((summed - self._before) / per_mw).reshape(shape)
         self._before = np.zeros_like(summed) if on_the_hour else summed
-        zone_mw = (charge_mw - discharge_mw).reshape(fleet.n_feeders, fleet.n_zones)
+        ev_mw = hourly_demand(charge_mw - discharge_mw)
         if self.interval_s == self.flow_s == 3600:
             # The hour is solved for the results in any case.
-            return Measured(hour, hourly_demand(zone_mw), lambda: self.flows[hour])
-        begin_s = np.array([began_s])
-        loads = partial(self._loads, begin_s, self.interval_s, zone_mw[None])
-        flow = cache(lambda: self.solver.solve(*loads()))
-        return Measured(hour, hourly_demand(zone_mw), flow)
+            return Measured(hour, ev_mw, lambda: self.flows[hour])
+        zones = self._zone_power(
+            began_s, self.interval_s, charge_mw - discharge_mw, charge_mw + discharge_mw
+        )
+        flow = cache(lambda: self._solve(began_s, self.interval_s, [zones])[0])
+        return Measured(hour, ev_mw, flow)
 
-    def _loads(
-        self, begin_s: IntArray, window_s: int, zone_mw: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
-        """Mean load of every bus over some windows, (n_windows x n_feeders, n_bus) MW and Mvar.
+    def _zone_power(
+        self, began_s: int, window_s: int, net_mw: FloatArray, through_mw: FloatArray
+    ) -> ZonePower:
+        """Of a window that has ended, with who was plugged in where somebody needs to know."""
+        rated_mw = np.zeros_like(net_mw)
+        if self.reactive.by_voltage:
+            step_s = self.model.clock.step_s
+            rated_mw = rated_in_use(
+                self.model.fleet, began_s // step_s, (began_s + window_s) // step_s
+            )
+        return ZonePower(net_mw, through_mw, rated_mw)
 
-        begin_s: of the horizon, (n_windows,). zone_mw: of the EVs, (n_windows, n_feeders, n_zones).
+    def _solve(
+        self, began_s: int, window_s: int, zones: Sequence[ZonePower]
+    ) -> tuple[PowerFlow, FloatArray]:
+        """The load flows of windows in a row, for the mean powers over each.
+
+        began_s: when the first began, s of the horizon. Of n_windows x n_feeders rows; and the
+        reactive power that the chargers take, (n_windows x n_feeders, n_zones) [Mvar].
         """
-        begin_s, n_feeders = begin_s + self.model.start_hour * 3600, self.model.fleet.n_feeders
+        n_feeders = self.model.fleet.n_feeders
+        begin_s = self.model.start_hour * 3600 + began_s + np.arange(len(zones)) * window_s
         p_mw = np.repeat(self.base.mean_p_mw(begin_s, window_s), n_feeders, axis=0)
-        p_mw[:, self.feeder.zone_bus] += zone_mw.reshape(len(p_mw), -1)
-        return p_mw, np.repeat(self.base.mean_q_mvar(begin_s, window_s), n_feeders, axis=0)
+        q_mvar = np.repeat(self.base.mean_q_mvar(begin_s, window_s), n_feeders, axis=0)
+        net_mw, through_mw, rated_mw = (
+            np.concatenate([getattr(zone, name) for zone in zones])
+            for name in ("net_mw", "through_mw", "rated_mw")
+        )
+        p_mw[:, self.feeder.zone_bus] += net_mw
+        return self.reactive.solve(self.solver, self.feeder, p_mw, q_mvar, through_mw, rated_mw)
 
     def _close(self, hour: int) -> None:
-        model, meter = self.model, self.model.meter
-        zone_mw = meter.close_hour(hour)
-        if self.flow_s == 3600:
-            self._unsolved.append(zone_mw)
+        model, meter, flow_s = self.model, self.model.meter, self.flow_s
+        net_mw = meter.close_hour(hour)
+        if flow_s == 3600:
+            through = meter.zone_charge_mw[hour] + meter.zone_discharge_mw[hour]
+            windows = [(net_mw, through.reshape(net_mw.shape))]
         else:
-            flows = 3600 // self.flow_s
-            here = meter.flow_zone_mw[hour * flows : (hour + 1) * flows]
-            self._unsolved.extend(here.reshape(flows, *zone_mw.shape))
+            here = slice(hour * 3600 // flow_s, (hour + 1) * 3600 // flow_s)
+            shape = (-1, *net_mw.shape)
+            net, through = meter.flow_zone_mw[here], meter.flow_through_mw[here]
+            windows = list(zip(net.reshape(shape), through.reshape(shape), strict=True))
+        for i, (net, through) in enumerate(windows):
+            began_s = hour * 3600 + i * flow_s
+            self._unsolved.append(self._zone_power(began_s, flow_s, net, through))
         model.fleet.book_hour(float(self.price[self.clock_hour(hour)]), self.sale_ratio)
 
     @property
     def flows(self) -> list[PowerFlow]:
         """The load flows of the hours that ended, n_feeders rows each; several per hour or one."""
         if self._unsolved:
-            first = len(self._solved)
-            begin_s = np.arange(first, first + len(self._unsolved)) * self.flow_s
-            loads = self._loads(begin_s, self.flow_s, np.stack(self._unsolved))
-            batch, n = self.solver.solve(*loads), self.model.fleet.n_feeders
-            for row in range(0, len(loads[0]), n):
+            first, n = len(self._solved), self.model.fleet.n_feeders
+            batch, taken = self._solve(first * self.flow_s, self.flow_s, self._unsolved)
+            for row in range(0, len(taken), n):
                 rows = {
                     name: getattr(batch, name)[row : row + n]
                     for name in PowerFlow.__dataclass_fields__
                 }
                 self._solved.append(PowerFlow(**rows))
+                self._taken_mvar.append(taken[row : row + n])
             self._unsolved.clear()
         return self._solved
+
+    @property
+    def taken_mvar(self) -> FloatArray:
+        """Reactive power that the chargers take in each load flow, (n_flows, n_feeders, n_zones).
+
+        [Mvar]; NaN where a load flow with volt-var did not converge.
+        """
+        shape = (len(self.flows), self.model.fleet.n_feeders, self.model.fleet.n_zones)
+        return np.array(self._taken_mvar).reshape(shape)
 
     def __str__(self) -> str:
         model = self.model

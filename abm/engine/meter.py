@@ -31,7 +31,8 @@ class Meter:
     ev_kw: net power of the EVs by step, whether `minutes` or not, (n_steps, n_feeders).
     sync_change: change of `switched_evs` from step to step, (n_steps + window, n_feeders).
     flow_zone_mw: mean net power over each load flow, (n_flows, n_cells); without rows where a load
-    flow is of a whole hour. last_switch: step of each EV's last change of mode, (n_evs,).
+    flow is of a whole hour; flow_through_mw: the same of both ways added up. last_switch: step of
+    each EV's last change of mode, (n_evs,).
     below_min, above_min: EV-minutes outside eqs. (5), (6) per feeder; soc_lowest, soc_highest: the
     extreme SoC seen while plugged in, NaN where nobody ever was.
     """
@@ -81,6 +82,7 @@ class Meter:
         self.flow_charge: FloatArray = np.zeros((flows, cells))
         self.flow_discharge: FloatArray = np.zeros((flows, cells))
         self.flow_zone_mw: FloatArray = np.full((hours * flows, cells), np.nan)
+        self.flow_through_mw: FloatArray = np.full((hours * flows, cells), np.nan)
         # What `record` leaves for later: net power by zone where it is not in the arrays by step,
         # and who changed mode.
         self._net_kw: FloatArray = np.zeros((0 if minutes else clock.steps_per_hour, cells))
@@ -186,8 +188,9 @@ class Meter:
     def _close_flows(self, hour: int) -> None:
         flows, per_mw = len(self.flow_charge), self.steps_per_flow * 1e3
         here = slice(hour * flows, (hour + 1) * flows)
-        net = self.flow_charge / per_mw - self.flow_discharge / per_mw
-        self.flow_zone_mw[here] = net
+        charge, discharge = self.flow_charge / per_mw, self.flow_discharge / per_mw
+        self.flow_zone_mw[here] = charge - discharge
+        self.flow_through_mw[here] = charge + discharge
         self.flow_charge[:] = 0.0
         self.flow_discharge[:] = 0.0
 

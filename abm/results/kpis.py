@@ -144,6 +144,7 @@ def _load_flow(record: Record) -> dict[str, NDArray[Any]]:
         "min_vm_pu": lowest.min(axis=0),
         "min_vm_bus": _where(solved, record.feeder.bus_numbers[vm_bus]),
         "min_vm_hour": _where(solved, hours[vm_at]),
+        "ev_reactive_mvarh": in_hours(record, np.abs(record.flow_zone_mvar).sum(axis=(0, 2))),
         "max_vm_pu": flows.vm_pu.max(axis=(0, 2)),
         "nonconverged_hours": in_hours(record, (~flows.converged).sum(axis=0)),
         "nonconverged_clock_hours": _objects([which[failed[:, k]].tolist() for k in feeders]),

@@ -33,6 +33,7 @@ FEEDER_AXIS = {
     "plugged_peak": 1,
     "unsent": 1,
     "flow_zone_mw": 1,
+    "flow_zone_mvar": 1,
     "ev_kw": 1,
     "switched_evs": 1,
     "minute_charge_kw": 1,
@@ -50,7 +51,8 @@ class Record:
     the EV's place in its feeder's table of stays. names: by EV in the order of rows, or None where
     they are numbered. stays: `STAY_STATE` and `STAY_SUMS` of each day, (D, n) each. zone_*: (H, K,
     Z). plugged_peak: (H, K). soc_*, *_min: (K,). flows: arrays with (F, K, ...). flow_zone_mw: mean
-    net power over each load flow, (F, K, Z), or None where those are hours. unsent: (H, K),
+    net power over each load flow, (F, K, Z), or None where those are hours. flow_zone_mvar:
+    reactive power that the chargers take in each load flow, (F, K, Z). unsent: (H, K),
     messages kept back by load flows that did not converge. ev_kw, switched_evs: (S, K), net power
     of the EVs, and how many changed mode within the five minutes that end with the step. minute_*:
     (S, K, Z), or None.
@@ -74,6 +76,7 @@ class Record:
     above_min: FloatArray
     flows: PowerFlow
     flow_zone_mw: FloatArray | None
+    flow_zone_mvar: FloatArray
     unsent: IntArray
     ev_kw: FloatArray
     switched_evs: NDArray[np.int32]

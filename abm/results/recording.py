@@ -60,8 +60,12 @@ def make_record(
     fleet: Fleet,
     meter: Meter,
     flows: Sequence[PowerFlow],
+    taken_mvar: FloatArray,
 ) -> Record:
-    """The record of a finished run; flows: in their order with K rows each."""
+    """The record of a finished run; flows: in their order with K rows each.
+
+    taken_mvar: reactive power that the chargers take in them, (F, K, Z).
+    """
     shape = (-1, fleet.n_feeders, fleet.n_zones)
     ev: dict[str, NDArray[Any]] = {name: getattr(fleet, name) for name in RECORDED}
     ev["number"] = fleet.stay_index - fleet.first_row[fleet.feeder]
@@ -88,6 +92,7 @@ def make_record(
         above_min=meter.above_min,
         flows=PowerFlow(**stacked),
         flow_zone_mw=meter.flow_zone_mw.reshape(shape) if len(meter.flow_zone_mw) else None,
+        flow_zone_mvar=taken_mvar,
         stays={name: np.stack([day[name] for day in days]) for name in days[0]},
         unsent=meter.unsent,
         ev_kw=meter.ev_kw,

@@ -179,6 +179,11 @@ def _findings(fields: ScenarioFields, document: Document) -> Iterator[Finding]:
         for habit in habits(fields):
             yield from _windows(fields, document, habit, seen)
     yield from _days_and_groups(fields, document)
+    factor: Path = ("ev", "power_factor")
+    if fields.ev.volt_var is not None and abs(fields.ev.power_factor) != 1.0:
+        yield Finding(
+            factor, "1 where ev.volt_var says what reactive power is", (("ev", "volt_var"),)
+        )
     for interval in (("broadcast", "interval_min"), ("grid", "flow_interval_min")):
         yield from _interval(fields, document, interval)
 

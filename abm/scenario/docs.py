@@ -134,6 +134,7 @@ _TYPES = {
     "number": "number",
     "boolean": "true or false",
     "object": "mapping",
+    "array": "list",
     "null": "null",
 }
 

@@ -141,6 +141,8 @@ class Document:
             if has_names(path[:-1]) and _get(self.data, path) is None:
                 self._fill_in(path[:-1])
                 self._put(path, {}, origin)
+            if not value and _get(self.data, path) is None:
+                self._fill_in(path)  # a section with all its defaults where there was none
             return [
                 problem
                 for key, item in value.items()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -123,6 +124,28 @@ def _minutes(known: tuple[int, ...]) -> Allowed:
     return Allowed(text, test=lambda minutes: minutes in known, json_schema=schema)
 
 
+# Reactive power is never asked for more steeply, so that load flows with it settle.
+STEEPEST_PER_PU = 100.0
+_PF_WORDS = "a number from -1 to -0.1 or from 0.1 to 1"
+_CURVE_WORDS = (
+    "a list of at least two points [voltage in p.u., share of the kVA supplied, -1 to 1]; voltages "
+    "rising, shares not, by no more than 1 within 0.01 p.u."
+)
+
+
+def _is_droop(points: list[list[float]]) -> bool:
+    """Whether a curve of voltage and reactive power can be gone by."""
+    if len(points) < 2 or any(len(point) != 2 for point in points):
+        return False
+    if not all(0.0 < vm_pu < 2.0 and -1.0 <= share <= 1.0 for vm_pu, share in points):
+        return False
+    return all(
+        0.0 <= one[1] - other[1] <= STEEPEST_PER_PU * (other[0] - one[0]) + 1e-9
+        and other[0] > one[0]
+        for one, other in pairwise(points)
+    )
+
+
 _CLOCK_WORDS = 'a clock time "HH:MM" from "0:00" to "24:00", in quotes'
 _HOUR_WORDS = 'a clock time on the hour from "0:00" to "23:00", in quotes'
 _STEP_WORDS = "a whole number from 1 to 3600 that divides 3600, e.g. 30, 60 or 300"
@@ -153,6 +176,11 @@ ShortName = Annotated[
     Allowed(_NAME_WORDS),
 ]
 Options = Annotated[dict[str, Any], Allowed(_OPTIONS_WORDS, test=_is_plain)]
+PowerFactor = Annotated[
+    float,
+    Allowed(_PF_WORDS, test=lambda factor: 0.1 <= abs(factor) <= 1.0),
+]
+DroopCurve = Annotated[list[list[float]], Allowed(_CURVE_WORDS, test=_is_droop)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
 

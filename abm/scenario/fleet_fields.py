@@ -9,7 +9,15 @@ from typing import Literal
 
 from pydantic import Field
 
-from abm.scenario.fields import Capacity, Fraction, Range, Section, TimeOfDay
+from abm.scenario.fields import (
+    Capacity,
+    DroopCurve,
+    Fraction,
+    PowerFactor,
+    Range,
+    Section,
+    TimeOfDay,
+)
 
 
 class FleetSection(Section):
@@ -37,6 +45,21 @@ class FleetSection(Section):
         Range(low=0.8, high=0.9), description="SoC wanted on departure, soc_f; fraction."
     )
     capacity: Capacity = Field(Capacity(), description="Battery capacity, C_b; kWh.")
+
+
+class VoltVarSection(Section):
+    """Reactive power of the chargers by the voltage at their bus."""
+
+    curve: DroopCurve = Field(
+        [[0.92, 0.44], [0.98, 0.0], [1.02, 0.0], [1.08, -0.44]],
+        description="Points of a curve that is straight between them and level beyond: voltage of the zone's bus, p.u., and reactive power supplied (negative: taken) over the kVA of the chargers with an EV plugged in; the default is that of IEEE 1547-2018, category B. What their active power leaves of the kVA limits it.",
+    )
+    kva_per_kw: float = Field(
+        1.0,
+        ge=1.0,
+        le=10.0,
+        description="Apparent power of a charger over its rating (the larger of G2V and V2G), kVA/kW; active power comes first.",
+    )
 
 
 class EvSection(Section):
@@ -86,6 +109,14 @@ class EvSection(Section):
         ge=0.0,
         le=1440.0,
         description="Least time that a charger that was switched off stays off, min, rounded up to time steps; from V2G to G2V and back it need not be off.",
+    )
+    power_factor: PowerFactor = Field(
+        1.0,
+        description="Power factor of the chargers, the same in G2V and V2G. Above 0 they take reactive power, |P| x tan(arccos PF) (inductive), below 0 they supply it (capacitive); 1 and -1: none. Ratings are of active power.",
+    )
+    volt_var: VoltVarSection | None = Field(
+        None,
+        description="Reactive power by voltage instead of a power factor; left out: none.",
     )
     switch_cost_usd: float = Field(
         0.0,
