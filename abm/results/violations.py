@@ -23,11 +23,13 @@ KINDS = ("voltage_low", "voltage_high", "line", "transformer", "not_converged")
 class _Limit:
     """One kind of limit: its elements, in each load flow the value and whether it is broken.
 
+    names: of the elements in the source of the feeder; empty where it has none.
     values, broken: (F, K, M). sign: 1 where a larger value is worse, -1 where a smaller one is.
     """
 
     kind: str
     elements: Sequence[str]
+    names: Sequence[str]
     values: FloatArray
     broken: BoolArray
     limit: float
@@ -38,25 +40,26 @@ class _Limit:
 def _limits(record: Record) -> Iterator[_Limit]:
     """The limits in the order of `KINDS`; what is not known (NaN) breaks none."""
     grid, feeder, flows = record.scenario.grid, record.feeder, record.flows
-    vm_pu, buses = flows.vm_pu, feeder.bus_names
+    vm_pu, buses, named = flows.vm_pu, feeder.bus_names, feeder.labels.bus.tolist()
     low, high = grid.vm_min_pu, grid.vm_max_pu
-    yield _Limit("voltage_low", buses, vm_pu, vm_pu < low, low, "p.u.", -1.0)
-    yield _Limit("voltage_high", buses, vm_pu, vm_pu > high, high, "p.u.")
+    yield _Limit("voltage_low", buses, named, vm_pu, vm_pu < low, low, "p.u.", -1.0)
+    yield _Limit("voltage_high", buses, named, vm_pu, vm_pu > high, high, "p.u.")
     loadings = (
-        ("line", feeder.line_names, record.loading_percent),
-        ("transformer", feeder.network.transformers.names, flows.transformer_percent),
+        ("line", feeder.line_names, feeder.labels.line.tolist(), record.loading_percent),
+        ("transformer", feeder.network.transformers.names, [], flows.transformer_percent),
     )
-    for kind, names, percent in loadings:
-        yield _Limit(kind, names, percent, percent > 100.0, 100.0, "%")
+    for kind, elements, names, percent in loadings:
+        yield _Limit(kind, elements, names, percent, percent > 100.0, 100.0, "%")
     failed = ~flows.converged[:, :, None]
-    yield _Limit("not_converged", ("",), np.full(failed.shape, np.nan), failed, np.nan, "")
+    yield _Limit("not_converged", ("",), (), np.full(failed.shape, np.nan), failed, np.nan, "")
 
 
 def violation_table(record: Record) -> pd.DataFrame:
     """One row per element and span of load flows in a row that break its limit.
 
     kind: one of `KINDS`. element: bus, line or transformer; empty where a load flow did not
-    converge, which says nothing of any of them and ends every other span. begin_min, end_min: of
+    converge, which says nothing of any of them and ends every other span. name: what the source of
+    the feeder calls it, empty where it has no name. begin_min, end_min: of
     the span, from the start of the horizon; begin, end: the same on the clock. hours: its length.
     worst: the value furthest from the limit, first reached in the load flow that begins at
     worst_min. limit, unit: of both. Elements without a rating have no loading and so no row. Rows
@@ -76,6 +79,7 @@ def violation_table(record: Record) -> pd.DataFrame:
             **lead,
             "kind": pd.Series(np.array(KINDS, dtype=object)[found["order"]], dtype="object"),
             "element": pd.Series(found["element"], dtype="object"),
+            "name": pd.Series(found["name"], dtype="object"),
             "begin_min": minutes["begin"],
             "end_min": minutes["end"],
             "begin": _clock(record, minutes["begin"]),
@@ -117,13 +121,15 @@ def _spans(limit: _Limit, order: int) -> dict[str, NDArray[Any]]:
         ],
         dtype=np.int64,
     )
-    names = np.array([*limit.elements, ""], dtype=object)
+    elements = np.array([*limit.elements, ""], dtype=object)
+    names = np.array([*(limit.names or [""] * n), ""], dtype=object)
     many = len(row)
     return {
         "feeder": row // max(n, 1),
         "order": np.full(many, order),
         "at": row % max(n, 1),
-        "element": names[row % max(n, 1)],
+        "element": elements[row % max(n, 1)],
+        "name": names[row % max(n, 1)],
         "begin": begin,
         "end": end,
         "worst_at": worst_at,

@@ -1,5 +1,6 @@
 """The table of violations: its spans, its worst values, and the KPIs that count them."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +9,7 @@ from helpers import run, small_paper
 
 from abm.results import Results
 from abm.results.violations import KINDS
+from abm.scenario.names import shipped_files
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +44,9 @@ def test_spans_by_hand(record):
     ampacity = record.feeder.ampacity_a
     i_a[0:2, 0, 0] = 1.5 * ampacity[0], 1.2 * ampacity[0]
     results = with_flows(record, **made)
-    rows = results.violations.drop(columns=["unit", "end_min"]).to_numpy(dtype=object).tolist()
+    rows = (
+        results.violations.drop(columns=["name", "unit", "end_min"]).to_numpy(dtype=object).tolist()
+    )
     assert rows == [
         [1, "line", "N1-N2", 0, "12:00", "14:00", 2.0, pytest.approx(150.0), 100.0, 0],
         [1, "voltage_low", "N18", 180, "15:00", "18:00", 3.0, 0.85, 0.9, 240],
@@ -82,6 +86,18 @@ def test_what_has_no_rating_has_no_loading_and_no_row(record):
     results.record.__dict__["loading_percent"] = np.full_like(record.flows.i_a, np.nan)
     again = Results(results.record)
     assert not (again.violations["kind"] == "line").any()
+
+
+def test_names_are_those_of_the_source(tmp_path):
+    folder = tmp_path / "named"
+    shutil.copytree(shipped_files("feeders")["case33bw"], folder)
+    head, *rows = (folder / "buses.csv").read_text(encoding="utf-8").splitlines()
+    rows = [f"{row},home {i + 1}" for i, row in enumerate(rows)]
+    (folder / "buses.csv").write_text("\n".join([f"{head},name", *rows, ""]), encoding="utf-8")
+    grid = {"feeder": str(folder), "vm_min_pu": 0.93, "demand_limit_mw": 3.1}
+    table = run(small_paper(grid=grid)).results.violations.query("kind == 'voltage_low'")
+    assert len(table) > 0
+    assert table["name"].tolist() == [f"home {bus[1:]}" for bus in table["element"]]
 
 
 def test_rows_are_the_bus_hours_that_the_kpis_count():
