@@ -44,7 +44,7 @@ def _limits(record: Record) -> Iterator[_Limit]:
     low, high = grid.vm_min_pu, grid.vm_max_pu
     yield _Limit("voltage_low", buses, named, vm_pu, vm_pu < low, low, "p.u.", -1.0)
     yield _Limit("voltage_high", buses, named, vm_pu, vm_pu > high, high, "p.u.")
-    loadings = (
+    loadings: tuple[tuple[str, Sequence[str], list[str], FloatArray], ...] = (
         ("line", feeder.line_names, feeder.labels.line.tolist(), record.loading_percent),
         ("transformer", feeder.network.transformers.names, [], flows.transformer_percent),
     )

@@ -91,7 +91,8 @@ def test_what_has_no_rating_has_no_loading_and_no_row(record):
 def test_names_are_those_of_the_source(tmp_path):
     folder = tmp_path / "named"
     shutil.copytree(shipped_files("feeders")["case33bw"], folder)
-    head, *rows = (folder / "buses.csv").read_text(encoding="utf-8").splitlines()
+    text = (folder / "buses.csv").read_text(encoding="utf-8")
+    head, *rows = (line for line in text.splitlines() if not line.startswith("#"))
     rows = [f"{row},home {i + 1}" for i, row in enumerate(rows)]
     (folder / "buses.csv").write_text("\n".join([f"{head},name", *rows, ""]), encoding="utf-8")
     grid = {"feeder": str(folder), "vm_min_pu": 0.93, "demand_limit_mw": 3.1}
