@@ -217,10 +217,16 @@ def read_text(path: FilePath, shown: str, most_mb: float = _MOST_MB) -> str:
     shown: its name in problems. most_mb: the largest that is read, where the user does not say.
     """
     try:
-        return _content(path, shown, most_mb).decode("utf-8-sig")
+        return read_bytes(path, shown, most_mb).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise InputError([Problem("file", "", "not UTF-8 text", shown, line)]) from None
+
+
+def read_bytes(path: FilePath, shown: str, most_mb: float = _MOST_MB) -> bytes:
+    """Bytes of a file, as `read_text` reads it. Raises InputError."""
+    try:
+        return _content(path, shown, most_mb)
     except FileNotFoundError:
         raise InputError([Problem("file", "", "not found", shown)]) from None
     except IsADirectoryError:

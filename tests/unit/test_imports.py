@@ -15,6 +15,7 @@ LAYERS = (
     "clock",
     "scenario",
     "fleet",
+    "sessions",
     "signals",
     "grid",
     "control",

@@ -1,0 +1,130 @@
+"""The verb `sessions`: measured sessions of others into a table of ours, and fits of them."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from abm.cli.common import print_json
+from abm.errors import InputError, Problem, printable
+
+if TYPE_CHECKING:
+    from abm.sessions.cleaning import Sessions
+
+    Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+def add_verbs(verbs: Verbs) -> None:
+    """`sessions import` with its options."""
+    verb = verbs.add_parser("sessions", help="measured sessions: import a file, fit what is in it")
+    kinds = verb.add_subparsers(title="what to do", metavar="WHAT", required=True)
+
+    one = kinds.add_parser("import", help="a file of sessions as a CSV that `fleet.sessions` takes")
+    _add_reading(one)
+    one.add_argument("--out", metavar="CSV", type=Path, required=True, help="file to write")
+    one.add_argument("--force", action="store_true", help="replace one that Evenfall wrote")
+    one.add_argument("--zones", metavar="N", type=int, default=15, help="RPZs (default 15)")
+    one.add_argument(
+        "--zone-by", choices=("ev", "site"), default="ev", help="what shares a zone (default ev)"
+    )
+    one.set_defaults(verb=_import)
+
+
+def _add_reading(verb: argparse.ArgumentParser) -> None:
+    """FILE, and what it does not say itself."""
+    verb.add_argument("file", metavar="FILE", type=Path, help="CSV, or JSON of ACN-Data")
+    verb.add_argument("--format", help="acn, elaad, trondheim or table (default: by the columns)")
+    verb.add_argument(
+        "--map",
+        metavar="FIELD=COLUMN",
+        action="append",
+        default=[],
+        help="what a column is: arrival, departure, duration, energy, ev, site, charger, p_max, "
+        "timezone; may be repeated",
+    )
+    verb.add_argument(
+        "--timezone", metavar="ZONE", help="of times without an offset, e.g. Europe/Oslo"
+    )
+    verb.add_argument("--dates", choices=("dmy", "mdy"), help="order of day and month")
+    verb.add_argument("--energy-unit", choices=("kWh", "Wh", "MWh"), help="unit of the energy")
+    verb.add_argument("--duration-unit", choices=("h", "min", "s"), help="unit of the duration")
+    verb.add_argument("--max-hours", metavar="H", type=float, help="drop longer sessions")
+    verb.add_argument("--json", action="store_true", help="what was done, as JSON")
+
+
+def _read(options: argparse.Namespace) -> Sessions:
+    from abm.sessions.importing import read_file
+
+    problems, columns = [], {}
+    for text in options.map:
+        name, equals, column = text.partition("=")
+        if equals and name and column:
+            columns[name.strip()] = column.strip()
+        else:
+            problems.append(Problem("--map", text, "FIELD=COLUMN, such as arrival=Start"))
+    if options.max_hours is not None and not 0.0 < options.max_hours < 1e6:
+        problems.append(Problem("--max-hours", f"{options.max_hours:g}", "hours above 0"))
+    if problems:
+        raise InputError(problems)
+    return read_file(
+        options.file,
+        source=options.format,
+        columns=columns,
+        timezone=options.timezone,
+        duration_unit=options.duration_unit,
+        energy_unit=options.energy_unit,
+        dates=options.dates,
+        max_hours=options.max_hours,
+    )
+
+
+def _import(options: argparse.Namespace) -> int:
+    from abm.sessions.importing import write_sessions, zones_of
+
+    if not 1 <= options.zones <= 100_000:
+        raise InputError([Problem("--zones", str(options.zones), "a whole number from 1")])
+    sessions = _read(options)
+    zone = zones_of(sessions, options.zones, options.zone_by)
+    report = write_sessions(sessions, zone, options.out, options.file.name, options.force)
+    said = {**account(sessions), "written": str(options.out), "report": str(report)}
+    if options.json:
+        print_json(said)
+        return 0
+    print_account(sessions)
+    print(printable(f"written: {options.out}; every dropped or repaired row: {report}"))
+    return 0
+
+
+def account(sessions: Sessions) -> dict[str, object]:
+    """What became of a file's rows, as plain data."""
+    ledger = sessions.ledger
+    days = (sessions.departure_s.max() - sessions.arrival_s.min()) / 86400.0
+    return {
+        "rows": ledger.rows,
+        "sessions": len(sessions),
+        "evs": len(set(sessions.ev)),
+        "days": float(days),
+        "energy_kwh": float(sessions.energy_kwh.sum()),
+        "timezone": sessions.zone.key,
+        "notes": list(ledger.notes),
+        "rows_dropped": ledger.count("dropped"),
+        "repairs": ledger.count("repaired"),
+        "reasons": [
+            {"what": what, "why": why, "rows": rows, "first_line": first}
+            for what, why, rows, first in ledger.summary()
+        ],
+    }
+
+
+def print_account(sessions: Sessions) -> None:
+    """The same in lines."""
+    found = account(sessions)
+    for note in sessions.ledger.notes:
+        print(printable(note))
+    for what, why, rows, first in sessions.ledger.summary():
+        print(printable(f"{what:>8} {rows:>9,}  {why} (first: row {first})"))
+    print(
+        f"{found['sessions']:,} of {found['rows']:,} rows are sessions, of {found['evs']:,} EVs in "
+        f"{found['days']:.1f} days: {found['energy_kwh']:,.1f} kWh"
+    )
