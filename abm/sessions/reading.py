@@ -151,28 +151,29 @@ def _from_json(content: bytes, file: str, ledger: Ledger) -> tuple[Rows, tuple[s
     if at == 0:
         allowed = "a list of sessions, or an object with one in _items, as ACN-Data gives it"
         raise InputError([Problem("file", "", allowed, file)])
-    decoder, gap = json.JSONDecoder(), re.compile(r"[\s,]*")
-    found: dict[str, list[str]] = {name: [] for name in _KEPT}
+    decode, gap = json.JSONDecoder().raw_decode, re.compile(r"[\s,]*")
+    found: dict[str, list[Any]] = {name: [] for name in _KEPT}
+    adders = [(name, cells.append) for name, cells in found.items()]
     while True:
         at = gap.match(text, at).end()  # type: ignore[union-attr]
         if text[at : at + 1] in ("]", ""):
             break
         try:
-            item, at = decoder.raw_decode(text, at)
+            item, at = decode(text, at)
         except json.JSONDecodeError as error:
             line = text.count("\n", 0, error.pos) + 1
             raise InputError([Problem("file", "", f"not JSON: {error.msg}", file, line)]) from None
-        known = item if isinstance(item, dict) else {}
-        for name, cells in found.items():
-            value = known.get(name)
-            cells.append("" if value is None else str(value).strip())
+        value = item.get if isinstance(item, dict) else {}.get
+        for name, add in adders:
+            add(value(name))
     n = len(found["siteID"])
     if n == 0:
         raise InputError([Problem("_items", "", "at least one session", file)])
     ledger.rows = n
     columns: dict[str, NDArray[Any]] = {"line": np.arange(1, n + 1)}
     for name in list(found):
-        columns[name] = np.array(found.pop(name), dtype=object)
+        cells = ["" if value is None else str(value) for value in found.pop(name)]
+        columns[name] = np.array(cells, dtype=object)
     names = [name for name in _KEPT if (columns[name] != "").any()]
     return Rows({name: columns[name] for name in ("line", *names)}, ledger), tuple(names), None
 
