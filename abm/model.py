@@ -21,6 +21,7 @@ from abm.control import make_strategy, resolve_strategy
 from abm.engine import CompiledHour
 from abm.engine.meter import Meter
 from abm.fleet import Fleet, Population, feeder_seeds, no_stays
+from abm.fleet.cycles import cycle_stress
 from abm.fleet.owners import LearningOwners
 from abm.grid import build_feeder, make_solver
 from abm.results import Record, Results, make_record
@@ -78,6 +79,7 @@ class V2GModel(mesa.Model):
             scenario.requirement,
             self.clock.step_s / 3600.0,
             scenario.ev,
+            None if scenario.ageing.model == "throughput" else cycle_stress(scenario.ageing),
         )
         minutes = scenario.record.zone_minute
         self.meter = Meter(

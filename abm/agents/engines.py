@@ -156,6 +156,8 @@ class StepwiseEngine(Engine):
         fleet = self.model.fleet
         self.exchanged = None
         if fleet.n_plugged:
+            if fleet.history is not None:
+                fleet.history.minute = self.model.minute
             self.exchanged = fleet.exchange(self.granted, self.granted_kw)
 
     def record(self) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from abm.clock import Phase
 from abm.equations import BoolArray, FloatArray
 from abm.equations.battery import hourly_demand
+from abm.fleet.bills import Bills
 from abm.grid import Feeder, PowerFlow, Solver
 from abm.grid.reactive import ChargersReactive, rated_in_use
 from abm.signals import BaseLoad, Broadcast, Channel, Outlook, base_load
@@ -97,6 +98,7 @@ class GridAgent(mesa.Agent):
         self.base_mw = self.base.mean_mw(hours_s, 3600)
         self.price = scenario.inputs.tariff.price
         self.sale_ratio = scenario.tariff.sale_ratio
+        self.bills = Bills(model.fleet)
         self.limit_mw = np.full(model.fleet.n_feeders, scenario.grid.demand_limit_mw)
         section, clock, n_feeders = scenario.broadcast, model.clock, model.fleet.n_feeders
         self.what, self.interval_s = section.what, section.interval_min * 60
@@ -262,7 +264,7 @@ class GridAgent(mesa.Agent):
         return self.reactive.solve(self.solver, self.feeder, p_mw, q_mvar, through_mw, rated_mw)
 
     def _close(self, hour: int) -> None:
-        model, meter, flow_s = self.model, self.model.meter, self.flow_s
+        meter, flow_s = self.model.meter, self.flow_s
         net_mw = meter.close_hour(hour)
         if flow_s == 3600:
             through = meter.zone_charge_mw[hour] + meter.zone_discharge_mw[hour]
@@ -275,7 +277,7 @@ class GridAgent(mesa.Agent):
         for i, (net, through) in enumerate(windows):
             began_s = hour * 3600 + i * flow_s
             self._unsolved.append(self._zone_power(began_s, flow_s, net, through))
-        model.fleet.book_hour(float(self.price[self.clock_hour(hour)]), self.sale_ratio)
+        self.bills.book(float(self.price[self.clock_hour(hour)]), self.sale_ratio)
 
     @property
     def flows(self) -> list[PowerFlow]:

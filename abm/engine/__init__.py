@@ -7,6 +7,7 @@ the model then steps minute by minute in numpy, with the same result.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
@@ -29,6 +30,7 @@ from abm.control import (
 from abm.engine import admit
 from abm.engine.arrays import (
     FLEET_ARRAYS,
+    HISTORY_ARRAYS,
     CoordinatedOrders,
     FleetColumns,
     HourOrders,
@@ -37,6 +39,7 @@ from abm.engine.arrays import (
 )
 from abm.engine.meter import Meter
 from abm.fleet import Fleet
+from abm.fleet.cycles import NO_HISTORY, STEPS_AT_ONCE
 from abm.signals import Inbox
 
 ADMISSION_CODES: dict[type, int] = {
@@ -100,12 +103,24 @@ class CompiledHour:
         # numba is imported when there is something to compile.
         from abm.engine.compiled import advance
 
-        fleet, meter = self.fleet, self.meter
-        arguments = (
-            FleetColumns(*(getattr(fleet, name) for name in FLEET_ARRAYS)),
-            self._orders(inbox, first_step, n_steps),
-            MeterArrays(*(getattr(meter, name) for name in MeterArrays._fields)),
+        fleet, meter, history = self.fleet, self.meter, self.fleet.history
+        kept = NO_HISTORY if history is None else history
+        columns = FleetColumns(
+            *(getattr(fleet, name) for name in FLEET_ARRAYS),
+            *(getattr(kept, name) for name in HISTORY_ARRAYS),
         )
+        written = MeterArrays(*(getattr(meter, name) for name in MeterArrays._fields))
+        orders = self._orders(inbox, first_step, n_steps)
+        at_once = n_steps if history is None else STEPS_AT_ONCE
+        for done in range(0, n_steps, at_once):
+            steps = min(at_once, n_steps - done)
+            part = orders._replace(first_step=first_step + done, n_steps=steps)
+            self._walk(advance, columns, part, written)
+            if history is not None:
+                history.settle()
+
+    def _walk(self, advance: Callable[..., int], *arguments: object) -> None:
+        fleet = self.fleet
         edges = np.linspace(0, fleet.n_feeders, self.threads() + 1).astype(np.int64)
         spans = list(pairwise(edges.tolist()))
         if len(spans) == 1:
@@ -164,6 +179,7 @@ class CompiledHour:
             soc_lower=meter.soc_lower,
             soc_upper=meter.soc_upper,
             window=meter.window,
+            history=self.fleet.history is not None,
         )
 
     def anybody_until(self, step: int) -> bool:

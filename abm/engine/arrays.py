@@ -17,8 +17,10 @@ ModeArray = NDArray[np.int8]
 
 # Columns of `abm.fleet.Fleet`, and what it counts by feeder and zone.
 FLEET_ARRAYS = (*COMPILED, "first_row", "forced_kw", "plugged_count")
+# Of `abm.fleet.cycles.SocHistory`; empty where it is not kept.
+HISTORY_ARRAYS = ("direction", "moment", "turn_soc", "n_turns")
 # mypy wants to read the names here, and they stand in columns.csv.
-FleetColumns: Any = namedtuple("FleetColumns", FLEET_ARRAYS)  # type: ignore[misc]
+FleetColumns: Any = namedtuple("FleetColumns", (*FLEET_ARRAYS, *HISTORY_ARRAYS))  # type: ignore[misc]
 
 
 class MeterArrays(NamedTuple):
@@ -52,7 +54,7 @@ class HourOrders(NamedTuple):
     charge_above: options of eq. (13). admission: number of the admission; guarantee, margin_min:
     options of least laxity and of coordinated. by_step: whether zones are metered by step.
     steps_per_flow: steps that one load flow is of. window: steps within which changes of mode count
-    as done together.
+    as done together. history: whether the SoC is followed.
     """
 
     first_step: int
@@ -79,6 +81,7 @@ class HourOrders(NamedTuple):
     soc_lower: float
     soc_upper: float
     window: int
+    history: bool
 
 
 class LeastLaxityOrders(HourOrders):

@@ -45,7 +45,7 @@ def sources_sha256(modules: tuple[ModuleType, ...] = MODULES) -> str:
     digest = hashlib.sha256()
     for module in modules:
         digest.update(Path(str(module.__file__)).read_bytes())
-    digest.update(repr(arrays.FLEET_ARRAYS).encode())
+    digest.update(repr((arrays.FLEET_ARRAYS, arrays.HISTORY_ARRAYS)).encode())
     return digest.hexdigest()
 
 

@@ -68,6 +68,25 @@ def note_soc(k, soc, meter):
     meter.soc_highest[k] = max(soc, meter.soc_highest[k])
 
 
+def note_way(row, soc, to, ev):
+    """`Cycles.go` of one EV; its turn waits in ev.turn_soc."""
+    way = 1 if to > soc else -1 if to < soc else 0
+    if way * ev.direction[row] < 0:
+        ev.turn_soc[ev.n_turns[row], row] = soc
+        ev.n_turns[row] += 1
+    if way != 0:
+        ev.direction[row] = way
+
+
+def note_arrival(row, last, soc, ev):
+    """`SocHistory.arrive` of one EV."""
+    if np.isnan(last):
+        ev.turn_soc[ev.n_turns[row], row] = soc
+        ev.n_turns[row] += 1
+    else:
+        note_way(row, last, soc, ev)
+
+
 def come_and_go(k, step, t0, ev, orders, meter, work):
     """Departures and arrivals of feeder k.
 
@@ -91,6 +110,8 @@ def come_and_go(k, step, t0, ev, orders, meter, work):
             if ev.arrival_step[row] > step:
                 next_change = min(next_change, ev.arrival_step[row])
             elif ev.departure_min[row] > max(ev.arrival_min[row], t0):
+                if orders.history:
+                    note_arrival(row, ev.soc[row], ev.soc_arrival[row], ev)
                 ev.soc[row] = ev.soc_arrival[row]
                 ev.arrived[row] = True
                 ev.plugged[row] = True
@@ -198,6 +219,9 @@ def exchange(k, n_move, step, t0, ev, orders, meter, work):
             ev.discharged_kwh[row] += e
             work.zone_out[ev.zone[row]] += e
             ev.p_kw[row] = -mean_power(e, step_h)
+        if orders.history:
+            note_way(row, ev.soc[row], soc, ev)
+            ev.moment[row] += (t0 + step_h * 30.0) / 60.0 * (soc - ev.soc[row])
         ev.soc[row] = soc
         note_soc(k, soc, meter)
         if below_lower_bound(soc, orders.soc_lower):

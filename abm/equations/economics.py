@@ -42,6 +42,16 @@ def total_benefit(benefit: ArrayLike) -> float:
     return float(np.sum(benefit))
 
 
+def charged_at_once(
+    arrival_min: ArrayLike, departure_min: ArrayLike, energy_kwh: ArrayLike, rating_kw: ArrayLike
+) -> FloatArray:
+    """When charging at once ends: with the energy drawn, or on departure. -> [min]."""
+    arrival, rating = np.asarray(arrival_min, np.float64), np.asarray(rating_kw, np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        wanted = np.where(rating > 0.0, np.asarray(energy_kwh) / rating * 60.0, 0.0)
+    return np.asarray(np.maximum(np.minimum(arrival + wanted, departure_min), arrival))
+
+
 def reference_cost(
     price: ArrayLike,
     arrival_min: ArrayLike,
@@ -55,9 +65,7 @@ def reference_cost(
     goes on until energy_kwh (grid side) is drawn, the EV departs or the horizon ends.
     """
     arrival, rating = np.asarray(arrival_min, np.float64), np.asarray(rating_kw, np.float64)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        wanted = np.where(rating > 0.0, np.asarray(energy_kwh) / rating * 60.0, 0.0)
-    end = np.maximum(np.minimum(arrival + wanted, departure_min), arrival)
+    end = charged_at_once(arrival, departure_min, energy_kwh, rating)
     # The integral of the price over time is piecewise linear; beyond the horizon it is constant.
     paid = np.concatenate([[0.0], np.cumsum(price)])
     hours = np.arange(len(paid))

@@ -28,10 +28,10 @@ from abm.equations.battery import (
     tapered_minutes,
     tapered_rating,
 )
-from abm.equations.economics import purchase_cost, sale_revenue
 from abm.equations.switching import can_move
 from abm.equations.switching import mode as as_mode
 from abm.fleet.columns import COLUMNS, Mode, ModeArray, group_sums
+from abm.fleet.cycles import CycleStress, SocHistory
 from abm.fleet.stays import Stays, canonical_order
 from abm.scenario.fleet_fields import EvSection, Requirement
 
@@ -113,7 +113,9 @@ class Fleet:
         requirement: Requirement,
         step_h: float,
         charger: EvSection | None = None,
+        cycle_stress: CycleStress | None = None,
     ) -> None:
+        """cycle_stress: of `abm.fleet.cycles`; None: the history of the SoC is not followed."""
         n = len(stays)
         charger = EvSection() if charger is None else charger
         self.min_charge_kw = charger.min_charge_kw
@@ -153,8 +155,7 @@ class Fleet:
         # Whether an arrival was written, so that rows are no longer in order of arrival.
         self.out_of_order = False
         self._changed: list[IntArray] = []
-        self._booked_charged = np.zeros(n)
-        self._booked_discharged = np.zeros(n)
+        self.history = SocHistory(n, cycle_stress) if cycle_stress is not None else None
 
     def begin(self, stays: Stays) -> None:
         """Take up the stays of a day, one per EV in the order of the table.
@@ -216,6 +217,8 @@ class Fleet:
 
     def plug_in(self, rows: IntArray, step_start_min: float) -> None:
         """Start the stays of `rows` in the step that begins."""
+        if self.history is not None:
+            self.history.arrive(rows, self.soc[rows], self.soc_arrival[rows])
         self.soc[rows] = self.soc_arrival[rows]
         self.arrived[rows] = True
         self.plugged[rows] = True
@@ -378,8 +381,13 @@ class Fleet:
         if power_kw is not None:
             charge_kw = np.minimum(charge_kw, power_kw[charging])
             discharge_kw = np.minimum(discharge_kw, power_kw[discharging])
+        before = self.soc.copy() if self.history is not None else self.soc
         charged = self._charge(charging, charge_kw)
         discharged = self._discharge(discharging, discharge_kw)
+        if self.history is not None:
+            middle_h = (self.history.minute + self.step_h * 30.0) / 60.0
+            for rows in (charging, discharging):
+                self.history.move(rows, before[rows], self.soc[rows], middle_h)
         moved = Exchange(charging, charged, discharging, discharged, switched)
         self._changed += [rows for rows in (charging, discharging) if len(rows)]
         return moved
@@ -403,14 +411,3 @@ class Fleet:
         self.discharged_kwh[rows] += e
         self.p_kw[rows] = -mean_power(e, self.step_h)
         return e
-
-    def book_hour(self, price: float, sale_ratio: float) -> None:
-        """Put the energy since the last call on the owners' bills, eqs. (19)-(21).
-
-        price: alpha(h), $/kWh. sale_ratio: 0.6 in eq. (21).
-        """
-        self.purchase_usd += purchase_cost(price, self.charged_kwh - self._booked_charged)
-        sold = self.discharged_kwh - self._booked_discharged
-        self.sale_usd += sale_revenue(price, sold, sale_ratio)
-        np.copyto(self._booked_charged, self.charged_kwh)
-        np.copyto(self._booked_discharged, self.discharged_kwh)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from abm.equations import FloatArray, IntArray
 from abm.fleet import group_sums
+from abm.results.ageing import ageing_kpis
 from abm.results.record import Record
 
 # Longest period that counts as an oscillation; slower than that is the shape of the day.
@@ -79,6 +80,7 @@ def _indicators(
             "mode_switches_per_ev": group_sums(ev["switches"], group, n) / evs,
             "equivalent_full_cycles_per_ev": group_sums(record.full_cycles, group, n) / evs,
             "benefit_usd": group_sums(record.benefit_usd, group, n),
+            **ageing_kpis(record.ageing, record.benefit_net_usd, group, n),
         }
     for name, values in (("unmet", record.shortfall_kwh), ("benefit", record.benefit_usd)):
         values = np.where(np.abs(values) > NOTHING, values, 0.0)

@@ -15,6 +15,7 @@ from abm.equations import BoolArray, FloatArray, IntArray
 from abm.equations.battery import energy_gained, full_cycles, tapered_charge
 from abm.equations.economics import financial_benefit, stay_reference_cost
 from abm.grid import Feeder, PowerFlow, build_feeder, loading_percent
+from abm.results.ageing import Ageing, ageing_of
 from abm.scenario import Scenario
 from abm.signals import BaseLoad
 
@@ -296,6 +297,17 @@ class Record:
         """Benefit of each owner, eq. (22) for one EV: reference less net cost, (n,) [$]."""
         ev = self.ev
         return financial_benefit(self.reference_cost_usd, ev["purchase_usd"], ev["sale_usd"])
+
+    @cached_property
+    def ageing(self) -> Ageing:
+        """Wear of the batteries and its cost, (n,) each; `ageing` in the scenario says how."""
+        of = self.scenario.ageing, self.scenario.requirement
+        return ageing_of(*of, self.ev, self.stays, self.n_hours)
+
+    @cached_property
+    def benefit_net_usd(self) -> FloatArray:
+        """Benefit of each owner net of ageing: less what its battery wears more, (n,) [$]."""
+        return self.benefit_usd - self.ageing.more_usd
 
     @cached_property
     def full_cycles(self) -> FloatArray:

@@ -69,6 +69,8 @@ def make_record(
     shape = (-1, fleet.n_feeders, fleet.n_zones)
     ev: dict[str, NDArray[Any]] = {name: getattr(fleet, name) for name in RECORDED}
     ev["number"] = fleet.stay_index - fleet.first_row[fleet.feeder]
+    if fleet.history is not None:
+        ev |= fleet.history.ended(fleet.soc)
     names = fleet.names
     stacked = {name: np.array([getattr(flow, name) for flow in flows]) for name in FLOW_COLUMNS}
     minutes = meter.minutes

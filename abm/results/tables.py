@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abm.equations import FloatArray
+from abm.fleet.cycles import BINS
 from abm.results.flows import (
     bus_load,
     highest_loading,
@@ -133,12 +134,30 @@ def ev_table(record: Record) -> pd.DataFrame:
     columns["net_cost_usd"] = columns["purchase_usd"] - columns["sale_usd"]
     columns["reference_cost_usd"] = record.reference_cost_usd[order]
     columns["benefit_usd"] = record.benefit_usd[order]
-    columns["full_cycles"] = record.full_cycles[order]
+    columns |= _wear(record, order)
     columns["switches"] = ev["switches"][order]
     columns["shortfall_kwh"] = record.shortfall_kwh[order]
     columns["short"] = record.short[order]
     lead = {} if record.n_feeders == 1 else {"feeder": ev["feeder"][order] + 1}
     return pd.DataFrame({**lead, "ev_id": pd.Series(ids, dtype="object"), **columns})
+
+
+def _wear(record: Record, order: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """Columns of the EVs' batteries, with the depths of their cycles where the SoC is followed."""
+    ageing, ev = record.ageing, record.ev
+    columns = {
+        "full_cycles": record.full_cycles,
+        "ageing_usd": ageing.usd,
+        "ageing_more_usd": ageing.more_usd,
+        "benefit_net_usd": record.benefit_net_usd,
+        "capacity_loss_percent_per_day": 100.0 * ageing.loss_per_day,
+        "capacity_loss_percent_per_year": 100.0 * ageing.loss_per_year,
+    }
+    if ageing.use.mean_soc is not None:
+        columns |= {"soc_mean": ageing.use.mean_soc, "rainflow_cycles": ev["cycles"]}
+        for tenth in range(BINS):
+            columns[f"cycles_{10 * tenth}_{10 * tenth + 10}"] = ev["cycles_by_depth"][:, tenth]
+    return {name: column[order] for name, column in columns.items()}
 
 
 def bus_hour_table(record: Record) -> pd.DataFrame:
@@ -207,6 +226,9 @@ def zones_table(record: Record) -> pd.DataFrame:
             "sale_usd": sale,
             "net_cost_usd": purchase - sale,
             "benefit_usd": total(record.benefit_usd),
+            "ageing_usd": total(record.ageing.usd),
+            "ageing_more_usd": total(record.ageing.more_usd),
+            "benefit_net_usd": total(record.benefit_net_usd),
             "peak_kw": 1e3 * record.zone_mw.max(axis=0).ravel(),
             "evs_short": total(record.short).astype(np.int64),
             "energy_short_kwh": total(record.shortfall_kwh),

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
+from abm.scenario.ageing_fields import AgeingSection
 from abm.scenario.fields import (
     AdmissionName,
     ClockHour,
@@ -161,6 +162,7 @@ class ScenarioFields(Section):
     fleet: FleetSection = Field(FleetSection(), description="The EVs.")
     owners: OwnersSection = Field(OwnersSection(), description="How the owners behave.")
     ev: EvSection = Field(EvSection(), description="Battery and charger.")
+    ageing: AgeingSection = Field(AgeingSection(), description="Wear of the batteries.")
     requirement: Requirement = Field(Requirement(), description="How much is charged in a stay.")
     eq13: Eq13Section = Field(Eq13Section(), description="Options of the switching rule eq13.")
     least_laxity: LeastLaxitySection = Field(

@@ -115,6 +115,21 @@ def test_both_engines_leave_the_same_load_flows(strategy, rows, step_s, flow_min
 
 
 @pytest.mark.parametrize("strategy", COMPILED)
+@given(rows=sessions(), step_s=st.sampled_from(STEPS), eq13=rule_options)
+@settings(max_examples=6)
+def test_both_engines_follow_the_same_soc(strategy, rows, step_s, eq13):
+    fields = fields_of(strategy, "energy_balanced", step_s, limit=2.25)
+    fields |= {"eq13": eq13, "ageing": {"model": "xu_2018"}}
+    with TemporaryDirectory() as folder:
+        base = scenario(*rows, folder=folder, **fields)
+        one, other = with_engine(base, "numpy").run(), with_engine(base, "compiled").run()
+        assert_same(one, other)
+        one, other = one.record.ev, other.record.ev
+        assert "cycle_stress" in one
+        assert [name for name in one if not same(one[name], other[name])] == []
+
+
+@pytest.mark.parametrize("strategy", COMPILED)
 @given(rows=sessions(), broadcast=broadcasts(losses=False))
 @settings(max_examples=4)
 def test_both_engines_hear_the_same(strategy, rows, broadcast):

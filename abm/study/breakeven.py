@@ -1,0 +1,133 @@
+"""Does V2G pay? Each strategy with and without it on the same EVs, the batteries' wear counted.
+
+What it is worth is a straight line in the sale ratio and in the price of a pack, as long as neither
+changes what the strategy does, so that two runs give both lines and where they cross zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from abm.errors import InputError, Problem
+from abm.results import Results
+from abm.scenario import Scenario
+from abm.study.compare import strategies_of, under
+from abm.study.runs import run_once
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Energy that is no V2G, MWh.
+NOTHING_MWH = 1e-9
+FIELD = "tariff.sale_ratio"
+
+
+@dataclass(frozen=True)
+class Worth:
+    """What V2G brings and costs all owners under one strategy over the horizon [$].
+
+    v2g_mwh: energy supplied. sold_usd: its worth at the price of purchase, which the sale ratio
+    multiplies. purchase_usd: bought more for it. missing_usd: energy that it left missing on
+    departure, at the mean price paid. wear_usd: what the batteries wear more for each $/kWh that a
+    pack costs. sale_ratio, pack_usd_per_kwh: those of the scenario.
+    """
+
+    v2g_mwh: float
+    sold_usd: float
+    purchase_usd: float
+    missing_usd: float
+    wear_usd: float
+    sale_ratio: float
+    pack_usd_per_kwh: float
+
+    def at(self, sale_ratio: float | None = None, pack_usd_per_kwh: float | None = None) -> float:
+        """What V2G is worth at a sale ratio and a price of a pack, the scenario's by default."""
+        ratio = self.sale_ratio if sale_ratio is None else sale_ratio
+        pack = self.pack_usd_per_kwh if pack_usd_per_kwh is None else pack_usd_per_kwh
+        return ratio * self.sold_usd - self.purchase_usd - self.missing_usd - pack * self.wear_usd
+
+    @property
+    def least_sale_ratio(self) -> float:
+        """Sale ratio at which it just pays."""
+        return -self.at(sale_ratio=0.0) / self.sold_usd
+
+    @property
+    def most_pack_usd_per_kwh(self) -> float | None:
+        """Price of a pack at which it just pays, below 0 where it never does.
+
+        None where V2G wears the batteries no more than charging alone does.
+        """
+        return self.at(pack_usd_per_kwh=0.0) / self.wear_usd if self.wear_usd > 0.0 else None
+
+
+def default_strategies(scenario: Scenario) -> list[str]:
+    """The scenario's own strategy and the shipped ones whose schedule no sale price changes."""
+    own = scenario.strategy
+    return [name for name in strategies_of(scenario) if name != "mpc" or name == own]
+
+
+def break_even(
+    scenario: Scenario, strategies: Sequence[str], on_hour: Callable[[], None] | None = None
+) -> dict[str, Worth]:
+    """Worth of V2G under each strategy that uses it. on_hour: called after every hour of its runs.
+
+    Raises InputError for what is no strategy, and for a sale ratio of 0.
+    """
+    if scenario.tariff.sale_ratio == 0.0:
+        said = "above 0; the ratio to break even follows from what is earned at it"
+        raise InputError([Problem(FIELD, "0", said)])
+    found = {}
+    for name, one in under(scenario, strategies).items():
+        per_pack = one.override({"ageing.pack_usd_per_kwh": 1.0})
+        without = per_pack.override({"owners.v2g_participation": 0.0, **_groups_without(one)})
+        runs = [run_once(of, on_hour).results for of in (per_pack, without)]
+        if runs[0].kpis["ev_discharged_mwh"] > NOTHING_MWH:
+            found[name] = _worth(scenario, *runs)
+    return found
+
+
+def _groups_without(scenario: Scenario) -> dict[str, float]:
+    groups = scenario.owners.groups
+    return {f"owners.groups.{name}.v2g_participation": 0.0 for name in groups}
+
+
+def _worth(scenario: Scenario, with_v2g: Results, without: Results) -> Worth:
+    more = {
+        name: with_v2g.kpis[name] - without.kpis[name]
+        for name in ("purchase_usd", "energy_short_kwh", "ageing_usd")
+    }
+    ratio = scenario.tariff.sale_ratio
+    paid, charged = with_v2g.kpis["purchase_usd"], 1e3 * with_v2g.kpis["ev_charged_mwh"]
+    price = paid / charged if charged > 0.0 else 0.0
+    return Worth(
+        with_v2g.kpis["ev_discharged_mwh"],
+        with_v2g.kpis["sale_usd"] / ratio,
+        more["purchase_usd"],
+        more["energy_short_kwh"] / scenario.ev.efficiency * price,
+        more["ageing_usd"],
+        ratio,
+        scenario.ageing.pack_usd_per_kwh,
+    )
+
+
+def break_even_table(found: Mapping[str, Worth]) -> pd.DataFrame:
+    """One row per strategy: what V2G brings, costs and is worth, and where it stops paying."""
+    import pandas as pd
+
+    rows = [
+        {
+            "strategy": name,
+            "v2g_mwh": worth.v2g_mwh,
+            "sale_usd": worth.sale_ratio * worth.sold_usd,
+            "more_purchase_usd": worth.purchase_usd,
+            "missing_usd": worth.missing_usd,
+            "more_ageing_usd": worth.pack_usd_per_kwh * worth.wear_usd,
+            "worth_usd": worth.at(),
+            "least_sale_ratio": worth.least_sale_ratio,
+            "most_pack_usd_per_kwh": worth.most_pack_usd_per_kwh,
+        }
+        for name, worth in found.items()
+    ]
+    return pd.DataFrame(rows)
