@@ -64,7 +64,7 @@ class V2GModel(mesa.Model):
         feeder = build_feeder(table)
         n_zones = len(feeder.zone_bus)
         connected = resolve_strategy(scenario).connected
-        self.days = scenario.horizon.days
+        self.days = scenario.sets_of_stays
         self.population = Population(scenario, n_zones, self.seeds) if connected else None
         self.learning: LearningOwners | None = None
         if self.population is not None and scenario.owners.learning.graph != "off":
@@ -81,12 +81,13 @@ class V2GModel(mesa.Model):
             scenario.ev,
             None if scenario.ageing.model == "throughput" else cycle_stress(scenario.ageing),
         )
+        self.fleet.by_energy = by_energy = scenario.by_energy
         minutes = scenario.record.zone_minute
         self.meter = Meter(
             self.clock,
             self.fleet,
-            scenario.ev.soc_lower,
-            scenario.ev.soc_upper,
+            0.0 if by_energy else scenario.ev.soc_lower,
+            1.0 if by_energy else scenario.ev.soc_upper,
             minutes=len(self.seeds) == 1 if minutes is None else minutes,
             flow_min=scenario.grid.flow_interval_min,
         )

@@ -9,7 +9,9 @@ from abm import EV, Scenario, V2GModel
 from abm.scenario.names import STRATEGIES
 from abm.scenario.tables import SessionRow
 
-COLUMNS = tuple(SessionRow.model_fields)
+# Of a file by SoC, and of one by energy.
+COLUMNS = tuple(name for name in SessionRow.model_fields if name != "energy_kwh")
+BY_ENERGY = ("ev_id", "zone", "arrival_min", "departure_min", "energy_kwh", "p_max_kw")
 CONNECTED = tuple(name for name, strategy in STRATEGIES.items() if strategy.connected)
 # Those that the compiled hour knows too.
 COMPILED = tuple(name for name in CONNECTED if name != "mpc")
@@ -25,10 +27,17 @@ def ev(ev_id="a", zone=1, arrival=480, departure=1200, capacity=40.0, soc=0.3, t
     return dict(zip(COLUMNS, values, strict=False)) | more
 
 
+def by_energy(ev_id="a", zone=1, arrival=480, departure=1200, energy=10.0, **more):
+    """One row of a session file that says energies."""
+    values = (ev_id, zone, arrival, departure, energy)
+    return dict(zip(BY_ENERGY, values, strict=False)) | more
+
+
 def write_sessions(path: Path, rows) -> Path:
     """The rows as a CSV; floats keep all their digits."""
-    lines = [",".join(str(row.get(column, "")) for column in COLUMNS) for row in rows]
-    path.write_text("\n".join([",".join(COLUMNS), *lines, ""]), encoding="utf-8")
+    columns = BY_ENERGY if any("energy_kwh" in row for row in rows) else COLUMNS
+    lines = [",".join(str(row.get(column, "")) for column in columns) for row in rows]
+    path.write_text("\n".join([",".join(columns), *lines, ""]), encoding="utf-8")
     return path
 
 

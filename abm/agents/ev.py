@@ -11,7 +11,7 @@ import mesa
 from abm.agents.rpz import ResidentialParkingZone
 from abm.errors import InputError, Problem
 from abm.fleet import Fleet, Mode
-from abm.fleet.columns import COLUMNS
+from abm.fleet.columns import COLUMNS, UNKNOWN_BY_ENERGY
 
 if TYPE_CHECKING:
     from abm.model import V2GModel
@@ -35,12 +35,16 @@ class Column:
     def __get__(self, ev: EV | None, owner: type) -> Any:
         if ev is None:
             return self
+        if ev.model.fleet.by_energy and self.column.name in UNKNOWN_BY_ENERGY:
+            return math.nan
         return getattr(ev.model.fleet, self.column.name)[ev.row].item()
 
     def __set__(self, ev: EV, value: float) -> None:
         low, high = self.column.low, self.column.high
         if "ev" not in self.column.written_by:
             raise AttributeError(f"EV.{self.name} is a result and cannot be set")
+        if ev.model.fleet.by_energy and self.column.name in (*UNKNOWN_BY_ENERGY, "v2g"):
+            raise AttributeError(f"EV.{self.name} is not known: the need of this EV is an energy")
         if not low <= value <= high:
             raise ValueError(f"EV.{self.name} = {value}: from {low:g} to {high:g}")
         getattr(ev.model.fleet, self.column.name)[ev.row] = value
@@ -145,6 +149,12 @@ class EV(mesa.Agent):
             self.model.clock_time(cast(float, self.departure_min)),
         )
         state = self.mode.name if fleet.plugged[row] else "away"
+        if fleet.by_energy:
+            asked = fleet.capacity_kwh[row] / fleet.efficiency[row]
+            return (
+                f"EV {self.ev_id} in RPZ {self.zone}: {self.charged_kwh:g} of {asked:g} kWh, "
+                f"{arrival}-{departure}, {state} {self.p_kw:+.1f} kW"
+            )
         known = not math.isnan(self.soc)
         soc = f"SoC {self.soc:.0%}" if known else f"arrives with {self.soc_arrival:.0%}"
         return (

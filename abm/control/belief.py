@@ -96,7 +96,9 @@ class Remaining:
     def _count(self, fleet: Fleet, now: int) -> None:
         """Take in who has come until a slot of the day."""
         day_min = self._day * DAY_MIN
-        first_min = day_min + self._known * SLOT_MIN if self._known else -np.inf
+        # The stays of all days may be there at once; those of days gone by are none of this one's.
+        at_first = day_min if self._day else -np.inf
+        first_min = day_min + self._known * SLOT_MIN if self._known else at_first
         new = (fleet.arrival_min >= first_min) & (fleet.arrival_min < day_min + now * SLOT_MIN)
         rows = np.flatnonzero(new & fleet.plugs_in)
         slot = ((fleet.arrival_min[rows] - day_min) // SLOT_MIN).astype(np.int64) - self._known

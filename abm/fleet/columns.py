@@ -118,3 +118,7 @@ STAY_SUMS = _names(lambda column: column.by_day == "sum")
 PLANNED = _names(lambda column: "behaviour" in column.written_by)
 FRACTIONS = tuple(name for name in PLANNED if COLUMNS[name].unit == "fraction")
 COMPILED = _names(lambda column: column.compiled)
+# What is not known of an EV whose need is an energy, see `abm.fleet.stays.by_energy`.
+UNKNOWN_BY_ENERGY = frozenset(
+    ("capacity_kwh", "soc", "soc_arrival", "soc_target", "soc_goal", "soc_min", "soc_departure")
+)

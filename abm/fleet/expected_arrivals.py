@@ -105,8 +105,8 @@ def expected_arrivals(scenario: Scenario, n_zones: int) -> ExpectedArrivals:
     if kind is None:
         kind = "distributions" if scenario.inputs.sessions is None else "nobody"
     if kind == "sessions" and scenario.inputs.past is not None:
-        first = stays_from_sessions(scenario.inputs.past, soc_min=scenario.ev.soc_min)
-        return _expected(scenario, [_later(first, DAY_MIN * day) for day in range(days)], 1.0)
+        past = stays_from_sessions(scenario.inputs.past, soc_min=scenario.ev.soc_min)
+        return _expected(scenario, _by_day(past, days), 1.0)
     changes = {
         name: value
         for name in ("evs_per_zone", "arrival", "departure", "soc_arrival", "soc_target")
@@ -125,6 +125,20 @@ def expected_arrivals(scenario: Scenario, n_zones: int) -> ExpectedArrivals:
     # Who left yesterday is expected to have left with what it wanted.
     drawn += [people.stays(day, drawn[0].soc_target) for day in range(1, days)]
     return _expected(scenario, drawn, per_zone / sampled)
+
+
+def _by_day(past: Stays, days: int) -> list[Stays]:
+    """The stays that begin on each day; every day is like the first where all are of that."""
+    day = (past.arrival_min // DAY_MIN).astype(np.int64)
+    if not day.any():
+        return [_later(past, DAY_MIN * d) for d in range(days)]
+    return [_only(past, day == d) for d in range(days)]
+
+
+def _only(stays: Stays, which: BoolArray) -> Stays:
+    """Some of the stays."""
+    columns = {name: values[which] for name, values in vars(stays).items() if name != "names"}
+    return Stays(names=None, **columns)
 
 
 def _later(stays: Stays, minutes: float) -> Stays:

@@ -58,7 +58,8 @@ class Fleet:
 
     plugged_count: EVs plugged in, by cell. boosting: whether anybody may charge whatever is asked;
     holds: whether chargers keep a mode for a least time. forced_kw, forced_give_kw: powers >= 0 of
-    those that charge or discharge whatever is asked, by feeder.
+    those that charge or discharge whatever is asked, by feeder. by_energy: whether an energy is all
+    that is known of the need of EVs, see `abm.fleet.stays.by_energy`.
     """
 
     feeder: IntArray
@@ -129,6 +130,7 @@ class Fleet:
         order = canonical_order(stays, cell)
         self.n, self.n_zones, self.n_feeders = n, n_zones, n_feeders
         self.step_h = step_h
+        self.by_energy = False
         self.names = stays.names
         # stay_index[row]: index in the table of stays; row_of[index]: the way back.
         self.stay_index: IntArray = order

@@ -66,7 +66,10 @@ class Population:
             for g in range(len(self.groups))
         ]
         self._base = self._for_good(table)
-        self.participates = self._draw("participation", "v2g_participation")
+        # What an EV could give is not known where its need is an energy.
+        self.participates = np.zeros(self.n, dtype=np.bool_)
+        if not scenario.by_energy:
+            self.participates = self._draw("participation", "v2g_participation")
 
     def _rank(self, seed: int) -> IntArray:
         """A place for each EV of a feeder in a random order."""
@@ -109,7 +112,7 @@ class Population:
         scenario, ev, n = self.scenario, self.scenario.ev, self.n
         if table is not None:
             stays = stays_from_sessions(table, len(self.seeds), ev.soc_min)
-            return replace(stays, soc_min=self._thresholds())
+            return stays if scenario.by_energy else replace(stays, soc_min=self._thresholds())
 
         def spread(name: str) -> FloatArray:
             u = self.uniform(name)
@@ -197,7 +200,7 @@ class Population:
             self._behave(day, columns)
         # Who has been at home all along plugs in when the day begins.
         columns["arrival_min"] = np.maximum(columns["arrival_min"], 0.0)
-        if self.scenario.horizon.days > 1:
+        if self.scenario.sets_of_stays > 1:
             columns["departure_min"] = np.minimum(columns["departure_min"], DAY_MIN)
         # Who comes home after the departure, or leaves before coming home, does not plug in.
         columns["plugs_in"] = columns["plugs_in"] & (

@@ -6,7 +6,7 @@ model knows only the table. Zones count from 0 here, from 1 in files.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -104,14 +104,18 @@ def truncated_normal(u: FloatArray, low: float, high: float, mean: float, sd: fl
 
 
 def stays_from_sessions(table: SessionTable, n_feeders: int = 1, soc_min: float = 0.2) -> Stays:
-    """The stays of a session file in the file's order, the same on every feeder."""
+    """The stays of a session file in the file's order, the same on every feeder.
+
+    Of a file that says energies see `by_energy`.
+    """
+    known = ("ev_id", "zone", "energy_kwh")
     measured = {
         f.name: np.tile(getattr(table, f.name), n_feeders)
         for f in fields(SessionTable)
-        if f.name not in ("ev_id", "zone")
+        if f.name not in known
     }
     n = len(table) * n_feeders
-    return Stays(
+    stays = Stays(
         names=tuple(table.ev_id) * n_feeders,
         feeder=np.repeat(np.arange(n_feeders), len(table)),
         zone=np.tile(table.zone - 1, n_feeders),
@@ -120,6 +124,27 @@ def stays_from_sessions(table: SessionTable, n_feeders: int = 1, soc_min: float 
         **measured,
         **as_told(n),
     )
+    if table.energy_kwh is None:
+        return stays
+    return replace(stays, **by_energy(np.tile(table.energy_kwh, n_feeders), stays.efficiency))
+
+
+def by_energy(energy_kwh: FloatArray, efficiency: FloatArray) -> dict[str, Any]:
+    """Columns of stays of which only the energy is known that they ask for at the grid side.
+
+    Capacity and SoC of the battery are not known. What stands in their columns is the part of that
+    energy that the battery has got: a capacity of the energy to store, from 0 on arrival to 1. What
+    could be given is not known either, so nobody discharges. No table shows these columns.
+    """
+    n = len(energy_kwh)
+    return {
+        "capacity_kwh": energy_kwh * efficiency,
+        "soc_arrival": np.zeros(n),
+        "soc_target": np.ones(n),
+        "soc_min": np.zeros(n),
+        "p_discharge_kw": np.zeros(n),
+        "v2g": np.zeros(n, dtype=np.bool_),
+    }
 
 
 def as_told(n: int) -> dict[str, Any]:

@@ -25,12 +25,12 @@ def day_table(record: Record) -> pd.DataFrame:
     import pandas as pd
 
     stays, ev, feeders, days = record.stays, record.ev, record.n_feeders, record.n_days
-    evs = np.maximum(np.diff(record.first_row), 1)
 
     def total(values: NDArray[Any]) -> FloatArray:
-        """Sums over the EVs of each feeder, (D, n) -> (K, D)."""
-        rows = [np.bincount(ev["feeder"], weights=day, minlength=feeders) for day in values]
-        return np.array(rows, dtype=np.float64).reshape(days, feeders).T
+        """Sums over the stays of each feeder by the day on which they begin, (D, n) -> (K, D)."""
+        place = (ev["feeder"] * days + record.stay_day).ravel()
+        sums = np.bincount(place, weights=values.ravel(), minlength=feeders * days)
+        return sums.astype(np.float64, copy=False).reshape(feeders, days)
 
     def by_day(values: NDArray[Any]) -> NDArray[Any]:
         """(H or F, K) -> (K, D, hours or load flows of a day)."""
@@ -47,13 +47,16 @@ def day_table(record: Record) -> pd.DataFrame:
     with np.errstate(divide="ignore", invalid="ignore"):
         mean_soc = {
             name: total(np.where(stays["arrived"], values, 0.0)) / plugged
-            for name, values in (("arrival", stays["soc_arrival"]), ("departure", left_with))
+            for name, values in (
+                ("arrival", record.shown("soc_arrival", stays["soc_arrival"])),
+                ("departure", record.shown("soc", left_with)),
+            )
         }
     first = WEEKDAYS.index(record.scenario.horizon.first_day)
     columns: dict[str, Any] = {
         "weekday": [WEEKDAYS[(first + day) % 7] for day in range(days)] * feeders,
         "stays": plugged.astype(np.int64),
-        "v2g_share": total(stays["v2g"]) / evs[:, None],
+        "v2g_share": total(stays["v2g"]) / np.maximum(total(np.ones_like(early)), 1.0),
         "boosts": total(stays["boost"] & stays["arrived"]).astype(np.int64),
         "soc_arrival_mean": mean_soc["arrival"],
         "soc_departure_mean": mean_soc["departure"],
@@ -108,24 +111,27 @@ def days_together(record: Record) -> pd.DataFrame:
 
 
 def stay_table(record: Record) -> pd.DataFrame:
-    """One row per day and EV; times in minutes from the start of the horizon."""
+    """One row per day and EV, of a file one per session; minutes from the start of the horizon."""
     import pandas as pd
 
     order = record.ev_order
-    ev, days, n = record.ev, record.n_days, len(order)
+    ev = record.ev
+    days = len(record.stays["arrived"])
     lead = {} if record.n_feeders == 1 else {"feeder": np.tile(ev["feeder"][order] + 1, days)}
     columns = {
-        name: record.stays[name][:, order].ravel()
+        name: record.shown(name, record.stays[name])[:, order].ravel()
         for name in (*STAY_STATE, *STAY_SUMS)
         if name != "soc"
     }
     columns["plugged_in"] = columns.pop("arrived")
+    if record.scenario.by_energy:
+        columns["energy_kwh"] = np.tile(record.energy_asked_kwh[order], days)
     columns["shortfall_kwh"] = record.stay_shortfall_kwh[:, order].ravel()
     columns["reference_cost_usd"] = record.stay_reference_usd[:, order].ravel()
     return pd.DataFrame(
         {
             **lead,
-            "day": np.repeat(np.arange(1, days + 1), n),
+            "day": record.stay_day[:, order].ravel() + 1,
             "ev_id": pd.Series(np.tile(record.ev_ids, days), dtype="object"),
             "zone": np.tile(ev["zone"][order] + 1, days),
             **columns,

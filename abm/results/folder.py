@@ -55,8 +55,11 @@ def run_files(results: Results) -> Iterator[tuple[str, Content]]:
     names = [*TABLES, "zone_minute" if results.has_minutes else "zone_hour"]
     if results.record.feeder.network.transformers.names:
         names.append("transformer_hour")
-    if results.record.n_days > 1:
-        names += ["days", "stays"]
+    record = results.record
+    if record.n_days > 1:
+        names.append("days")
+    if record.n_days > 1 or int(record.n_evs.sum()) < len(record.ev["zone"]):
+        names.append("stays")
     if scenario.owners.groups:
         names.append("groups")
     if results.n_feeders > 1:

@@ -165,7 +165,7 @@ def _energy_and_money(record: Record) -> dict[str, NDArray[Any]]:
         """Stays of all days that have a flag (D, n), by feeder."""
         return total(flags.sum(axis=0)).astype(np.int64)
 
-    evs = np.diff(record.first_row)
+    rows = np.diff(record.first_row)
     stays = record.stays
     purchase, sale = total(ev["purchase_usd"]), total(ev["sale_usd"])
     gained = energy_gained(stays["charged_kwh"], stays["discharged_kwh"], ev["efficiency"])
@@ -183,12 +183,12 @@ def _energy_and_money(record: Record) -> dict[str, NDArray[Any]]:
         "sale_usd": sale,
         "net_cost_usd": purchase - sale,
         "switching_cost_usd": total(ev["switches"]) * record.scenario.ev.switch_cost_usd,
-        "evs": evs,
+        "evs": record.n_evs,
         "stays": whole(stays["arrived"]),
         "evs_short": whole(short),
         "energy_short_kwh": total(record.shortfall_kwh),
         "energy_short_early_kwh": total(np.where(early, shortfall, 0.0).sum(axis=0)),
-        "v2g_share": total(stays["v2g"].mean(axis=0)) / np.maximum(evs, 1),
+        "v2g_share": total(stays["v2g"].mean(axis=0)) / np.maximum(rows, 1),
         "boosts": whole(stays["boost"] & stays["arrived"]),
         "trip_mwh": total(stays["trip_kwh"].sum(axis=0)) / 1e3,
         "trip_short_kwh": total(stays["trip_short_kwh"].sum(axis=0)),

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from abm.engine.meter import windows_of
 from abm.equations import BoolArray, FloatArray, IntArray
-from abm.equations.battery import energy_gained, full_cycles, tapered_charge
+from abm.equations.battery import charging_energy, energy_gained, full_cycles, tapered_charge
 from abm.equations.economics import financial_benefit, stay_reference_cost
+from abm.fleet.columns import UNKNOWN_BY_ENERGY
+from abm.fleet.population import DAY_MIN
 from abm.grid import Feeder, PowerFlow, build_feeder, loading_percent
 from abm.results.ageing import Ageing, ageing_of
 from abm.scenario import Scenario
@@ -21,6 +23,7 @@ from abm.signals import BaseLoad
 
 # An EV is short when it leaves more than this much of its capacity below the SoC it wants.
 SHORT_SOC = 0.01
+
 
 # The arrays of a record that have an axis over the feeders, and which one it is.
 FEEDER_AXIS = {
@@ -103,8 +106,17 @@ class Record:
 
     @property
     def n_days(self) -> int:
-        """D."""
-        return len(self.stays["arrived"])
+        """Days of the horizon: D, but for sessions of a file, all of which are one set of stays."""
+        return self.scenario.horizon.days
+
+    @cached_property
+    def stay_day(self) -> IntArray:
+        """Day of the horizon that each stay belongs to, the one on which it begins, (D, n)."""
+        sets, n = self.stays["arrived"].shape
+        if sets == self.n_days:
+            return np.repeat(np.arange(sets), n).reshape(sets, n)
+        day = np.nan_to_num(self.stays["arrival_min"] // DAY_MIN).astype(np.int64)
+        return np.clip(day, 0, self.n_days - 1)
 
     @cached_property
     def clock_hours(self) -> IntArray:
@@ -187,9 +199,10 @@ class Record:
     def evs_plugged(self) -> IntArray:
         """EVs plugged in at any time of a step, (S, K)."""
         step_min, n = self.scenario.clock.step_s / 60.0, self.n_feeders
-        per_day = len(self.ev_kw) // self.n_days
+        sets = len(self.stays["arrived"])
+        per_day = len(self.ev_kw) // sets
         change = np.zeros((len(self.ev_kw) + 1) * n, dtype=np.int64)
-        for day in range(self.n_days):
+        for day in range(sets):
             there = self.stays["arrived"][day]
             arrival, departure = (
                 self.stays[name][day][there] / step_min for name in ("arrival_min", "departure_min")
@@ -260,15 +273,21 @@ class Record:
     def stay_shortfall_kwh(self) -> FloatArray:
         """Energy missing below soc_target on each departure, (D, n) [kWh].
 
+        In the battery; at the grid side where the need is an energy (`Scenario.by_energy`).
         Of stays cut off by the end of the horizon what can no longer be charged (`soc_at_best`); 0
         on days without a stay.
         """
         missing = (self.stays["soc_target"] - self.soc_at_best) * self.ev["capacity_kwh"]
+        if self.scenario.by_energy:
+            missing = charging_energy(missing, self.ev["efficiency"])
         return np.where(np.isnan(missing), 0.0, np.maximum(missing, 0.0))
 
     @cached_property
     def stay_short(self) -> BoolArray:
-        """Which stays ended more than SHORT_SOC below soc_target, (D, n)."""
+        """Which stays ended more than SHORT_SOC below soc_target, (D, n).
+
+        Where the need is an energy, with more than that part of it missing.
+        """
         return np.asarray(self.stays["soc_target"] - self.soc_at_best > SHORT_SOC + 1e-9)
 
     @cached_property
@@ -314,7 +333,27 @@ class Record:
         """Equivalent full cycles: energy through each battery over twice its capacity, (n,)."""
         ev = self.ev
         through = ev["charged_kwh"], ev["discharged_kwh"]
-        return np.asarray(full_cycles(*through, ev["efficiency"], ev["capacity_kwh"]))
+        capacity_kwh = self.shown("capacity_kwh", ev["capacity_kwh"])
+        return np.asarray(full_cycles(*through, ev["efficiency"], capacity_kwh))
+
+    def shown(self, name: str, values: NDArray[Any]) -> NDArray[Any]:
+        """A column of EVs or stays as tables show it: NaN where what it says is not known."""
+        hidden = self.scenario.by_energy and name in UNKNOWN_BY_ENERGY
+        return np.full(values.shape, np.nan) if hidden else values
+
+    @property
+    def energy_asked_kwh(self) -> FloatArray:
+        """Energy at the grid side that each stay asks for, (n,), where its need is an energy."""
+        return np.asarray(charging_energy(self.ev["capacity_kwh"], self.ev["efficiency"]))
+
+    @cached_property
+    def n_evs(self) -> IntArray:
+        """EVs of each feeder, (K,): those of a file by their names, since they may come again."""
+        rows = np.diff(self.first_row)
+        if self.names is None:
+            return rows
+        spans = zip(self.first_row[:-1], self.first_row[1:], strict=True)
+        return np.array([len(set(self.names[begin:end])) for begin, end in spans], dtype=np.int64)
 
     @cached_property
     def ev_order(self) -> IntArray:

@@ -50,6 +50,10 @@ def join_records(parts: Sequence[Record]) -> Record:
     )
 
 
+# What a meter says of the SoC.
+OF_SOC = ("soc_lowest", "soc_highest", "below_min", "above_min")
+
+
 def make_record(
     scenario: Scenario,
     seeds: tuple[int, ...],
@@ -75,6 +79,9 @@ def make_record(
     stacked = {name: np.array([getattr(flow, name) for flow in flows]) for name in FLOW_COLUMNS}
     minutes = meter.minutes
     days = meter.days or [{name: getattr(fleet, name) for name in (*STAY_STATE, *STAY_SUMS)}]
+    of_soc = {name: getattr(meter, name) for name in OF_SOC}
+    if scenario.by_energy:
+        of_soc = dict.fromkeys(OF_SOC, np.full(fleet.n_feeders, np.nan))
     return Record(
         scenario=scenario,
         seeds=seeds,
@@ -88,10 +95,7 @@ def make_record(
         zone_discharge_mw=meter.zone_discharge_mw.reshape(shape),
         zone_plugged=meter.zone_plugged.reshape(shape),
         plugged_peak=meter.plugged_peak,
-        soc_lowest=meter.soc_lowest,
-        soc_highest=meter.soc_highest,
-        below_min=meter.below_min,
-        above_min=meter.above_min,
+        **of_soc,
         flows=PowerFlow(**stacked),
         flow_zone_mw=meter.flow_zone_mw.reshape(shape) if len(meter.flow_zone_mw) else None,
         flow_zone_mvar=taken_mvar,

@@ -111,24 +111,30 @@ def zone_hour_table(record: Record) -> pd.DataFrame:
 
 
 def ev_table(record: Record) -> pd.DataFrame:
-    """One row per EV, in the order of the session file or the sample."""
+    """One row per EV, in the order of the session file or the sample.
+
+    Of an EV that comes again, times from its first arrival to its last departure, what is known of
+    it last, and sums over its stays.
+    """
     import pandas as pd
 
     ev, order, ids = record.ev, record.ev_order, record.ev_ids
-    columns = {name: ev[name][order] for name in (
+    columns = {name: record.shown(name, ev[name])[order] for name in (
         "zone", "arrival_min", "departure_min", "capacity_kwh", "efficiency", "p_max_kw",
         "p_discharge_kw", "soc_arrival", "soc_target",
     )}  # fmt: skip
     columns["zone"] = columns["zone"] + 1
     stays = record.stays
     for name in ("announced_min", "soc_min"):
-        columns[name] = stays[name][-1][order]
+        columns[name] = record.shown(name, stays[name][-1])[order]
     groups = np.array(list(record.scenario.owners.groups) or ["all"], dtype=object)
     columns["group"] = groups[ev["group"][order]]
     columns["stays"] = stays["arrived"].sum(axis=0)[order]
     columns["v2g"], columns["boost"] = stays["v2g"][-1][order], stays["boost"][-1][order]
     left_with = np.where(np.isnan(ev["soc_departure"]), ev["soc"], ev["soc_departure"])
-    columns["soc_departure"] = left_with[order]
+    columns["soc_departure"] = record.shown("soc_departure", left_with)[order]
+    if record.scenario.by_energy:
+        columns["energy_kwh"] = record.energy_asked_kwh[order]
     for name in ("charged_kwh", "discharged_kwh", "purchase_usd", "sale_usd"):
         columns[name] = ev[name][order]
     columns["net_cost_usd"] = columns["purchase_usd"] - columns["sale_usd"]
@@ -139,7 +145,29 @@ def ev_table(record: Record) -> pd.DataFrame:
     columns["shortfall_kwh"] = record.shortfall_kwh[order]
     columns["short"] = record.short[order]
     lead = {} if record.n_feeders == 1 else {"feeder": ev["feeder"][order] + 1}
-    return pd.DataFrame({**lead, "ev_id": pd.Series(ids, dtype="object"), **columns})
+    table = pd.DataFrame({**lead, "ev_id": pd.Series(ids, dtype="object"), **columns})
+    if int(record.n_evs.sum()) == len(table):
+        return table
+    table = table.sort_values("arrival_min", kind="stable")
+    by_ev = table.groupby([*lead, "ev_id"], sort=False)
+    how: dict[str, Any] = {name: OF_SEVERAL_STAYS.get(name, "last") for name in columns}
+    return by_ev.agg(how).reset_index()
+
+
+# Of the stays of one EV, what is in its row; the last where nothing else is said.
+OF_SEVERAL_STAYS: dict[str, Any] = {
+    **dict.fromkeys(("zone", "arrival_min"), "first"),
+    "departure_min": "max",
+    **dict.fromkeys(("boost", "short"), "any"),
+    **dict.fromkeys(
+        (
+            "stays", "energy_kwh", "charged_kwh", "discharged_kwh", "purchase_usd", "sale_usd",
+            "net_cost_usd", "reference_cost_usd", "benefit_usd", "switches", "shortfall_kwh",
+        ),
+        "sum",
+    ),
+    "full_cycles": lambda cycles: cycles.sum(skipna=False),
+}  # fmt: skip
 
 
 def _wear(record: Record, order: NDArray[Any]) -> dict[str, NDArray[Any]]:

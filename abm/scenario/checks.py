@@ -129,6 +129,26 @@ def cross_problems(
             yield document.locate(Problem(dotted(path), shown, said), written or path)
 
 
+def by_energy_problems(fields: ScenarioFields, document: Document) -> Iterator[Problem]:
+    """What cannot be where the need of the EVs is an energy and no SoC is known."""
+    since = "the need of these EVs is an energy, and their SoC is not known"
+    wrong: list[tuple[Path, bool, str]] = [
+        (
+            ("requirement", "kind"),
+            fields.requirement.kind == "as_printed",
+            f"energy_balanced: eq. (3) is of SoC; {since}",
+        ),
+        (("ev", "taper"), fields.ev.taper is not None, f"left out: {since}"),
+    ]
+    for section, path in _sections_of(fields.owners, ("owners",)):
+        habit = getattr(section, "habit", None)
+        wrong.append(((*path, "habit"), habit == "below_soc", f"not below_soc: {since}"))
+    for path, bad, said in wrong:
+        if bad:
+            problem = Problem(dotted(path), show(value_at(fields, path)), said)
+            yield document.locate(problem, path)
+
+
 def _touches(path: Path, other: Path) -> bool:
     return path[: len(other)] == other or other[: len(path)] == path
 
@@ -211,13 +231,9 @@ def _days_and_groups(fields: ScenarioFields, document: Document) -> Iterator[Fin
     if several and fields.clock.hours != 24:
         said = f"24 where horizon.days = {fields.horizon.days}: every day has 24 h"
         yield Finding(hours, said, (days,))
-    if fields.fleet.sessions is not None:
-        if several:
-            yield Finding(days, "1 where fleet.sessions is given: its stays are those of one day")
-        if fields.owners.groups:
-            yield Finding(
-                groups, "none where fleet.sessions is given: groups are sampled", (sessions,)
-            )
+    from_file = fields.fleet.sessions is not None
+    if from_file and fields.owners.groups:
+        yield Finding(groups, "none where fleet.sessions is given: groups are sampled", (sessions,))
     if fields.owners.groups:
         total = sum(group.share for group in fields.owners.groups.values())
         if abs(total - 1.0) > 1e-9:
@@ -232,10 +248,9 @@ def _days_and_groups(fields: ScenarioFields, document: Document) -> Iterator[Fin
             yield Finding(edges, "a CSV file where graph is edges", (learning,))
         else:
             yield Finding(learning, f"edges only with a CSV file in {dotted(edges)}", (edges,))
-    if graph != "off" and not several:
-        yield Finding(
-            learning, "off where horizon.days is 1: owners learn from day to day", (days,)
-        )
+    if graph != "off" and (from_file or not several):
+        why = "fleet.sessions is given" if from_file else "horizon.days is 1"
+        yield Finding(learning, f"off where {why}: owners learn from day to day", (days, sessions))
 
 
 def _order(

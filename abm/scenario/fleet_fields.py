@@ -28,7 +28,7 @@ class FleetSection(Section):
     )
     sessions: str | None = Field(
         None,
-        description="CSV of sessions that replaces the sampled fleet; columns ev_id, zone, arrival_min, departure_min, capacity_kwh, soc_arrival, soc_target and optional p_max_kw, p_discharge_kw, efficiency. Minutes count from the start of the horizon.",
+        description="CSV of sessions that replaces the sampled fleet; columns ev_id, zone, arrival_min, departure_min, then either capacity_kwh, soc_arrival, soc_target or energy_kwh, and optional p_max_kw, p_discharge_kw, efficiency. Minutes count from the start of the horizon, which may have several days; an EV may come again when it has left.",
     )
     arrival: TimeOfDay = Field(
         TimeOfDay(low="16:00", high="24:00", mean="20:00", sd_h=1.5),
@@ -153,7 +153,7 @@ class BeliefSection(Section):
     )
     sessions: str | None = Field(
         None,
-        description="CSV of past sessions, columns as in `fleet.sessions`; read with `arrivals: sessions`, every day of the horizon being like its first.",
+        description="CSV of past sessions, columns as in `fleet.sessions`; read with `arrivals: sessions`; where all arrive on the first day every day of the horizon is like it.",
     )
     evs_per_zone: int | None = Field(None, ge=0, le=1_000_000, description="EVs in each RPZ.")
     arrival: TimeOfDay | None = Field(None, description="Arrival; clock times.")

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abm.errors import InputError, Problem
-from abm.scenario.checks import value_at
+from abm.scenario.checks import by_energy_problems, value_at
 from abm.scenario.document import (
     Document,
     Origin,
@@ -168,6 +168,8 @@ def read_inputs(
             dotted(FEEDER), show(fields.grid.feeder), "a feeder with zones; this has none"
         )
         problems.append(document.locate(none, FEEDER))
+    if any(table is not None and table.energy_kwh is not None for table in (sessions, past)):
+        problems += by_energy_problems(fields, document)
     edges: NDArray[np.int64] | None = None
     if fields.owners.learning.graph == "edges" and fields.owners.learning.edges is not None:
         n_evs = feeder.n_zones * fields.fleet.evs_per_zone if feeder is not None else None

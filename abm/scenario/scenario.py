@@ -129,6 +129,17 @@ class Scenario(ScenarioFields):
         return 24 * days if days > 1 else self.clock.hours
 
     @property
+    def by_energy(self) -> bool:
+        """Whether the EVs' need is an energy, and the SoC of their batteries not known."""
+        sessions = self._inputs.sessions
+        return sessions is not None and sessions.energy_kwh is not None
+
+    @property
+    def sets_of_stays(self) -> int:
+        """How often a run draws stays for its EVs: each day, but for sessions of a file once."""
+        return 1 if self._inputs.sessions is not None else self.horizon.days
+
+    @property
     def code(self) -> tuple[Code, ...]:
         """All code of the user's own that the scenario names; of a feeder, the function of its net.
 

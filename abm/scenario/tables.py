@@ -55,26 +55,26 @@ _FRACTION = "a fraction from 0 to 1"
 
 
 class SessionRow(CsvRow):
-    """One stay of one EV. What is empty is as in the scenario."""
+    """One stay of one EV, by SoC or by energy. What is empty is as in the scenario."""
 
     ev_id: Annotated[str | None, MinLen(1)] = Field(description="Name of the EV.")
     zone: Annotated[int | None, Ge(1), WHOLE, Allowed("a whole number from 1")] = Field(
         description="RPZ in which it stays."
     )
     arrival_min: Annotated[float | None, NUMBER, Allowed(_MINUTES)] = Field(
-        description="Arrival; min after the start of the horizon."
+        None, description="Arrival; min after the start of the horizon."
     )
     departure_min: Annotated[float | None, NUMBER, Allowed(_MINUTES)] = Field(
-        description="Departure; min after the start of the horizon."
+        None, description="Departure; min after the start of the horizon."
     )
     capacity_kwh: Annotated[float | None, Gt(0), NUMBER] = Field(
-        description="Battery capacity; kWh."
+        None, description="Battery capacity; kWh."
     )
     soc_arrival: Annotated[float | None, Ge(0), Le(1), NUMBER, Allowed(_FRACTION)] = Field(
-        description="SoC on arrival; fraction."
+        None, description="SoC on arrival; fraction."
     )
     soc_target: Annotated[float | None, Ge(0), Le(1), NUMBER, Allowed(_FRACTION)] = Field(
-        description="SoC wanted on departure; fraction."
+        None, description="SoC wanted on departure; fraction."
     )
     p_max_kw: Annotated[
         float | None,
@@ -98,6 +98,15 @@ class SessionRow(CsvRow):
         OR_EMPTY,
         Allowed("a number above 0 and at most 1, or empty for ev.efficiency"),
     ] = Field(None, description="Efficiency, one way; fraction.")
+    energy_kwh: Annotated[float | None, Gt(0), NUMBER] = Field(
+        None,
+        description="Energy to charge, at the grid side; kWh. In the place of capacity_kwh, "
+        "soc_arrival and soc_target, which are then not known.",
+    )
+
+
+# What a file says that does not say energy_kwh.
+BY_SOC = ("capacity_kwh", "soc_arrival", "soc_target")
 
 
 class EdgeRow(CsvRow):
@@ -132,11 +141,13 @@ class Tariff:
 
 @dataclass(frozen=True, eq=False)
 class SessionTable:
-    """One stay per row, in the order of the file. Arrays of length n.
+    """One stay per row, in the order of the file; an EV may come again. Arrays of length n.
 
     ev_id: text. zone: int64, from 1. arrival_min, departure_min: float64 [min after the start of
     the horizon]; a departure may lie beyond its end. capacity_kwh [kWh], soc_arrival, soc_target
     [-], p_max_kw, p_discharge_kw [kW at the grid side], efficiency [-, one way]: float64.
+    energy_kwh: what is to be charged, at the grid side [kWh], where the file says that; capacity
+    and SoC are then NaN. None where it says those.
     """
 
     ev_id: tuple[str, ...]
@@ -149,6 +160,7 @@ class SessionTable:
     p_max_kw: NDArray[np.float64]
     p_discharge_kw: NDArray[np.float64]
     efficiency: NDArray[np.float64]
+    energy_kwh: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.ev_id)
@@ -191,14 +203,14 @@ def read_sessions(
     file: name for problems. fields: horizon, and what an empty cell stands for. n_zones: RPZs of
     the feeder, None when it could not be read. Raises InputError with all bad rows.
     """
-    horizon_min = fields.clock.hours * 60
+    days = fields.horizon.days
+    horizon_min = 60 * (24 * days if days > 1 else fields.clock.hours)
     inside = f"at least 0 and before the end of the horizon, minute {horizon_min}"
     zones = _from_one("a whole number", n_zones)
     if n_zones == 0:
         zones = "a feeder with zones; this one has none"
     table = read_table(path, file, SessionRow, {"zone": zones})
-    ev_ids = [row.ev_id for row in table.rows]
-    table.each_once("ev_id", ev_ids, "each ev_id once; it is on line {} already")
+    by_energy = _by_energy(table)
     for at, row in enumerate(table.rows):
         if n_zones is not None and (row.zone or 0) > n_zones:
             table.refuse(at, "zone")
@@ -208,18 +220,60 @@ def read_sessions(
         if arrival is not None and departure is not None and departure <= arrival:
             written = table.cells[at]["arrival_min"]
             table.refuse(at, "departure_min", f"after arrival_min = {written}")
+    _one_at_a_time(table)
     table.check()
+    unknown = np.nan if by_energy else 0.0
     empty = {
         "p_max_kw": fields.ev.charger_kw,
         "p_discharge_kw": fields.ev.discharger_kw,
         "efficiency": fields.ev.efficiency,
+        **dict.fromkeys(BY_SOC, unknown),
     }
     numbers = [name for name in SessionRow.model_fields if name not in ("ev_id", "zone")]
+    columns = {name: table.column(name, np.float64, empty.get(name, 0.0)) for name in numbers}
+    energy = columns.pop("energy_kwh")
     return SessionTable(
-        ev_id=tuple(str(ev_id) for ev_id in ev_ids),
+        ev_id=tuple(str(row.ev_id) for row in table.rows),
         zone=table.column("zone", np.int64),
-        **{name: table.column(name, np.float64, empty.get(name, 0.0)) for name in numbers},
+        energy_kwh=energy if by_energy else None,
+        **columns,
     )
+
+
+def _by_energy(table: Table[SessionRow]) -> bool:
+    """Whether the rows say an energy, not a SoC. Raises InputError for columns that are missing."""
+    both = "either energy_kwh, or " + ", ".join(BY_SOC)
+    before = len(table.problems)
+    by_energy = "energy_kwh" in table.columns
+    for name in ("arrival_min", "departure_min", *(() if by_energy else BY_SOC)):
+        if name not in table.columns:
+            hint = f"or energy_kwh in the place of {', '.join(BY_SOC)}" if name in BY_SOC else ""
+            table.note(table.header_line, name, "", "missing column", hint)
+    for name in BY_SOC if by_energy else ():
+        if name in table.columns:
+            table.note(table.header_line, name, "", both)
+    # Without the right columns every row would be wrong as well.
+    if len(table.problems) > before:
+        table.check()
+    return by_energy
+
+
+def _one_at_a_time(table: Table[SessionRow]) -> None:
+    """An EV may come again when it has left."""
+    order = sorted(
+        (row.ev_id, row.arrival_min, at)
+        for at, row in enumerate(table.rows)
+        if row.ev_id is not None and row.arrival_min is not None and row.departure_min is not None
+    )
+    latest: dict[str, int] = {}
+    for ev_id, arrival, at in order:
+        before = latest.get(ev_id)
+        until = None if before is None else table.rows[before].departure_min
+        if before is not None and until is not None and arrival < until:
+            line = table.lines[before]
+            table.refuse(at, "ev_id", f"an EV that has left; the stay on line {line} has not ended")
+        if until is None or (table.rows[at].departure_min or until) > until:
+            latest[ev_id] = at
 
 
 def _from_one(what: str, top: int | None) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 from abm.agents import StepwiseEngine
 from abm.control.programme import PEAK_ROOM, Programme, SolvedPhase
 from abm.equations import BoolArray, FloatArray, IntArray
-from abm.equations.battery import energy_gained
+from abm.equations.battery import charging_energy, energy_gained
 from abm.errors import InputError, Problem
 from abm.fleet import Exchange
 from abm.model import V2GModel
@@ -74,9 +74,9 @@ class Bound:
     """A perfect-foresight optimum. results: as of a run.
 
     unreachable: one row per EV that cannot reach soc_target even charging all the time: feeder and
-    zone, from 1, ev_id, soc_target, soc_reachable, lacks_kwh; the optimum asks of it the most it
-    can reach. feeders: one `FeederBound` each; programmes: what they were solved from. wall_s:
-    seconds in all, load flows included.
+    zone, from 1, ev_id, soc_target, soc_reachable (both NaN where the need is an energy),
+    lacks_kwh; the optimum asks of it the most it can reach. feeders: one `FeederBound` each;
+    programmes: what they were solved from. wall_s: seconds in all, load flows included.
     """
 
     results: Results
@@ -155,13 +155,14 @@ def optimum(
     """
     began = time.perf_counter()
     _check(objective, step_min, limit_mw, metric_min)
-    if scenario.horizon.days > 1:
+    if scenario.sets_of_stays > 1:
         said = "1: the optimum is that of one day"
         raise InputError([Problem("horizon.days", str(scenario.horizon.days), said)])
     model = Replay(on_the_edges(scenario, step_min))
     fleet, hours = model.fleet, model.clock.n_hours
     slots = make_slots(fleet, step_min, hours)
-    limits = energy_limits(fleet, slots, scenario.ev.soc_upper, hours)
+    soc_upper = 1.0 if fleet.by_energy else scenario.ev.soc_upper
+    limits = energy_limits(fleet, slots, soc_upper, hours)
     plugged = windows_plugged(model, metric_min)
     clock_hours = (model.start_hour + np.arange(hours)) % 24
     price = model.grid.price[clock_hours]
@@ -290,13 +291,18 @@ def _unreachable(model: V2GModel, limits: Limits) -> pd.DataFrame:
     number = fleet.stay_index[rows] - fleet.first_row[fleet.feeder[rows]]
     rows = rows[np.lexsort((number, fleet.feeder[rows]))]
     lacks = limits.lacking[rows]
+    target = fleet.soc_target[rows]
+    reachable = target - lacks / fleet.capacity_kwh[rows]
+    if fleet.by_energy:
+        target, reachable = np.full((2, len(rows)), np.nan)
+        lacks = charging_energy(lacks, fleet.efficiency[rows])
     return pd.DataFrame(
         {
             "feeder": fleet.feeder[rows] + 1,
             "zone": fleet.zone[rows] + 1,
             "ev_id": pd.Series([fleet.ev_id(int(row)) for row in rows], dtype="object"),
-            "soc_target": fleet.soc_target[rows],
-            "soc_reachable": fleet.soc_target[rows] - lacks / fleet.capacity_kwh[rows],
+            "soc_target": target,
+            "soc_reachable": reachable,
             "lacks_kwh": lacks,
         }
     )

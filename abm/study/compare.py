@@ -108,7 +108,7 @@ def bound_left_out(scenario: Scenario) -> str:
     how = "; the verb `bound` computes it."
     if scenario.feeder.copies > 1:
         return f"Without the bound, as there are {scenario.feeder.copies} feeders{how}"
-    if scenario.horizon.days > 1:
+    if scenario.sets_of_stays > 1:
         return "Without the bound, which is that of one day."
     if evs > MOST_BOUND_EVS:
         return f"Without the bound, as there are more than {MOST_BOUND_EVS} EVs{how}"

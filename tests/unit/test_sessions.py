@@ -43,7 +43,7 @@ def test_rows_are_read_and_empty_cells_take_the_scenario_s_values(tmp_path):
     ("row", "field", "said"),
     [
         (",1,300,1200,40,0.3,0.8,,,", "ev_id", "missing"),
-        ("a,1,300,1200,40,0.3,0.8,,,", "ev_id", "line 2 already"),
+        ("a,1,300,1200,40,0.3,0.8,,,", "ev_id", "line 2 has not ended"),
         ("b,16,300,1200,40,0.3,0.8,,,", "zone", "from 1 to 15"),
         ("b,0,300,1200,40,0.3,0.8,,,", "zone", "from 1 to 15"),
         ("b,3.5,300,1200,40,0.3,0.8,,,", "zone", "a whole number"),

@@ -1,0 +1,147 @@
+"""A file of sessions by energy: what it says, what it cannot say, several stays of one EV."""
+
+import json
+import math
+
+import pytest
+from helpers import by_energy, ev, run, scenario
+
+from abm.errors import InputError
+from abm.scenario import Scenario
+
+ENERGY = {"requirement": {"kind": "energy_balanced"}}
+UNKNOWN = ("capacity_kwh", "soc_arrival", "soc_target", "soc_min", "soc_departure")
+
+
+def refused(*rows, **fields):
+    with pytest.raises(InputError) as caught:
+        scenario(*rows, **fields)
+    return caught.value.problems
+
+
+def test_by_hand():
+    """12 kWh at 3 kW take four hours from the arrival; 30 kWh cannot be had in two at 6 kW."""
+    first = by_energy("a", 1, 60, 600, 12.0, p_max_kw=3.0)
+    again = by_energy("a", 1, 1500, 1620, 30.0, p_max_kw=6.0)
+    model = run(
+        scenario(first, again, strategy="uncoordinated", horizon={"days": 2}, **ENERGY,
+                 ev={"efficiency": 0.8})
+    )  # fmt: skip
+    power = model.meter.charge_kw.sum(axis=1)
+    assert power[60:300] == pytest.approx(3.0)
+    assert power[1500:1620] == pytest.approx(6.0)
+    assert power.sum() / 60 == pytest.approx(24.0, abs=1e-9)
+    stays = model.results.stays
+    assert stays["shortfall_kwh"].to_list() == pytest.approx([0.0, 18.0], abs=1e-9)
+    assert stays["day"].to_list() == [1, 2]
+    kpis = model.results.kpis
+    assert (kpis["evs"], kpis["stays"], kpis["evs_short"]) == (1, 2, 1)
+    assert kpis["energy_short_kwh"] == pytest.approx(18.0)
+    (row,) = model.results.ev.to_dict("records")
+    assert (row["arrival_min"], row["departure_min"], row["stays"]) == (60, 1620, 2)
+    assert row["energy_kwh"] == pytest.approx(42.0)
+    assert bool(row["short"])
+    days = model.results.days
+    assert days["stays"].to_list() == [1, 1]
+    assert days["ev_charged_mwh"].to_list() == pytest.approx([0.012, 0.012])
+
+
+def test_what_is_not_known_is_nowhere_shown():
+    model = run(scenario(by_energy(), **ENERGY))
+    results = model.results
+    for table in (results.ev, results.stays):
+        assert table[list(set(UNKNOWN) & set(table))].isna().all(axis=None)
+    assert results.days[["soc_arrival_mean", "soc_departure_mean"]].isna().all(axis=None)
+    kpis = results.kpis
+    of_soc = ("soc_lowest", "soc_highest", "soc_below_ev_minutes", "equivalent_full_cycles_per_ev")
+    assert [kpis[name] for name in of_soc] == [None] * 4
+    assert kpis["v2g_share"] == 0.0
+    car = model.evs[0]
+    assert math.isnan(car.soc)
+    assert math.isnan(car.capacity_kwh)
+    assert "10 of 10 kWh" in str(car)
+    with pytest.raises(AttributeError, match="not known"):
+        car.soc_target = 0.9
+    json.dumps(kpis, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({}, "requirement.kind"),
+        ({**ENERGY, "ev": {"taper": 0.8}}, "ev.taper"),
+        ({**ENERGY, "owners": {"plug_in": {"habit": "below_soc"}}}, "owners.plug_in.habit"),
+    ],
+)
+def test_what_needs_a_soc_is_refused(fields, field):
+    (problem,) = refused(by_energy(), **fields)
+    assert problem.field == field
+    assert "SoC" in problem.allowed
+
+
+def test_a_past_by_energy_is_refused_as_printed(tmp_path):
+    scenario(by_energy(), folder=tmp_path, **ENERGY)
+    past = {"arrivals": "sessions", "sessions": str(tmp_path / "sessions.csv")}
+    with pytest.raises(InputError) as caught:
+        Scenario(belief=past)
+    assert [problem.field for problem in caught.value.problems] == ["requirement.kind"]
+    Scenario(belief=past, **ENERGY)
+
+
+def test_columns_of_one_kind(tmp_path):
+    path = tmp_path / "s.csv"
+    head = "ev_id,zone,arrival_min,departure_min"
+    for text, fields in (
+        (f"{head},energy_kwh,soc_target\na,1,0,10,5,0.8\n", ["soc_target"]),
+        (f"{head}\na,1,0,10\n", ["capacity_kwh", "soc_arrival", "soc_target"]),
+        ("ev_id,zone,energy_kwh\na,1,5\n", ["arrival_min", "departure_min"]),
+        (f"{head},energy_kwh\na,1,0,10,\nb,1,0,10,0\n", ["energy_kwh", "energy_kwh"]),
+    ):
+        path.write_text(text)
+        with pytest.raises(InputError) as caught:
+            Scenario(fleet={"sessions": str(path)}, **ENERGY)
+        assert [problem.field for problem in caught.value.problems] == fields
+
+
+def test_an_ev_comes_again_when_it_has_left():
+    rows = [ev("a", arrival=500, departure=600), ev("a", arrival=0, departure=500)]
+    results = run(scenario(*rows)).results
+    assert (results.kpis["evs"], results.kpis["stays"]) == (1, 2)
+    assert len(results.ev) == 1
+    rows.append(ev("a", arrival=550, departure=560))
+    (problem,) = refused(*rows)
+    assert (problem.field, problem.line) == ("ev_id", 4)
+    assert "line 2 has not ended" in problem.allowed
+
+
+def test_sessions_by_soc_over_days_keep_their_energy():
+    """A stay over midnight is one stay: the day in the middle of it changes nothing."""
+    row = ev("a", arrival=1400, departure=1700, capacity=40.0, soc=0.5, target=0.9)
+    fields = {"strategy": "uncoordinated", **ENERGY, "ev": {"efficiency": 1.0, "charger_kw": 4.0}}
+    model = run(scenario(row, horizon={"days": 2}, **fields))
+    assert model.meter.charge_kw.sum(axis=1)[1400:1640] == pytest.approx(4.0)
+    assert model.fleet.charged_kwh[0] == pytest.approx(16.0)
+    one = run(scenario(row, clock={"hours": 48}, **fields))
+    assert (one.meter.ev_kw == model.meter.ev_kw).all()
+
+
+def test_owners_do_not_learn_from_a_file():
+    (problem,) = refused(ev(), horizon={"days": 3}, owners={"learning": {"graph": "alone"}})
+    assert problem.field == "owners.learning.graph"
+
+
+@pytest.mark.parametrize("strategy", ["coordinated", "mpc"])
+@pytest.mark.parametrize("arrivals", [(700, 900), (700, 2300)])
+def test_a_past_by_energy_is_expected(tmp_path, strategy, arrivals):
+    """Of one day it is that of every day, of several each has its own."""
+    rows = [by_energy(f"e{i}", 1, at, at + 500, 11.0) for i, at in enumerate(arrivals)]
+    scenario(*rows, folder=tmp_path, horizon={"days": 2}, **ENERGY)
+    past = {"arrivals": "sessions", "sessions": str(tmp_path / "sessions.csv")}
+    fields = {"strategy": strategy, "belief": past, "horizon": {"days": 2}, **ENERGY}
+    model = run(scenario(by_energy("a", 1, 800, 1400), by_energy("a", 2, 2000, 2500), **fields))
+    coming = model.grid.outlook.arrivals
+    both_days = [700, 900, 2140, 2340] if arrivals[1] == 900 else [700, 2300]
+    assert coming.arrival_min.tolist() == both_days
+    assert coming.day.tolist() == sorted(int(at // 1440) for at in both_days)
+    assert coming.need_kwh == pytest.approx(11.0)
+    assert model.results.kpis["energy_short_kwh"] == pytest.approx(0.0, abs=1e-6)
