@@ -321,7 +321,12 @@ class Record:
     def ageing(self) -> Ageing:
         """Wear of the batteries and its cost, (n,) each; `ageing` in the scenario says how."""
         of = self.scenario.ageing, self.scenario.requirement
-        return ageing_of(*of, self.ev, self.stays, self.n_hours)
+        found = ageing_of(*of, self.ev, self.stays, self.n_hours)
+        if not self.scenario.by_energy:
+            return found
+        # What energy through a battery costs is known without its capacity, what it loses is not.
+        unknown = np.full(len(found.usd), np.nan)
+        return replace(found, loss_per_day=unknown, loss_per_year=unknown)
 
     @cached_property
     def benefit_net_usd(self) -> FloatArray:

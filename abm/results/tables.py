@@ -163,10 +163,14 @@ OF_SEVERAL_STAYS: dict[str, Any] = {
         (
             "stays", "energy_kwh", "charged_kwh", "discharged_kwh", "purchase_usd", "sale_usd",
             "net_cost_usd", "reference_cost_usd", "benefit_usd", "switches", "shortfall_kwh",
+            "ageing_usd", "ageing_more_usd", "benefit_net_usd",
         ),
         "sum",
     ),
-    "full_cycles": lambda cycles: cycles.sum(skipna=False),
+    **dict.fromkeys(
+        ("full_cycles", "capacity_loss_percent_per_day", "capacity_loss_percent_per_year"),
+        lambda parts: parts.sum(skipna=False),
+    ),
 }  # fmt: skip
 
 

@@ -139,6 +139,7 @@ def by_energy_problems(fields: ScenarioFields, document: Document) -> Iterator[P
             f"energy_balanced: eq. (3) is of SoC; {since}",
         ),
         (("ev", "taper"), fields.ev.taper is not None, f"left out: {since}"),
+        (("ageing", "model"), fields.ageing.model != "throughput", f"throughput: {since}"),
     ]
     for section, path in _sections_of(fields.owners, ("owners",)):
         habit = getattr(section, "habit", None)

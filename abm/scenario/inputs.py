@@ -170,6 +170,11 @@ def read_inputs(
         problems.append(document.locate(none, FEEDER))
     if any(table is not None and table.energy_kwh is not None for table in (sessions, past)):
         problems += by_energy_problems(fields, document)
+    elif sessions is not None and sessions.again and fields.ageing.model != "throughput":
+        model: Path = ("ageing", "model")
+        said = "throughput where an EV of fleet.sessions comes again, each time with its own SoC"
+        problem = Problem(dotted(model), show(fields.ageing.model), said)
+        problems.append(document.locate(problem, model))
     edges: NDArray[np.int64] | None = None
     if fields.owners.learning.graph == "edges" and fields.owners.learning.edges is not None:
         n_evs = feeder.n_zones * fields.fleet.evs_per_zone if feeder is not None else None

@@ -165,6 +165,11 @@ class SessionTable:
     def __len__(self) -> int:
         return len(self.ev_id)
 
+    @property
+    def again(self) -> bool:
+        """Whether an EV comes more than once."""
+        return len(set(self.ev_id)) < len(self)
+
 
 def read_profile(path: Path, file: str) -> LoadProfile:
     """Load profile from a CSV `hour, <class>...`. file: name for problems. Raises InputError."""

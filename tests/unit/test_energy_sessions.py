@@ -54,7 +54,12 @@ def test_what_is_not_known_is_nowhere_shown():
     assert results.days[["soc_arrival_mean", "soc_departure_mean"]].isna().all(axis=None)
     kpis = results.kpis
     of_soc = ("soc_lowest", "soc_highest", "soc_below_ev_minutes", "equivalent_full_cycles_per_ev")
-    assert [kpis[name] for name in of_soc] == [None] * 4
+    of_soc += ("capacity_loss_percent_per_year",)
+    assert [kpis[name] for name in of_soc] == [None] * 5
+    # A cycle of any battery is twice its capacity, and costs its price in proportion.
+    wear = model.scenario.ageing
+    price = wear.pack_usd_per_kwh / wear.cycle_life
+    assert 0.0 < kpis["ageing_usd"] < 10.0 * price
     assert kpis["v2g_share"] == 0.0
     car = model.evs[0]
     assert math.isnan(car.soc)
@@ -70,6 +75,7 @@ def test_what_is_not_known_is_nowhere_shown():
     [
         ({}, "requirement.kind"),
         ({**ENERGY, "ev": {"taper": 0.8}}, "ev.taper"),
+        ({**ENERGY, "ageing": {"model": "xu_2018"}}, "ageing.model"),
         ({**ENERGY, "owners": {"plug_in": {"habit": "below_soc"}}}, "owners.plug_in.habit"),
     ],
 )
@@ -108,6 +114,8 @@ def test_an_ev_comes_again_when_it_has_left():
     results = run(scenario(*rows)).results
     assert (results.kpis["evs"], results.kpis["stays"]) == (1, 2)
     assert len(results.ev) == 1
+    with pytest.raises(InputError, match="comes again"):
+        scenario(*rows, ageing={"model": "woehler"})
     rows.append(ev("a", arrival=550, departure=560))
     (problem,) = refused(*rows)
     assert (problem.field, problem.line) == ("ev_id", 4)
