@@ -7,7 +7,6 @@ admit, the batteries exchange energy, and the meter writes it down.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -180,7 +179,6 @@ class V2GModel(mesa.Model):
         return make_record(
             self.scenario,
             self.seeds,
-            self.start_hour,
             self.grid.solver.name,
             self.grid.base,
             self.grid.price,
@@ -209,7 +207,7 @@ class V2GModel(mesa.Model):
 
     def clock_time(self, minute: float) -> str:
         """Clock time "HH:MM" of minutes from the start of the horizon."""
-        of_day = (self.start_hour * 60 + math.floor(minute)) % 1440
+        of_day = int(self.scenario.calendar.clock_of(np.array(minute)))
         return f"{of_day // 60:02d}:{of_day % 60:02d}"
 
     @property

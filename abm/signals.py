@@ -17,6 +17,7 @@ from abm.fleet.stays import stream
 from abm.fleet.view import read_only
 from abm.scenario import Scenario
 from abm.scenario.grid_fields import BroadcastSection
+from abm.scenario.series import Series
 
 
 @dataclass(frozen=True)
@@ -87,64 +88,60 @@ class Broadcast:
         return per_feeder if len(per_feeder) == 1 else per_feeder[self.feeder]
 
 
-def base_load(
-    nominal: FloatArray, bus_class: IntArray, multiplier: FloatArray, scale: float
-) -> FloatArray:
-    """Load of each bus in each clock hour.
-
-    nominal (n_bus,) [MW or Mvar], bus_class (n_bus,) index of the customer class, multiplier
-    (24, n_classes), scale [-] -> (24, n_bus) [MW or Mvar].
-    """
-    return scale * nominal[None, :] * multiplier[:, bus_class]
-
-
 @dataclass(frozen=True, eq=False)
 class BaseLoad:
-    """Load of a feeder without EVs, the same every day.
+    """Load of a feeder without EVs on a horizon.
 
-    p_mw, q_mvar: (24, n_bus), one value per clock hour. interpolation: `base_load.interpolation`
-    in the scenario, what lies between them.
+    p_mw, q_mvar: nominal load of each bus, (n_bus,). column: of the profile, for each bus. profile:
+    multiplier of the nominal load. interpolation: `base_load.interpolation` in the scenario, what
+    lies between its values.
+
+    Windows are given by when they begin, s from the start of the horizon, (n,), and their length,
+    s, which has to divide an hour (ValueError). What comes back has an axis for the feeders, of
+    length 1 where all have the same load.
     """
 
     p_mw: FloatArray
     q_mvar: FloatArray
+    column: IntArray
+    profile: Series
     interpolation: str = "steps"
 
-    def mean_p_mw(self, begin_s: IntArray, window_s: int) -> FloatArray:
-        """Mean active load over windows of a part of an hour, (n, n_bus) [MW].
+    @property
+    def linear(self) -> bool:
+        """Whether values are joined by straight lines."""
+        return self.interpolation == "linear"
 
-        begin_s: when they begin, seconds after any midnight, (n,). window_s: has to divide an hour.
-        """
-        return self._mean(self.p_mw, begin_s, window_s)
+    def mean_p_mw(self, begin_s: IntArray, window_s: int) -> FloatArray:
+        """Mean active load of every bus over windows, (n, K or 1, n_bus) [MW]."""
+        return self._of_buses(self.p_mw, begin_s, window_s)
 
     def mean_q_mvar(self, begin_s: IntArray, window_s: int) -> FloatArray:
-        """Mean reactive load over the same windows, (n, n_bus) [Mvar]."""
-        return self._mean(self.q_mvar, begin_s, window_s)
+        """Mean reactive load over the same windows, (n, K or 1, n_bus) [Mvar]."""
+        return self._of_buses(self.q_mvar, begin_s, window_s)
 
     def mean_mw(self, begin_s: IntArray, window_s: int) -> FloatArray:
-        """Mean active load of the whole feeder over the same windows, (n,) [MW]."""
-        return self._mean(self.p_mw.sum(axis=1), begin_s, window_s)
+        """Mean active load of the whole feeder over the same windows, (n, K or 1) [MW]."""
+        return self._totals.mean(begin_s, window_s, self.linear)
 
-    def _mean(self, values: FloatArray, begin_s: IntArray, window_s: int) -> FloatArray:
-        if 3600 % window_s:
-            raise ValueError(f"{window_s} s does not divide an hour")
-        if self.interpolation == "steps":
-            return np.asarray(values[begin_s // 3600 % 24])
-        # A line bends in the middle of an hour, which lies between the halves of a window or
-        # beside it: each half has the mean of its middle.
-        quarter_s = window_s / 4.0
-        first = _between(values, np.asarray(begin_s + quarter_s))
-        second = _between(values, np.asarray(begin_s + 3.0 * quarter_s))
-        return (first + second) / 2.0
+    def _of_buses(self, nominal: FloatArray, begin_s: IntArray, window_s: int) -> FloatArray:
+        multiplier = self.profile.mean(begin_s, window_s, self.linear)
+        # Rows in memory one after the other, so that a sum over buses is that of a row alone.
+        return np.ascontiguousarray(nominal * multiplier[:, self.column])[:, None, :]
+
+    @cached_property
+    def _totals(self) -> Series:
+        """Active load of the whole feeder, for each row of the profile."""
+        rows = self.profile.values
+        total = np.empty((len(rows), 1))
+        for first in range(0, len(rows), _ROWS):
+            some = rows[first : first + _ROWS, self.column]
+            total[first : first + _ROWS, 0] = (self.p_mw * some).sum(axis=1)
+        return self.profile.of(total)
 
 
-def _between(values: FloatArray, at_s: FloatArray) -> FloatArray:
-    """Values of the middles of the clock hours, (24, ...), on straight lines between them."""
-    since_middle = at_s - 1800.0
-    hour = (since_middle // 3600.0).astype(np.int64)
-    share = (since_middle % 3600.0 / 3600.0).reshape(-1, *[1] * (values.ndim - 1))
-    before, after = values[hour % 24], values[(hour + 1) % 24]
-    return np.asarray(before + share * (after - before))
+# Rows of a profile of which the loads of all buses are in memory at once.
+_ROWS = 4096
 
 
 class Channel:
@@ -248,9 +245,8 @@ class Inbox:
 class Outlook:
     """Forecast and expectation of one model; worked out when first asked for.
 
-    base_mw: actual base demand by clock hour, hourly means, (24,) [MW]; price: by clock hour, (24,)
-    [$/kWh]. start_hour: clock hour at which the horizon begins. seeds: one per feeder;
-    errors of the forecast come from them.
+    base_mw: actual base demand, hourly means, (n_hours, K or 1) [MW]; price: the same of each hour,
+    (n_hours,) [$/kWh]. seeds: one per feeder; errors of the forecast come from them.
     """
 
     def __init__(
@@ -258,7 +254,6 @@ class Outlook:
         scenario: Scenario,
         n_zones: int,
         seeds: Sequence[int],
-        start_hour: int,
         base_mw: FloatArray,
         price: FloatArray,
     ) -> None:
@@ -266,9 +261,8 @@ class Outlook:
         self.n_hours = scenario.hours
         # Stays end with their day where there are several.
         self.day_hours = 24 if scenario.horizon.days > 1 else scenario.hours
-        clock_hours = (start_hour + np.arange(self.n_hours)) % 24
-        self._actual_mw = base_mw[clock_hours]
-        self.price: FloatArray = price[clock_hours]
+        self._actual_mw = np.broadcast_to(base_mw, (self.n_hours, len(seeds)))
+        self.price: FloatArray = price
         self.sale_ratio = scenario.tariff.sale_ratio
 
     @cached_property
@@ -285,11 +279,11 @@ class Outlook:
             for k, seed in enumerate(self._seeds):
                 u = stream(seed, "forecast").random(self.n_hours)
                 error[:, k] += forecast.noise * ndtri(np.clip(u, 1e-12, 1.0))
-        return np.asarray(self._actual_mw[:, None] * np.maximum(error, 0.0))
+        return np.asarray(self._actual_mw * np.maximum(error, 0.0))
 
-    def metered_mw(self, hour: int) -> float:
-        """Base demand of an hour that is over, as the feeder's meter has it [MW]."""
-        return float(self._actual_mw[hour])
+    def metered_mw(self, hour: int) -> FloatArray:
+        """Base demand of an hour that is over, as each feeder's meter has it, (n_feeders,) [MW]."""
+        return np.asarray(self._actual_mw[hour])
 
     def base_mw(self, issued: int, hours: slice) -> FloatArray:
         """Forecast of the base demand of some hours, (n, n_feeders) [MW].
@@ -307,10 +301,10 @@ class Outlook:
         if n < 2:
             return ahead
         known = np.cumsum(forecast, axis=0)[-1]
-        actual = np.cumsum(self._actual_mw[told])[-1]
+        actual = np.cumsum(self._actual_mw[told], axis=0)[-1]
         over = np.divide(actual, known, out=np.ones_like(known), where=known > 0) - 1.0
         hourly = np.divide(
-            self._actual_mw[told, None], forecast, out=np.ones_like(forecast), where=forecast > 0
+            self._actual_mw[told], forecast, out=np.ones_like(forecast), where=forecast > 0
         )
         scatter = np.cumsum((hourly - 1.0 - over) ** 2, axis=0)[-1] / (n - 1)
         # Shrunk by twice the variance of a mean, the positive part (James and Stein).

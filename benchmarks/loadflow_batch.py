@@ -24,8 +24,8 @@ from _common import machine, options, print_table, seconds, sized
 from abm import Scenario
 from abm.errors import LoadFlowError
 from abm.grid import build_feeder, load_net, make_solver
+from abm.grid.demand import base_load_of
 from abm.scenario.feeder_table import FeederTable
-from abm.signals import base_load
 
 ROWS = sized(24_000, 48)
 LOOP_ROWS = sized(48, 2)
@@ -99,12 +99,8 @@ def paper_loads(rows: int) -> tuple[Any, Any, Any]:
     """The paper's feeder and the loads of `rows` hours, [rows, n_bus] MW and Mvar."""
     scenario = Scenario.load("paper")
     feeder = build_feeder(scenario.inputs.feeder)
-    profile = scenario.inputs.profile
-    column = {name: i for i, name in enumerate(profile.classes)}
-    of_bus = np.array([column[name] for name in feeder.class_names])[feeder.bus_class]
-    p, q = (
-        base_load(load, of_bus, profile.multiplier, 1.0) for load in (feeder.p_mw, feeder.q_mvar)
-    )
+    base, hours_s = base_load_of(scenario, feeder), 3600 * np.arange(24)
+    p, q = (mean(hours_s, 3600)[:, 0] for mean in (base.mean_p_mw, base.mean_q_mvar))
     hour = np.arange(rows) % 24
     scale = np.random.default_rng(1).uniform(0.5, 1.3, (rows, feeder.n_bus))
     return feeder, p[hour] * scale, q[hour] * scale

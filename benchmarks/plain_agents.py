@@ -88,7 +88,7 @@ class PlainModel(mesa.Model):
         self.minute, self.n_minutes, self.n_zones = 0, ours.clock.n_hours * 60, fleet.n_zones
         self.zone_minute_kwh: list[list[float]] = []
         self.limit_mw = float(grid.limit_mw[0])
-        self.demand_mw = [float(grid.base_mw[grid.clock_hour(h)]) for h in range(24)]
+        self.demand_mw = [float(grid.base_mw[h, 0]) for h in range(24)]
         for row in range(fleet.n):
             state = {name: float(getattr(fleet, name)[row]) for name in COLUMNS}
             goal = state["soc_arrival"] + state["soc_required"]

@@ -16,8 +16,9 @@ from abm.equations import BoolArray, FloatArray
 from abm.equations.battery import hourly_demand
 from abm.fleet.bills import Bills
 from abm.grid import Feeder, PowerFlow, Solver
+from abm.grid.demand import base_load_of
 from abm.grid.reactive import ChargersReactive, rated_in_use
-from abm.signals import BaseLoad, Broadcast, Channel, Outlook, base_load
+from abm.signals import Broadcast, Channel, Outlook
 
 if TYPE_CHECKING:
     from abm.model import V2GModel
@@ -69,7 +70,8 @@ class GridAgent(mesa.Agent):
     how often it is sent, how late and by whom it is heard.
 
     interval_s: time between two messages, s. delay_steps: steps from a message to when it is heard.
-    base: load without EVs. base_p_mw, base_q_mvar: its hourly means, (24, n_bus), by clock hour.
+    base: load without EVs; base_mw: its hourly means, (n_hours, K or 1). price: alpha on the
+    horizon; hourly_price: its means, (n_hours,). limit: P_D^max on the horizon.
 
     A load flow is solved when somebody asks for it (a rule that looks at voltages, a person
     at a prompt, the results), together with all that are waiting: the numbers are the same, and one
@@ -82,23 +84,14 @@ class GridAgent(mesa.Agent):
         super().__init__(model)
         scenario = model.scenario
         self.feeder, self.solver = feeder, solver
-        profile = scenario.inputs.profile
-        column = {name: i for i, name in enumerate(profile.classes)}
-        of_bus = np.array([column[name] for name in feeder.class_names], dtype=np.int64)
-        of_bus = of_bus[feeder.bus_class]
-        scale = scenario.base_load.scale
-        self.base = BaseLoad(
-            base_load(feeder.p_mw, of_bus, profile.multiplier, scale),
-            base_load(feeder.q_mvar, of_bus, profile.multiplier, scale),
-            scenario.base_load.interpolation,
-        )
-        hours_s = np.arange(24) * 3600
-        self.base_p_mw = self.base.mean_p_mw(hours_s, 3600)
-        self.base_q_mvar = self.base.mean_q_mvar(hours_s, 3600)
+        self.base = base_load_of(scenario, feeder)
+        hours_s = np.arange(model.clock.n_hours) * 3600
         self.base_mw = self.base.mean_mw(hours_s, 3600)
-        self.price = scenario.inputs.tariff.price
+        self.price = scenario.inputs.tariff.series
+        self.hourly_price = self.price.mean(hours_s, 3600)[:, 0]
         self.sale_ratio = scenario.tariff.sale_ratio
         self.bills = Bills(model.fleet)
+        self.limit = scenario.demand_limit
         self.limit_mw = np.full(model.fleet.n_feeders, scenario.grid.demand_limit_mw)
         section, clock, n_feeders = scenario.broadcast, model.clock, model.fleet.n_feeders
         self.what, self.interval_s = section.what, section.interval_min * 60
@@ -108,14 +101,13 @@ class GridAgent(mesa.Agent):
         self._measured: Measured | None = None
         # What the meter had summed up in this hour when the interval began.
         self._before = np.zeros((2, n_feeders * model.fleet.n_zones))
-        self._sent_mw = np.full(n_feeders, self._base_from(0))
+        self._sent_mw = self._base_from(0)
         self.outlook = Outlook(
             scenario,
             len(feeder.zone_bus),
             model.seeds,
-            model.start_hour,
             self.base_mw,
-            self.price,
+            self.hourly_price,
         )
         self.flow_s = scenario.grid.flow_interval_min * 60
         self._solved: list[PowerFlow] = []
@@ -124,23 +116,27 @@ class GridAgent(mesa.Agent):
         # What the zones did in each interval that waits to be solved.
         self._unsolved: list[ZonePower] = []
 
-    def horizon_price(self) -> FloatArray:
-        """Price of every hour of the horizon, (n_hours,) [$/kWh]."""
-        hours = (self.model.start_hour + np.arange(self.model.clock.n_hours)) % 24
-        return np.asarray(self.price[hours])
-
     def clock_hour(self, hour: int) -> int:
         """Hour on the clock, 0-23, of an hour of the horizon."""
-        return (self.model.start_hour + hour) % 24
+        return int(self.model.scenario.calendar.clock_hours[hour])
 
     def close_interval(self) -> None:
         """Measure the interval that ended, if any, and close the hour that ended with it."""
         now_s = int(self.model.env.now)
         on_the_hour = now_s % 3600 == 0
+        self.book()
         if now_s > 0:
             self._measured = self._measure(now_s - self.interval_s, on_the_hour)
             if on_the_hour:
                 self._close(now_s // 3600 - 1)
+
+    def book(self) -> None:
+        """Put what was moved since the last booking on the owners' bills, if a price has ended."""
+        now_s = int(self.model.env.now)
+        if now_s > 0 and now_s % self.price.step_s == 0:
+            ended = np.array([now_s - self.price.step_s])
+            price = float(self.price.mean(ended, self.price.step_s)[0, 0])
+            self.bills.book(price, self.sale_ratio)
 
     def known_at_start(self) -> Broadcast:
         """What everybody goes by until the first message is heard: the first hour without EVs."""
@@ -150,12 +146,15 @@ class GridAgent(mesa.Agent):
         """The message of now, in an hour of the horizon; demand_mw: (n_feeders,)."""
         model, clock_hour, measured = self.model, self.clock_hour(hour), self._measured
         unknown = np.full(model.fleet.n_feeders, np.nan)
+        if model.scenario.inputs.limit is not None:
+            now_s = np.array([int(model.env.now)])
+            self.limit_mw[:] = self.limit.mean(now_s, self.interval_s)[0, 0]
         return Broadcast(
             hour=hour,
             clock_hour=clock_hour,
-            price=float(self.price[clock_hour]),
+            price=float(self.hourly_price[hour]),
             demand_mw=demand_mw,
-            limit_mw=self.limit_mw,
+            limit_mw=self.limit_mw.copy(),
             headroom_mw=self.limit_mw - demand_mw,
             ev_mw=unknown if measured is None else measured.ev_mw,
             feeder=model.fleet.feeder,
@@ -191,10 +190,10 @@ class GridAgent(mesa.Agent):
         if not self.model.clock.finished:
             self.model.inbox.hear(message, heard_by)
 
-    def _base_from(self, begin_s: int) -> float:
-        """Mean base demand over the interval of the broadcast that begins then, MW."""
-        begin = np.array([self.model.start_hour * 3600 + begin_s])
-        return float(self.base.mean_mw(begin, self.interval_s)[0])
+    def _base_from(self, begin_s: int) -> FloatArray:
+        """Mean base demand over the interval of a message that begins then, (n_feeders,) [MW]."""
+        mean = self.base.mean_mw(np.array([begin_s]), self.interval_s)[0]
+        return np.full(self.model.fleet.n_feeders, mean)
 
     def _demand(self, now_s: int) -> tuple[FloatArray, BoolArray]:
         """Demand to broadcast, (n_feeders,) [MW], and the feeders on which it can be sent.
@@ -202,7 +201,7 @@ class GridAgent(mesa.Agent):
         Losses of a load flow that did not converge are not known, so nothing is sent there.
         """
         n_feeders, measured = self.model.fleet.n_feeders, self._measured
-        demand = np.full(n_feeders, self._base_from(now_s))
+        demand = self._base_from(now_s)
         sent = np.ones(n_feeders, dtype=np.bool_)
         if measured is not None and self.what != "base":
             demand = demand + measured.ev_mw
@@ -252,10 +251,12 @@ class GridAgent(mesa.Agent):
         began_s: when the first began, s of the horizon. Of n_windows x n_feeders rows; and the
         reactive power that the chargers take, (n_windows x n_feeders, n_zones) [Mvar].
         """
-        n_feeders = self.model.fleet.n_feeders
-        begin_s = self.model.start_hour * 3600 + began_s + np.arange(len(zones)) * window_s
-        p_mw = np.repeat(self.base.mean_p_mw(begin_s, window_s), n_feeders, axis=0)
-        q_mvar = np.repeat(self.base.mean_q_mvar(begin_s, window_s), n_feeders, axis=0)
+        begin_s = began_s + np.arange(len(zones)) * window_s
+        shape = (len(zones), self.model.fleet.n_feeders, self.feeder.n_bus)
+        p_mw, q_mvar = (
+            np.broadcast_to(mean(begin_s, window_s), shape).reshape(-1, shape[2]).copy()
+            for mean in (self.base.mean_p_mw, self.base.mean_q_mvar)
+        )
         net_mw, through_mw, rated_mw = (
             np.concatenate([getattr(zone, name) for zone in zones])
             for name in ("net_mw", "through_mw", "rated_mw")
@@ -277,7 +278,6 @@ class GridAgent(mesa.Agent):
         for i, (net, through) in enumerate(windows):
             began_s = hour * 3600 + i * flow_s
             self._unsolved.append(self._zone_power(began_s, flow_s, net, through))
-        self.bills.book(float(self.price[self.clock_hour(hour)]), self.sale_ratio)
 
     @property
     def flows(self) -> list[PowerFlow]:

@@ -73,7 +73,7 @@ class Reached:
         self,
         fleet: Fleet,
         slot: int,
-        base_kw: float,
+        base_kw: FloatArray | float,
         minute: float,
         planned_kw: FloatArray | float = np.inf,
     ) -> None:

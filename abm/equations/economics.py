@@ -58,17 +58,19 @@ def reference_cost(
     departure_min: ArrayLike,
     energy_kwh: ArrayLike,
     rating_kw: ArrayLike,
+    step_h: float = 1.0,
 ) -> FloatArray:
     """Cost of a stay that charges at once on arrival, C_G2V of eq. (22) for one EV. -> [$].
 
-    price: (H,), of each hour of the horizon. Times in minutes from its start. Charging at rating_kw
-    goes on until energy_kwh (grid side) is drawn, the EV departs or the horizon ends.
+    price: (T,), of each step of the horizon, of step_h hours. Times in minutes from its start.
+    Charging at rating_kw goes on until energy_kwh (grid side) is drawn, the EV departs or the
+    horizon ends.
     """
     arrival, rating = np.asarray(arrival_min, np.float64), np.asarray(rating_kw, np.float64)
     end = charged_at_once(arrival, departure_min, energy_kwh, rating)
     # The integral of the price over time is piecewise linear; beyond the horizon it is constant.
-    paid = np.concatenate([[0.0], np.cumsum(price)])
-    hours = np.arange(len(paid))
+    paid = np.concatenate([[0.0], np.cumsum(np.multiply(price, step_h))])
+    hours = np.arange(len(paid)) * step_h
     cost = np.interp(end / 60.0, hours, paid) - np.interp(arrival / 60.0, hours, paid)
     return np.asarray(rating * cost)
 
@@ -89,14 +91,18 @@ def asked_energy(
 
 
 def stay_reference_cost(
-    price: FloatArray, stays: Columns, evs: Columns, requirement: Requirement
+    price: FloatArray,
+    stays: Columns,
+    evs: Columns,
+    requirement: Requirement,
+    step_h: float = 1.0,
 ) -> FloatArray:
     """What stays would cost if every EV charged at once on arrival; 0 without a stay. -> [$].
 
-    price: (H,), of each hour of the horizon. stays: (n,) or (days, n); evs: `capacity_kwh`,
-    `efficiency` and `p_max_kw`, (n,).
+    price: (T,), of each step of the horizon, of step_h hours. stays: (n,) or (days, n);
+    evs: `capacity_kwh`, `efficiency` and `p_max_kw`, (n,).
     """
     energy = asked_energy(stays, evs["capacity_kwh"], evs["efficiency"], requirement)
     arrival, departure = stays["arrival_min"], stays["departure_min"]
-    cost = reference_cost(price, arrival, departure, energy, evs["p_max_kw"])
+    cost = reference_cost(price, arrival, departure, energy, evs["p_max_kw"], step_h)
     return np.where(stays["arrived"], cost, 0.0)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
-from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
@@ -35,7 +34,6 @@ from abm.scenario.fields import Capacity
 from abm.scenario.modules import Plugin, name_of
 
 DAY_MIN = 1440.0
-WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
 class Population:
@@ -163,14 +161,9 @@ class Population:
 
     # --- a day ---------------------------------------------------------------------------------
 
-    @cached_property
-    def first_weekday(self) -> int:
-        """Day of the week on which the horizon begins, from 0, Monday."""
-        return WEEKDAYS.index(self.scenario.horizon.first_day)
-
     def weekday(self, day: int) -> int:
-        """Day of the week of a day of the horizon, from 0, Monday."""
-        return (self.first_weekday + day) % 7
+        """Day of the week of a day of the horizon, from 0, Monday; holidays are Sundays."""
+        return self.scenario.calendar.weekday(day)
 
     def stays(self, day: int = 0, soc: FloatArray | None = None) -> Stays:
         """Everybody's stay on a day, from 0; soc: what each battery held when it was last seen."""
@@ -221,6 +214,7 @@ class Population:
             leaving_day = self.weekday(day + int((start + first) // DAY_MIN))
             return comes, kind.departure(leaving_day >= SATURDAY)
 
+        calendar = self.scenario.calendar
         found = {kind.name: specs(kind) for kind in self.groups}
         windows = {name: stay_windows(self.scenario, *found[name]) for name in found}
 
@@ -229,7 +223,9 @@ class Population:
                 low, high, mean = windows[kind.name][which]
                 sd_h = found[kind.name][which].sd_h
                 sd = (high - low) / 4 if sd_h is None else sd_h * 60.0
-                return np.round(truncated_normal(u[which][rows], low, high, mean, sd))
+                drawn = np.round(truncated_normal(u[which][rows], low, high, mean, sd))
+                # Owners go by the clock on the wall, minutes are elapsed time.
+                return np.asarray(drawn - calendar.ahead_min(DAY_MIN * day + drawn))
 
             return self.each(of)
 

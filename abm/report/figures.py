@@ -151,9 +151,14 @@ def hour_steps(
     axes.stairs(values, edges, baseline=None, **style)
 
 
-def limit_line(axes: Axes, limit_mw: float) -> None:
-    """The demand limit P_D^max."""
-    axes.axhline(limit_mw, color=GREY, ls=":", lw=1.0, label=f"limit {limit_mw:g} MW")
+def limit_line(axes: Axes, limit_mw: float | np.ndarray[Any, Any]) -> None:
+    """The demand limit P_D^max, one for all or one for each hour of the horizon."""
+    look: dict[str, Any] = {"color": GREY, "ls": ":", "lw": 1.0}
+    hours = np.atleast_1d(limit_mw)
+    if (hours == hours[0]).all():
+        axes.axhline(hours[0], label=f"limit {hours[0]:g} MW", **look)
+    else:
+        hour_steps(axes, hours, label="limit", **look)
 
 
 def zone_map(
@@ -204,8 +209,7 @@ def demand_figure(title: str, results: Results, limit_mw: float | None = None) -
     ls = "-" if results.n_hours > LONG_H else "-."
     ev_mw = record.ev_power_mw(GRAIN_MIN)[:, 0]
     hour_steps(axes, ev_mw, hours, color=ORANGE, lw=1.1 * thin, ls=ls, label="EVs, net")
-    scenario = record.scenario
-    limit_line(axes, scenario.grid.demand_limit_mw if limit_mw is None else limit_mw)
+    limit_line(axes, record.limit_mw() if limit_mw is None else limit_mw)
     axes.set_ylabel(POWER)
     clock_axis(axes, results.clock_hours)
     legend_below(fig, axes, 2 if results.n_hours <= LONG_H else 4)
@@ -215,8 +219,8 @@ def demand_figure(title: str, results: Results, limit_mw: float | None = None) -
 def base_curve(results: Results) -> np.ndarray[Any, Any]:
     """Demand without EVs by the hour, or finer where it changes within one [MW]."""
     record = results.record
-    by_hour = record.base.interpolation == "steps"
-    return results.base_mw if by_hour else record.base_demand_mw(GRAIN_MIN)
+    by_hour = record.base.interpolation == "steps" and record.base.profile.step_s == 3600
+    return np.asarray(record.base_demand_mw(60.0 if by_hour else GRAIN_MIN).mean(axis=1))
 
 
 def base_area(axes: Axes, results: Results) -> None:
@@ -267,7 +271,7 @@ def demand_curves(
             zorder=1.5,
             label="bound (gap to optimum, %)",
         )
-    limit_line(axes, first.record.scenario.grid.demand_limit_mw)
+    limit_line(axes, first.record.limit_mw())
     axes.set_ylabel(ylabel)
     clock_axis(axes, first.clock_hours)
     legend_below(fig, axes, 3 if bound is None else 2)

@@ -76,7 +76,7 @@ def _arrivals(results: Results) -> Figure:
 
 def _price(results: Results) -> Figure:
     fig, axes = figure("Fig. 2  Dynamic electricity price")
-    price = results.record.price[results.clock_hours]
+    price = results.record.hourly_price
     ratio = results.record.scenario.tariff.sale_ratio
     hour_steps(axes, price, color=BLUE, lw=1.5, label="purchase")
     hour_steps(axes, ratio * price, color=ORANGE, ls="--", label=f"sale ({ratio:g} x purchase)")
@@ -109,7 +109,7 @@ def _system(study: Reproduction, case: str, title: str, color: str) -> Figure:
     hour_steps(axes, printed.base_mw, color=BLACK, ls="-.", lw=1.0, label="base")
     hour_steps(axes, printed.total_mw, color=color, lw=1.5, label="as printed")
     hour_steps(axes, balanced.total_mw, color=color, ls="--", label="energy-balanced")
-    limit_line(axes, printed.record.scenario.grid.demand_limit_mw)
+    limit_line(axes, printed.record.limit_mw())
     axes.set_ylabel(DEMAND)
     axes.set_ylim(0.0, None)
     clock_axis(axes, printed.clock_hours)

@@ -104,7 +104,7 @@ def _demand(results: Results, title: str) -> Figure:
     hour_steps(
         axes, base_curve(results), n_hours, color=BLACK, ls="--", lw=1.0, label="without EVs"
     )
-    limit_line(axes, results.record.scenario.grid.demand_limit_mw)
+    limit_line(axes, results.record.limit_mw())
     axes.set_ylabel(POWER)
     clock_axis(axes, results.clock_hours)
     legend_below(fig, axes, 2)
@@ -113,12 +113,13 @@ def _demand(results: Results, title: str) -> Figure:
 
 def _spread(results: Results, title: str) -> Figure:
     columns, grid = results.kpi_columns, results.record.scenario.grid
+    limit_mw = float(results.record.limit_mw().min())
     grain = grain_of(results.record.flow_min)
     fig, (peaks, voltages, coincidence) = panels(3, 1, (WIDTH_IN, 5.4))
     with mpl.rc_context(STYLE):
         fig.suptitle(f"{results.n_feeders} feeders: {title}", fontsize=8)
         for axes, name, label, limit in (
-            (peaks, "peak_15min_mw", "Peak of 15 min of a feeder (MW)", grid.demand_limit_mw),
+            (peaks, "peak_15min_mw", "Peak of 15 min of a feeder (MW)", limit_mw),
             (voltages, "min_vm_pu", f"Lowest voltage of a feeder, {grain} (p.u.)", grid.vm_min_pu),
         ):
             known = columns[name][np.isfinite(columns[name])]
@@ -205,7 +206,7 @@ def days_figure(title: str, results: Results) -> Figure:
 
 def _limit(axes: Axes, values: FloatArray, results: Results) -> None:
     """The demand limit, of all feeders together, with room for it and its name."""
-    limit = results.n_feeders * results.record.scenario.grid.demand_limit_mw
+    limit = results.n_feeders * float(results.record.limit_mw().min())
     limit_line(axes, limit)
     low, high = min(float(values.min()), limit), max(float(values.max()), limit)
     # A tenth at least: rounding to whole chargers is not to look like a mountain.

@@ -21,13 +21,13 @@ from abm.report.figures import (
     BLACK,
     BLUE,
     CYCLE,
-    GREY,
     ORANGE,
     STYLE,
     WIDTH_IN,
     clock_axis,
     figure,
     legend_below,
+    limit_line,
     panels,
     png,
 )
@@ -73,8 +73,8 @@ def fan_chart(ensemble: Ensemble, bands: pd.DataFrame) -> Figure:
                 ax.text(0.5, 0.5, "no values", transform=ax.transAxes, ha="center")
                 continue
             _fan(ax, band)
-            limit = case.scenario.grid.demand_limit_mw
-            ax.axhline(limit, color=GREY, ls=":", lw=1.0, label=f"limit {limit:g} MW")
+            hours_s = np.arange(case.scenario.hours) * 3600
+            limit_line(ax, case.scenario.demand_limit.mean(hours_s, 3600)[:, 0])
             ax.set_title(str(case), fontsize=7.5)
             clock_axis(ax, band["hour"][band["minute"] == 0].to_numpy(), most_ticks=7)
             if i < len(cases) - columns:

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from abm.equations import FloatArray
 from abm.fleet.columns import STAY_STATE, STAY_SUMS
-from abm.fleet.population import WEEKDAYS
 from abm.results.flows import (
     in_hours,
 )
@@ -52,9 +51,9 @@ def day_table(record: Record) -> pd.DataFrame:
                 ("departure", record.shown("soc", left_with)),
             )
         }
-    first = WEEKDAYS.index(record.scenario.horizon.first_day)
+    weekdays = record.scenario.calendar.weekday_names(days)
     columns: dict[str, Any] = {
-        "weekday": [WEEKDAYS[(first + day) % 7] for day in range(days)] * feeders,
+        "weekday": weekdays * feeders,
         "stays": plugged.astype(np.int64),
         "v2g_share": total(stays["v2g"]) / np.maximum(total(np.ones_like(early)), 1.0),
         "boosts": total(stays["boost"] & stays["arrived"]).astype(np.int64),

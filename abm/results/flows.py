@@ -49,7 +49,7 @@ def bus_load(record: Record) -> FloatArray:
     """Mean load of every bus over every load flow, (F, K, n_bus) [MW]."""
     window_s = 60 * record.flow_min
     base = record.base.mean_p_mw(record.begin_s(window_s), window_s)
-    p_mw = np.repeat(base[:, None, :], record.n_feeders, axis=1)
+    p_mw = np.broadcast_to(base, (len(base), record.n_feeders, base.shape[2])).copy()
     evs = record.zone_mw if record.flow_zone_mw is None else record.flow_zone_mw
     p_mw[:, :, record.feeder.zone_bus] += evs
     return p_mw

@@ -66,10 +66,8 @@ def tied_hours(demand_mw: FloatArray, clock_hours: IntArray, tie_mw: float) -> I
 
 
 def _demand(record: Record) -> dict[str, NDArray[Any]]:
-    total, ev, limit = record.total_mw, record.ev_mw, record.scenario.grid.demand_limit_mw
+    total, ev, limit = record.total_mw, record.ev_mw, record.limit_mw()
     plugged = record.plugged_peak > 0
-    after = hours_after_evening_peaks(record.base_mw, limit, record.n_days)
-    rebound = total[after].max(axis=0) / limit if len(after) else _unknown(record.n_feeders)
     when_plugged = np.where(plugged, total, -np.inf).max(axis=0)
     finer = {}
     for label, grain_min in GRAINS.items():
@@ -91,26 +89,39 @@ def _demand(record: Record) -> dict[str, NDArray[Any]]:
         "system_peak_tied_hours": tied_hours(total, record.clock_hours, TIE_MW),
         "plugged_peak_mw": np.where(plugged.any(axis=0), when_plugged, np.nan),
         "feeder_energy_mwh": _sum_over_hours(total),
-        "base_energy_mwh": np.full(record.n_feeders, record.base_mw.sum()),
+        "base_energy_mwh": _sum_over_hours(record.base_mw),
         "ev_peak_mw": ev.max(axis=0),
         "ev_peak_hour": record.clock_hours[ev.argmax(axis=0)],
-        "demand_limit_mw": np.full(record.n_feeders, limit),
-        "hours_above_limit": (total > limit + 1e-9).sum(axis=0),
-        "rebound_ratio": rebound,
+        "demand_limit_mw": np.full(record.n_feeders, limit.min()),
+        "hours_above_limit": (total > limit[:, None] + 1e-9).sum(axis=0),
+        "rebound_ratio": _rebound(record, total, limit),
     }
 
 
-def hours_after_evening_peaks(base_mw: FloatArray, limit_mw: float, n_days: int) -> IntArray:
+def _rebound(record: Record, total: FloatArray, limit: FloatArray) -> FloatArray:
+    """Highest demand over the limit in the hours after the evening peaks, (K,)."""
+    base = record.base_mw
+    alike = bool((base == base[:, :1]).all())
+    found = _unknown(record.n_feeders)
+    for k in range(record.n_feeders):
+        if k == 0 or not alike:
+            after = hours_after_evening_peaks(base[:, k], limit, record.n_days)
+        if len(after):
+            found[k] = (total[after, k] / limit[after]).max()
+    return found
+
+
+def hours_after_evening_peaks(base_mw: FloatArray, limit_mw: FloatArray, n_days: int) -> IntArray:
     """Those hours of every day of a horizon of one day or several."""
     if n_days == 1:
         return hours_after_evening_peak(base_mw, limit_mw)
-    days = base_mw.reshape(n_days, -1)
+    days, limits = base_mw.reshape(n_days, -1), limit_mw.reshape(n_days, -1)
     first = np.arange(n_days) * days.shape[1]
-    found = [hours_after_evening_peak(day, limit_mw) for day in days]
+    found = [hours_after_evening_peak(*day) for day in zip(days, limits, strict=True)]
     return np.concatenate([hours + start for hours, start in zip(found, first, strict=True)])
 
 
-def hours_after_evening_peak(base_mw: FloatArray, limit_mw: float) -> IntArray:
+def hours_after_evening_peak(base_mw: FloatArray, limit_mw: FloatArray) -> IntArray:
     """Hours in which demand pushed out of the evening peak can come back.
 
     The evening peak is the run of hours with base demand at or above the limit around the highest
@@ -121,7 +132,7 @@ def hours_after_evening_peak(base_mw: FloatArray, limit_mw: float) -> IntArray:
     highest = int(np.argmax(base_mw))
     end = min(len(base_mw), highest + 1 + NIGHT_H)
     hour = highest + 1
-    while hour < end and base_mw[hour] >= limit_mw:
+    while hour < end and base_mw[hour] >= limit_mw[hour]:
         hour += 1
     return np.arange(hour if hour < end else highest + 1, end)
 
@@ -278,8 +289,8 @@ def city_kpis(record: Record, columns: Mapping[str, NDArray[Any]]) -> dict[str, 
     """
     total, ev = record.total_mw.sum(axis=1), record.ev_mw.sum(axis=1)
     plugged = (record.plugged_peak > 0).any(axis=1)
-    limit = record.scenario.grid.demand_limit_mw * record.n_feeders
-    after = hours_after_evening_peaks(record.base_mw * record.n_feeders, limit, record.n_days)
+    limit = record.limit_mw() * record.n_feeders
+    after = hours_after_evening_peaks(record.base_mw.sum(axis=1), limit, record.n_days)
     loss = record.flows.loss_mw.sum(axis=1)
     peaks = columns["system_peak_mw"].sum()
     sums = {name: columns[name].sum() for name in of_city("sum")}
@@ -311,7 +322,7 @@ def city_kpis(record: Record, columns: Mapping[str, NDArray[Any]]) -> dict[str, 
         "plugged_peak_mw": total[plugged].max() if plugged.any() else None,
         "ev_peak_mw": ev.max(),
         "ev_peak_hour": record.clock_hours[ev.argmax()],
-        "rebound_ratio": total[after].max() / limit if len(after) else None,
+        "rebound_ratio": (total[after] / limit[after]).max() if len(after) else None,
         "hours_above_limit": (total > limit + 1e-9).sum(),
         "max_loss_mw": loss.max(),
         "max_loss_hour": None if np.isnan(loss).any() else record.flow_hours[loss.argmax()],
@@ -337,7 +348,7 @@ def city_kpis(record: Record, columns: Mapping[str, NDArray[Any]]) -> dict[str, 
         ),
         **city_emergence(record),
         "feeder_coincidence_factor": total.max() / peaks if peaks else None,
-        "feeders_above_limit": (record.total_mw > limit / record.n_feeders + 1e-9)
+        "feeders_above_limit": (record.total_mw > record.limit_mw()[:, None] + 1e-9)
         .any(axis=0)
         .sum(),
     }

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from abm.grid import build_feeder
+from abm.grid.demand import base_load_of
 from abm.scenario import Scenario
 from abm.scenario.names import STRATEGIES
-from abm.signals import base_load
 
 # The feeder that the default limit was fitted to.
 FITTED_TO = "case33bw"
@@ -20,13 +20,14 @@ AS_PRINTED = (
 
 def limit_notices(scenario: Scenario) -> list[str]:
     """A sentence for a demand limit that cannot be meant for the feeder, [] for any other."""
-    feeder, profile = build_feeder(scenario.inputs.feeder), scenario.inputs.profile
-    column = {name: i for i, name in enumerate(profile.classes)}
-    of_bus = np.array([column[name] for name in feeder.class_names])[feeder.bus_class]
-    load = base_load(feeder.p_mw, of_bus, profile.multiplier, scenario.base_load.scale)
-    base_mw, limit = load.sum(axis=1), scenario.grid.demand_limit_mw
+    feeder = build_feeder(scenario.inputs.feeder)
+    hours_s = np.arange(scenario.hours) * 3600
+    base_mw = base_load_of(scenario, feeder).mean_mw(hours_s, 3600).mean(axis=1)
+    limits = scenario.demand_limit.mean(hours_s, 3600)[:, 0]
+    limit = float(limits.mean())
     default = type(scenario.grid).model_fields[LIMIT[1]].default
     never_set = not scenario.written_with(LIMIT, ("grid", "feeder"))
+    never_set = never_set and scenario.inputs.limit is None
     if feeder.name != FITTED_TO and never_set:
         of_whom = f"was fitted to {FITTED_TO}" if limit == default else "is another feeder's"
         return [
@@ -35,8 +36,8 @@ def limit_notices(scenario: Scenario) -> list[str]:
             f"{base_mw.max():.3g} MW"
         ]
     if limit < base_mw.mean():
-        above = int((base_mw >= limit).sum())
-        so = "no charging can keep to it" if above == 24 else f"{above} of 24 hours are above it"
+        above, n = int((base_mw >= limits).sum()), len(base_mw)
+        so = "no charging can keep to it" if above == n else f"{above} of {n} hours are above it"
         return [
             f"grid.demand_limit_mw = {limit:g} MW is below the mean base load of feeder "
             f"{feeder.name!r}, {base_mw.mean():.3g} MW: {so}"

@@ -19,6 +19,7 @@ from abm.fleet.population import DAY_MIN
 from abm.grid import Feeder, PowerFlow, build_feeder, loading_percent
 from abm.results.ageing import Ageing, ageing_of
 from abm.scenario import Scenario
+from abm.scenario.series import Series
 from abm.signals import BaseLoad
 
 # An EV is short when it leaves more than this much of its capacity below the SoC it wants.
@@ -51,7 +52,7 @@ FLOW_COLUMNS = tuple(PowerFlow.__dataclass_fields__)
 class Record:
     """Arrays of K feeders over D days, H hours, F load flows and S steps with Z zones.
 
-    base: load without EVs. price: (24,). ev: `RECORDED`, (n,) each, and "number",
+    base: load without EVs. price: on the horizon. ev: `RECORDED`, (n,) each, and "number",
     the EV's place in its feeder's table of stays. names: by EV in the order of rows, or None where
     they are numbered. stays: `STAY_STATE` and `STAY_SUMS` of each day, (D, n) each. zone_*: (H, K,
     Z). plugged_peak: (H, K). soc_*, *_min: (K,). flows: arrays with (F, K, ...). flow_zone_mw: mean
@@ -64,10 +65,9 @@ class Record:
 
     scenario: Scenario
     seeds: tuple[int, ...]
-    start_hour: int
     solver: str
     base: BaseLoad
-    price: FloatArray
+    price: Series
     ev: Mapping[str, NDArray[Any]]
     names: tuple[str, ...] | None
     zone_charge_mw: FloatArray
@@ -121,11 +121,21 @@ class Record:
     @cached_property
     def clock_hours(self) -> IntArray:
         """Hour on the clock of every hour, (H,)."""
-        return (np.arange(self.n_hours) + self.start_hour) % 24
+        return self.scenario.calendar.clock_hours
+
+    @cached_property
+    def hourly_price(self) -> FloatArray:
+        """Mean price of every hour, (H,) [$/kWh]."""
+        return self.price.mean(self.begin_s(3600), 3600)[:, 0]
+
+    def limit_mw(self, grain_min: float = 60.0) -> FloatArray:
+        """P_D^max, mean over windows as of `demand_mw`, (W,) [MW]."""
+        window_s = self.window_s(grain_min)
+        return self.scenario.demand_limit.mean(self.begin_s(window_s), window_s)[:, 0]
 
     @cached_property
     def base_mw(self) -> FloatArray:
-        """Demand of a feeder without EVs, hourly means, (H,) [MW]."""
+        """Demand of each feeder without EVs, hourly means, (H, K) [MW]."""
         return self.base_demand_mw(60.0)
 
     @cached_property
@@ -141,7 +151,7 @@ class Record:
     @cached_property
     def total_mw(self) -> FloatArray:
         """System demand without losses, (H, K) [MW]."""
-        return self.base_mw[:, None] + self.ev_mw
+        return self.base_mw + self.ev_mw
 
     @cached_property
     def first_row(self) -> IntArray:
@@ -155,19 +165,24 @@ class Record:
 
         A time step that is longer than that is a window of its own.
         """
-        return self.base_demand_mw(grain_min)[:, None] + self.ev_power_mw(grain_min)
+        return self.base_demand_mw(grain_min) + self.ev_power_mw(grain_min)
 
     def base_demand_mw(self, grain_min: float) -> FloatArray:
-        """Demand of a feeder without EVs, mean over the same windows, (W,) [MW].
+        """Demand of each feeder without EVs, mean over the same windows, (W, K) [MW].
 
         ValueError where they do not divide an hour.
         """
-        window_s = max(round(60.0 * grain_min), self.scenario.clock.step_s)
-        return self.base.mean_mw(self.begin_s(window_s), window_s)
+        window_s = self.window_s(grain_min)
+        mean = self.base.mean_mw(self.begin_s(window_s), window_s)
+        return np.broadcast_to(mean, (len(mean), self.n_feeders))
+
+    def window_s(self, grain_min: float) -> int:
+        """Length of such a window, s: a time step at least."""
+        return max(round(60.0 * grain_min), self.scenario.clock.step_s)
 
     def begin_s(self, window_s: int) -> IntArray:
-        """When all windows of this length begin, s after midnight, (W,)."""
-        return self.start_hour * 3600 + np.arange(0, self.n_hours * 3600, window_s)
+        """When all windows of this length begin, s from the start of the horizon, (W,)."""
+        return np.arange(0, self.n_hours * 3600, window_s)
 
     def ev_power_mw(self, grain_min: float) -> FloatArray:
         """Net demand of the EVs, mean over the same windows, (W, K) [MW]."""
@@ -175,14 +190,15 @@ class Record:
 
     def clock_times(self, windows: IntArray, grain_min: float) -> list[str]:
         """When some of these windows begin, as "8:15"."""
-        step_min = max(grain_min, self.scenario.clock.step_s / 60.0)
-        minutes = (self.start_hour * 60 + windows * step_min) % 1440
+        minutes = self.scenario.calendar.clock_of(
+            np.asarray(windows, np.float64) * (self.window_s(grain_min) / 60.0)
+        )
         return [f"{int(minute) // 60}:{int(minute) % 60:02d}" for minute in minutes]
 
     def window_hours(self, grain_min: float) -> IntArray:
         """Hour on the clock of each of these windows, (W,)."""
-        window_s = max(round(60.0 * grain_min), self.scenario.clock.step_s)
-        return self.begin_s(window_s) // 3600 % 24
+        window_s = self.window_s(grain_min)
+        return self.clock_hours[self.begin_s(window_s) // 3600]
 
     def plugged_in(self, grain_min: float) -> BoolArray:
         """In which of these windows any EV of a feeder is plugged in, (W, K)."""
@@ -293,8 +309,13 @@ class Record:
     @cached_property
     def stay_reference_usd(self) -> FloatArray:
         """Cost of each stay if the EV charged at once on arrival, (D, n) [$]."""
-        price = self.price[self.clock_hours]
-        return stay_reference_cost(price, self.stays, self.ev, self.scenario.requirement)
+        return stay_reference_cost(
+            self.price.by_step[:, 0],
+            self.stays,
+            self.ev,
+            self.scenario.requirement,
+            self.price.step_s / 3600.0,
+        )
 
     @cached_property
     def shortfall_kwh(self) -> FloatArray:

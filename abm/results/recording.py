@@ -16,6 +16,7 @@ from abm.fleet.columns import RECORDED, STAY_STATE, STAY_SUMS
 from abm.grid import PowerFlow
 from abm.results.record import FEEDER_AXIS, FLOW_COLUMNS, Record
 from abm.scenario import Scenario
+from abm.scenario.series import Series
 from abm.signals import BaseLoad
 
 
@@ -57,10 +58,9 @@ OF_SOC = ("soc_lowest", "soc_highest", "below_min", "above_min")
 def make_record(
     scenario: Scenario,
     seeds: tuple[int, ...],
-    start_hour: int,
     solver: str,
     base: BaseLoad,
-    price: FloatArray,
+    price: Series,
     fleet: Fleet,
     meter: Meter,
     flows: Sequence[PowerFlow],
@@ -85,7 +85,6 @@ def make_record(
     return Record(
         scenario=scenario,
         seeds=seeds,
-        start_hour=start_hour,
         solver=solver,
         base=base,
         price=price,

@@ -45,7 +45,7 @@ class Results:
     @property
     def base_mw(self) -> FloatArray:
         """Demand without EVs, (n_hours,) [MW]."""
-        return self.record.base_mw
+        return self.record.base_mw[:, 0]
 
     @property
     def ev_mw(self) -> FloatArray:

@@ -43,9 +43,8 @@ def hourly_table(record: Record) -> pd.DataFrame:
     def all_feeders(per_hour: NDArray[Any]) -> NDArray[Any]:
         return np.broadcast_to(per_hour[:, None], shape)
 
-    limit = record.scenario.grid.demand_limit_mw
     columns = {
-        "base_mw": all_feeders(record.base_mw),
+        "base_mw": record.base_mw,
         "ev_mw": record.ev_mw,
         "total_mw": record.total_mw,
         "charge_mw": record.zone_charge_mw.sum(axis=2),
@@ -60,8 +59,8 @@ def hourly_table(record: Record) -> pd.DataFrame:
         "converged": hourly_converged(record),
         "mismatch_mva": hourly_highest(record, flows.mismatch_mva),
         "messages_unsent": record.unsent,
-        "price": all_feeders(record.price[record.clock_hours]),
-        "headroom_mw": all_feeders(limit - record.base_mw),
+        "price": all_feeders(record.hourly_price),
+        "headroom_mw": record.limit_mw()[:, None] - record.base_mw,
     }
     return as_frame(record, _hours(record, 1), {n: by_feeder(c) for n, c in columns.items()})
 

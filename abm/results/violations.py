@@ -143,5 +143,5 @@ def _clock(record: Record, minutes: NDArray[np.int64]) -> Any:
     """Clock times "HH:MM" of minutes from the start of the horizon."""
     import pandas as pd
 
-    of_day = (record.start_hour * 60 + minutes) % 1440
+    of_day = record.scenario.calendar.clock_of(minutes.astype(np.float64))
     return pd.Series([f"{at // 60:02d}:{at % 60:02d}" for at in of_day.tolist()], dtype="object")

@@ -205,6 +205,7 @@ def _findings(fields: ScenarioFields, document: Document) -> Iterator[Finding]:
         yield Finding(
             factor, "1 where ev.volt_var says what reactive power is", (("ev", "volt_var"),)
         )
+    yield from _dates(fields)
     for interval in (("broadcast", "interval_min"), ("grid", "flow_interval_min")):
         yield from _interval(fields, document, interval)
 
@@ -252,6 +253,15 @@ def _days_and_groups(fields: ScenarioFields, document: Document) -> Iterator[Fin
     if graph != "off" and (from_file or not several):
         why = "fleet.sessions is given" if from_file else "horizon.days is 1"
         yield Finding(learning, f"off where {why}: owners learn from day to day", (days, sessions))
+
+
+def _dates(fields: ScenarioFields) -> Iterator[Finding]:
+    """Dates and what needs one."""
+    date, zone, holidays = ((("clock", name)) for name in ("start_date", "timezone", "holidays"))
+    if fields.clock.start_date is None:
+        for path in (zone, holidays):
+            if value_at(fields, path) is not None:
+                yield Finding(path, "only with a date in clock.start_date", (date,))
 
 
 def _order(

@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from itertools import pairwise
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -158,6 +160,26 @@ _NAME_WORDS = (
 _CLASS_WORDS = "a class as module:Class"
 _CLOCK_SCHEMA = {"type": "string", "pattern": f"^({_CLOCK.pattern})$"}
 
+
+def _is_date(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text and 1900 <= int(text[:4]) <= 2200
+    except ValueError:
+        return False
+
+
+def _is_zone(text: str) -> bool:
+    try:
+        ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
+
+_DATE_WORDS = 'a date from 1900 to 2200, "2024-03-31", in quotes'
+_ZONE_WORDS = "a time zone by its IANA name, such as UTC or Europe/Berlin"
+IsoDate = Annotated[str, Allowed(_DATE_WORDS, test=_is_date)]
+ZoneName = Annotated[str, Allowed(_ZONE_WORDS, test=_is_zone)]
 ClockTime = Annotated[str, Allowed(_CLOCK_WORDS, test=_is_clock_time, json_schema=_CLOCK_SCHEMA)]
 ClockHour = Annotated[str, Allowed(_HOUR_WORDS, test=_is_clock_hour, json_schema=_CLOCK_SCHEMA)]
 RuleName = Annotated[str, _one_of_or_class(RULES)]

@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import Field
 
 from abm.scenario.fields import FlowMinutes, Fraction, IntervalMinutes, Section, SolverName
+from abm.scenario.series_fields import SeriesReading
 
 
 class GridSection(Section):
@@ -23,6 +24,13 @@ class GridSection(Section):
         3.24,
         gt=0.0,
         description="Desired level of the feeder's demand, P_D^max in eq. (13); MW. No value in the paper; 3.24 is the EVMS peak of Table II.",
+    )
+    demand_limit: str | None = Field(
+        None,
+        description="CSV or parquet file of a series with a column limit (MW) that takes the place of demand_limit_mw; a message has its mean over the interval that begins with it.",
+    )
+    limit_reading: SeriesReading = Field(
+        SeriesReading(), description="How the file of the limit is read."
     )
     solver: SolverName = Field(
         "power-grid-model",
@@ -73,7 +81,10 @@ class BaseLoadSection(Section):
 
     profile: str = Field(
         "bdew_fit",
-        description="Class load profile: a name from `list`, or a CSV with columns hour and one multiplier of the nominal load per customer class.",
+        description="Class load profile: a name from `list`, or a CSV or parquet file of a series (hours of a day or time stamps) with one multiplier of the nominal load per customer class.",
+    )
+    reading: SeriesReading = Field(
+        SeriesReading(), description="How the file of the profile is read."
     )
     scale: float = Field(1.0, ge=0.0, description="Factor on every load, active and reactive.")
     interpolation: Literal["steps", "linear"] = Field(
@@ -108,7 +119,10 @@ class TariffSection(Section):
 
     prices: str = Field(
         "demand_linked",
-        description="Hourly price alpha(h): a name from `list`, or a CSV with columns hour, price ($/kWh).",
+        description="Price alpha(h): a name from `list`, or a CSV or parquet file of a series (hours of a day or time stamps) with a column price ($/kWh). Energy is booked at the end of each of its steps.",
+    )
+    reading: SeriesReading = Field(
+        SeriesReading(), description="How the file of the prices is read."
     )
     sale_ratio: float = Field(
         0.6,

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path as FilePath
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from abm.errors import InputError, Problem
+from abm.scenario.calendar import Calendar
 from abm.scenario.checks import by_energy_problems, value_at
 from abm.scenario.document import (
     Document,
@@ -21,16 +23,23 @@ from abm.scenario.document import (
 from abm.scenario.feeder import FEEDER_FILES, read_feeder
 from abm.scenario.feeder_table import FeederTable
 from abm.scenario.names import display, name_hint, shipped_files
-from abm.scenario.schema import ScenarioFields
+from abm.scenario.schema import ClockSection, ScenarioFields
+from abm.scenario.series import Series, placed
+from abm.scenario.series_fields import SeriesReading
+from abm.scenario.series_file import read_series
 from abm.scenario.tables import (
     LoadProfile,
     SessionTable,
     Tariff,
+    one_column,
     read_edges,
     read_profile,
     read_sessions,
     read_tariff,
 )
+from abm.scenario.units import LIMIT as LIMIT_UNITS
+from abm.scenario.units import TEMPERATURE as DEGREES
+from abm.scenario.units import Quantity
 from abm.scenario.yamlio import Path, dotted, show
 
 _T = TypeVar("_T")
@@ -54,7 +63,9 @@ EDGES: Path = ("owners", "learning", "edges")
 PAST: Path = ("belief", "sessions")
 
 
-REFERENCES = (FEEDER, PROFILE, TARIFF, SESSIONS, EDGES, PAST)
+LIMIT: Path = ("grid", "demand_limit")
+TEMPERATURE: Path = ("weather", "temperature")
+REFERENCES = (FEEDER, PROFILE, TARIFF, SESSIONS, EDGES, PAST, LIMIT, TEMPERATURE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +73,8 @@ class Inputs:
     """What a scenario's files say.
 
     sessions is None when the fleet is sampled. edges: pairs of EVs of a feeder, from 0, (m, 2), or
-    None. past: the sessions that the aggregator goes by, or None.
+    None. past: the sessions that the aggregator goes by, or None. limit: series that takes the
+    place of grid.demand_limit_mw [MW], or None. temperature: of the air outside [degC], or None.
     """
 
     feeder: FeederTable
@@ -71,6 +83,8 @@ class Inputs:
     sessions: SessionTable | None = None
     edges: NDArray[np.int64] | None = None
     past: SessionTable | None = None
+    limit: Series | None = None
+    temperature: Series | None = None
 
 
 def shipped_names(path: Path) -> dict[str, FilePath]:
@@ -139,8 +153,44 @@ def read_inputs(
             problems.extend(unseen(p, origin.place) if hidden else p for p in error.problems)
             return None
 
-    profile = read(PROFILE, "a load profile (CSV file)", lambda p: read_profile(p, display(p)))
-    tariff = read(TARIFF, "a tariff (CSV file)", lambda p: read_tariff(p, display(p)))
+    calendar = calendar_of(fields)
+    try:
+        calendar.check()
+    except InputError as error:
+        problems += [document.locate(problem, ("clock", "holidays")) for problem in error.problems]
+        calendar = calendar_of(fields.model_copy(update={"clock": _without_holidays(fields)}))
+    how_load, how_price = fields.base_load.reading, fields.tariff.reading
+    profile = read(
+        PROFILE,
+        "a load profile (CSV or parquet file)",
+        lambda p: read_profile(p, display(p), how_load, calendar),
+    )
+    tariff = read(
+        TARIFF,
+        "a tariff (CSV or parquet file)",
+        lambda p: read_tariff(p, display(p), how_price, calendar),
+    )
+
+    def read_one(
+        path: Path, name: str, quantity: Quantity, reading: SeriesReading, at: str
+    ) -> Series | None:
+        """A series of one column, where the scenario names a file of it."""
+        if value_at(fields, path) is None:
+            return None
+
+        def reader(file: FilePath) -> Series:
+            table = read_series(file, display(file), reading, quantity, calendar, at)
+            return placed(one_column(table, name), calendar)
+
+        return read(path, "a series (CSV or parquet file)", reader)
+
+    limit = read_one(LIMIT, "limit", LIMIT_UNITS, fields.grid.limit_reading, "grid.limit_reading")
+    if limit is not None and not (limit.values > 0.0).all():
+        low = f"{limit.values.min():g}"
+        problems.append(document.locate(Problem(dotted(LIMIT), low, "limits above 0 MW"), LIMIT))
+    temperature = read_one(
+        TEMPERATURE, "temperature", DEGREES, fields.weather.reading, "weather.reading"
+    )
     classes = profile.classes if profile is not None else None
     trust, beside = document.trusted, document.origin(FEEDER).base
     feeder = read(FEEDER, "a feeder (folder)", lambda p: read_feeder(p, classes, trust, beside))
@@ -186,7 +236,25 @@ def read_inputs(
         # Which says nothing of who wrote a module beside the scenario.
         code = replace(code, trusted=True, folders=code.folders[:1])
     feeder = replace(feeder, name=_feeder_name(fields, feeder), code=code)
-    return Inputs(feeder, profile, tariff, sessions, edges, past), []
+    return Inputs(feeder, profile, tariff, sessions, edges, past, limit, temperature), []
+
+
+def _without_holidays(fields: ScenarioFields) -> ClockSection:
+    return fields.clock.model_copy(update={"holidays": None})
+
+
+def calendar_of(fields: ScenarioFields) -> Calendar:
+    """The calendar of a scenario's horizon."""
+    clock, horizon = fields.clock, fields.horizon
+    hours = 24 * horizon.days if horizon.days > 1 else clock.hours
+    return _calendar(
+        clock.start, hours, clock.start_date, clock.timezone, horizon.first_day, clock.holidays
+    )
+
+
+@lru_cache(maxsize=16)
+def _calendar(*of: Any) -> Calendar:
+    return Calendar(*of)
 
 
 def parts(target: FilePath) -> list[FilePath]:

@@ -20,6 +20,8 @@ from abm.scenario.fields import (
     TimeOfDay,
 )
 
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
 
 class PlugIn(Section):
     """Whether an owner plugs in on coming home."""
@@ -188,4 +190,8 @@ class Horizon(Section):
     )
     first_day: Literal[
         "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"
-    ] = Field("monday", description="Day of the week at the start of the horizon.")
+    ] = Field(
+        "monday",
+        description="Day of the week at the start of the horizon; read where `clock.start_date` is "
+        "left out.",
+    )

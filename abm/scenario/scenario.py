@@ -13,6 +13,7 @@ from typing import Any, Self
 from pydantic import PrivateAttr, ValidationError
 
 from abm.errors import InputError, Problem
+from abm.scenario.calendar import Calendar
 from abm.scenario.checks import cross_problems, value_at
 from abm.scenario.code import Code
 from abm.scenario.document import (
@@ -27,11 +28,13 @@ from abm.scenario.fleet_fields import FleetSection
 from abm.scenario.inputs import (
     REFERENCES,
     Inputs,
+    calendar_of,
     read_inputs,
     resolved_reference,
 )
 from abm.scenario.reading import read_document
 from abm.scenario.schema import ScenarioFields
+from abm.scenario.series import Series, constant
 from abm.scenario.yamlio import Path, dotted, yaml_text
 
 
@@ -138,6 +141,17 @@ class Scenario(ScenarioFields):
     def sets_of_stays(self) -> int:
         """How often a run draws stays for its EVs: each day, but for sessions of a file once."""
         return 1 if self._inputs.sessions is not None else self.horizon.days
+
+    @property
+    def calendar(self) -> Calendar:
+        """Dates, weekdays and clock times of the horizon."""
+        return calendar_of(self)
+
+    @property
+    def demand_limit(self) -> Series:
+        """P_D^max of eq. (13) on the horizon, one column [MW]."""
+        series = self._inputs.limit
+        return constant(self.grid.demand_limit_mw, self.hours) if series is None else series
 
     @property
     def code(self) -> tuple[Code, ...]:

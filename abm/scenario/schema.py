@@ -18,12 +18,14 @@ from abm.scenario.fields import (
     ClockHour,
     FlowMinutes,
     Fraction,
+    IsoDate,
     Options,
     RuleName,
     Section,
     ShortName,
     StepSeconds,
     StrategyName,
+    ZoneName,
 )
 from abm.scenario.fleet_fields import BeliefSection, EvSection, FleetSection, Requirement
 from abm.scenario.grid_fields import (
@@ -35,6 +37,7 @@ from abm.scenario.grid_fields import (
     TariffSection,
 )
 from abm.scenario.owners import Horizon, OwnersSection
+from abm.scenario.series_fields import WeatherSection
 
 
 class ClockSection(Section):
@@ -45,6 +48,18 @@ class ClockSection(Section):
     )
     hours: int = Field(
         24, ge=1, le=8784, description="Length of the horizon, h; 24 with several `horizon.days`."
+    )
+    start_date: IsoDate | None = Field(
+        None,
+        description="Date on which the horizon begins, for weekdays, seasons, holidays and files with time stamps; left out: a horizon without a date, of which horizon.first_day says the day of the week.",
+    )
+    timezone: ZoneName | None = Field(
+        None,
+        description="Time zone of the clock, by its IANA name (Europe/Berlin). With it the clock jumps where daylight saving begins and ends, while the horizon stays elapsed time; left out: a clock that never jumps.",
+    )
+    holidays: str | None = Field(
+        None,
+        description='Country, or part of one, whose public holidays count as Sundays ("DE", "DE-BY"); needs the package holidays.',
     )
     step_s: StepSeconds = Field(
         60, description="Time step, s; has to divide an hour. The paper's rule acts every minute."
@@ -183,4 +198,5 @@ class ScenarioFields(Section):
         BeliefSection(), description="What the aggregator believes of the EVs still to come."
     )
     tariff: TariffSection = Field(TariffSection(), description="Prices.")
+    weather: WeatherSection = Field(WeatherSection(), description="Weather.")
     record: RecordSection = Field(RecordSection(), description="What is written down.")

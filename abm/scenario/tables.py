@@ -4,51 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, TypeVar
+from typing import Annotated
 
 import numpy as np
 from annotated_types import Ge, Gt, Le, MinLen
 from numpy.typing import NDArray
 from pydantic import Field
 
+from abm.errors import InputError, Problem, nearest
+from abm.scenario.calendar import Calendar
 from abm.scenario.csvio import (
     NUMBER,
     OR_EMPTY,
     WHOLE,
     CsvRow,
-    Table,
     frozen,
     read_table,
 )
 from abm.scenario.fields import Allowed
 from abm.scenario.schema import ScenarioFields
-
-HOURS = 24
-_HourRow = TypeVar("_HourRow", bound="HourRow")
-
-
-class HourRow(CsvRow):
-    """One hour of the day."""
-
-    hour: Annotated[
-        int | None, Ge(0), Le(HOURS - 1), WHOLE, Allowed("a whole number from 0 to 23")
-    ] = Field(description="Hour h, from h:00 to h+1:00.")
-
-
-class ProfileRow(HourRow, extra="allow"):
-    """Demand of one hour: one column for each customer class, multiplier of the nominal load, -."""
-
-    OTHER_COLUMNS: ClassVar[str] = "a number, at least 0"
-    __pydantic_extra__: dict[str, Annotated[float | None, Ge(0), NUMBER]]
-
-
-class TariffRow(HourRow):
-    """Price of one hour."""
-
-    price: Annotated[float | None, NUMBER] = Field(
-        description="Price alpha(h), eqs. (19)-(22), in the unit of the file; may be negative."
-    )
-
+from abm.scenario.series import Series, SeriesTable, placed
+from abm.scenario.series_fields import SeriesReading
+from abm.scenario.series_file import read_series
+from abm.scenario.units import LOAD, PRICE
 
 _MINUTES = "a number of minutes after the start of the horizon"
 _FRACTION = "a fraction from 0 to 1"
@@ -118,24 +96,23 @@ class EdgeRow(CsvRow):
 
 @dataclass(frozen=True, eq=False)
 class LoadProfile:
-    """Demand by customer class and hour.
+    """Demand by customer class on the horizon.
 
-    classes: names. multiplier: float64[24, n_classes], of the nominal load of a bus [-]; row h
-    covers h:00 to h+1:00.
+    classes: names. series: multiplier of the nominal load of a bus [-], a column for each class.
     """
 
     classes: tuple[str, ...]
-    multiplier: NDArray[np.float64]
+    series: Series
 
 
 @dataclass(frozen=True, eq=False)
 class Tariff:
-    """Hourly price alpha(h), eqs. (19)-(22).
+    """Price alpha on the horizon, eqs. (19)-(22).
 
-    price: float64[24], in `unit`; entry h covers h:00 to h+1:00. Prices may be negative.
+    series: one column, in `unit`. Prices may be negative.
     """
 
-    price: NDArray[np.float64]
+    series: Series
     unit: str = "$/kWh"
 
 
@@ -171,33 +148,58 @@ class SessionTable:
         return len(set(self.ev_id)) < len(self)
 
 
-def read_profile(path: Path, file: str) -> LoadProfile:
-    """Load profile from a CSV `hour, <class>...`. file: name for problems. Raises InputError."""
-    table = read_table(path, file, ProfileRow)
-    classes = tuple(name for name in table.columns if name != "hour")
-    if not classes:
-        table.note(table.header_line, "columns", "", "one column for each customer class")
-    rows = _by_hour(table)
-    values = [[(row.model_extra or {})[name] for name in classes] for row in rows]
-    return LoadProfile(classes, frozen(np.array(values, dtype=np.float64)))
+# A day from noon, for a file that is looked at by itself.
+A_DAY = Calendar("12:00", 24)
 
 
-def read_tariff(path: Path, file: str) -> Tariff:
-    """Tariff from a CSV `hour, price`; the unit from a comment `# unit: ...`. Raises InputError."""
-    table = read_table(path, file, TariffRow)
-    prices = [row.price for row in _by_hour(table)]
-    return Tariff(frozen(np.array(prices, dtype=np.float64)), table.unit or "$/kWh")
+def read_profile(
+    path: Path, file: str, reading: SeriesReading | None = None, calendar: Calendar = A_DAY
+) -> LoadProfile:
+    """Load profile from a file of a series with a column for each customer class.
+
+    file: name for problems. Raises InputError.
+    """
+    how = reading or SeriesReading()
+    table = read_series(path, file, how, LOAD, calendar, "base_load.reading")
+    problems = []
+    if table.unit != LOAD.unit:
+        said = f"a multiplier of the nominal load, in one of: {LOAD.words.partition(';')[0]}"
+        problems.append(Problem("unit", table.unit, said, file))
+    lowest = table.values.min(axis=0)
+    problems += [
+        Problem(name, f"{lowest[at]:g}", "numbers, at least 0", file)
+        for at, name in enumerate(table.columns)
+        if lowest[at] < 0.0
+    ]
+    if problems:
+        raise InputError(problems)
+    return LoadProfile(table.columns, placed(table, calendar))
 
 
-def _by_hour(table: Table[_HourRow]) -> list[_HourRow]:
-    """The rows of a day by hour; every hour has to be there once, in any order."""
-    hours = [row.hour for row in table.rows]
-    seen = table.each_once("hour", hours, "each hour once; it is on line {} already")
-    missing = [str(hour) for hour in range(HOURS) if hour not in seen]
-    if missing and not table.problems:
-        table.note(None, "hour", "", "missing: " + ", ".join(missing))
-    table.check()
-    return [table.rows[seen[hour]] for hour in range(HOURS)]
+def read_tariff(
+    path: Path, file: str, reading: SeriesReading | None = None, calendar: Calendar = A_DAY
+) -> Tariff:
+    """Tariff from a file of a series with a column `price`. Raises InputError."""
+    how = reading or SeriesReading()
+    table = one_column(read_series(path, file, how, PRICE, calendar, "tariff.reading"), "price")
+    return Tariff(placed(table, calendar), table.unit)
+
+
+def one_column(table: SeriesTable, name: str) -> SeriesTable:
+    """The series of a table with this column and no other. Raises InputError for any other."""
+    problems = []
+    if name not in table.columns:
+        near = nearest(name, table.columns) or "the file has: " + ", ".join(table.columns)
+        problems.append(Problem(name, "", "missing column", table.file, hint=near))
+    else:
+        problems += [
+            Problem(other, "", "unknown column", table.file, hint=f"known: {name}")
+            for other in table.columns
+            if other != name
+        ]
+    if problems:
+        raise InputError(problems)
+    return table
 
 
 def read_sessions(

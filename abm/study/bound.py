@@ -164,10 +164,10 @@ def optimum(
     soc_upper = 1.0 if fleet.by_energy else scenario.ev.soc_upper
     limits = energy_limits(fleet, slots, soc_upper, hours)
     plugged = windows_plugged(model, metric_min)
-    clock_hours = (model.start_hour + np.arange(hours)) % 24
-    price = model.grid.price[clock_hours]
-    begin_s = 3600 * model.start_hour + np.arange(0, 3600 * hours, 60 * metric_min)
-    base_kw = 1e3 * model.grid.base.mean_mw(begin_s, 60 * metric_min)
+    price = model.grid.hourly_price
+    begin_s = np.arange(0, 3600 * hours, 60 * metric_min)
+    base_mw = model.grid.base.mean_mw(begin_s, 60 * metric_min)
+    base_kw = 1e3 * np.broadcast_to(base_mw, (len(begin_s), fleet.n_feeders))
     burns = np.zeros(len(slots.ev), dtype=np.bool_)
     c, d = np.zeros(len(slots.ev)), np.zeros(len(slots.ev))
     feeders: list[FeederBound] = []
@@ -179,9 +179,9 @@ def optimum(
         there = plugged[:, k]
         sale_ratio = model.grid.sale_ratio
         programme = feeder_programme(
-            fleet, slots, limits, rows, base_kw, price, sale_ratio, there, metric_min
+            fleet, slots, limits, rows, base_kw[:, k], price, sale_ratio, there, metric_min
         )
-        found, c[mine], d[mine] = _solve(programme, base_kw[there], objective, limit_mw, k)
+        found, c[mine], d[mine] = _solve(programme, base_kw[there, k], objective, limit_mw, k)
         burns[mine] = programme.burns
         feeders.append(found)
         programmes.append(programme)

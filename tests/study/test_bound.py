@@ -33,7 +33,8 @@ ROOM = 1 + 1e-6
 def day(scen, clock_hours):
     """Base demand [kW] and price of some clock hours."""
     model = V2GModel(scen)
-    return 1e3 * model.grid.base_mw[clock_hours], model.grid.price[clock_hours]
+    at = (np.array(clock_hours) - model.start_hour) % 24
+    return 1e3 * model.grid.base_mw[at, 0], model.grid.hourly_price[at]
 
 
 def priced(folder, price):
@@ -143,8 +144,7 @@ def second_opinion(model, step_min, metric_min):
     """
     fleet, hours = model.fleet, model.clock.n_hours
     steps = hours * 60 // step_min
-    clock = (model.start_hour + np.arange(hours)) % 24
-    base, price = 1e3 * model.grid.base_mw[clock], model.grid.price[clock]
+    base, price = 1e3 * model.grid.base_mw[:, 0], model.grid.hourly_price
     per_h, per_window = 60 // step_min, metric_min // step_min
     base = np.repeat(base, 60 // metric_min)
     width = 2 * fleet.n * steps + 1

@@ -40,7 +40,7 @@ def test_a_message_every_interval(interval):
         hour = int(minute) // 60
         assert (message.hour, message.clock_hour) == (hour, (12 + hour) % 24)
         assert message.demand_mw[0] == base[hour]
-        assert message.price == model.grid.price[(12 + hour) % 24]
+        assert message.price == model.grid.hourly_price[hour]
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_net_demand_is_that_of_the_interval_that_ended(interval, means):
     fields = broadcast(what="net", interval_min=interval)
     model = V2GModel(scenario(ALONE, **ALL_AT_ONCE, **fields))
     for minute, message in heard(model):
-        base = model.grid.base_mw[message.clock_hour]
+        base = model.grid.base_mw[message.hour, 0]
         # Of the interval that begins at 480 the EV is there for all but five minutes.
         ended = minute - interval
         kw = means[0] if ended == 480 else means[1] if 480 < ended < 1200 else 0.0
@@ -68,13 +68,14 @@ def test_losses_are_those_of_the_interval_that_ended(interval):
     fields = broadcast(what="net_with_losses", interval_min=interval)
     model = V2GModel(scenario(ALONE, **ALL_AT_ONCE, **fields))
     found = heard(model)
-    assert found[0][1].demand_mw[0] == model.grid.base_mw[12]
+    assert found[0][1].demand_mw[0] == model.grid.base_mw[0, 0]
     for minute, message in found[1:]:
         hour = int(minute - 1) // 60
-        p_mw = model.grid.base_p_mw[[(12 + hour) % 24]].copy()
+        begin_s = np.array([3600 * hour])
+        p_mw = model.grid.base.mean_p_mw(begin_s, 3600)[:, 0].copy()
         p_mw[0, model.grid.feeder.zone_bus[0]] += message.ev_mw[0]
-        flow = model.grid.solver.solve(p_mw, model.grid.base_q_mvar[[(12 + hour) % 24]])
-        net = model.grid.base_mw[message.clock_hour] + message.ev_mw[0]
+        flow = model.grid.solver.solve(p_mw, model.grid.base.mean_q_mvar(begin_s, 3600)[:, 0])
+        net = model.grid.base_mw[message.hour, 0] + message.ev_mw[0]
         assert message.demand_mw[0] == pytest.approx(net + flow.loss_mw[0], abs=1e-12)
         assert message.loss_mw[0] == pytest.approx(flow.loss_mw[0], abs=1e-12)
         assert message.min_vm_pu[0] == pytest.approx(flow.vm_pu.min(), abs=1e-12)
@@ -116,7 +117,7 @@ def test_a_message_is_heard_after_its_delay(delay, late, engine):
     fields = broadcast(interval_min=15, delay_min=delay) | {"clock": {"engine": engine}}
     model = V2GModel(scenario(ALONE, **ALL_AT_ONCE, **fields))
     first = model.broadcast
-    assert (first.sequence, first.hour, first.demand_mw[0]) == (0, 0, model.grid.base_mw[12])
+    assert (first.sequence, first.hour, first.demand_mw[0]) == (0, 0, model.grid.base_mw[0, 0])
     found = heard(model)
     sent = [minute for minute in range(0, 1440, 15) if minute + late < 1440]
     assert [b.minute for _, b in found] == sent
@@ -158,7 +159,7 @@ def test_a_zone_that_misses_a_message_keeps_the_last_one(what):
     for message in held:
         assert message.minute == 15 * (message.sequence - 1)
         assert message.hour == message.minute // 60
-        assert message.price == model.grid.price[message.clock_hour]
+        assert message.price == model.grid.hourly_price[message.hour]
     assert model.compiled is None
 
 
@@ -203,7 +204,7 @@ def test_noise_is_a_normal_error_of_each_message_the_same_under_the_same_seed():
         alone = [message.demand_mw[0] for _, message in heard(V2GModel(fields, seed=seed))]
         assert same(found[:, k], alone)
     assert 0.02 < np.std(found[:, 0] / base) < 0.08
-    assert V2GModel(fields).broadcast.demand_mw[0] == model.grid.base_mw[12]
+    assert V2GModel(fields).broadcast.demand_mw[0] == model.grid.base_mw[0, 0]
 
 
 def test_what_is_on_the_way_does_not_change_what_is_drawn():

@@ -12,6 +12,7 @@ from abm.grid import PowerFlow
 from abm.report.run_figures import run_figures
 from abm.report.terminal import print_kpis
 from abm.results.flows import bus_load
+from abm.scenario.series import Series
 from abm.signals import BaseLoad
 from abm.study import optimum
 from abm.study.runs import run_city
@@ -216,21 +217,23 @@ def test_a_city_that_is_too_much_for_its_feeders_has_its_figures():
 
 def base_load_of(values, interpolation):
     values = np.asarray(values, dtype=np.float64)[:, None]
-    return BaseLoad(values, 0.5 * values, interpolation)
+    # Two days from midnight.
+    profile = Series(values, np.arange(-1, 49) % 24, 3600)
+    return BaseLoad(np.ones(1), 0.5 * np.ones(1), np.zeros(1, np.int64), profile, interpolation)
 
 
 def test_linear_by_hand():
     values = np.zeros(24)
     values[[0, 1, 23]] = 4.0, 8.0, 2.0
     linear = base_load_of(values, "linear")
-    hours = linear.mean_mw(np.arange(24) * 3600, 3600)
+    hours = linear.mean_mw(np.arange(24) * 3600, 3600)[:, 0]
     # An eighth of each neighbour and six of its own, across midnight too.
     assert hours[[22, 23, 0, 1, 2]].tolist() == [0.25, 2.0, 4.25, 6.5, 1.0]
-    quarters = linear.mean_mw(np.arange(0, 7200, 900), 900)
+    quarters = linear.mean_mw(np.arange(0, 7200, 900), 900)[:, 0]
     assert quarters.tolist() == [3.25, 3.75, 4.5, 5.5, 6.5, 7.5, 7.0, 5.0]
     # Days follow each other.
-    assert linear.mean_mw(np.array([24 * 3600]), 900)[0] == 3.25
-    assert linear.mean_q_mvar(np.array([0]), 900).tolist() == [[1.625]]
+    assert linear.mean_mw(np.array([24 * 3600]), 900)[0, 0] == 3.25
+    assert linear.mean_q_mvar(np.array([0]), 900).tolist() == [[[1.625]]]
     with pytest.raises(ValueError, match="divide an hour"):
         linear.mean_mw(np.array([0]), 7 * 60)
 
@@ -240,11 +243,11 @@ def test_linear_by_hand():
 def test_every_grain_has_the_same_mean_and_the_same_day(how, window_s):
     values = np.random.default_rng(1).random(24)
     base = base_load_of(values, how)
-    found = base.mean_mw(np.arange(0, 86400, window_s), window_s)
+    found = base.mean_mw(np.arange(0, 86400, window_s), window_s)[:, 0]
     assert found.mean() == pytest.approx(values.mean(), rel=1e-12)
     if how == "steps":
         assert same(found, np.repeat(values, 3600 // window_s))
-    hours = base.mean_mw(np.arange(24) * 3600, 3600)
+    hours = base.mean_mw(np.arange(24) * 3600, 3600)[:, 0]
     assert found.reshape(24, -1).mean(axis=1) == pytest.approx(hours, rel=1e-12)
     flat = base_load_of(np.full(24, 0.1), how)
     assert (flat.mean_mw(np.arange(0, 86400, window_s), window_s) == 0.1).all()
@@ -256,11 +259,12 @@ def test_a_run_has_it_at_every_grain():
         for how in ("steps", "linear")
     )
     record = linear.record
-    multiplier = steps.record.base.p_mw.sum(axis=1)
+    base = steps.record.base
+    multiplier = (base.p_mw * base.profile.values[:, base.column]).sum(axis=1)
     around = np.roll(multiplier, 1) + 6 * multiplier + np.roll(multiplier, -1)
     assert linear.base_mw == pytest.approx((around / 8)[linear.clock_hours], rel=1e-12)
-    fine = record.base_demand_mw(15)
-    assert np.abs(np.diff(fine)).max() < np.abs(np.diff(steps.record.base_demand_mw(15))).max()
+    jumps = [np.abs(np.diff(r.record.base_demand_mw(15), axis=0)).max() for r in (linear, steps)]
+    assert jumps[0] < jumps[1]
     assert record.demand_mw(15)[:, 0] == pytest.approx(bus_load(record)[:, 0].sum(axis=1))
     assert linear.kpis["base_energy_mwh"] == pytest.approx(steps.kpis["base_energy_mwh"])
     assert linear.total_mw.max() < steps.total_mw.max()
@@ -269,16 +273,16 @@ def test_a_run_has_it_at_every_grain():
 def test_a_message_has_the_mean_of_its_interval_and_a_forecast_that_of_its_hour():
     told = {"interval_min": 15, "what": "base"}
     model = V2GModel(small_paper(base_load={"interpolation": "linear"}, broadcast=told))
-    expected = model.grid.base.mean_mw(12 * 3600 + np.arange(0, 86400, 900), 900)
+    expected = model.grid.base.mean_mw(np.arange(0, 86400, 900), 900)[:, 0]
     heard = []
     while not model.clock.finished:
         model.step()
         if (model.minute - 1) % 15 == 0:
             heard.append(float(model.broadcast.demand_mw[0]))
     assert heard == expected.tolist()
-    hours = model.grid.base.mean_mw(np.arange(24) * 3600, 3600)
+    hours = model.grid.base.mean_mw(np.arange(24) * 3600, 3600)[:, 0]
     ahead = model.grid.outlook.day_ahead_mw[:, 0]
-    assert ahead.tolist() == hours[(12 + np.arange(24)) % 24].tolist()
+    assert ahead.tolist() == hours.tolist()
 
 
 @pytest.mark.parametrize("metric", [15, 60])

@@ -167,7 +167,7 @@ def test_a_boost_takes_its_part_of_the_headroom():
     rows = [ev(f"ev{i}", zone=1 + i, arrival=960, departure=1200) for i in range(4)]
     fields = {"strategy": {"rule": "g2v_only", "admission": "first_come"}}
     base = Scenario().inputs
-    demand = V2GModel(scenario(*rows)).grid.base_mw[4]
+    demand = V2GModel(scenario(*rows)).grid.base_mw[16, 0]
     assert base.feeder.n_zones == ZONES
     fields["grid"] = {"demand_limit_mw": float(demand) + 0.011}  # room for two chargers of 5.4 kW
 

@@ -135,7 +135,10 @@ def test_money_is_energy_times_the_price_of_its_hour(results):
     ],
 )
 def test_what_counts_as_after_the_evening_peak(base, after):
-    assert hours_after_evening_peak(np.array(base, dtype=float), 3.0).tolist() == after
+    assert (
+        hours_after_evening_peak(np.array(base, dtype=float), np.full(len(base), 3.0)).tolist()
+        == after
+    )
 
 
 def test_who_leaves_short_and_by_how_much():

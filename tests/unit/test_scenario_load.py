@@ -68,10 +68,10 @@ def test_shipped_inputs_of_the_paper():
     assert feeder.line_from[feeder.is_open].tolist() == [21, 9, 12, 18, 25]
     assert np.unique(feeder.ampacity_a).tolist() == [200, 300, 400]
     assert (feeder.customer_class == "industrial").sum() == 8
-    assert inputs.profile.multiplier[20].tolist() == [1, 1, 1]
-    assert (inputs.tariff.unit, inputs.tariff.price[20]) == ("$/kWh", 0.224)
+    assert inputs.profile.series.values[20].tolist() == [1, 1, 1]
+    assert (inputs.tariff.unit, inputs.tariff.series.values[20, 0]) == ("$/kWh", 0.224)
     with pytest.raises(ValueError, match="read-only"):
-        inputs.tariff.price[0] = 1
+        inputs.tariff.series.values[0] = 1
 
 
 def test_every_shipped_thing_loads_and_is_described():
@@ -357,7 +357,7 @@ def test_references_start_from_the_file_that_names_them(tmp_path, monkeypatch):
     put(tmp_path, "# unit: EUR/kWh\nhour,price\n" + prices, "base/t.csv")
     put(tmp_path, "tariff: {prices: t.csv}\n", "base/p.yaml")
     child = Scenario.load(put(tmp_path, "extends: base/p.yaml\n", "c.yaml"))
-    assert child.inputs.tariff.price.tolist() == list(range(24))
+    assert child.inputs.tariff.series.values[:, 0].tolist() == list(range(24))
     assert child.inputs.tariff.unit == "EUR/kWh"
     with pytest.warns(
         UserWarning, match=r"tariff\.prices = .* leads out of its folder, to .*t\.csv"
@@ -367,7 +367,7 @@ def test_references_start_from_the_file_that_names_them(tmp_path, monkeypatch):
     assert again.tariff.prices == str((tmp_path / "base/t.csv").resolve())
     assert again.grid.feeder == "case33bw"
     monkeypatch.chdir(tmp_path / "base")
-    assert Scenario(tariff={"prices": "t.csv"}).inputs.tariff.price[3] == 3
+    assert Scenario(tariff={"prices": "t.csv"}).inputs.tariff.series.values[3, 0] == 3
 
 
 @pytest.mark.parametrize("name", ["paper", "paper_balanced"])
@@ -632,7 +632,7 @@ def test_a_net_and_tables_exclude_each_other(tmp_path):
             "hour,price\n0,1\n0,2\n24,1\n1.5,1\n1,nan\n",
             [(3, "hour"), (4, "hour"), (5, "hour"), (6, "price")],
         ),
-        ("tariff.prices", "hour,price\n0,1\n", [(None, "hour")]),
+        ("tariff.prices", "hour,price\n0,1\n", [(2, "hour")]),
         ("tariff.prices", "hour,price\n0,1\n0,x\n,1\n", [(3, "hour"), (3, "price"), (4, "hour")]),
         (
             "base_load.profile",
