@@ -254,9 +254,9 @@ def _repeated(table: SeriesTable, calendar: Calendar, at_s: IntArray) -> IntArra
     moments = begin_s + np.arange(len(table.values)) * table.step_s
     keys, first = np.unique(_key(table, calendar.local_s(moments)), return_index=True)
     wanted = calendar.wall_s(at_s)
-    # Where the clock jumps in the file and not here, the hour before has to do; 29 February is 28.
+    # Where the clock jumps in the file and not here the day before has to do; 29 February is 28.
     row = np.full(len(wanted), -1)
-    for earlier_s in (0, 3600, DAY_S):
+    for earlier_s in (0, DAY_S, 3600):
         open_ = np.flatnonzero(row < 0)
         key = _key(table, wanted[open_] - earlier_s)
         at = np.minimum(np.searchsorted(keys, key), len(keys) - 1)

@@ -251,6 +251,10 @@ def converted(
         if high > quantity.most:
             said = f"{quantity.word} of at most {quantity.most:g} {unit}; is it in {unit}?"
             found.note(name, f"{high:.6g}", said, found.header_line)
+        mean, likely = np.nanmean(np.abs(values[:, at])), quantity.mean_most.get(unit, np.inf)
+        if mean > likely:
+            said = f"{quantity.word} with a mean of at most {likely:g} {unit}; is it per MWh?"
+            found.note(name, f"{mean:.6g} on average", said, found.header_line)
     if len(units) > 1:
         found.note("unit", ", ".join(sorted(units)), "one unit for all columns", found.header_line)
     found.check()

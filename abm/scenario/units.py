@@ -20,6 +20,7 @@ class Quantity:
     word: for problems. unit: what it is in where nothing is said. kind: power, price, or plain with
     its factors. words: what may be said. most: largest value that can be meant, in our unit.
     least: smallest allowed.
+    mean_most: largest mean that can be meant, by unit: per MWh prices are a thousand times larger.
     """
 
     word: str
@@ -29,6 +30,7 @@ class Quantity:
     most: float
     factors: Mapping[str, tuple[str, float, float]] = field(default_factory=dict)
     least: float = -math.inf
+    mean_most: Mapping[str, float] = field(default_factory=dict)
 
     def factor(self, written: str, step_h: float) -> tuple[str, float, float] | None:
         """Our unit, factor and offset that turn a value into it; None for a unit that is none.
@@ -70,12 +72,10 @@ LOAD = Quantity(
 )  # fmt: skip
 LIMIT = Quantity("the limit", "MW", "power", "W, kW, MW; Wh, kWh, MWh of a step", 1e5, least=0.0)
 PRICE = Quantity(
-    "the price",
-    "$/kWh",
-    "price",
-    "a currency or cents per kWh or MWh: $/kWh, EUR/MWh, ct/kWh",
-    100.0,
-)
+    "the price", "$/kWh", "price",
+    "a currency or cents per kWh or MWh: $/kWh, EUR/MWh, ct/kWh", 1e4,
+    mean_most={f"{money}/kWh": 12.0 for money in ("$", "USD", "EUR", "€", "GBP", "£", "CHF")},
+)  # fmt: skip
 TEMPERATURE = Quantity(
     "the temperature", "degC", "plain", "degC, K, degF", 80.0,
     {
