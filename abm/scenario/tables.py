@@ -18,6 +18,7 @@ from abm.scenario.csvio import (
     OR_EMPTY,
     WHOLE,
     CsvRow,
+    Table,
     frozen,
     read_table,
 )
