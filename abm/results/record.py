@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from abm.engine.meter import windows_of
 from abm.equations import BoolArray, FloatArray, IntArray
 from abm.equations.battery import charging_energy, energy_gained, full_cycles, tapered_charge
 from abm.equations.economics import financial_benefit, stay_reference_cost
@@ -18,6 +17,7 @@ from abm.fleet.columns import UNKNOWN_BY_ENERGY
 from abm.fleet.population import DAY_MIN
 from abm.grid import Feeder, PowerFlow, build_feeder, loading_percent
 from abm.results.ageing import Ageing, ageing_of
+from abm.results.windows import Windows
 from abm.scenario import Scenario
 from abm.scenario.series import Series
 from abm.signals import BaseLoad
@@ -49,7 +49,7 @@ FLOW_COLUMNS = tuple(PowerFlow.__dataclass_fields__)
 
 
 @dataclass(frozen=True, eq=False)
-class Record:
+class Record(Windows):
     """Arrays of K feeders over D days, H hours, F load flows and S steps with Z zones.
 
     base: load without EVs. price: on the horizon. ev: `RECORDED`, (n,) each, and "number",
@@ -90,24 +90,9 @@ class Record:
     minute_plugged: NDArray[np.int32] | None
 
     @property
-    def n_feeders(self) -> int:
-        """K."""
-        return len(self.seeds)
-
-    @property
-    def n_hours(self) -> int:
-        """H."""
-        return len(self.zone_charge_mw)
-
-    @property
     def feeder(self) -> Feeder:
         """The feeder, from the cache of this process."""
         return build_feeder(self.scenario.inputs.feeder)
-
-    @property
-    def n_days(self) -> int:
-        """Days of the horizon: D, but for sessions of a file, all of which are one set of stays."""
-        return self.scenario.horizon.days
 
     @cached_property
     def stay_day(self) -> IntArray:
@@ -117,11 +102,6 @@ class Record:
             return np.repeat(np.arange(sets), n).reshape(sets, n)
         day = np.nan_to_num(self.stays["arrival_min"] // DAY_MIN).astype(np.int64)
         return np.clip(day, 0, self.n_days - 1)
-
-    @cached_property
-    def clock_hours(self) -> IntArray:
-        """Hour on the clock of every hour, (H,)."""
-        return self.scenario.calendar.clock_hours
 
     @cached_property
     def hourly_price(self) -> FloatArray:
@@ -157,79 +137,6 @@ class Record:
     def first_row(self) -> IntArray:
         """EVs of feeder k are rows first_row[k] to first_row[k + 1], (K + 1,)."""
         return np.searchsorted(self.ev["feeder"], np.arange(self.n_feeders + 1))
-
-    # --- finer than the hour -------------------------------------------------------------------
-
-    def demand_mw(self, grain_min: float) -> FloatArray:
-        """System demand without losses, mean over windows of grain_min minutes, (W, K) [MW].
-
-        A time step that is longer than that is a window of its own.
-        """
-        return self.base_demand_mw(grain_min) + self.ev_power_mw(grain_min)
-
-    def base_demand_mw(self, grain_min: float) -> FloatArray:
-        """Demand of each feeder without EVs, mean over the same windows, (W, K) [MW].
-
-        ValueError where they do not divide an hour.
-        """
-        window_s = self.window_s(grain_min)
-        mean = self.base.mean_mw(self.begin_s(window_s), window_s)
-        return np.broadcast_to(mean, (len(mean), self.n_feeders))
-
-    def window_s(self, grain_min: float) -> int:
-        """Length of such a window, s: a time step at least."""
-        return max(round(60.0 * grain_min), self.scenario.clock.step_s)
-
-    def begin_s(self, window_s: int) -> IntArray:
-        """When all windows of this length begin, s from the start of the horizon, (W,)."""
-        return np.arange(0, self.n_hours * 3600, window_s)
-
-    def ev_power_mw(self, grain_min: float) -> FloatArray:
-        """Net demand of the EVs, mean over the same windows, (W, K) [MW]."""
-        return windows_of(self.ev_kw, self.scenario.clock.step_s, 60.0 * grain_min) / 1e3
-
-    def clock_times(self, windows: IntArray, grain_min: float) -> list[str]:
-        """When some of these windows begin, as "8:15"."""
-        minutes = self.scenario.calendar.clock_of(
-            np.asarray(windows, np.float64) * (self.window_s(grain_min) / 60.0)
-        )
-        return [f"{int(minute) // 60}:{int(minute) % 60:02d}" for minute in minutes]
-
-    def window_hours(self, grain_min: float) -> IntArray:
-        """Hour on the clock of each of these windows, (W,)."""
-        window_s = self.window_s(grain_min)
-        return self.clock_hours[self.begin_s(window_s) // 3600]
-
-    def plugged_in(self, grain_min: float) -> BoolArray:
-        """In which of these windows any EV of a feeder is plugged in, (W, K)."""
-        step_s, window_s = self.scenario.clock.step_s, 60.0 * grain_min
-        steps = np.concatenate([np.zeros((1, self.n_feeders)), self.evs_plugged > 0]).cumsum(axis=0)
-        if window_s <= step_s:
-            return np.diff(steps, axis=0) > 0
-        edges = np.arange(round(len(self.ev_kw) * step_s / window_s) + 1) * window_s / step_s
-        first = np.floor(edges[:-1] + 1e-9).astype(np.int64)
-        last = np.ceil(edges[1:] - 1e-9).astype(np.int64)
-        return np.asarray(steps[last] > steps[first])
-
-    @cached_property
-    def evs_plugged(self) -> IntArray:
-        """EVs plugged in at any time of a step, (S, K)."""
-        step_min, n = self.scenario.clock.step_s / 60.0, self.n_feeders
-        sets = len(self.stays["arrived"])
-        per_day = len(self.ev_kw) // sets
-        change = np.zeros((len(self.ev_kw) + 1) * n, dtype=np.int64)
-        for day in range(sets):
-            there = self.stays["arrived"][day]
-            arrival, departure = (
-                self.stays[name][day][there] / step_min for name in ("arrival_min", "departure_min")
-            )
-            # Every stay ends with its day; within a billionth of a step's edge it is on it.
-            begin = np.maximum(np.floor(arrival + 1e-9), day * per_day).astype(np.int64)
-            end = np.minimum(np.ceil(departure - 1e-9), (day + 1) * per_day).astype(np.int64)
-            feeder = self.ev["feeder"][there]
-            change += np.bincount(begin * n + feeder, minlength=len(change))
-            change -= np.bincount(end * n + feeder, minlength=len(change))
-        return change.reshape(-1, n)[:-1].cumsum(axis=0)
 
     # --- load flows ----------------------------------------------------------------------------
 
