@@ -16,7 +16,8 @@ from scipy import sparse
 
 from abm.equations import BoolArray, FloatArray, IntArray
 from abm.equations.economics import Columns, financial_benefit, stay_reference_cost
-from abm.fleet.stays import stream, truncated_normal
+from abm.fleet.distributions import draws
+from abm.fleet.stays import stream
 from abm.scenario import Scenario, TimeOfDay
 from abm.scenario.fields import Range, Spread
 from abm.scenario.owners import EarlyDeparture, Group, LateReturn, Learning
@@ -138,7 +139,7 @@ def _draw(u: FloatArray, spread: Range | Spread, sds: int) -> FloatArray:
     """sds: how many standard deviations the range is wide where none is given."""
     mean = (spread.low + spread.high) / 2 if spread.mean is None else spread.mean
     sd = (spread.high - spread.low) / sds if spread.sd is None else spread.sd
-    return truncated_normal(u, spread.low, spread.high, mean, sd)
+    return draws(u, spread, spread.low, spread.high, mean, sd)
 
 
 def draw_minutes(u: FloatArray, spread: Spread) -> FloatArray:

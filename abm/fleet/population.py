@@ -19,6 +19,7 @@ from abm.equations import BoolArray, FloatArray, IntArray
 from abm.equations.battery import battery_capacity
 from abm.errors import InputError, Problem
 from abm.fleet.columns import COLUMNS, FRACTIONS, PLANNED
+from abm.fleet.distributions import draws
 from abm.fleet.owners import (
     SATURDAY,
     DayPlan,
@@ -28,7 +29,7 @@ from abm.fleet.owners import (
     draw_quantity,
     owner_groups,
 )
-from abm.fleet.stays import Stays, as_told, stays_from_sessions, stream, truncated_normal
+from abm.fleet.stays import Stays, as_told, stays_from_sessions, stream
 from abm.scenario import Scenario, TimeOfDay, clock_minutes, stay_windows
 from abm.scenario.fields import Capacity
 from abm.scenario.modules import Plugin, name_of
@@ -221,9 +222,9 @@ class Population:
         def minutes(which: int) -> FloatArray:
             def of(kind: OwnerGroup, rows: Any) -> FloatArray:
                 low, high, mean = windows[kind.name][which]
-                sd_h = found[kind.name][which].sd_h
-                sd = (high - low) / 4 if sd_h is None else sd_h * 60.0
-                drawn = np.round(truncated_normal(u[which][rows], low, high, mean, sd))
+                spec = found[kind.name][which]
+                sd = (high - low) / 4 if spec.sd_h is None else spec.sd_h * 60.0
+                drawn = np.round(draws(u[which][rows], spec, low, high, mean, sd, 60.0, low))
                 # Owners go by the clock on the wall, minutes are elapsed time.
                 return np.asarray(drawn - calendar.ahead_min(DAY_MIN * day + drawn))
 

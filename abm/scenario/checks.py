@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -189,6 +190,8 @@ def _findings(fields: ScenarioFields, document: Document) -> Iterator[Finding]:
             ordered.append((low, high, False))
         if isinstance(section, Range | Spread) and section.mean is not None:
             ordered += [(low, mean, False), (mean, high, False)]
+        if "shape" in names:
+            yield from _shape(section, path)
         if sampled and isinstance(section, Range) and path[-1] == "soc_arrival":
             ordered.append((("ev", "soc_lower"), low, False))
         if sampled and isinstance(section, Range) and path[-1] == "soc_target":
@@ -262,6 +265,36 @@ def _dates(fields: ScenarioFields) -> Iterator[Finding]:
         for path in (zone, holidays):
             if value_at(fields, path) is not None:
                 yield Finding(path, "only with a date in clock.start_date", (date,))
+
+
+def _shape(section: Any, path: Path) -> Iterator[Finding]:
+    """What a distribution's shape needs of its other fields."""
+    shape: Path = (*path, "shape")
+    if section.shape == "empirical" and section.quantiles is None:
+        yield Finding((*path, "quantiles"), "a list of numbers where shape is empirical", (shape,))
+    if section.shape == "mixture" and section.parts is None:
+        said = "a list of [weight, mean, sd] where shape is mixture"
+        yield Finding((*path, "parts"), said, (shape,))
+    if isinstance(section, TimeOfDay):
+        return
+    low, high, quantiles = section.low, section.high, section.quantiles
+    if (
+        section.shape == "empirical"
+        and quantiles
+        and not low <= quantiles[0] <= quantiles[-1] <= high
+    ):
+        said = f"quantiles from low = {show(low)} to high = {show(high)}"
+        yield Finding((*path, "quantiles"), said, (shape,))
+    mean = (low + high) / 2 if section.mean is None else section.mean
+    if section.shape == "lognormal" and mean <= 0.0:
+        yield Finding((*path, "mean"), "above 0 where shape is lognormal", (shape,))
+    if section.shape == "beta" and low < high:
+        sd = (high - low) / (5 if isinstance(section, Range) else 4)
+        sd = sd if section.sd is None else section.sd
+        most = math.sqrt(max((mean - low) * (high - mean), 0.0))
+        if sd >= most:
+            said = f"below {most:.4g}, the most that shape beta can have with this mean"
+            yield Finding((*path, "sd"), said, (shape,))
 
 
 def _order(

@@ -206,6 +206,38 @@ DroopCurve = Annotated[list[list[float]], Allowed(_CURVE_WORDS, test=_is_droop)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
+Shape = Literal["normal", "lognormal", "beta", "uniform", "empirical", "mixture"]
+SHAPE = (
+    "Shape between `low` and `high`: normal or lognormal, truncated, with `mean` and `sd` before "
+    "that; beta with `mean` and `sd`; uniform; empirical, by `quantiles`; mixture, of the normals "
+    "in `parts`, truncated."
+)
+Quantiles = Annotated[
+    list[float],
+    Allowed(
+        "a list of at least 2 numbers that do not fall",
+        test=lambda q: len(q) > 1 and all(a <= b for a, b in pairwise(q)),
+    ),
+]
+QUANTILES = (
+    "Of shape empirical: quantiles from the least to the largest at equal probabilities, straight "
+    "lines between; of a clock time in h after `low`."
+)
+Parts = Annotated[
+    list[list[float]],
+    Allowed(
+        "a list of [weight, mean, sd], weight and sd above 0",
+        test=lambda parts: (
+            bool(parts) and all(len(p) == 3 and p[0] > 0.0 and p[2] > 0.0 for p in parts)
+        ),
+    ),
+]
+PARTS = (
+    "Of shape mixture: weight, mean and standard deviation of each normal; of a clock time with "
+    "its mean in h after `low`."
+)
+
+
 class Section(BaseModel):
     """A frozen part of the scenario; unknown keys, infinities and NaN are refused.
 
@@ -216,7 +248,7 @@ class Section(BaseModel):
 
 
 class TimeOfDay(Section):
-    """A truncated normal distribution over clock times."""
+    """A distribution over clock times, by default a truncated normal."""
 
     low: ClockTime = Field(description='Earliest, clock time "HH:MM".')
     high: ClockTime = Field(
@@ -233,10 +265,13 @@ class TimeOfDay(Section):
         description="Standard deviation of the untruncated normal, h; a quarter of the range if "
         "left out.",
     )
+    shape: Shape = Field("normal", description=SHAPE)
+    quantiles: Quantiles | None = Field(None, description=QUANTILES)
+    parts: Parts | None = Field(None, description=PARTS)
 
 
 class Range(Section):
-    """A truncated normal distribution over a range of a dimensionless quantity."""
+    """A distribution over a range of a dimensionless quantity, by default a truncated normal."""
 
     low: Fraction = Field(description="Lower end of the range, fraction of the capacity.")
     high: Fraction = Field(description="Upper end of the range, fraction of the capacity.")
@@ -249,10 +284,13 @@ class Range(Section):
         description="Standard deviation of the untruncated normal; a fifth of the range if left "
         "out.",
     )
+    shape: Shape = Field("normal", description=SHAPE)
+    quantiles: Quantiles | None = Field(None, description=QUANTILES)
+    parts: Parts | None = Field(None, description=PARTS)
 
 
 class Spread(Section):
-    """A truncated normal distribution over a range of a quantity."""
+    """A distribution over a range of a quantity, by default a truncated normal."""
 
     low: float = Field(ge=0.0, description="Lower end of the range, in the unit of the quantity.")
     high: float = Field(ge=0.0, description="Upper end of the range, in the unit of the quantity.")
@@ -265,6 +303,9 @@ class Spread(Section):
         description="Standard deviation of the untruncated normal; a quarter of the range if left "
         "out.",
     )
+    shape: Shape = Field("normal", description=SHAPE)
+    quantiles: Quantiles | None = Field(None, description=QUANTILES)
+    parts: Parts | None = Field(None, description=PARTS)
 
 
 class Capacity(Section):
