@@ -26,6 +26,7 @@ from abm.grid import build_feeder, make_solver
 from abm.results import Record, Results, make_record
 from abm.scenario import Scenario, clock_minutes
 from abm.scenario.code import refuse_untrusted
+from abm.scenario.supply import has_pv, has_storage
 from abm.signals import Broadcast, Inbox
 
 
@@ -89,6 +90,7 @@ class V2GModel(mesa.Model):
             1.0 if by_energy else scenario.ev.soc_upper,
             minutes=len(self.seeds) == 1 if minutes is None else minutes,
             flow_min=scenario.grid.flow_interval_min,
+            keep_zones=has_pv(scenario.pv) or has_storage(scenario.storage),
         )
         rule, self.admission = make_strategy(scenario)
         self._results: Results | None = None
@@ -186,6 +188,7 @@ class V2GModel(mesa.Model):
             self.meter,
             self.grid.flows,
             self.grid.taken_mvar,
+            self.grid.supplied,
         )
 
     @property

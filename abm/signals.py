@@ -245,7 +245,8 @@ class Inbox:
 class Outlook:
     """Forecast and expectation of one model; worked out when first asked for.
 
-    base_mw: actual base demand, hourly means, (n_hours, K or 1) [MW]; price: the same of each hour,
+    base_mw: actual base demand without PV, hourly means, (n_hours, K or 1) [MW]; pv_mw: the PV that
+    comes off it, which is known ahead. price: the same of each hour,
     (n_hours,) [$/kWh]. seeds: one per feeder; errors of the forecast come from them.
     """
 
@@ -256,12 +257,14 @@ class Outlook:
         seeds: Sequence[int],
         base_mw: FloatArray,
         price: FloatArray,
+        pv_mw: FloatArray,
     ) -> None:
         self._scenario, self._n_zones, self._seeds = scenario, n_zones, seeds
         self.n_hours = scenario.hours
         # Stays end with their day where there are several.
         self.day_hours = 24 if scenario.horizon.days > 1 else scenario.hours
         self._actual_mw = np.broadcast_to(base_mw, (self.n_hours, len(seeds)))
+        self._pv_mw = np.broadcast_to(pv_mw, (self.n_hours, len(seeds)))
         self.price: FloatArray = price
         self.sale_ratio = scenario.tariff.sale_ratio
 
@@ -272,7 +275,7 @@ class Outlook:
 
     @cached_property
     def day_ahead_mw(self) -> FloatArray:
-        """Forecast of the base demand, (n_hours, n_feeders) [MW], as of before the horizon."""
+        """Forecast of the base demand without PV, (n_hours, n_feeders) [MW], made beforehand."""
         forecast = self._scenario.forecast
         error = np.full((self.n_hours, len(self._seeds)), 1.0 + forecast.bias)
         if forecast.noise > 0.0:
@@ -283,23 +286,23 @@ class Outlook:
 
     def metered_mw(self, hour: int) -> FloatArray:
         """Base demand of an hour that is over, as each feeder's meter has it, (n_feeders,) [MW]."""
-        return np.asarray(self._actual_mw[hour])
+        return np.asarray(self._actual_mw[hour] - self._pv_mw[hour])
 
     def base_mw(self, issued: int, hours: slice) -> FloatArray:
-        """Forecast of the base demand of some hours, (n, n_feeders) [MW].
+        """Forecast of the base demand of some hours, less the PV, (n, n_feeders) [MW].
 
         issued: hour of the broadcast it comes with. With `forecast.revise` it is the day-ahead
         forecast times what the demand of that hour and of up to 23 before was over its forecast, as
         far as that is more than the scatter of these hours explains: errors that go to and fro
         from hour to hour say nothing about the next ones.
         """
-        ahead = self.day_ahead_mw[hours]
+        ahead, pv_mw = self.day_ahead_mw[hours], self._pv_mw[hours]
         if not self._scenario.forecast.revise:
-            return ahead
+            return np.asarray(ahead - pv_mw)
         told = slice(max(0, issued + 1 - WINDOW_H), issued + 1)
         forecast, n = self.day_ahead_mw[told], issued + 1 - told.start
         if n < 2:
-            return ahead
+            return np.asarray(ahead - pv_mw)
         known = np.cumsum(forecast, axis=0)[-1]
         actual = np.cumsum(self._actual_mw[told], axis=0)[-1]
         over = np.divide(actual, known, out=np.ones_like(known), where=known > 0) - 1.0
@@ -311,4 +314,4 @@ class Outlook:
         noise = np.divide(
             2.0 * scatter, n * over**2, out=np.ones_like(over), where=np.abs(over) > 1e-12
         )
-        return np.asarray(ahead * (1.0 + over * np.maximum(1.0 - noise, 0.0)))
+        return np.asarray(ahead * (1.0 + over * np.maximum(1.0 - noise, 0.0)) - pv_mw)

@@ -11,13 +11,17 @@ from typing import TYPE_CHECKING
 import mesa
 import numpy as np
 
+from abm.agents.supply import ZoneSupply
 from abm.clock import Phase
-from abm.equations import BoolArray, FloatArray
+from abm.equations import BoolArray, FloatArray, IntArray
 from abm.equations.battery import hourly_demand
 from abm.fleet.bills import Bills
 from abm.grid import Feeder, PowerFlow, Solver
+from abm.grid.curtailment import solve_curtailed
 from abm.grid.demand import base_load_of
 from abm.grid.reactive import ChargersReactive, rated_in_use
+from abm.results.supply import SupplyRecord
+from abm.scenario.supply import has_pv, has_storage
 from abm.signals import Broadcast, Channel, Outlook
 
 if TYPE_CHECKING:
@@ -35,23 +39,44 @@ class ZonePower:
     """What the chargers of the zones did, mean over a window, (n_feeders, n_zones) each [MW].
 
     net_mw: G2V less V2G. through_mw: both added up. rated_mw: rating of the chargers in use.
+    battery_mw: of the stationary batteries.
     """
 
     net_mw: FloatArray
     through_mw: FloatArray
     rated_mw: FloatArray
+    battery_mw: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """Load flows of B rows, and what came of the zones in them, (B, n_zones) each.
+
+    taken_mvar: reactive power that the chargers take. curtailed_mw: PV that the voltage limit cut.
+    """
+
+    flow: PowerFlow
+    taken_mvar: FloatArray
+    curtailed_mw: FloatArray
+
+    def part(self, rows: slice) -> Solution:
+        """Some of the rows."""
+        flow = {name: getattr(self.flow, name)[rows] for name in PowerFlow.__dataclass_fields__}
+        return Solution(PowerFlow(**flow), self.taken_mvar[rows], self.curtailed_mw[rows])
 
 
 @dataclass(frozen=True)
 class Measured:
     """What was measured over an interval that ended.
 
-    hour: of the horizon, in which it lies. ev_mw: mean EV demand, (n_feeders,) [MW]. flow: its load
-    flow, n_feeders rows, solved when first asked for.
+    hour: of the horizon, in which it lies. ev_mw: mean EV demand, battery_mw: mean power of the
+    stationary batteries, (n_feeders,) each [MW]. flow: its load flow, n_feeders rows, solved when
+    first asked for.
     """
 
     hour: int
     ev_mw: FloatArray
+    battery_mw: FloatArray
     flow: Callable[[], PowerFlow]
 
     def losses_and_voltages(self) -> tuple[FloatArray, FloatArray]:
@@ -70,7 +95,8 @@ class GridAgent(mesa.Agent):
     how often it is sent, how late and by whom it is heard.
 
     interval_s: time between two messages, s. delay_steps: steps from a message to when it is heard.
-    base: load without EVs; base_mw: its hourly means, (n_hours, K or 1). price: alpha on the
+    base: load without EVs; supply: PV and batteries of the zones, None where there are none.
+    base_mw: hourly means of the load less the PV, (n_hours, K or 1). price: alpha on the
     horizon; hourly_price: its means, (n_hours,). limit: P_D^max on the horizon.
 
     A load flow is solved when somebody asks for it (a rule that looks at voltages, a person
@@ -86,7 +112,10 @@ class GridAgent(mesa.Agent):
         self.feeder, self.solver = feeder, solver
         self.base = base_load_of(scenario, feeder)
         hours_s = np.arange(model.clock.n_hours) * 3600
-        self.base_mw = self.base.mean_mw(hours_s, 3600)
+        self.supply: ZoneSupply | None = None
+        if has_pv(scenario.pv) or has_storage(scenario.storage):
+            self.supply = ZoneSupply(model, feeder.zone_bus, self.base)
+        self.base_mw = self.without_evs_mw(hours_s, 3600)
         self.price = scenario.inputs.tariff.series
         self.hourly_price = self.price.mean(hours_s, 3600)[:, 0]
         self.sale_ratio = scenario.tariff.sale_ratio
@@ -106,13 +135,13 @@ class GridAgent(mesa.Agent):
             scenario,
             len(feeder.zone_bus),
             model.seeds,
-            self.base_mw,
+            self.base.mean_mw(hours_s, 3600),
             self.hourly_price,
+            self._pv_mw(hours_s, 3600),
         )
         self.flow_s = scenario.grid.flow_interval_min * 60
-        self._solved: list[PowerFlow] = []
+        self._solved: list[Solution] = []
         self.reactive = ChargersReactive(scenario.ev)
-        self._taken_mvar: list[FloatArray] = []
         # What the zones did in each interval that waits to be solved.
         self._unsolved: list[ZonePower] = []
 
@@ -126,6 +155,10 @@ class GridAgent(mesa.Agent):
         on_the_hour = now_s % 3600 == 0
         self.book()
         if now_s > 0:
+            if self.supply is not None:
+                step_s = self.model.clock.step_s
+                began = now_s - self.interval_s
+                self.supply.advance(began // step_s, self.interval_s // step_s)
             self._measured = self._measure(now_s - self.interval_s, on_the_hour)
             if on_the_hour:
                 self._close(now_s // 3600 - 1)
@@ -192,8 +225,18 @@ class GridAgent(mesa.Agent):
 
     def _base_from(self, begin_s: int) -> FloatArray:
         """Mean base demand over the interval of a message that begins then, (n_feeders,) [MW]."""
-        mean = self.base.mean_mw(np.array([begin_s]), self.interval_s)[0]
+        mean = self.without_evs_mw(np.array([begin_s]), self.interval_s)[0]
         return np.full(self.model.fleet.n_feeders, mean)
+
+    def without_evs_mw(self, begin_s: IntArray, window_s: int) -> FloatArray:
+        """Mean demand without EVs and batteries, load less PV, over windows, (n, K or 1) [MW]."""
+        return self.base.mean_mw(begin_s, window_s) - self._pv_mw(begin_s, window_s)
+
+    def _pv_mw(self, begin_s: IntArray, window_s: int) -> FloatArray:
+        """Mean PV of a feeder over windows, before curtailment, (n, 1) [MW]; 0 without any."""
+        if self.supply is None:
+            return np.zeros((len(begin_s), 1))
+        return np.asarray(self.supply.pv_mw(begin_s, window_s).sum(axis=1, keepdims=True))
 
     def _demand(self, now_s: int) -> tuple[FloatArray, BoolArray]:
         """Demand to broadcast, (n_feeders,) [MW], and the feeders on which it can be sent.
@@ -204,7 +247,7 @@ class GridAgent(mesa.Agent):
         demand = self._base_from(now_s)
         sent = np.ones(n_feeders, dtype=np.bool_)
         if measured is not None and self.what != "base":
-            demand = demand + measured.ev_mw
+            demand = demand + measured.ev_mw + measured.battery_mw
         if measured is not None and self.what == "net_with_losses":
             flow = measured.flow()
             sent = flow.converged
@@ -222,47 +265,62 @@ class GridAgent(mesa.Agent):
         charge_mw, discharge_mw = ((summed - self._before) / per_mw).reshape(shape)
         self._before = np.zeros_like(summed) if on_the_hour else summed
         ev_mw = hourly_demand(charge_mw - discharge_mw)
-        if self.interval_s == self.flow_s == 3600:
-            # The hour is solved for the results in any case.
-            return Measured(hour, ev_mw, lambda: self.flows[hour])
         zones = self._zone_power(
             began_s, self.interval_s, charge_mw - discharge_mw, charge_mw + discharge_mw
         )
-        flow = cache(lambda: self._solve(began_s, self.interval_s, [zones])[0])
-        return Measured(hour, ev_mw, flow)
+        battery_mw = np.cumsum(zones.battery_mw, axis=1)[:, -1]
+        if self.interval_s == self.flow_s == 3600:
+            # The hour is solved for the results in any case.
+            return Measured(hour, ev_mw, battery_mw, lambda: self.flows[hour])
+        flow = cache(lambda: self._solve(began_s, self.interval_s, [zones]).flow)
+        return Measured(hour, ev_mw, battery_mw, flow)
 
     def _zone_power(
         self, began_s: int, window_s: int, net_mw: FloatArray, through_mw: FloatArray
     ) -> ZonePower:
         """Of a window that has ended, with who was plugged in where somebody needs to know."""
-        rated_mw = np.zeros_like(net_mw)
+        rated_mw = battery_mw = np.zeros_like(net_mw)
         if self.reactive.by_voltage:
             step_s = self.model.clock.step_s
             rated_mw = rated_in_use(
                 self.model.fleet, began_s // step_s, (began_s + window_s) // step_s
             )
-        return ZonePower(net_mw, through_mw, rated_mw)
+        if self.supply is not None:
+            battery_mw = self.supply.battery_mw(began_s, window_s)
+        return ZonePower(net_mw, through_mw, rated_mw, battery_mw)
 
-    def _solve(
-        self, began_s: int, window_s: int, zones: Sequence[ZonePower]
-    ) -> tuple[PowerFlow, FloatArray]:
+    def _solve(self, began_s: int, window_s: int, zones: Sequence[ZonePower]) -> Solution:
         """The load flows of windows in a row, for the mean powers over each.
 
-        began_s: when the first began, s of the horizon. Of n_windows x n_feeders rows; and the
-        reactive power that the chargers take, (n_windows x n_feeders, n_zones) [Mvar].
+        began_s: when the first began, s of the horizon. Of n_windows x n_feeders rows.
         """
+        n_feeders, at = self.model.fleet.n_feeders, self.feeder.zone_bus
         begin_s = began_s + np.arange(len(zones)) * window_s
-        shape = (len(zones), self.model.fleet.n_feeders, self.feeder.n_bus)
+        shape = (len(zones), n_feeders, self.feeder.n_bus)
         p_mw, q_mvar = (
             np.broadcast_to(mean(begin_s, window_s), shape).reshape(-1, shape[2]).copy()
             for mean in (self.base.mean_p_mw, self.base.mean_q_mvar)
         )
-        net_mw, through_mw, rated_mw = (
+        net_mw, through_mw, rated_mw, battery_mw = (
             np.concatenate([getattr(zone, name) for zone in zones])
-            for name in ("net_mw", "through_mw", "rated_mw")
+            for name in ("net_mw", "through_mw", "rated_mw", "battery_mw")
         )
-        p_mw[:, self.feeder.zone_bus] += net_mw
-        return self.reactive.solve(self.solver, self.feeder, p_mw, q_mvar, through_mw, rated_mw)
+        p_mw[:, at] += net_mw
+        feeder, solver, reactive = self.feeder, self.solver, self.reactive
+
+        def solve(rows: IntArray, p: FloatArray) -> tuple[PowerFlow, FloatArray]:
+            of_zones = through_mw[rows], rated_mw[rows]
+            return reactive.solve(solver, feeder, p, q_mvar[rows], *of_zones)
+
+        every = np.arange(len(p_mw))
+        if self.supply is None:
+            return Solution(*solve(every, p_mw), np.zeros_like(net_mw))
+        pv_mw = np.repeat(self.supply.pv_mw(begin_s, window_s), n_feeders, axis=0)
+        p_mw[:, at] += battery_mw - pv_mw
+        if not self.model.scenario.pv.curtail:
+            return Solution(*solve(every, p_mw), np.zeros_like(net_mw))
+        limit = self.model.scenario.grid.vm_max_pu
+        return Solution(*solve_curtailed(solve, feeder, p_mw, pv_mw, limit))
 
     def _close(self, hour: int) -> None:
         meter, flow_s = self.model.meter, self.flow_s
@@ -278,22 +336,13 @@ class GridAgent(mesa.Agent):
         for i, (net, through) in enumerate(windows):
             began_s = hour * 3600 + i * flow_s
             self._unsolved.append(self._zone_power(began_s, flow_s, net, through))
+        if self.supply is not None:
+            self.supply.close_hour(hour)
 
     @property
     def flows(self) -> list[PowerFlow]:
         """The load flows of the hours that ended, n_feeders rows each; several per hour or one."""
-        if self._unsolved:
-            first, n = len(self._solved), self.model.fleet.n_feeders
-            batch, taken = self._solve(first * self.flow_s, self.flow_s, self._unsolved)
-            for row in range(0, len(taken), n):
-                rows = {
-                    name: getattr(batch, name)[row : row + n]
-                    for name in PowerFlow.__dataclass_fields__
-                }
-                self._solved.append(PowerFlow(**rows))
-                self._taken_mvar.append(taken[row : row + n])
-            self._unsolved.clear()
-        return self._solved
+        return [solution.flow for solution in self._solutions()]
 
     @property
     def taken_mvar(self) -> FloatArray:
@@ -301,8 +350,23 @@ class GridAgent(mesa.Agent):
 
         [Mvar]; NaN where a load flow with volt-var did not converge.
         """
-        shape = (len(self.flows), self.model.fleet.n_feeders, self.model.fleet.n_zones)
-        return np.array(self._taken_mvar).reshape(shape)
+        return np.array([solution.taken_mvar for solution in self._solutions()])
+
+    @property
+    def supplied(self) -> SupplyRecord | None:
+        """What PV and batteries of the zones did; None where there are none."""
+        if self.supply is None:
+            return None
+        return self.supply.record(np.array([one.curtailed_mw for one in self._solutions()]))
+
+    def _solutions(self) -> list[Solution]:
+        if self._unsolved:
+            first, n = len(self._solved), self.model.fleet.n_feeders
+            batch = self._solve(first * self.flow_s, self.flow_s, self._unsolved)
+            for row in range(0, len(batch.taken_mvar), n):
+                self._solved.append(batch.part(slice(row, row + n)))
+            self._unsolved.clear()
+        return self._solved
 
     def __str__(self) -> str:
         model = self.model

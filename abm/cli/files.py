@@ -147,6 +147,7 @@ def _list(options: argparse.Namespace) -> int:
         "feeders": names.shipped_feeders(),
         "tariffs": names.shipped_tariffs(),
         "profiles": names.shipped_profiles(),
+        "pv": names.shipped_pv(),
         "solvers": dict(names.SOLVERS),
     }
     if options.json:

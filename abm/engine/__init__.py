@@ -175,6 +175,7 @@ class CompiledHour:
             guarantee=getattr(admission, "guarantee", False),
             margin_min=float(margin_min),
             by_step=meter.minutes,
+            keep_zones=meter.keep_zones,
             steps_per_flow=meter.steps_per_flow,
             soc_lower=meter.soc_lower,
             soc_upper=meter.soc_upper,

@@ -33,6 +33,7 @@ class MeterArrays(NamedTuple):
     hour_discharge: FloatArray
     flow_charge: FloatArray
     flow_discharge: FloatArray
+    net_kw: FloatArray
     zone_plugged: IntArray
     plugged_peak: IntArray
     soc_lowest: FloatArray
@@ -52,7 +53,8 @@ class HourOrders(NamedTuple):
     (n_feeders,): headroom for charging, that for those at it, and demand above the level to shave
     to, of the admission coordinated. one_discharge,
     charge_above: options of eq. (13). admission: number of the admission; guarantee, margin_min:
-    options of least laxity and of coordinated. by_step: whether zones are metered by step.
+    options of least laxity and of coordinated. by_step: whether zones are metered by step;
+    keep_zones: whether their net power is kept for the hour.
     steps_per_flow: steps that one load flow is of. window: steps within which changes of mode count
     as done together. history: whether the SoC is followed.
     """
@@ -77,6 +79,7 @@ class HourOrders(NamedTuple):
     guarantee: bool
     margin_min: float
     by_step: bool
+    keep_zones: bool
     steps_per_flow: int
     soc_lower: float
     soc_upper: float

@@ -251,6 +251,8 @@ def meter_zones(k, step, orders, meter, work):
         if orders.by_step:
             meter.charge_kw[step, c] = charge
             meter.discharge_kw[step, c] = discharge
+        elif orders.keep_zones:
+            meter.net_kw[step % orders.steps_per_hour, c] = charge - discharge
     meter.ev_kw[step, k] = net_kw
 
 

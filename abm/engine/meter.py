@@ -45,8 +45,12 @@ class Meter:
         soc_upper: float,
         minutes: bool,
         flow_min: int = 60,
+        keep_zones: bool = False,
     ) -> None:
-        """minutes: whether zones are metered by step. flow_min: interval of the load flows, min."""
+        """minutes: whether zones are metered by step. flow_min: interval of the load flows, min.
+
+        keep_zones: whether `net_of_zones` will be asked, in either engine.
+        """
         cells, feeders, hours = fleet.n_feeders * fleet.n_zones, fleet.n_feeders, clock.n_hours
         self.clock, self.fleet, self.minutes = clock, fleet, minutes
         self.soc_lower, self.soc_upper = soc_lower, soc_upper
@@ -83,9 +87,10 @@ class Meter:
         self.flow_discharge: FloatArray = np.zeros((flows, cells))
         self.flow_zone_mw: FloatArray = np.full((hours * flows, cells), np.nan)
         self.flow_through_mw: FloatArray = np.full((hours * flows, cells), np.nan)
-        # What `record` leaves for later: net power by zone where it is not in the arrays by step,
-        # and who changed mode.
-        self._net_kw: FloatArray = np.zeros((0 if minutes else clock.steps_per_hour, cells))
+        # What is left for later: net power by zone in the steps of the hour that runs, where it is
+        # not in the arrays by step, and who changed mode.
+        self.keep_zones = keep_zones and not minutes
+        self.net_kw: FloatArray = np.zeros((0 if minutes else clock.steps_per_hour, cells))
         self._by_step = False
         self._switched: list[tuple[int, IntArray]] = []
         self._n_switched = 0
@@ -132,7 +137,7 @@ class Meter:
                 if self.minutes:
                     minute_kw[step] = kw
                 else:
-                    net_kw = self._net_kw[step % self.clock.steps_per_hour]
+                    net_kw = self.net_kw[step % self.clock.steps_per_hour]
                     add(net_kw, kw, out=net_kw)
                 self.note_soc(rows)
         self._count_outside()
@@ -168,6 +173,19 @@ class Meter:
         self.days.append(day)
         return day
 
+    def net_of_zones(self, first_step: int, n_steps: int) -> FloatArray:
+        """Net power of each zone in some steps of the hour that runs or just ended, (n, n_cells).
+
+        [kW]. RuntimeError where it is not kept.
+        """
+        if self.minutes:
+            span = slice(first_step, first_step + n_steps)
+            return self.charge_kw[span] - self.discharge_kw[span]
+        if not self.keep_zones:
+            raise RuntimeError("net power by zone and step was not asked for")
+        first = first_step % self.clock.steps_per_hour
+        return self.net_kw[first : first + n_steps]
+
     def close_hour(self, hour: int) -> FloatArray:
         """Mean net power of each zone over an hour that ended, (n_feeders, n_zones) [MW]."""
         per_mw = self.clock.steps_per_hour * 1e3
@@ -179,6 +197,7 @@ class Meter:
             self._close_flows(hour)
         if self._by_step:
             self._close_steps(hour)
+        self.net_kw[:] = 0.0
         zone_mw = self.zone_charge_mw[hour] - self.zone_discharge_mw[hour]
         zone_mw = zone_mw.reshape(self.fleet.n_feeders, self.fleet.n_zones)
         # One hour of mean power in MW is the energy in MWh that eq. (8) divides by the hour.
@@ -198,11 +217,10 @@ class Meter:
         """Scratch off what `record` left: once an hour costs a small part of once a step."""
         steps = self.clock.steps_per_hour
         span = slice(hour * steps, (hour + 1) * steps)
-        net_kw = self.charge_kw[span] - self.discharge_kw[span] if self.minutes else self._net_kw
+        net_kw = self.charge_kw[span] - self.discharge_kw[span] if self.minutes else self.net_kw
         by_zone = net_kw.reshape(steps, self.fleet.n_feeders, self.fleet.n_zones)
         # A running sum adds zone by zone, in the same order for any number of feeders.
         self.ev_kw[span] = np.cumsum(by_zone, axis=2)[:, :, -1]
-        self._net_kw[:] = 0.0
         if self._n_switched > MOST_PENDING:
             self._note_switches()
 

@@ -19,6 +19,7 @@ from abm.results.emergence import city_emergence, emergence_columns
 from abm.results.flows import hourly_converged, in_hours
 from abm.results.indicators import of_city
 from abm.results.record import Record
+from abm.results.supply import shares, supply_columns
 from abm.results.violations import violation_columns
 
 NIGHT_H = 18
@@ -41,6 +42,7 @@ def kpi_columns(record: Record) -> dict[str, NDArray[Any]]:
         **_constraints(record),
         **emergence_columns(record),
         **violation_columns(record),
+        **supply_columns(record),
     }
 
 
@@ -347,6 +349,7 @@ def city_kpis(record: Record, columns: Mapping[str, NDArray[Any]]) -> dict[str, 
             lowest=False,
         ),
         **city_emergence(record),
+        **shares(sums),
         "feeder_coincidence_factor": total.max() / peaks if peaks else None,
         "feeders_above_limit": (record.total_mw > record.limit_mw()[:, None] + 1e-9)
         .any(axis=0)

@@ -17,6 +17,7 @@ from abm.fleet.columns import UNKNOWN_BY_ENERGY
 from abm.fleet.population import DAY_MIN
 from abm.grid import Feeder, PowerFlow, build_feeder, loading_percent
 from abm.results.ageing import Ageing, ageing_of
+from abm.results.supply import SupplyRecord
 from abm.results.windows import Windows
 from abm.scenario import Scenario
 from abm.scenario.series import Series
@@ -52,15 +53,15 @@ FLOW_COLUMNS = tuple(PowerFlow.__dataclass_fields__)
 class Record(Windows):
     """Arrays of K feeders over D days, H hours, F load flows and S steps with Z zones.
 
-    base: load without EVs. price: on the horizon. ev: `RECORDED`, (n,) each, and "number",
-    the EV's place in its feeder's table of stays. names: by EV in the order of rows, or None where
-    they are numbered. stays: `STAY_STATE` and `STAY_SUMS` of each day, (D, n) each. zone_*: (H, K,
-    Z). plugged_peak: (H, K). soc_*, *_min: (K,). flows: arrays with (F, K, ...). flow_zone_mw: mean
-    net power over each load flow, (F, K, Z), or None where those are hours. flow_zone_mvar:
-    reactive power that the chargers take in each load flow, (F, K, Z). unsent: (H, K),
-    messages kept back by load flows that did not converge. ev_kw, switched_evs: (S, K), net power
-    of the EVs, and how many changed mode within the five minutes that end with the step. minute_*:
-    (S, K, Z), or None.
+    base: load without EVs. price: on the horizon. ev: `RECORDED`, (n,) each, and "number", the EV's
+    place in its feeder's table of stays. names: by EV in the order of rows, or None where they are
+    numbered. stays: `STAY_STATE` and `STAY_SUMS` of each day, (D, n) each. zone_*: (H, K, Z).
+    plugged_peak: (H, K). soc_*, *_min: (K,). flows: arrays with (F, K, ...). flow_zone_mw: mean net
+    power over each load flow, (F, K, Z), or None where those are hours. flow_zone_mvar: reactive
+    power that the chargers take in each load flow, (F, K, Z). supply: PV and batteries of the
+    zones, None where there are none. unsent: (H, K), messages kept back by load flows that did not
+    converge. ev_kw, switched_evs: (S, K), net power of the EVs, and how many changed mode within
+    the five minutes that end with the step. minute_*: (S, K, Z), or None.
     """
 
     scenario: Scenario
@@ -81,6 +82,7 @@ class Record(Windows):
     flows: PowerFlow
     flow_zone_mw: FloatArray | None
     flow_zone_mvar: FloatArray
+    supply: SupplyRecord | None
     unsent: IntArray
     ev_kw: FloatArray
     switched_evs: NDArray[np.int32]
@@ -131,7 +133,8 @@ class Record(Windows):
     @cached_property
     def total_mw(self) -> FloatArray:
         """System demand without losses, (H, K) [MW]."""
-        return self.base_mw + self.ev_mw
+        demand_mw = self.base_mw + self.ev_mw
+        return demand_mw if self.supply is None else demand_mw + self.supply_mw(60.0)
 
     @cached_property
     def first_row(self) -> IntArray:
@@ -320,6 +323,7 @@ class Record(Windows):
             seeds=(self.seeds[k],),
             ev=ev,
             stays={name: column[:, rows] for name, column in self.stays.items()},
+            supply=None if self.supply is None else self.supply.only(k),
             names=None if self.names is None else self.names[rows],
             flows=PowerFlow(
                 **{name: getattr(self.flows, name)[:, k : k + 1] for name in FLOW_COLUMNS}

@@ -15,6 +15,7 @@ from abm.fleet import Fleet
 from abm.fleet.columns import RECORDED, STAY_STATE, STAY_SUMS
 from abm.grid import PowerFlow
 from abm.results.record import FEEDER_AXIS, FLOW_COLUMNS, Record
+from abm.results.supply import SupplyRecord, join_supplies
 from abm.scenario import Scenario
 from abm.scenario.series import Series
 from abm.signals import BaseLoad
@@ -33,6 +34,7 @@ def join_records(parts: Sequence[Record]) -> Record:
         values = [getattr(part, name) for part in parts]
         joined[name] = None if values[0] is None else np.concatenate(values, axis=axis)
     names = [part.names for part in parts]
+    supplies = [part.supply for part in parts]
     flows = {
         name: np.concatenate([getattr(part.flows, name) for part in parts], axis=1)
         for name in FLOW_COLUMNS
@@ -45,6 +47,7 @@ def join_records(parts: Sequence[Record]) -> Record:
             name: np.concatenate([part.stays[name] for part in parts], axis=1)
             for name in first.stays
         },
+        supply=None if None in supplies else join_supplies([one for one in supplies if one]),
         names=None if names[0] is None else tuple(name for own in names for name in own or ()),
         flows=PowerFlow(**flows),
         **joined,
@@ -65,10 +68,11 @@ def make_record(
     meter: Meter,
     flows: Sequence[PowerFlow],
     taken_mvar: FloatArray,
+    supply: SupplyRecord | None = None,
 ) -> Record:
     """The record of a finished run; flows: in their order with K rows each.
 
-    taken_mvar: reactive power that the chargers take in them, (F, K, Z).
+    taken_mvar: reactive power that the chargers take in them, (F, K, Z). supply: PV and batteries.
     """
     shape = (-1, fleet.n_feeders, fleet.n_zones)
     ev: dict[str, NDArray[Any]] = {name: getattr(fleet, name) for name in RECORDED}
@@ -98,6 +102,7 @@ def make_record(
         flows=PowerFlow(**stacked),
         flow_zone_mw=meter.flow_zone_mw.reshape(shape) if len(meter.flow_zone_mw) else None,
         flow_zone_mvar=taken_mvar,
+        supply=supply,
         stays={name: np.stack([day[name] for day in days]) for name in days[0]},
         unsent=meter.unsent,
         ev_kw=meter.ev_kw,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from abm.equations import FloatArray, IntArray
 from abm.grid import PowerFlow
 from abm.results import day_tables, tables
+from abm.results.balance_table import balance_table
 from abm.results.kpis import city_kpis, kpi_columns, kpi_dict
 from abm.results.record import Record
 from abm.results.violations import violation_table
@@ -144,6 +145,16 @@ class Results:
     def violations(self) -> pd.DataFrame:
         """One row per element and span of load flows that break its limit: when, and the worst."""
         return violation_table(self.record)
+
+    @property
+    def has_balance(self) -> bool:
+        """Whether zones have PV, batteries or chargers with reactive power."""
+        return self.record.supply is not None or bool(self.record.flow_zone_mvar.any())
+
+    @cached_property
+    def zone_balance(self) -> pd.DataFrame:
+        """One row per load flow and zone: load, EVs, PV, battery, what is drawn and fed in."""
+        return balance_table(self.record)
 
     @cached_property
     def days(self) -> pd.DataFrame:

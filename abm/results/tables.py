@@ -83,7 +83,7 @@ def zone_minute_table(record: Record) -> pd.DataFrame:
         record,
         {
             "minute": np.tile(np.repeat(minute, n_zones), record.n_feeders),
-            **_zones(record, steps),
+            **zone_numbers(record, steps),
         },
         {
             "p_kw": by_feeder(charge - discharge),
@@ -99,7 +99,7 @@ def zone_hour_table(record: Record) -> pd.DataFrame:
     n_zones = record.zone_mw.shape[2]
     return as_frame(
         record,
-        {**_hours(record, n_zones), **_zones(record, record.n_hours)},
+        {**_hours(record, n_zones), **zone_numbers(record, record.n_hours)},
         {
             "p_kw": 1e3 * by_feeder(record.zone_mw),
             "charge_kw": 1e3 * by_feeder(record.zone_charge_mw),
@@ -196,7 +196,7 @@ def bus_hour_table(record: Record) -> pd.DataFrame:
     feeder, flows = record.feeder, record.flows
     return as_frame(
         record,
-        {**_flow_times(record, feeder.n_bus), "bus": repeated(record, feeder.bus_numbers)},
+        {**flow_times(record, feeder.n_bus), "bus": repeated(record, feeder.bus_numbers)},
         {
             "vm_pu": by_feeder(flows.vm_pu),
             "va_degree": np.degrees(by_feeder(flows.va_rad)),
@@ -211,7 +211,7 @@ def line_hour_table(record: Record) -> pd.DataFrame:
     return as_frame(
         record,
         {
-            **_flow_times(record, feeder.n_line),
+            **flow_times(record, feeder.n_line),
             "line": repeated(record, np.arange(1, feeder.n_line + 1)),
             "from_bus": repeated(record, feeder.bus_numbers[feeder.line_from]),
             "to_bus": repeated(record, feeder.bus_numbers[feeder.line_to]),
@@ -229,7 +229,7 @@ def transformer_hour_table(record: Record) -> pd.DataFrame:
     names = np.array(record.feeder.network.transformers.names, dtype=object)
     return as_frame(
         record,
-        {**_flow_times(record, len(names)), "transformer": repeated(record, names)},
+        {**flow_times(record, len(names)), "transformer": repeated(record, names)},
         {"loading_percent": by_feeder(record.flows.transformer_percent)},
     )
 
@@ -247,7 +247,7 @@ def zones_table(record: Record) -> pd.DataFrame:
     purchase, sale = total(ev["purchase_usd"]), total(ev["sale_usd"])
     return as_frame(
         record,
-        _zones(record, 1),
+        zone_numbers(record, 1),
         {
             "bus": np.tile(feeder.bus_numbers[feeder.zone_bus], record.n_feeders),
             "evs": np.bincount(cell, minlength=cells),
@@ -303,7 +303,7 @@ def _hours(record: Record, n: int) -> dict[str, NDArray[Any]]:
     }
 
 
-def _flow_times(record: Record, n: int) -> dict[str, NDArray[Any]]:
+def flow_times(record: Record, n: int) -> dict[str, NDArray[Any]]:
     """Of n rows for each load flow; with the minute in the hour where an hour has several."""
     hours = _hours(record, n * record.flows_per_hour)
     if record.flows_per_hour == 1:
@@ -312,7 +312,8 @@ def _flow_times(record: Record, n: int) -> dict[str, NDArray[Any]]:
     return {**hours, "minute": np.tile(minutes, record.n_hours * record.n_feeders)}
 
 
-def _zones(record: Record, times: int) -> dict[str, NDArray[Any]]:
+def zone_numbers(record: Record, times: int) -> dict[str, NDArray[Any]]:
+    """Zones from 1, so many times for each feeder."""
     n_zones = record.zone_mw.shape[2]
     return {"zone": np.tile(np.arange(1, n_zones + 1), times * record.n_feeders)}
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from abm.engine.meter import windows_of
 from abm.equations import BoolArray, FloatArray, IntArray
+from abm.results.supply import SupplyRecord
 from abm.scenario import Scenario
 from abm.signals import BaseLoad
 
@@ -22,6 +23,7 @@ class Windows:
     base: BaseLoad
     ev: Mapping[str, NDArray[Any]]
     ev_kw: FloatArray
+    supply: SupplyRecord | None
     stays: Mapping[str, NDArray[Any]]
 
     @property
@@ -49,7 +51,13 @@ class Windows:
 
         A time step that is longer than that is a window of its own.
         """
-        return self.base_demand_mw(grain_min) + self.ev_power_mw(grain_min)
+        demand_mw = self.base_demand_mw(grain_min) + self.ev_power_mw(grain_min)
+        return demand_mw if self.supply is None else demand_mw + self.supply_mw(grain_min)
+
+    def supply_mw(self, grain_min: float) -> FloatArray:
+        """Batteries less PV of the zones, mean over the same windows, (W, K) [MW]."""
+        net_kw = np.zeros_like(self.ev_kw) if self.supply is None else self.supply.net_kw
+        return windows_of(net_kw, self.scenario.clock.step_s, 60.0 * grain_min) / 1e3
 
     def base_demand_mw(self, grain_min: float) -> FloatArray:
         """Demand of each feeder without EVs, mean over the same windows, (W, K) [MW].

@@ -182,6 +182,9 @@ def _findings(fields: ScenarioFields, document: Document) -> Iterator[Finding]:
         (("ev", "soc_min"), ("ev", "soc_upper"), False),
         (("ev", "min_charge_kw"), ("ev", "charger_kw"), False),
         (("grid", "vm_min_pu"), ("grid", "vm_max_pu"), True),
+        (("storage", "soc_min"), ("storage", "soc_start"), False),
+        (("storage", "soc_start"), ("storage", "soc_max"), False),
+        (("storage", "charge_below_kw"), ("storage", "discharge_above_kw"), False),
     ]
     for section, path in _sections_of(fields):
         names = type(section).model_fields
@@ -203,6 +206,9 @@ def _findings(fields: ScenarioFields, document: Document) -> Iterator[Finding]:
         for habit in habits(fields):
             yield from _windows(fields, document, habit, seen)
     yield from _days_and_groups(fields, document)
+    sky: Path = ("pv", "irradiance")
+    if fields.pv.irradiance is not None and fields.pv.panels is None:
+        yield Finding(sky, "null without pv.panels, whose weather it is", (("pv", "panels"),))
     factor: Path = ("ev", "power_factor")
     if fields.ev.volt_var is not None and abs(fields.ev.power_factor) != 1.0:
         yield Finding(

@@ -24,9 +24,11 @@ from abm.scenario.feeder import FEEDER_FILES, read_feeder
 from abm.scenario.feeder_table import FeederTable
 from abm.scenario.names import display, name_hint, shipped_files
 from abm.scenario.schema import ClockSection, ScenarioFields
-from abm.scenario.series import Series, placed
+from abm.scenario.series import Series, SeriesTable, placed
 from abm.scenario.series_fields import SeriesReading
 from abm.scenario.series_file import read_series
+from abm.scenario.sun import panel_yield
+from abm.scenario.supply import bad_zones, has_pv, read_irradiance, read_pv
 from abm.scenario.tables import (
     LoadProfile,
     SessionTable,
@@ -65,7 +67,11 @@ PAST: Path = ("belief", "sessions")
 
 LIMIT: Path = ("grid", "demand_limit")
 TEMPERATURE: Path = ("weather", "temperature")
-REFERENCES = (FEEDER, PROFILE, TARIFF, SESSIONS, EDGES, PAST, LIMIT, TEMPERATURE)
+PV: Path = ("pv", "series")
+IRRADIANCE: Path = ("pv", "irradiance")
+REFERENCES = (
+    FEEDER, PROFILE, TARIFF, SESSIONS, EDGES, PAST, LIMIT, TEMPERATURE, PV, IRRADIANCE,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +81,7 @@ class Inputs:
     sessions is None when the fleet is sampled. edges: pairs of EVs of a feeder, from 0, (m, 2), or
     None. past: the sessions that the aggregator goes by, or None. limit: series that takes the
     place of grid.demand_limit_mw [MW], or None. temperature: of the air outside [degC], or None.
+    pv_yield: of PV, power over peak power [kW/kWp], or None where no zone has any.
     """
 
     feeder: FeederTable
@@ -85,11 +92,12 @@ class Inputs:
     past: SessionTable | None = None
     limit: Series | None = None
     temperature: Series | None = None
+    pv_yield: Series | None = None
 
 
 def shipped_names(path: Path) -> dict[str, FilePath]:
     """Names that the field at `path` knows, and their files; {} for the sessions."""
-    kinds = {FEEDER: "feeders", PROFILE: "profiles", TARIFF: "tariffs"}
+    kinds = {FEEDER: "feeders", PROFILE: "profiles", TARIFF: "tariffs", PV: "pv"}
     return shipped_files(kinds[path]) if path in kinds else {}
 
 
@@ -195,6 +203,14 @@ def read_inputs(
     trust, beside = document.trusted, document.origin(FEEDER).base
     feeder = read(FEEDER, "a feeder (folder)", lambda p: read_feeder(p, classes, trust, beside))
     n_zones = feeder.n_zones if feeder is not None else None
+    if feeder is not None:
+        problems += [
+            document.locate(p, tuple(p.field.split("."))) for p in bad_zones(fields, feeder)
+        ]
+    pv_yield: Series | None = None
+    if has_pv(fields.pv):
+        pv_yield, found = _pv_yield(fields, calendar, temperature, read)
+        problems += [document.locate(problem, ("pv", "panels")) for problem in found]
     if feeder is not None and os.path.isabs(feeder.net):
         head = parts(locate(fields.grid.feeder, FEEDER, document))[1]
         named = Origin(display(head), base=head.parent, of_file=True)
@@ -236,7 +252,35 @@ def read_inputs(
         # Which says nothing of who wrote a module beside the scenario.
         code = replace(code, trusted=True, folders=code.folders[:1])
     feeder = replace(feeder, name=_feeder_name(fields, feeder), code=code)
-    return Inputs(feeder, profile, tariff, sessions, edges, past, limit, temperature), []
+    series = limit, temperature, pv_yield
+    return Inputs(feeder, profile, tariff, sessions, edges, past, *series), []
+
+
+def _pv_yield(
+    fields: ScenarioFields,
+    calendar: Calendar,
+    temperature: Series | None,
+    read: Callable[[Path, str, Callable[[FilePath], SeriesTable]], SeriesTable | None],
+) -> tuple[Series | None, list[Problem]]:
+    """What each kWp of PV yields on the horizon; problems that are not of a file."""
+    pv, wanted = fields.pv, "a series (CSV or parquet file)"
+    panels = pv.panels
+    if panels is None:
+        table = read(PV, wanted, lambda p: read_pv(p, display(p), pv.reading, calendar))
+        return None if table is None else placed(table, calendar), []
+    sky: SeriesTable | None = None
+    if pv.irradiance is not None:
+        sky = read(
+            IRRADIANCE, wanted, lambda p: read_irradiance(p, display(p), pv.reading, calendar)
+        )
+        if sky is None:
+            return None, []
+    try:
+        of_file = None if sky is None else placed(sky, calendar)
+        columns = () if sky is None else sky.columns
+        return panel_yield(panels, calendar, of_file, columns, temperature), []
+    except InputError as error:
+        return None, list(error.problems)
 
 
 def _without_holidays(fields: ScenarioFields) -> ClockSection:

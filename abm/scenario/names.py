@@ -24,6 +24,7 @@ _SHIPPED = {
     "feeders": "feeders/*/feeder.yaml",
     "tariffs": "tariffs/*.csv",
     "profiles": "profiles/*.csv",
+    "pv": "pv/*.csv",
 }
 
 RULES: Mapping[str, str] = MappingProxyType(
@@ -138,6 +139,11 @@ def shipped_tariffs() -> dict[str, str]:
 def shipped_profiles() -> dict[str, str]:
     """Name -> one-line description of every shipped load profile."""
     return {name: _of_csv(path) for name, path in shipped_files("profiles").items()}
+
+
+def shipped_pv() -> dict[str, str]:
+    """Name -> one-line description of every shipped yield of PV."""
+    return {name: _of_csv(path) for name, path in shipped_files("pv").items()}
 
 
 def _of_yaml(path: Path) -> str:

@@ -38,6 +38,7 @@ from abm.scenario.grid_fields import (
 )
 from abm.scenario.owners import Horizon, OwnersSection
 from abm.scenario.series_fields import WeatherSection
+from abm.scenario.supply_fields import PvSection, StorageSection
 
 
 class ClockSection(Section):
@@ -198,5 +199,9 @@ class ScenarioFields(Section):
         BeliefSection(), description="What the aggregator believes of the EVs still to come."
     )
     tariff: TariffSection = Field(TariffSection(), description="Prices.")
+    pv: PvSection = Field(PvSection(), description="PV at the zones.")
+    storage: StorageSection = Field(
+        StorageSection(), description="Stationary batteries at the zones."
+    )
     weather: WeatherSection = Field(WeatherSection(), description="Weather.")
     record: RecordSection = Field(RecordSection(), description="What is written down.")

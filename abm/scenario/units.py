@@ -84,6 +84,15 @@ TEMPERATURE = Quantity(
         "f": ("degC", 5.0 / 9.0, -160.0 / 9.0),
     },
 )  # fmt: skip
+IRRADIANCE = Quantity(
+    "irradiance", "W/m2", "plain", "W/m2, kW/m2", 2000.0,
+    {
+        "w/m2": ("W/m2", 1.0, 0.0), "w/m²": ("W/m2", 1.0, 0.0), "w/m^2": ("W/m2", 1.0, 0.0),
+        "kw/m2": ("W/m2", 1e3, 0.0), "kw/m²": ("W/m2", 1e3, 0.0), "kw/m^2": ("W/m2", 1e3, 0.0),
+    },
+    0.0,
+)  # fmt: skip
 PV_POWER = Quantity(
-    "PV power", "-", "power", "- (kW per kWp), W, kW, MW; Wh, kWh, MWh of a step", 1e6, _PLAIN, 0.0
-)
+    "PV power", "-", "power", "kW/kWp, -, %; W, kW, MW; Wh, kWh, MWh of a step", 1e6,
+    {**_PLAIN, "kw/kwp": ("-", 1.0, 0.0), "w/wp": ("-", 1.0, 0.0)}, 0.0,
+)  # fmt: skip

@@ -24,6 +24,7 @@ from abm.fleet import Exchange
 from abm.model import V2GModel
 from abm.results import Results
 from abm.scenario import Scenario
+from abm.scenario.supply import has_storage
 from abm.study.aside import aside
 from abm.study.bound_lp import (
     ROUNDING_KWH,
@@ -158,6 +159,9 @@ def optimum(
     if scenario.sets_of_stays > 1:
         said = "1: the optimum is that of one day"
         raise InputError([Problem("horizon.days", str(scenario.horizon.days), said)])
+    if has_storage(scenario.storage):
+        said = "no stationary battery: the optimum knows PV, and nothing that acts after the EVs"
+        raise InputError([Problem("storage", "", said)])
     model = Replay(on_the_edges(scenario, step_min))
     fleet, hours = model.fleet, model.clock.n_hours
     slots = make_slots(fleet, step_min, hours)
@@ -166,7 +170,7 @@ def optimum(
     plugged = windows_plugged(model, metric_min)
     price = model.grid.hourly_price
     begin_s = np.arange(0, 3600 * hours, 60 * metric_min)
-    base_mw = model.grid.base.mean_mw(begin_s, 60 * metric_min)
+    base_mw = model.grid.without_evs_mw(begin_s, 60 * metric_min)
     base_kw = 1e3 * np.broadcast_to(base_mw, (len(begin_s), fleet.n_feeders))
     burns = np.zeros(len(slots.ev), dtype=np.bool_)
     c, d = np.zeros(len(slots.ev)), np.zeros(len(slots.ev))

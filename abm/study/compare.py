@@ -18,6 +18,7 @@ from abm.scenario import Scenario
 from abm.scenario.code import refuse_untrusted
 from abm.scenario.fields import is_admission, is_rule
 from abm.scenario.names import STRATEGIES
+from abm.scenario.supply import has_storage
 from abm.study.bound import Bound, optimum
 from abm.study.runs import Run, run_once
 
@@ -110,6 +111,8 @@ def bound_left_out(scenario: Scenario) -> str:
         return f"Without the bound, as there are {scenario.feeder.copies} feeders{how}"
     if scenario.sets_of_stays > 1:
         return "Without the bound, which is that of one day."
+    if has_storage(scenario.storage):
+        return "Without the bound, which knows no stationary battery."
     if evs > MOST_BOUND_EVS:
         return f"Without the bound, as there are more than {MOST_BOUND_EVS} EVs{how}"
     return ""

@@ -20,6 +20,7 @@ from abm.scenario import (
     Scenario,
     shipped_feeders,
     shipped_profiles,
+    shipped_pv,
     shipped_scenarios,
     shipped_tariffs,
 )
@@ -433,6 +434,7 @@ def test_list_mentions_everything():
         "feeders": shipped_feeders(),
         "tariffs": shipped_tariffs(),
         "profiles": shipped_profiles(),
+        "pv": shipped_pv(),
         "solvers": SOLVERS,
     }
     found = json.loads(call("list", "--json").out)
