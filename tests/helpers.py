@@ -7,10 +7,10 @@ import numpy as np
 
 from abm import EV, Scenario, V2GModel
 from abm.scenario.names import STRATEGIES
-from abm.scenario.tables import SessionRow
+from abm.scenario.session_table import SessionRow
 
 # Of a file by SoC, and of one by energy.
-COLUMNS = tuple(name for name in SessionRow.model_fields if name != "energy_kwh")
+COLUMNS = tuple(SessionRow.model_fields)[:10]
 BY_ENERGY = ("ev_id", "zone", "arrival_min", "departure_min", "energy_kwh", "p_max_kw")
 CONNECTED = tuple(name for name, strategy in STRATEGIES.items() if strategy.connected)
 # Those that the compiled hour knows too.

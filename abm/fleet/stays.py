@@ -108,7 +108,7 @@ def stays_from_sessions(table: SessionTable, n_feeders: int = 1, soc_min: float 
 
     Of a file that says energies see `by_energy`.
     """
-    known = ("ev_id", "zone", "energy_kwh")
+    known = ("ev_id", "zone", "energy_kwh", "left_out")
     measured = {
         f.name: np.tile(getattr(table, f.name), n_feeders)
         for f in fields(SessionTable)

@@ -14,7 +14,8 @@ from abm.scenario.names import (
 )
 from abm.scenario.scenario import Scenario
 from abm.scenario.schema import ScenarioFields, StrategySpec
-from abm.scenario.tables import LoadProfile, SessionTable, Tariff
+from abm.scenario.session_table import SessionTable
+from abm.scenario.tables import LoadProfile, Tariff
 
 __all__ = [
     "FeederTable",

@@ -17,7 +17,7 @@ from abm.scenario.fields import allowed
 from abm.scenario.names import STRATEGIES
 from abm.scenario.scenario import Scenario
 from abm.scenario.schema import ScenarioFields
-from abm.scenario.tables import SessionRow
+from abm.scenario.session_table import SessionRow
 from abm.scenario.yamlio import Path, show
 
 # Stands for a name that the user chooses.

@@ -28,7 +28,7 @@ class FleetSection(Section):
     )
     sessions: str | None = Field(
         None,
-        description="CSV of sessions that replaces the sampled fleet; columns ev_id, zone, arrival_min, departure_min, then either capacity_kwh, soc_arrival, soc_target or energy_kwh, and optional p_max_kw, p_discharge_kw, efficiency. Minutes count from the start of the horizon, which may have several days; an EV may come again when it has left.",
+        description="CSV of sessions that replaces the sampled fleet; columns ev_id, zone, arrival_min, departure_min (or arrival, departure as time stamps), then either capacity_kwh, soc_arrival, soc_target or energy_kwh, and optional p_max_kw, p_discharge_kw, efficiency. Minutes count from the start of the horizon, which may have several days; an EV may come again when it has left.",
     )
     arrival: TimeOfDay = Field(
         TimeOfDay(low="16:00", high="24:00", mean="20:00", sd_h=1.5),

@@ -27,16 +27,15 @@ from abm.scenario.schema import ClockSection, ScenarioFields
 from abm.scenario.series import Series, SeriesTable, placed
 from abm.scenario.series_fields import SeriesReading
 from abm.scenario.series_file import read_series
+from abm.scenario.session_table import SessionTable, read_sessions
 from abm.scenario.sun import panel_yield
 from abm.scenario.supply import bad_zones, has_pv, read_irradiance, read_pv
 from abm.scenario.tables import (
     LoadProfile,
-    SessionTable,
     Tariff,
     one_column,
     read_edges,
     read_profile,
-    read_sessions,
     read_tariff,
 )
 from abm.scenario.units import LIMIT as LIMIT_UNITS
@@ -220,7 +219,7 @@ def read_inputs(
 
     def read_stays(path: Path) -> SessionTable | None:
         wanted = "a file of sessions (CSV)"
-        return read(path, wanted, lambda p: read_sessions(p, display(p), fields, n_zones))
+        return read(path, wanted, lambda p: read_sessions(p, display(p), fields, n_zones, calendar))
 
     past = read_stays(PAST) if fields.belief.sessions is not None else None
     if fields.belief.arrivals == "sessions" and fields.belief.sessions is None:

@@ -81,8 +81,10 @@ class Scenario(ScenarioFields):
         document, problems = read_document(path_or_name, trust)
         problems += _apply(document, settings)
         scenario = cls._checked(document, problems)
-        for outside in dict.fromkeys(document.outside):
-            warnings.warn(outside, stacklevel=2)
+        inputs = scenario.inputs
+        left_out = [one.left_out for one in (inputs.sessions, inputs.past) if one and one.left_out]
+        for notice in dict.fromkeys([*document.outside, *left_out]):
+            warnings.warn(notice, stacklevel=2)
         return scenario
 
     def override(

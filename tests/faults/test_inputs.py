@@ -22,7 +22,8 @@ from abm.grid import build_feeder
 from abm.scenario.code import Code
 from abm.scenario.feeder import read_feeder
 from abm.scenario.names import shipped_dir
-from abm.scenario.tables import read_edges, read_profile, read_sessions, read_tariff
+from abm.scenario.session_table import read_sessions
+from abm.scenario.tables import read_edges, read_profile, read_tariff
 from abm.scenario.yamlio import parse_yaml, yaml_text
 
 pytestmark = pytest.mark.faults
@@ -196,8 +197,12 @@ def again(file, scenario):
 
 THREE_STEP = (SHIPPED / "tariffs" / "three_step.csv").read_text()
 BDEW_FIT = (SHIPPED / "profiles" / "bdew_fit.csv").read_text()
+DAY = Scenario()
 READERS = {
-    "sessions": (SESSIONS, lambda path: read_sessions(path, path.name, Scenario(), 15)),
+    "sessions": (
+        SESSIONS,
+        lambda path: read_sessions(path, path.name, Scenario(), 15, Scenario().calendar),
+    ),
     "edges": ("ev_a,ev_b\n1,2\n2,3\n", lambda path: read_edges(path, path.name, 30)),
     "tariffs": (THREE_STEP, lambda path: read_tariff(path, path.name)),
     "profiles": (BDEW_FIT, lambda path: read_profile(path, path.name)),

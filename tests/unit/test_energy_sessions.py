@@ -153,3 +153,87 @@ def test_a_past_by_energy_is_expected(tmp_path, strategy, arrivals):
     assert coming.day.tolist() == sorted(int(at // 1440) for at in both_days)
     assert coming.need_kwh == pytest.approx(11.0)
     assert model.results.kpis["energy_short_kwh"] == pytest.approx(0.0, abs=1e-6)
+
+
+# --- by time stamps ----------------------------------------------------------------------------
+
+STAMPED = "ev_id,zone,arrival,departure,energy_kwh\n"
+OSLO = {"start_date": "2024-03-30", "timezone": "Europe/Oslo", "start": "12:00"}
+
+
+def stamped(tmp_path, text, **fields):
+    path = tmp_path / "stamps.csv"
+    path.write_text(STAMPED + text)
+    return {
+        "fleet": {"sessions": str(path)},
+        "horizon": {"days": 2},
+        "clock": OSLO,
+        **ENERGY,
+    } | fields
+
+
+def test_time_stamps_are_placed_on_the_horizon_through_the_change_of_clocks(tmp_path):
+    rows = (
+        "a,1,2024-03-30T18:00,2024-03-31T08:00,10\n"  # an hour less, by the clock on the wall
+        "b,1,2024-03-30T17:30:00Z,2024-03-31T08:00:00+02:00,10\n"
+        "c,2,2024-03-31T18:00:30,2024-04-05T08:00,10\n"
+    )
+    table = Scenario(**stamped(tmp_path, rows)).inputs.sessions
+    assert table.arrival_min.tolist() == [360.0, 390.0, 1740.5]
+    assert table.departure_min.tolist() == [1140.0, 1140.0, 8340.0]
+    assert table.left_out == ""
+
+
+def test_without_a_zone_stamps_are_by_the_clock(tmp_path):
+    rows = "a,1,2024-03-30T18:00,2024-03-31T08:00,10\n"
+    clock = {"start_date": "2024-03-30", "start": "12:00"}
+    table = Scenario(**stamped(tmp_path, rows, clock=clock)).inputs.sessions
+    assert (table.arrival_min[0], table.departure_min[0]) == (360.0, 1200.0)
+
+
+def test_sessions_outside_of_the_horizon_are_left_out_and_said(tmp_path):
+    rows = (
+        "a,1,2024-03-30T11:00,2024-03-30T20:00,10\n"
+        "a,1,2024-03-30T21:00,2024-03-30T23:00,10\n"
+        "b,1,2024-04-01T12:00,2024-04-01T13:00,10\n"
+        "b,1,2024-04-02T12:00,2024-04-02T13:00,10\n"
+    )
+    fields = stamped(tmp_path, rows)
+    path = tmp_path / "scenario.json"
+    path.write_text(json.dumps(fields))
+    with pytest.warns(UserWarning, match="2 of 4 sessions lie outside of the horizon: 1 begin bef"):
+        found = Scenario.load(path)
+    assert found.inputs.sessions.arrival_min.tolist() == [540.0, 2820.0]
+
+
+@pytest.mark.parametrize(
+    ("rows", "fields", "field", "said"),
+    [
+        ("a,1,2024-03-30T18:00,2024-03-31T08:00,10\n", {"clock": {}}, "arrival", "start_date"),
+        ("a,1,2024-03-31T02:30,2024-03-31T08:00,10\n", {}, "arrival", "leaves that hour out"),
+        (
+            "a,1,2024-10-26T18:00,2024-10-27T02:30,10\n",
+            {"clock": OSLO | {"start_date": "2024-10-26"}},
+            "departure",
+            "twice",
+        ),
+        ("a,1,30.3.2024 18:00,2024-03-31T08:00,10\n", {}, "arrival", "a time stamp such as"),
+        ("a,1,2024-03-30T18:00,2024-03-30T17:00,10\n", {}, "departure", "after arrival ="),
+        ("a,1,2023-03-30T18:00,2023-03-30T19:00,10\n", {}, "arrival", "within the 48 h"),
+        ("a,1,,2023-03-30T19:00,10\n", {}, "arrival", "missing"),
+    ],
+)
+def test_a_stamp_that_cannot_be_meant(tmp_path, rows, fields, field, said):
+    with pytest.raises(InputError) as caught:
+        Scenario(**stamped(tmp_path, rows, **fields))
+    (problem,) = caught.value.problems
+    assert problem.field == field
+    assert said in problem.allowed
+
+
+def test_either_minutes_or_stamps(tmp_path):
+    path = tmp_path / "s.csv"
+    path.write_text("ev_id,zone,arrival,departure_min,energy_kwh\na,1,2024-03-30T18:00,9,1\n")
+    with pytest.raises(InputError) as caught:
+        Scenario(fleet={"sessions": str(path)}, clock=OSLO, **ENERGY)
+    assert {problem.field for problem in caught.value.problems} == {"departure", "departure_min"}

@@ -8,7 +8,7 @@ from abm.scenario import Scenario
 from abm.scenario.docs import scenario_reference, scenario_schema
 from abm.scenario.feeder_table import FeederHead, GenerationRow, ImpedanceRow, LoadBusRow
 from abm.scenario.fields import allowed
-from abm.scenario.tables import SessionRow
+from abm.scenario.session_table import SessionRow
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "scenario.md"
 
