@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from abm.equations import BoolArray, FloatArray, IntArray
+from abm.equations.economics import PriceParts
 from abm.fleet.expected_arrivals import WINDOW_H, ExpectedArrivals, expected_arrivals
 from abm.fleet.stays import stream
 from abm.fleet.view import read_only
@@ -39,6 +40,8 @@ class Broadcast:
     includes_evs, includes_losses: whether demand_mw has that EV demand and those losses in it.
     outlook: what an aggregator can know of the hours to come, the same object in every message of a
     run; only what is asked for is worked out.
+    purchase_price, sale_price: what a kWh costs and earns in the interval that begins, with fees
+    and taxes, (n_feeders,) [$/kWh]; price is alpha alone, as listed.
     """
 
     hour: int
@@ -55,11 +58,15 @@ class Broadcast:
     includes_evs: bool = False
     includes_losses: bool = False
     outlook: Outlook | None = None
+    purchase_price: FloatArray | None = None
+    sale_price: FloatArray | None = None
 
     def __post_init__(self) -> None:
         # Everybody holds the same message, and rules of the user's own do, too.
-        for name in ("demand_mw", "limit_mw", "headroom_mw", "ev_mw", "feeder"):
-            object.__setattr__(self, name, read_only(getattr(self, name)))
+        prices = ("purchase_price", "sale_price")
+        for name in ("demand_mw", "limit_mw", "headroom_mw", "ev_mw", "feeder", *prices):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, read_only(getattr(self, name)))
 
     @property
     def base_mw(self) -> FloatArray:
@@ -246,8 +253,8 @@ class Outlook:
     """Forecast and expectation of one model; worked out when first asked for.
 
     base_mw: actual base demand without PV, hourly means, (n_hours, K or 1) [MW]; pv_mw: the PV that
-    comes off it, which is known ahead. price: the same of each hour,
-    (n_hours,) [$/kWh]. seeds: one per feeder; errors of the forecast come from them.
+    comes off it, which is known ahead. seeds: one per feeder; errors of the forecast come from
+    them.
     """
 
     def __init__(
@@ -256,7 +263,6 @@ class Outlook:
         n_zones: int,
         seeds: Sequence[int],
         base_mw: FloatArray,
-        price: FloatArray,
         pv_mw: FloatArray,
     ) -> None:
         self._scenario, self._n_zones, self._seeds = scenario, n_zones, seeds
@@ -265,8 +271,34 @@ class Outlook:
         self.day_hours = 24 if scenario.horizon.days > 1 else scenario.hours
         self._actual_mw = np.broadcast_to(base_mw, (self.n_hours, len(seeds)))
         self._pv_mw = np.broadcast_to(pv_mw, (self.n_hours, len(seeds)))
-        self.price: FloatArray = price
+        self.prices = scenario.inputs.prices
         self.sale_ratio = scenario.tariff.sale_ratio
+
+    @cached_property
+    def price(self) -> FloatArray:
+        """Price alpha of each hour as listed, (n_hours,) [$/kWh]."""
+        return self.prices.by_hour(self.prices.alpha)
+
+    @cached_property
+    def expected(self) -> PriceParts:
+        """Parts of the price by its step, (T, n_feeders or 1), as they can be expected.
+
+        A price that follows the demand is expected at the day-ahead forecast of the base demand.
+        """
+        alpha = self.prices.alpha[:, None]
+        if self.prices.follows:
+            per_hour = 3600 // self.prices.step_s
+            forecast = self.day_ahead_mw - self._pv_mw
+            alpha = self.prices.follow(alpha, np.repeat(forecast, per_hour, axis=0))
+        return self.prices.parts(alpha=alpha)
+
+    def purchase_price(self, edges_min: FloatArray) -> FloatArray:
+        """What a kWh bought is expected to cost in windows, all told, (w, n_feeders or 1)."""
+        return self.prices.means(self.expected.buy, edges_min)
+
+    def sale_price(self, edges_min: FloatArray) -> FloatArray:
+        """What a kWh sold is expected to earn in windows, all told, (w, n_feeders or 1)."""
+        return self.prices.means(self.expected.sell, edges_min)
 
     @cached_property
     def arrivals(self) -> ExpectedArrivals:

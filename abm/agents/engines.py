@@ -40,8 +40,8 @@ class Engine:
         """Put on the clock who acts in which phase; the clock keeps the order."""
         clock, grid = self.model.clock, self.model.grid
         clock.every(grid.interval_s, Phase.GRID, self.on_the_interval)
-        if grid.price.step_s % grid.interval_s:
-            clock.every(grid.price.step_s, Phase.GRID, grid.book)
+        if grid.billing.every_s % grid.interval_s:
+            clock.every(grid.billing.every_s, Phase.GRID, grid.book)
         self.expect()
 
     def expect(self) -> None:
@@ -69,7 +69,7 @@ class Engine:
             return
         day = clock.step // clock.steps_per_day
         if model.learning is not None:
-            benefit = stay_benefit(fleet, ended, model.grid.price, model.scenario)
+            benefit = stay_benefit(fleet, ended, model.grid.billing.purchase_price, model.scenario)
             shown = ended["arrived"][fleet.row_of], ended["v2g"][fleet.row_of]
             population.participates = model.learning.after(day - 1, *shown, benefit[fleet.row_of])
         fleet.begin(population.stays(day, fleet.last_soc()))

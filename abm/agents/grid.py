@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import mesa
 import numpy as np
 
+from abm.agents.billing import Billing
 from abm.agents.supply import ZoneSupply
 from abm.clock import Phase
 from abm.equations import BoolArray, FloatArray, IntArray
 from abm.equations.battery import hourly_demand
-from abm.fleet.bills import Bills
 from abm.grid import Feeder, PowerFlow, Solver
 from abm.grid.curtailment import solve_curtailed
 from abm.grid.demand import base_load_of
@@ -96,8 +96,8 @@ class GridAgent(mesa.Agent):
 
     interval_s: time between two messages, s. delay_steps: steps from a message to when it is heard.
     base: load without EVs; supply: PV and batteries of the zones, None where there are none.
-    base_mw: hourly means of the load less the PV, (n_hours, K or 1). price: alpha on the
-    horizon; hourly_price: its means, (n_hours,). limit: P_D^max on the horizon.
+    base_mw: hourly means of the load less the PV, (n_hours, K or 1). hourly_price: alpha as listed,
+    hourly means, (n_hours,). limit: P_D^max on the horizon.
 
     A load flow is solved when somebody asks for it (a rule that looks at voltages, a person
     at a prompt, the results), together with all that are waiting: the numbers are the same, and one
@@ -116,14 +116,14 @@ class GridAgent(mesa.Agent):
         if has_pv(scenario.pv) or has_storage(scenario.storage):
             self.supply = ZoneSupply(model, feeder.zone_bus, self.base)
         self.base_mw = self.without_evs_mw(hours_s, 3600)
-        self.price = scenario.inputs.tariff.series
-        self.hourly_price = self.price.mean(hours_s, 3600)[:, 0]
+        self.prices = scenario.inputs.prices
+        self.hourly_price = self.prices.by_hour(self.prices.alpha)
         self.sale_ratio = scenario.tariff.sale_ratio
-        self.bills = Bills(model.fleet)
         self.limit = scenario.demand_limit
         self.limit_mw = np.full(model.fleet.n_feeders, scenario.grid.demand_limit_mw)
         section, clock, n_feeders = scenario.broadcast, model.clock, model.fleet.n_feeders
         self.what, self.interval_s = section.what, section.interval_min * 60
+        self.billing = Billing(scenario, model.fleet, self.base, self.interval_s)
         self.delay_steps = math.ceil(round(section.delay_min * 60.0 / clock.step_s, 9))
         self.channel = Channel(section, model.seeds, model.fleet.n_zones)
         self._sequence = 0
@@ -131,12 +131,12 @@ class GridAgent(mesa.Agent):
         # What the meter had summed up in this hour when the interval began.
         self._before = np.zeros((2, n_feeders * model.fleet.n_zones))
         self._sent_mw = self._base_from(0)
+        self.billing.follow(0, self._sent_mw)
         self.outlook = Outlook(
             scenario,
             len(feeder.zone_bus),
             model.seeds,
             self.base.mean_mw(hours_s, 3600),
-            self.hourly_price,
             self._pv_mw(hours_s, 3600),
         )
         self.flow_s = scenario.grid.flow_interval_min * 60
@@ -165,11 +165,7 @@ class GridAgent(mesa.Agent):
 
     def book(self) -> None:
         """Put what was moved since the last booking on the owners' bills, if a price has ended."""
-        now_s = int(self.model.env.now)
-        if now_s > 0 and now_s % self.price.step_s == 0:
-            ended = np.array([now_s - self.price.step_s])
-            price = float(self.price.mean(ended, self.price.step_s)[0, 0])
-            self.bills.book(price, self.sale_ratio)
+        self.billing.book(int(self.model.env.now))
 
     def known_at_start(self) -> Broadcast:
         """What everybody goes by until the first message is heard: the first hour without EVs."""
@@ -182,10 +178,13 @@ class GridAgent(mesa.Agent):
         if model.scenario.inputs.limit is not None:
             now_s = np.array([int(model.env.now)])
             self.limit_mw[:] = self.limit.mean(now_s, self.interval_s)[0, 0]
+        now = self.billing.in_force(int(model.env.now))
         return Broadcast(
             hour=hour,
             clock_hour=clock_hour,
             price=float(self.hourly_price[hour]),
+            purchase_price=np.broadcast_to(now.buy, demand_mw.shape),
+            sale_price=np.broadcast_to(now.sell, demand_mw.shape),
             demand_mw=demand_mw,
             limit_mw=self.limit_mw.copy(),
             headroom_mw=self.limit_mw - demand_mw,
@@ -208,6 +207,7 @@ class GridAgent(mesa.Agent):
         hour = now_s // 3600
         self._sequence += 1
         demand_mw, sent = self._demand(now_s)
+        self.billing.follow(now_s, demand_mw)
         message = self.compose(hour, demand_mw)
         heard_by = self.channel.heard_by()
         if not sent.all():

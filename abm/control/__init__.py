@@ -14,6 +14,7 @@ from abm.control.admission import (
     LeastLaxity,
     split_by_largest_remainder,
 )
+from abm.control.by_price import ByPriceAdmission, ByPriceRule
 from abm.control.mpc import MPCRule
 from abm.control.planner import Planner
 from abm.control.rules import CoordinatedRule, Eq13, G2VOnly, Rule
@@ -26,6 +27,8 @@ __all__ = [
     "Admission",
     "AllAtOnce",
     "BelowLimit",
+    "ByPriceAdmission",
+    "ByPriceRule",
     "CoordinatedAdmission",
     "CoordinatedRule",
     "Eq13",
@@ -47,6 +50,7 @@ RULE_CLASSES: Mapping[str, Callable[..., Rule]] = {
     "eq13": Eq13,
     "coordinated": CoordinatedRule,
     "mpc": MPCRule,
+    "by_price": ByPriceRule,
 }
 ADMISSION_CLASSES: Mapping[str, Callable[..., Admission]] = {
     "all_at_once": AllAtOnce,
@@ -54,6 +58,7 @@ ADMISSION_CLASSES: Mapping[str, Callable[..., Admission]] = {
     "first_come": FirstCome,
     "least_laxity": LeastLaxity,
     "coordinated": CoordinatedAdmission,
+    "by_price": ByPriceAdmission,
 }
 
 

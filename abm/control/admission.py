@@ -110,11 +110,15 @@ class LeastLaxity:
     def __init__(self, guarantee: bool = False) -> None:
         self.guarantee = guarantee
 
+    def room_mw(self, broadcast: Broadcast) -> FloatArray:
+        """Room for charging, boosting EVs among it, per feeder."""
+        return broadcast.headroom_mw
+
     def admit(
         self, fleet: Fleet, request: ModeArray, broadcast: Broadcast, minute: float
     ) -> ModeArray | FloatArray:
         """Grant charging up to the headroom by least laxity, and discharge where slack allows."""
-        room_kw = room_of(fleet, broadcast)
+        room_kw = np.asarray(room_left(self.room_mw(broadcast) * 1e3, fleet.forced_kw))
         laxity = fleet.laxity_min(minute)
         must = np.zeros(fleet.n, dtype=np.bool_)
         if self.guarantee:

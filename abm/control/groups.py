@@ -63,15 +63,18 @@ class PlannedStays:
         return PlannedStays(*map(np.concatenate, both))
 
 
-def window_edges(begin_min: float, end_min: float, through_min: FloatArray) -> FloatArray:
+def window_edges(
+    begin_min: float, end_min: float, through_min: FloatArray, quarters_only: bool = False
+) -> FloatArray:
     """Edges of the windows of a plan, (n_windows + 1,).
 
     Quarters of an hour, the first what is left of the present one. An hour in which nobody has to
-    be through is one window, as base demand is forecast by hours; not in the `NEAR_MIN` to come.
+    be through is one window, as base demand is forecast by hours; not in the `NEAR_MIN` to come,
+    and not where quarters_only, as for prices that change within the hour.
     """
     first, last = np.floor(begin_min / SLOT_MIN) + 1.0, np.ceil(end_min / SLOT_MIN)
     quarters = np.arange(first, last) * SLOT_MIN
-    busy = np.isin(np.floor(quarters / 60.0), np.ceil(through_min / 60.0) - 1.0)
+    busy = np.isin(np.floor(quarters / 60.0), np.ceil(through_min / 60.0) - 1.0) | quarters_only
     kept = quarters[(quarters % 60.0 == 0.0) | busy | (quarters <= begin_min + NEAR_MIN)]
     return np.concatenate([[begin_min], kept, [end_min]])
 
@@ -100,12 +103,12 @@ def _window_of(through_min: FloatArray, edges: FloatArray) -> IntArray:
 
 
 def as_batteries(
-    stays: PlannedStays, group: IntArray, edges: FloatArray, price: FloatArray, sale_ratio: float
+    stays: PlannedStays, group: IntArray, edges: FloatArray, buys: FloatArray, sells: FloatArray
 ) -> tuple[Batteries, BoolArray]:
     """Each group as a battery that holds what was charged less what is to be put back.
 
-    price: by window, (n_windows,) [$/kWh]. -> batteries, and which windows each group can be used
-    in, (n_groups, n_windows): its slots, in this order.
+    buys, sells: what a kWh costs and earns by window, (n_windows,). -> batteries, and which windows
+    each group can be used in, (n_groups, n_windows): its slots, in this order.
 
     An EV that has charged x, less `back` times what it has discharged, has to keep
     max(-back give, need - what it can still charge) <= x <= min(need, what it can have charged),
@@ -145,7 +148,7 @@ def as_batteries(
     first = np.ones(len(of_group), dtype=np.bool_)
     first[1:] = of_group[1:] != of_group[:-1]
     loss = _mean(stays.back, np.maximum(stays.evs * give[:, 0], TINY_KWH), group)[of_group]
-    alpha, none = price[window], np.zeros(len(window))
+    buy, sell, none = buys[window], sells[window], np.zeros(len(window))
     floors, ceilings = total(floor), total(ceiling)
     charges, gives = power[usable], give_power[usable]
     return (
@@ -160,9 +163,9 @@ def as_batteries(
             start=none,
             floor=np.minimum(floors, ceilings)[usable],
             ceiling=ceilings[usable],
-            buys=alpha,
-            sells=sale_ratio * alpha,
-            burns=(alpha * (1.0 - sale_ratio / loss) < 0.0) & (charges > 0.0) & (gives > 0.0),
+            buys=buy,
+            sells=sell,
+            burns=(buy < sell / loss) & (charges > 0.0) & (gives > 0.0),
         ),
         usable,
     )

@@ -183,11 +183,13 @@ def horizon_of(
         return None
     own = plugged_in(fleet, rows, begin_min)
     every = own.and_those(coming)
-    edges = window_edges(begin_min, end_min, every.through_min)
+    edges = window_edges(begin_min, end_min, every.through_min, outlook.prices.step_s < 3600)
     group = alike(own, edges, GROUPS)
     groups = np.concatenate([group, int(group.max()) + 1 + alike(coming, edges, 1)])
-    price = outlook.price[(edges[:-1] // 60.0).astype(np.int64)]
-    batteries, usable = as_batteries(every, groups, edges, price, outlook.sale_ratio)
+    buys, sells = (price[:, min(k, price.shape[1] - 1)] for price in (
+        outlook.purchase_price(edges), outlook.sale_price(edges)
+    ))  # fmt: skip
+    batteries, usable = as_batteries(every, groups, edges, buys, sells)
     return FeederHorizon(k, rows, group, edges, batteries, usable) if usable.any() else None
 
 

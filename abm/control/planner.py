@@ -224,16 +224,18 @@ def _offsets(
     """What prices add to the demand of each hour when filling and when shaving [kW].
 
     Weight w puts w / (1.1 - w) times the range of demand on the range of price, ten times at 1. A
-    kWh sold earns sale_ratio x price and has to be bought back `back` times: shaving looks at that.
+    kWh sold earns the sale price and has to be bought back `back` times: shaving looks at that.
     """
-    price = outlook.price[hours]
-    spread = float(price.max() - price.min())
-    if weight <= 0.0 or spread <= 0.0:
+    if weight <= 0.0:
         none = np.zeros_like(base)
         return none, none
+    edges = np.arange(hours.start, hours.stop + 1) * 60.0
+    price, sale = outlook.purchase_price(edges), outlook.sale_price(edges)
+    spread = np.ptp(price, axis=0)
     factor = weight / (1.1 - weight)
-    kw_per_price = factor * (base.max(axis=0) - base.min(axis=0)) / spread
-    mean = float(price.mean())
-    fill = (price - mean)[:, None] * kw_per_price
-    worth = outlook.sale_ratio * price[:, None] / np.maximum(back, 1.0)
+    kw = factor * (base.max(axis=0) - base.min(axis=0))
+    kw_per_price = np.divide(kw, spread, out=np.zeros_like(kw), where=spread > 0.0)
+    mean = price.mean(axis=0)
+    fill = (price - mean) * kw_per_price
+    worth = sale / np.maximum(back, 1.0)
     return fill, np.minimum((worth - mean) * kw_per_price, fill)

@@ -19,6 +19,8 @@ from abm.control import (
     Admission,
     AllAtOnce,
     BelowLimit,
+    ByPriceAdmission,
+    ByPriceRule,
     CoordinatedAdmission,
     CoordinatedRule,
     Eq13,
@@ -48,9 +50,11 @@ ADMISSION_CODES: dict[type, int] = {
     FirstCome: admit.FIRST_COME,
     LeastLaxity: admit.LEAST_LAXITY,
     CoordinatedAdmission: admit.COORDINATED,
+    ByPriceAdmission: admit.LEAST_LAXITY,
 }
 ORDERS: dict[type, type[HourOrders]] = {
     LeastLaxity: LeastLaxityOrders,
+    ByPriceAdmission: LeastLaxityOrders,
     CoordinatedAdmission: CoordinatedOrders,
 }
 
@@ -80,7 +84,7 @@ class CompiledHour:
     ) -> CompiledHour | None:
         """The compiled call, or None where there is none for this rule and admission."""
         # Exact types: a subclass may do anything.
-        rules = (G2VOnly, Eq13, CoordinatedRule)
+        rules = (G2VOnly, Eq13, CoordinatedRule, ByPriceRule)
         if type(rule) not in rules or type(admission) not in ADMISSION_CODES:
             return None
         for part in (rule, admission):
@@ -149,6 +153,8 @@ class CompiledHour:
         elif isinstance(rule, CoordinatedRule) and anybody:
             told = inbox.by_feeder(lambda message: rule.told_to_discharge(fleet, message, minute))
             one_discharge = fleet.as_printed
+        if isinstance(admission, LeastLaxity):
+            room_kw = inbox.by_feeder(admission.room_mw) * 1e3
         if isinstance(admission, CoordinatedAdmission) and anybody:
             margin_min, plans = admission.margin_min, admission.planner
             room_kw = inbox.by_feeder(lambda m: plans.orders(fleet, m, minute).room_kw)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,6 +25,59 @@ def purchase_cost(price: ArrayLike, energy_kwh: ArrayLike) -> FloatArray:
 def sale_revenue(price: ArrayLike, energy_kwh: ArrayLike, sale_ratio: float = 0.6) -> FloatArray:
     """Revenue of energy supplied, eq. (21): alpha(h) x 0.6 x E_dg(h). -> [$]."""
     return np.multiply(price, energy_kwh) * sale_ratio
+
+
+class PriceParts(NamedTuple):
+    """What a kWh costs and earns, part by part; numbers or arrays of one shape [$/kWh].
+
+    alpha: price of energy bought, eqs. (19), (20). sold, ratio: price of energy sold, eq. (21), is
+    sold x ratio. fee_buy, fee_sell: grid fee of what is bought and sold. tax_buy, tax_sell: taxes
+    and levies; what is sold pays fee and tax from its revenue.
+    """
+
+    alpha: FloatArray
+    sold: FloatArray
+    ratio: float
+    fee_buy: FloatArray
+    fee_sell: FloatArray
+    tax_buy: FloatArray
+    tax_sell: FloatArray
+
+    @classmethod
+    def of(
+        cls,
+        alpha: FloatArray,
+        sold: FloatArray,
+        ratio: float,
+        fee_buy: FloatArray,
+        fee_sell: FloatArray,
+        tax_buy: tuple[float, float],
+        tax_sell: tuple[float, float],
+    ) -> PriceParts:
+        """With taxes from a levy [$/kWh] and a rate [-] for each direction.
+
+        The rate of a purchase is on price, fee and levy, that of a sale on the sale price.
+        """
+        levy, rate = tax_buy
+        on_purchase = levy + rate * (alpha + fee_buy + levy)
+        levy, rate = tax_sell
+        on_sale = levy + rate * (ratio * sold)
+        return cls(alpha, sold, ratio, fee_buy, fee_sell, on_purchase, on_sale)
+
+    @property
+    def buy(self) -> FloatArray:
+        """What a kWh bought costs, all told."""
+        return self.alpha + self.fee_buy + self.tax_buy
+
+    @property
+    def sell(self) -> FloatArray:
+        """What a kWh sold earns, all told."""
+        return self.ratio * self.sold - self.fee_sell - self.tax_sell
+
+
+def demand_charge(peak_kw: ArrayLike, base_kw: ArrayLike, usd_per_kw: float) -> FloatArray:
+    """Charge for a peak: what it is above that without EVs, at least 0. [kW], [kW] -> [$]."""
+    return np.asarray(usd_per_kw * np.maximum(np.subtract(peak_kw, base_kw), 0.0))
 
 
 def financial_benefit(
@@ -99,10 +152,16 @@ def stay_reference_cost(
 ) -> FloatArray:
     """What stays would cost if every EV charged at once on arrival; 0 without a stay. -> [$].
 
-    price: (T,), of each step of the horizon, of step_h hours. stays: (n,) or (days, n);
-    evs: `capacity_kwh`, `efficiency` and `p_max_kw`, (n,).
+    price: (T, K or 1), of each step of the horizon, of step_h hours, on each feeder. stays: (n,) or
+    (days, n); evs: `feeder`, `capacity_kwh`, `efficiency` and `p_max_kw`, (n,).
     """
     energy = asked_energy(stays, evs["capacity_kwh"], evs["efficiency"], requirement)
     arrival, departure = stays["arrival_min"], stays["departure_min"]
-    cost = reference_cost(price, arrival, departure, energy, evs["p_max_kw"], step_h)
+    cost = np.zeros(energy.shape)
+    for k in range(price.shape[1]):
+        # The same price for all, or the feeder's own.
+        mine = slice(None) if price.shape[1] == 1 else evs["feeder"] == k
+        rating = evs["p_max_kw"][mine]
+        of = arrival[..., mine], departure[..., mine], energy[..., mine], rating
+        cost[..., mine] = reference_cost(price[:, k], *of, step_h=step_h)
     return np.where(stays["arrived"], cost, 0.0)

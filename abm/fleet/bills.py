@@ -1,30 +1,44 @@
-"""The owners' bills: energy of each interval of the price, eqs. (19)-(21)."""
+"""The owners' bills: energy of each step of the price, eqs. (19)-(21), with its fees and taxes."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from abm.equations import FloatArray
-from abm.equations.economics import purchase_cost, sale_revenue
+from abm.equations.economics import PriceParts, purchase_cost, sale_revenue
 from abm.fleet.fleet import Fleet
 
 
 class Bills:
-    """What the EVs of a fleet have paid and earned so far: its purchase_usd and sale_usd."""
+    """What the EVs of a fleet have paid and earned so far: its purchase_usd and sale_usd.
+
+    fee_usd, tax_usd: what of that is grid fee and tax, of both directions, (n,).
+    """
 
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
+        self.fee_usd: FloatArray = np.zeros(fleet.n)
+        self.tax_usd: FloatArray = np.zeros(fleet.n)
         self._charged: FloatArray = np.zeros(fleet.n)
         self._discharged: FloatArray = np.zeros(fleet.n)
 
-    def book(self, price: float, sale_ratio: float) -> None:
+    def book(self, price: PriceParts) -> None:
         """Put the energy since the last call on the bills.
 
-        price: alpha(h), $/kWh. sale_ratio: 0.6 in eq. (21).
+        price: of these hours, each part a number or one for each feeder, (n_feeders,).
         """
         fleet = self.fleet
-        fleet.purchase_usd += purchase_cost(price, fleet.charged_kwh - self._charged)
-        sold = fleet.discharged_kwh - self._discharged
-        fleet.sale_usd += sale_revenue(price, sold, sale_ratio)
+        of_ev = PriceParts._make(self._by_ev(part) for part in price)
+        bought, sold = fleet.charged_kwh - self._charged, fleet.discharged_kwh - self._discharged
+        fleet.purchase_usd += purchase_cost(of_ev.buy, bought)
+        fleet.sale_usd += sale_revenue(of_ev.sold, sold, of_ev.ratio)
+        taken = of_ev.fee_sell + of_ev.tax_sell
+        if np.any(taken):
+            fleet.sale_usd -= purchase_cost(taken, sold)
+        self.fee_usd += purchase_cost(of_ev.fee_buy, bought) + purchase_cost(of_ev.fee_sell, sold)
+        self.tax_usd += purchase_cost(of_ev.tax_buy, bought) + purchase_cost(of_ev.tax_sell, sold)
         np.copyto(self._charged, fleet.charged_kwh)
         np.copyto(self._discharged, fleet.discharged_kwh)
+
+    def _by_ev(self, part: FloatArray | float) -> FloatArray | float:
+        return part if np.size(part) == 1 else np.asarray(part)[self.fleet.feeder]

@@ -8,7 +8,7 @@ stack of the turns that are still open is all that is kept.
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import deepcopy
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -97,9 +97,19 @@ class Cycles:
         tenth = np.minimum((depth * BINS + 1e-9).astype(np.int64), BINS - 1)
         self.by_depth[rows, tenth] += part
 
+    def _apart(self) -> Cycles:
+        """A copy with room for what is open once more, and no more than that."""
+        end, used = copy(self), int(self._n_open.max(initial=0))
+        for name, own in vars(self).items():
+            if isinstance(own, np.ndarray) and own is not self._open:
+                setattr(end, name, own.copy())
+        end._open = np.zeros((2 * used + 2, len(self.first)))
+        end._open[:used] = self._open[:used]
+        return end
+
     def ended(self, rows: IntArray, soc: FloatArray) -> Cycles:
         """All cycles, as half ones what is still open at the end (ASTM). soc: of `rows` now."""
-        end = deepcopy(self)
+        end = self._apart()
         end.turn(rows, soc)
         for level in range(1, int(end._n_open.max(initial=0))):
             left = np.flatnonzero(end._n_open > level)
@@ -111,7 +121,7 @@ class Cycles:
 
         What is then still open is gone through once more: that closes each of its cycles once.
         """
-        end = deepcopy(self)
+        end = self._apart()
         at = self.first[rows]
         end.go(rows, soc, at)
         still_open, n_open = end._open.copy(), end._n_open[rows]

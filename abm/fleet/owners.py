@@ -21,7 +21,6 @@ from abm.fleet.stays import stream
 from abm.scenario import Scenario, TimeOfDay
 from abm.scenario.fields import Range, Spread
 from abm.scenario.owners import EarlyDeparture, Group, LateReturn, Learning
-from abm.scenario.series import Series
 
 if TYPE_CHECKING:
     from abm.fleet.fleet import Fleet
@@ -251,17 +250,18 @@ def _adjacency(graph: Any) -> sparse.csr_array:
     return sparse.csr_array((ones, ends), shape=(n, n))
 
 
-def stay_benefit(fleet: Fleet, stays: Columns, price: Series, scenario: Scenario) -> FloatArray:
+def stay_benefit(fleet: Fleet, stays: Columns, price: FloatArray, scenario: Scenario) -> FloatArray:
     """What a day has brought each owner against charging at once, as the owner counts it, (n,) [$].
 
     Eq. (22) for one EV, less what is counted for energy missing on departure and for wear. stays:
-    columns of the day in the fleet's order of rows. price: on the horizon.
+    columns of the day in the fleet's order of rows. price: what a kWh bought
+    costs by step of the prices, (T, n_feeders or 1).
     """
     spec = scenario.owners.learning
-    evs = {name: getattr(fleet, name) for name in ("capacity_kwh", "efficiency", "p_max_kw")}
-    reference = stay_reference_cost(
-        price.by_step[:, 0], stays, evs, scenario.requirement, price.step_s / 3600.0
-    )
+    needed = ("feeder", "capacity_kwh", "efficiency", "p_max_kw")
+    evs = {name: getattr(fleet, name) for name in needed}
+    step_h = scenario.inputs.prices.step_h
+    reference = stay_reference_cost(price, stays, evs, scenario.requirement, step_h)
     benefit = financial_benefit(reference, stays["purchase_usd"], stays["sale_usd"])
     missing = np.maximum(stays["soc_target"] - stays["soc_departure"], 0.0) * fleet.capacity_kwh
     missing = np.where(stays["arrived"], missing, 0.0)

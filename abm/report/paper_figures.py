@@ -76,7 +76,7 @@ def _arrivals(results: Results) -> Figure:
 
 def _price(results: Results) -> Figure:
     fig, axes = figure("Fig. 2  Dynamic electricity price")
-    price = results.record.hourly_price
+    price = results.hourly["price"].to_numpy()
     ratio = results.record.scenario.tariff.sale_ratio
     hour_steps(axes, price, color=BLUE, lw=1.5, label="purchase")
     hour_steps(axes, ratio * price, color=ORANGE, ls="--", label=f"sale ({ratio:g} x purchase)")

@@ -160,7 +160,7 @@ def group_table(record: Record) -> pd.DataFrame:
             "boosts": total((stays["boost"] & stays["arrived"]).sum(axis=0)).astype(np.int64),
             "charged_kwh": total(ev["charged_kwh"]),
             "discharged_kwh": total(ev["discharged_kwh"]),
-            "net_cost_usd": purchase - sale,
+            "net_cost_usd": purchase - sale + total(record.demand_charge_usd),
             "benefit_usd": total(record.benefit_usd),
             "evs_short": total(record.stay_short.sum(axis=0)).astype(np.int64),
             "energy_short_kwh": total(record.shortfall_kwh),

@@ -20,6 +20,7 @@ from abm.results.flows import hourly_converged, in_hours
 from abm.results.indicators import of_city
 from abm.results.record import Record
 from abm.results.supply import shares, supply_columns
+from abm.results.tables import BESIDE
 from abm.results.violations import violation_columns
 
 NIGHT_H = 18
@@ -181,6 +182,7 @@ def _energy_and_money(record: Record) -> dict[str, NDArray[Any]]:
     rows = np.diff(record.first_row)
     stays = record.stays
     purchase, sale = total(ev["purchase_usd"]), total(ev["sale_usd"])
+    none = np.zeros(record.n_feeders)
     gained = energy_gained(stays["charged_kwh"], stays["discharged_kwh"], ev["efficiency"])
     left_with = np.where(np.isnan(stays["soc_departure"]), stays["soc"], stays["soc_departure"])
     stored = (left_with - stays["soc_arrival"]) * ev["capacity_kwh"]
@@ -194,7 +196,8 @@ def _energy_and_money(record: Record) -> dict[str, NDArray[Any]]:
         "ev_discharged_mwh": total(ev["discharged_kwh"]) / 1e3,
         "purchase_usd": purchase,
         "sale_usd": sale,
-        "net_cost_usd": purchase - sale,
+        **{name: total(ev[name]) if name in ev else none for name in BESIDE},
+        "net_cost_usd": purchase - sale + total(record.demand_charge_usd),
         "switching_cost_usd": total(ev["switches"]) * record.scenario.ev.switch_cost_usd,
         "evs": record.n_evs,
         "stays": whole(stays["arrived"]),

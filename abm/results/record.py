@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 
 from abm.equations import BoolArray, FloatArray, IntArray
 from abm.equations.battery import charging_energy, energy_gained, full_cycles, tapered_charge
-from abm.equations.economics import financial_benefit, stay_reference_cost
+from abm.equations.economics import PriceParts, financial_benefit, stay_reference_cost
 from abm.fleet.columns import UNKNOWN_BY_ENERGY
 from abm.fleet.population import DAY_MIN
 from abm.grid import Feeder, PowerFlow, build_feeder, loading_percent
 from abm.results.ageing import Ageing, ageing_of
+from abm.results.demand_charge import reference_demand_charge
 from abm.results.supply import SupplyRecord
 from abm.results.windows import Windows
 from abm.scenario import Scenario
-from abm.scenario.series import Series
 from abm.signals import BaseLoad
 
 # An EV is short when it leaves more than this much of its capacity below the SoC it wants.
@@ -39,6 +39,7 @@ FEEDER_AXIS = {
     "plugged_peak": 1,
     "unsent": 1,
     "flow_zone_mw": 1,
+    "alpha": 1,
     "flow_zone_mvar": 1,
     "ev_kw": 1,
     "switched_evs": 1,
@@ -53,7 +54,8 @@ FLOW_COLUMNS = tuple(PowerFlow.__dataclass_fields__)
 class Record(Windows):
     """Arrays of K feeders over D days, H hours, F load flows and S steps with Z zones.
 
-    base: load without EVs. price: on the horizon. ev: `RECORDED`, (n,) each, and "number", the EV's
+    base: load without EVs. alpha: price by step of the prices, (T, K), where it follows the demand,
+    else None. ev: `RECORDED`, (n,) each, what is paid beside the energy, and "number", the EV's
     place in its feeder's table of stays. names: by EV in the order of rows, or None where they are
     numbered. stays: `STAY_STATE` and `STAY_SUMS` of each day, (D, n) each. zone_*: (H, K, Z).
     plugged_peak: (H, K). soc_*, *_min: (K,). flows: arrays with (F, K, ...). flow_zone_mw: mean net
@@ -68,7 +70,7 @@ class Record(Windows):
     seeds: tuple[int, ...]
     solver: str
     base: BaseLoad
-    price: Series
+    alpha: FloatArray | None
     ev: Mapping[str, NDArray[Any]]
     names: tuple[str, ...] | None
     zone_charge_mw: FloatArray
@@ -106,9 +108,15 @@ class Record(Windows):
         return np.clip(day, 0, self.n_days - 1)
 
     @cached_property
-    def hourly_price(self) -> FloatArray:
-        """Mean price of every hour, (H,) [$/kWh]."""
-        return self.price.mean(self.begin_s(3600), 3600)[:, 0]
+    def prices(self) -> PriceParts:
+        """What a kWh cost and earned by step of the prices, part by part, (T, K or 1) each."""
+        listed = self.scenario.inputs.prices
+        return listed.parts(alpha=listed.alpha[:, None] if self.alpha is None else self.alpha)
+
+    def hourly_price(self, values: FloatArray) -> FloatArray:
+        """Hourly means of one of them, (T, K or 1) -> (H, K) [$/kWh]."""
+        means = self.scenario.inputs.prices.by_hour(values)
+        return np.broadcast_to(means, (self.n_hours, self.n_feeders))
 
     def limit_mw(self, grain_min: float = 60.0) -> FloatArray:
         """P_D^max, mean over windows as of `demand_mw`, (W,) [MW]."""
@@ -218,14 +226,13 @@ class Record(Windows):
 
     @cached_property
     def stay_reference_usd(self) -> FloatArray:
-        """Cost of each stay if the EV charged at once on arrival, (D, n) [$]."""
-        return stay_reference_cost(
-            self.price.by_step[:, 0],
-            self.stays,
-            self.ev,
-            self.scenario.requirement,
-            self.price.step_s / 3600.0,
-        )
+        """Cost of each stay if the EV charged at once on arrival, (D, n) [$].
+
+        At the prices as they came to be; without a demand charge.
+        """
+        step_h = self.scenario.inputs.prices.step_h
+        of = self.stays, self.ev, self.scenario.requirement, step_h
+        return stay_reference_cost(self.prices.buy, *of)
 
     @cached_property
     def shortfall_kwh(self) -> FloatArray:
@@ -240,13 +247,37 @@ class Record(Windows):
     @cached_property
     def reference_cost_usd(self) -> FloatArray:
         """Cost of the same stays if the EV charged at once on arrival, (n,) [$]."""
-        return np.asarray(self.stay_reference_usd.sum(axis=0))
+        return np.asarray(self.stay_reference_usd.sum(axis=0)) + self.reference_demand_usd
+
+    @cached_property
+    def reference_demand_usd(self) -> FloatArray:
+        """Demand charge of each EV if all charged at once on arrival, (n,) [$]."""
+        charge = self.scenario.tariff.demand_charge
+        if charge.usd_per_kw == 0.0:
+            return np.zeros(len(self.ev["feeder"]))
+        begin_s = self.begin_s(60 * charge.window_min)
+        base_kw = 1e3 * self.base.mean_mw(begin_s, 60 * charge.window_min)
+        base_kw = np.broadcast_to(base_kw, (len(begin_s), self.n_feeders))
+        n_zones = self.zone_charge_mw.shape[2]
+        return reference_demand_charge(self.scenario, self.ev, self.stays, base_kw, n_zones)
+
+    @property
+    def demand_charge_usd(self) -> FloatArray:
+        """Demand charge of each EV, (n,) [$]."""
+        none = np.zeros(len(self.ev["feeder"]))
+        return np.asarray(self.ev.get("demand_charge_usd", none))
+
+    @property
+    def net_cost_usd(self) -> FloatArray:
+        """What each owner paid less what it earned, (n,) [$]."""
+        return np.asarray(self.ev["purchase_usd"] - self.ev["sale_usd"] + self.demand_charge_usd)
 
     @cached_property
     def benefit_usd(self) -> FloatArray:
         """Benefit of each owner, eq. (22) for one EV: reference less net cost, (n,) [$]."""
         ev = self.ev
-        return financial_benefit(self.reference_cost_usd, ev["purchase_usd"], ev["sale_usd"])
+        bought = ev["purchase_usd"] + self.demand_charge_usd
+        return financial_benefit(self.reference_cost_usd, bought, ev["sale_usd"])
 
     @cached_property
     def ageing(self) -> Ageing:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,6 @@ from abm.grid import PowerFlow
 from abm.results.record import FEEDER_AXIS, FLOW_COLUMNS, Record
 from abm.results.supply import SupplyRecord, join_supplies
 from abm.scenario import Scenario
-from abm.scenario.series import Series
 from abm.signals import BaseLoad
 
 
@@ -63,7 +62,8 @@ def make_record(
     seeds: tuple[int, ...],
     solver: str,
     base: BaseLoad,
-    price: Series,
+    alpha: FloatArray | None,
+    billed: Mapping[str, FloatArray],
     fleet: Fleet,
     meter: Meter,
     flows: Sequence[PowerFlow],
@@ -72,11 +72,14 @@ def make_record(
 ) -> Record:
     """The record of a finished run; flows: in their order with K rows each.
 
-    taken_mvar: reactive power that the chargers take in them, (F, K, Z). supply: PV and batteries.
+    alpha: price by step and feeder where it follows the demand. billed: columns of the EVs beside
+    those of the fleet. taken_mvar: reactive power that the chargers take in them, (F, K, Z).
+    supply: PV and batteries.
     """
     shape = (-1, fleet.n_feeders, fleet.n_zones)
     ev: dict[str, NDArray[Any]] = {name: getattr(fleet, name) for name in RECORDED}
     ev["number"] = fleet.stay_index - fleet.first_row[fleet.feeder]
+    ev |= billed
     if fleet.history is not None:
         ev |= fleet.history.ended(fleet.soc)
     names = fleet.names
@@ -91,7 +94,7 @@ def make_record(
         seeds=seeds,
         solver=solver,
         base=base,
-        price=price,
+        alpha=alpha,
         ev=ev,
         names=None if names is None else tuple(names[i] for i in fleet.stay_index),
         zone_charge_mw=meter.zone_charge_mw.reshape(shape),

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+# Columns that are there where the tariff has them; the first two are part of purchase and sale.
+BESIDE = ("grid_fee_usd", "tax_usd", "demand_charge_usd")
+
+
 def hourly_table(record: Record) -> pd.DataFrame:
     """One row per hour: demand, losses, voltages, price, headroom.
 
@@ -59,7 +63,9 @@ def hourly_table(record: Record) -> pd.DataFrame:
         "converged": hourly_converged(record),
         "mismatch_mva": hourly_highest(record, flows.mismatch_mva),
         "messages_unsent": record.unsent,
-        "price": all_feeders(record.hourly_price),
+        "price": record.hourly_price(record.prices.alpha),
+        "purchase_price": record.hourly_price(record.prices.buy),
+        "sale_price": record.hourly_price(record.prices.sell),
         "headroom_mw": record.limit_mw()[:, None] - record.base_mw,
     }
     return as_frame(record, _hours(record, 1), {n: by_feeder(c) for n, c in columns.items()})
@@ -136,7 +142,10 @@ def ev_table(record: Record) -> pd.DataFrame:
         columns["energy_kwh"] = record.energy_asked_kwh[order]
     for name in ("charged_kwh", "discharged_kwh", "purchase_usd", "sale_usd"):
         columns[name] = ev[name][order]
-    columns["net_cost_usd"] = columns["purchase_usd"] - columns["sale_usd"]
+    for name in BESIDE:
+        if name in ev:
+            columns[name] = ev[name][order]
+    columns["net_cost_usd"] = record.net_cost_usd[order]
     columns["reference_cost_usd"] = record.reference_cost_usd[order]
     columns["benefit_usd"] = record.benefit_usd[order]
     columns |= _wear(record, order)
@@ -162,7 +171,7 @@ OF_SEVERAL_STAYS: dict[str, Any] = {
         (
             "stays", "energy_kwh", "charged_kwh", "discharged_kwh", "purchase_usd", "sale_usd",
             "net_cost_usd", "reference_cost_usd", "benefit_usd", "switches", "shortfall_kwh",
-            "ageing_usd", "ageing_more_usd", "benefit_net_usd",
+            "ageing_usd", "ageing_more_usd", "benefit_net_usd", *BESIDE,
         ),
         "sum",
     ),
@@ -255,7 +264,8 @@ def zones_table(record: Record) -> pd.DataFrame:
             "discharged_kwh": total(ev["discharged_kwh"]),
             "purchase_usd": purchase,
             "sale_usd": sale,
-            "net_cost_usd": purchase - sale,
+            **{name: total(ev[name]) for name in BESIDE if name in ev},
+            "net_cost_usd": purchase - sale + total(record.demand_charge_usd),
             "benefit_usd": total(record.benefit_usd),
             "ageing_usd": total(record.ageing.usd),
             "ageing_more_usd": total(record.ageing.more_usd),

@@ -217,6 +217,8 @@ def _findings(fields: ScenarioFields, document: Document) -> Iterator[Finding]:
     yield from _dates(fields)
     for interval in (("broadcast", "interval_min"), ("grid", "flow_interval_min")):
         yield from _interval(fields, document, interval)
+    if fields.tariff.demand_charge.usd_per_kw > 0.0:
+        yield from _interval(fields, document, ("tariff", "demand_charge", "window_min"))
 
 
 def _sections_of(value: Any, path: Path = ()) -> Iterator[tuple[BaseModel, Path]]:
@@ -271,6 +273,11 @@ def _dates(fields: ScenarioFields) -> Iterator[Finding]:
         for path in (zone, holidays):
             if value_at(fields, path) is not None:
                 yield Finding(path, "only with a date in clock.start_date", (date,))
+        for name in ("time_of_use", "grid_fee"):
+            for key, window in getattr(fields.tariff, name).items():
+                if window.months:
+                    at: Path = ("tariff", name, key, "months")
+                    yield Finding(at, "only with a date in clock.start_date", (date,))
 
 
 def _shape(section: Any, path: Path) -> Iterator[Finding]:

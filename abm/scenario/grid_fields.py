@@ -114,23 +114,6 @@ class ForecastSection(Section):
     )
 
 
-class TariffSection(Section):
-    """What energy costs, eqs. (19)-(22)."""
-
-    prices: str = Field(
-        "demand_linked",
-        description="Price alpha(h): a name from `list`, or a CSV or parquet file of a series (hours of a day or time stamps) with a column price ($/kWh). Energy is booked at the end of each of its steps.",
-    )
-    reading: SeriesReading = Field(
-        SeriesReading(), description="How the file of the prices is read."
-    )
-    sale_ratio: float = Field(
-        0.6,
-        ge=0.0,
-        description="Price of energy sold to the grid over the price of energy bought, 0.6 in eq. (21).",
-    )
-
-
 class FeederSection(Section):
     """How many copies of the feeder there are, each with its own fleet."""
 

@@ -23,6 +23,7 @@ from abm.scenario.document import (
 from abm.scenario.feeder import FEEDER_FILES, read_feeder
 from abm.scenario.feeder_table import FeederTable
 from abm.scenario.names import display, name_hint, shipped_files
+from abm.scenario.prices import Prices, prices_of
 from abm.scenario.schema import ClockSection, ScenarioFields
 from abm.scenario.series import Series, SeriesTable, placed
 from abm.scenario.series_fields import SeriesReading
@@ -53,6 +54,7 @@ PROFILE: Path = ("base_load", "profile")
 
 
 TARIFF: Path = ("tariff", "prices")
+SALE: Path = ("tariff", "sale_prices")
 
 
 SESSIONS: Path = ("fleet", "sessions")
@@ -69,13 +71,13 @@ TEMPERATURE: Path = ("weather", "temperature")
 PV: Path = ("pv", "series")
 IRRADIANCE: Path = ("pv", "irradiance")
 REFERENCES = (
-    FEEDER, PROFILE, TARIFF, SESSIONS, EDGES, PAST, LIMIT, TEMPERATURE, PV, IRRADIANCE,
+    FEEDER, PROFILE, TARIFF, SALE, SESSIONS, EDGES, PAST, LIMIT, TEMPERATURE, PV, IRRADIANCE,
 )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """What a scenario's files say.
+    """What a scenario's files say. prices: the tariff on the horizon with all its parts.
 
     sessions is None when the fleet is sampled. edges: pairs of EVs of a feeder, from 0, (m, 2), or
     None. past: the sessions that the aggregator goes by, or None. limit: series that takes the
@@ -86,6 +88,7 @@ class Inputs:
     feeder: FeederTable
     profile: LoadProfile
     tariff: Tariff
+    prices: Prices
     sessions: SessionTable | None = None
     edges: NDArray[np.int64] | None = None
     past: SessionTable | None = None
@@ -96,7 +99,7 @@ class Inputs:
 
 def shipped_names(path: Path) -> dict[str, FilePath]:
     """Names that the field at `path` knows, and their files; {} for the sessions."""
-    kinds = {FEEDER: "feeders", PROFILE: "profiles", TARIFF: "tariffs", PV: "pv"}
+    kinds = {FEEDER: "feeders", PROFILE: "profiles", TARIFF: "tariffs", SALE: "tariffs", PV: "pv"}
     return shipped_files(kinds[path]) if path in kinds else {}
 
 
@@ -178,6 +181,18 @@ def read_inputs(
         lambda p: read_tariff(p, display(p), how_price, calendar),
     )
 
+    sale: Tariff | None = None
+    if fields.tariff.sale_prices is not None:
+        how_sale = fields.tariff.sale_reading
+        sale = read(
+            SALE,
+            "a tariff (CSV or parquet file)",
+            lambda p: read_tariff(p, display(p), how_sale, calendar, "tariff.sale_reading"),
+        )
+        if sale is not None and tariff is not None and sale.unit != tariff.unit:
+            said = f"the unit of tariff.prices, {tariff.unit}"
+            problems.append(document.locate(Problem(dotted(SALE), sale.unit, said), SALE))
+
     def read_one(
         path: Path, name: str, quantity: Quantity, reading: SeriesReading, at: str
     ) -> Series | None:
@@ -228,6 +243,12 @@ def read_inputs(
     sessions: SessionTable | None = None
     if fields.fleet.sessions is not None:
         sessions = read_stays(SESSIONS)
+        unclear = sessions is not None and (sessions.energy_kwh is not None or sessions.again)
+        if unclear and fields.ageing.model != "throughput":
+            # The SoC is followed row by row.
+            said = "throughput, where sessions say energies or an EV comes more than once"
+            wrong = Problem("ageing.model", fields.ageing.model, said)
+            problems.append(document.locate(wrong, ("ageing", "model")))
     elif feeder is not None and feeder.n_zones == 0 and fields.fleet.evs_per_zone > 0:
         none = Problem(
             dotted(FEEDER), show(fields.grid.feeder), "a feeder with zones; this has none"
@@ -251,8 +272,12 @@ def read_inputs(
         # Which says nothing of who wrote a module beside the scenario.
         code = replace(code, trusted=True, folders=code.folders[:1])
     feeder = replace(feeder, name=_feeder_name(fields, feeder), code=code)
+    follows = fields.tariff.follows_demand.usd_per_kwh_per_mw != 0.0
+    every_s = 60 * fields.broadcast.interval_min if follows else 3600
+    own = None if sale is None else sale.series
+    prices = prices_of(fields.tariff, tariff.series, own, calendar, (fields.clock.step_s, every_s))
     series = limit, temperature, pv_yield
-    return Inputs(feeder, profile, tariff, sessions, edges, past, *series), []
+    return Inputs(feeder, profile, tariff, prices, sessions, edges, past, *series), []
 
 
 def _pv_yield(

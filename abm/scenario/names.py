@@ -33,6 +33,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "eq13": "the paper's switching rule, eq. (13), with its options in `eq13`",
         "coordinated": "V2G while base demand is above the hour's level, else G2V",
         "mpc": "powers planned ahead by an optimiser every few minutes, with what is known by then",
+        "by_price": "G2V, and V2G while a kWh sold earns enough, with its options in `by_price`",
     }
 )
 
@@ -43,6 +44,7 @@ ADMISSIONS: Mapping[str, str] = MappingProxyType(
         "first_come": "within the broadcast headroom, first come first served",
         "least_laxity": "within the broadcast headroom, the EV with least slack first",
         "coordinated": "up or down to the hour's level by slack, nobody left short",
+        "by_price": "each home alone while a kWh bought is cheap, or when it has to",
     }
 )
 

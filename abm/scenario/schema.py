@@ -34,11 +34,11 @@ from abm.scenario.grid_fields import (
     FeederSection,
     ForecastSection,
     GridSection,
-    TariffSection,
 )
 from abm.scenario.owners import Horizon, OwnersSection
 from abm.scenario.series_fields import WeatherSection
 from abm.scenario.supply_fields import PvSection, StorageSection
+from abm.scenario.tariff_fields import TariffSection
 
 
 class ClockSection(Section):
@@ -119,6 +119,19 @@ class CoordinatedSection(Section):
     )
 
 
+class ByPriceSection(Section):
+    """Options of the rule and the admission `by_price`."""
+
+    charge_below: float | None = Field(
+        None,
+        description="Charge while a kWh bought costs at most this, with fee and tax, $/kWh; left out: the mean over the day, as expected before it.",
+    )
+    discharge_above: float | None = Field(
+        None,
+        description="Discharge while a kWh sold earns at least this, $/kWh; left out: never.",
+    )
+
+
 class MpcSection(Section):
     """Options of the rule `mpc`."""
 
@@ -186,6 +199,9 @@ class ScenarioFields(Section):
     )
     coordinated: CoordinatedSection = Field(
         CoordinatedSection(), description="Options of the strategy coordinated."
+    )
+    by_price: ByPriceSection = Field(
+        ByPriceSection(), description="Options of the rule and the admission by_price."
     )
     mpc: MpcSection = Field(MpcSection(), description="Options of the strategy mpc.")
     grid: GridSection = Field(GridSection(), description="Feeder, limits, solver.")

@@ -83,11 +83,15 @@ def read_profile(
 
 
 def read_tariff(
-    path: Path, file: str, reading: SeriesReading | None = None, calendar: Calendar = A_DAY
+    path: Path,
+    file: str,
+    reading: SeriesReading | None = None,
+    calendar: Calendar = A_DAY,
+    field: str = "tariff.reading",
 ) -> Tariff:
     """Tariff from a file of a series with a column `price`. Raises InputError."""
     how = reading or SeriesReading()
-    table = one_column(read_series(path, file, how, PRICE, calendar, "tariff.reading"), "price")
+    table = one_column(read_series(path, file, how, PRICE, calendar, field), "price")
     return Tariff(placed(table, calendar), table.unit)
 
 

@@ -162,13 +162,20 @@ def optimum(
     if has_storage(scenario.storage):
         said = "no stationary battery: the optimum knows PV, and nothing that acts after the EVs"
         raise InputError([Problem("storage", "", said)])
+    if scenario.inputs.prices.follows:
+        slope = f"{scenario.tariff.follows_demand.usd_per_kwh_per_mw:g}"
+        said = "0: the optimum is one for prices that it does not change"
+        raise InputError([Problem("tariff.follows_demand.usd_per_kwh_per_mw", slope, said)])
     model = Replay(on_the_edges(scenario, step_min))
     fleet, hours = model.fleet, model.clock.n_hours
     slots = make_slots(fleet, step_min, hours)
     soc_upper = 1.0 if fleet.by_energy else scenario.ev.soc_upper
     limits = energy_limits(fleet, slots, soc_upper, hours)
     plugged = windows_plugged(model, metric_min)
-    price = model.grid.hourly_price
+    edges = np.arange(0, 60 * hours + 1, step_min, dtype=np.float64)
+    listed = scenario.inputs.prices
+    parts = listed.parts()
+    prices = listed.means(parts.buy, edges), listed.means(parts.sell, edges)
     begin_s = np.arange(0, 3600 * hours, 60 * metric_min)
     base_mw = model.grid.without_evs_mw(begin_s, 60 * metric_min)
     base_kw = 1e3 * np.broadcast_to(base_mw, (len(begin_s), fleet.n_feeders))
@@ -181,9 +188,8 @@ def optimum(
         rows = slice(int(fleet.first_row[k]), int(fleet.first_row[k + 1]))
         mine = slice(int(slots.first[rows.start]), int(slots.first[rows.stop]))
         there = plugged[:, k]
-        sale_ratio = model.grid.sale_ratio
         programme = feeder_programme(
-            fleet, slots, limits, rows, base_kw[:, k], price, sale_ratio, there, metric_min
+            fleet, slots, limits, rows, base_kw[:, k], prices, there, metric_min
         )
         found, c[mine], d[mine] = _solve(programme, base_kw[there, k], objective, limit_mw, k)
         burns[mine] = programme.burns

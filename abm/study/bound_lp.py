@@ -114,18 +114,18 @@ def feeder_programme(
     limits: Limits,
     rows: slice,
     base_kw: FloatArray,
-    price: FloatArray,
-    sale_ratio: float,
+    prices: tuple[FloatArray, FloatArray],
     plugged: BoolArray,
     window_min: int,
 ) -> Programme:
     """The linear programme of one feeder.
 
-    rows: the feeder's EVs in the fleet. base_kw: by window of window_min, (W,). price [$/kWh]: by
-    hour of the horizon, (H,). plugged: windows that the peak is taken over, (W,).
+    rows: the feeder's EVs in the fleet. base_kw: by window of window_min, (W,). prices: what a
+    kWh costs and earns by step of the slots [$/kWh]. plugged: windows that the peak is taken over,
+    (W,).
     """
     mine = slots.of(rows)
-    ev, alpha = slots.ev[mine], price[slots.hour[mine]]
+    ev, (buys, sells) = slots.ev[mine], (price[slots.step[mine]] for price in prices)
     first, last = np.ones(len(ev), dtype=np.bool_), np.ones(len(ev), dtype=np.bool_)
     first[1:] = ev[1:] != ev[:-1]
     last[:-1] = first[1:]
@@ -141,22 +141,20 @@ def feeder_programme(
         start=(fleet.soc_arrival * fleet.capacity_kwh)[ev],
         floor=np.where(last, limits.needed[ev], limits.floor[ev]),
         ceiling=limits.ceiling[ev],
-        burns=pays_to_turn_over(fleet, slots, price, sale_ratio)[mine],
-        buys=alpha,
-        sells=sale_ratio * alpha,
+        burns=pays_to_turn_over(fleet, slots, *prices)[mine],
+        buys=buys,
+        sells=sells,
     )
     return Programme(batteries, base_kw[windows], np.full(len(windows), window_min / 60.0))
 
 
-def pays_to_turn_over(
-    fleet: Fleet, slots: Slots, price: FloatArray, sale_ratio: float
-) -> BoolArray:
+def pays_to_turn_over(fleet: Fleet, slots: Slots, buys: FloatArray, sells: FloatArray) -> BoolArray:
     """Slots in which buying and selling at once would pay: only there it has to be held back.
 
     Elsewhere an optimum that does both is no better than one that does the difference.
     """
-    ev, alpha = slots.ev, price[slots.hour]
-    pays = alpha * (1.0 - sale_ratio * fleet.efficiency[ev] ** 2) < 0.0
+    ev = slots.ev
+    pays = buys[slots.step] < sells[slots.step] * fleet.efficiency[ev] ** 2
     return np.asarray(pays & fleet.v2g[ev] & (fleet.p_discharge_kw[ev] > 0.0))
 
 

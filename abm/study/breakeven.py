@@ -28,14 +28,16 @@ FIELD = "tariff.sale_ratio"
 class Worth:
     """What V2G brings and costs all owners under one strategy over the horizon [$].
 
-    v2g_mwh: energy supplied. sold_usd: its worth at the price of purchase, which the sale ratio
-    multiplies. purchase_usd: bought more for it. missing_usd: energy that it left missing on
-    departure, at the mean price paid. wear_usd: what the batteries wear more for each $/kWh that a
-    pack costs. sale_ratio, pack_usd_per_kwh: those of the scenario.
+    v2g_mwh: energy supplied. sold_usd: its worth at the price alpha less taxes, which the sale
+    ratio multiplies. taken_usd: grid fees and levies on it. purchase_usd: paid more for what is
+    bought, and for peaks. missing_usd: energy that it left missing on departure, at the mean price
+    paid. wear_usd: what the batteries wear more for each $/kWh that a pack costs. sale_ratio,
+    pack_usd_per_kwh: those of the scenario.
     """
 
     v2g_mwh: float
     sold_usd: float
+    taken_usd: float
     purchase_usd: float
     missing_usd: float
     wear_usd: float
@@ -46,7 +48,8 @@ class Worth:
         """What V2G is worth at a sale ratio and a price of a pack, the scenario's by default."""
         ratio = self.sale_ratio if sale_ratio is None else sale_ratio
         pack = self.pack_usd_per_kwh if pack_usd_per_kwh is None else pack_usd_per_kwh
-        return ratio * self.sold_usd - self.purchase_usd - self.missing_usd - pack * self.wear_usd
+        paid = self.taken_usd + self.purchase_usd + self.missing_usd
+        return ratio * self.sold_usd - paid - pack * self.wear_usd
 
     @property
     def least_sale_ratio(self) -> float:
@@ -73,18 +76,24 @@ def break_even(
 ) -> dict[str, Worth]:
     """Worth of V2G under each strategy that uses it. on_hour: called after every hour of its runs.
 
-    Raises InputError for what is no strategy, and for a sale ratio of 0.
+    Raises InputError for what is no strategy, for a sale ratio of 0 and sale prices of their own.
     """
     if scenario.tariff.sale_ratio == 0.0:
         said = "above 0; the ratio to break even follows from what is earned at it"
         raise InputError([Problem(FIELD, "0", said)])
+    if scenario.tariff.sale_prices is not None:
+        said = "left out; what breaks even is a sale ratio"
+        raise InputError([Problem("tariff.sale_prices", scenario.tariff.sale_prices, said)])
     found = {}
     for name, one in under(scenario, strategies).items():
         per_pack = one.override({"ageing.pack_usd_per_kwh": 1.0})
         without = per_pack.override({"owners.v2g_participation": 0.0, **_groups_without(one)})
         runs = [run_once(of, on_hour).results for of in (per_pack, without)]
         if runs[0].kpis["ev_discharged_mwh"] > NOTHING_MWH:
-            found[name] = _worth(scenario, *runs)
+            # Twice the ratio tells what it multiplies from what is taken off each kWh.
+            double = per_pack.override({FIELD: 2.0 * scenario.tariff.sale_ratio})
+            more = run_once(double).results.kpis["sale_usd"] - runs[0].kpis["sale_usd"]
+            found[name] = _worth(scenario, runs[0], runs[1], more)
     return found
 
 
@@ -93,18 +102,20 @@ def _groups_without(scenario: Scenario) -> dict[str, float]:
     return {f"owners.groups.{name}.v2g_participation": 0.0 for name in groups}
 
 
-def _worth(scenario: Scenario, with_v2g: Results, without: Results) -> Worth:
+def _worth(scenario: Scenario, with_v2g: Results, without: Results, earned_usd: float) -> Worth:
+    """earned_usd: at the sale ratio, before fees and levies."""
     more = {
         name: with_v2g.kpis[name] - without.kpis[name]
-        for name in ("purchase_usd", "energy_short_kwh", "ageing_usd")
+        for name in ("purchase_usd", "demand_charge_usd", "energy_short_kwh", "ageing_usd")
     }
     ratio = scenario.tariff.sale_ratio
     paid, charged = with_v2g.kpis["purchase_usd"], 1e3 * with_v2g.kpis["ev_charged_mwh"]
     price = paid / charged if charged > 0.0 else 0.0
     return Worth(
         with_v2g.kpis["ev_discharged_mwh"],
-        with_v2g.kpis["sale_usd"] / ratio,
-        more["purchase_usd"],
+        earned_usd / ratio,
+        earned_usd - with_v2g.kpis["sale_usd"],
+        more["purchase_usd"] + more["demand_charge_usd"],
         more["energy_short_kwh"] / scenario.ev.efficiency * price,
         more["ageing_usd"],
         ratio,
@@ -120,7 +131,7 @@ def break_even_table(found: Mapping[str, Worth]) -> pd.DataFrame:
         {
             "strategy": name,
             "v2g_mwh": worth.v2g_mwh,
-            "sale_usd": worth.sale_ratio * worth.sold_usd,
+            "sale_usd": worth.sale_ratio * worth.sold_usd - worth.taken_usd,
             "more_purchase_usd": worth.purchase_usd,
             "missing_usd": worth.missing_usd,
             "more_ageing_usd": worth.pack_usd_per_kwh * worth.wear_usd,

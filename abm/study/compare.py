@@ -113,6 +113,8 @@ def bound_left_out(scenario: Scenario) -> str:
         return "Without the bound, which is that of one day."
     if has_storage(scenario.storage):
         return "Without the bound, which knows no stationary battery."
+    if scenario.inputs.prices.follows:
+        return "Without the bound, which is one for prices that the EVs do not change."
     if evs > MOST_BOUND_EVS:
         return f"Without the bound, as there are more than {MOST_BOUND_EVS} EVs{how}"
     return ""

@@ -15,10 +15,11 @@ from abm.machine import disk_there, in_words, memory_there
 from abm.scenario import Scenario
 from abm.study.replications import Case, most_together
 
-# In memory, tables included: an EV; its stay on each of several days; a step of a feeder, and of a
-# zone where those are recorded; a bus or line of a load flow; a replication's row; a point of a
-# sweep.
-EV, EV_DAY, FEEDER_STEP, ZONE_STEP, FLOW, ROW, CASE = 700, 1300, 90, 55, 110, 10_000, 10_000
+# In memory, tables included: an EV; the history of its SoC; its stay on each of several days; a
+# step of a feeder, and of a zone where those are recorded; a bus or line of a load flow; a
+# replication's row; a point of a sweep.
+EV, SOC_HISTORY, EV_DAY, FEEDER_STEP, ZONE_STEP, FLOW = 700, 500, 1300, 90, 55, 110
+ROW, CASE = 10_000, 10_000
 # On disk, compressed.
 EV_FILE, EV_DAY_FILE, ZONE_STEP_FILE, FLOW_FILE, ROW_FILE = 60, 40, 0.3, 1.5, 1500
 
@@ -59,7 +60,8 @@ def run_size(scenario: Scenario, copies: int | None = None) -> Size:
     minutes = scenario.record.zone_minute
     flows = hours * (60 // scenario.grid.flow_interval_min) * feeders
     size = Size()
-    size.add("EVs", per_feeder * feeders, EV, EV_FILE)
+    history = 0 if scenario.ageing.model == "throughput" else SOC_HISTORY
+    size.add("EVs", per_feeder * feeders, EV + history, EV_FILE)
     if days > 1:
         size.add("stays", per_feeder * feeders * days, EV_DAY, EV_DAY_FILE)
     size.add("steps of feeders", steps, FEEDER_STEP, 0.0)

@@ -16,8 +16,20 @@ def balanced(**fields):
     )
 
 
-def test_the_lines_are_what_runs_at_other_prices_say():
+TARIFFS = {
+    "plain": {},
+    "parts": {
+        "grid_fee": {"day": {"start": "6:00", "end": "22:00", "usd_per_kwh": 0.03, "on": "both"}},
+        "tax": {"purchase_rate": 0.2, "sale_rate": 0.1, "sale_usd_per_kwh": 0.01},
+        "demand_charge": {"usd_per_kw": 2.0, "of": "zone"},
+    },
+}
+
+
+@pytest.mark.parametrize("tariff", TARIFFS)
+def test_the_lines_are_what_runs_at_other_prices_say(tariff):
     base = balanced(strategy="coordinated", ageing={"model": "xu_2018"}, base_load={"scale": 0.05})
+    base = base.override({"tariff": TARIFFS[tariff]})
     base = base.override({"grid.demand_limit_mw": 0.15})
     (worth,) = break_even(base, ["evms_guaranteed"]).values()
     assert worth.v2g_mwh > 0.0
