@@ -219,6 +219,9 @@ def demand_figure(title: str, results: Results, limit_mw: float | None = None) -
 def base_curve(results: Results) -> np.ndarray[Any, Any]:
     """Demand without EVs by the hour, or finer where it changes within one [MW]."""
     record = results.record
+    if record.supply is not None:
+        demand = record.base_demand_mw(GRAIN_MIN) + record.supply_mw(GRAIN_MIN)
+        return np.asarray(demand.mean(axis=1))
     by_hour = record.base.interpolation == "steps" and record.base.profile.step_s == 3600
     return np.asarray(record.base_demand_mw(60.0 if by_hour else GRAIN_MIN).mean(axis=1))
 

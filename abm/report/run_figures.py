@@ -40,6 +40,7 @@ from abm.report.figures import (
     width_for,
     zone_map,
 )
+from abm.report.supply_figure import balance_figure
 from abm.results import Results
 from abm.results.day_tables import days_together
 from abm.results.folder import strategy_label
@@ -54,8 +55,8 @@ def run_figures(
     """The figures of one run.
 
     Of one feeder demand, EV power by zone and voltages; of a city demand, and how the feeders
-    differ; of several days also these. label, limit_mw: take the place of the scenario's strategy
-    in the titles and of its limit.
+    differ; with PV or batteries the balance of the zones; of several days also these. label,
+    limit_mw: take the place of the scenario's strategy in the titles and of its limit.
     """
     scenario = results.record.scenario
     title = f"{scenario.name}, {label or strategy_label(scenario.strategy)}"
@@ -77,6 +78,9 @@ def run_figures(
         profile = {when: (results, peak, BLUE, "-", "o")}
         voltage = voltage_figure("Voltage along the feeder at the demand peak", profile)
         yield "figures/voltage.png", png(voltage)
+    if results.record.supply is not None:
+        balance = balance_figure(f"PV and storage of the zones: {title}", results)
+        yield "figures/balance.png", png(balance)
     if results.record.n_days > 1:
         yield "figures/days.png", png(days_figure(f"Days: {title}", results))
 

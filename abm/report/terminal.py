@@ -142,6 +142,13 @@ DAYS_LINES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Share of V2G, mean of days", ("v2g_share",)),
     ("Driven", ("trip_mwh", "trip_short_kwh")),
 )
+# Where zones have PV or batteries.
+SUPPLY_LINES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("PV", ("pv_mwh", "self_consumption", "pv_curtailed_mwh")),
+    ("Demand of the zones", ("zone_demand_mwh", "self_sufficiency")),
+    ("Exported by the zones", ("zone_export_mwh", "reverse_flow_hours")),
+    ("Batteries charged / supplied", ("storage_charged_mwh", "storage_discharged_mwh")),
+)
 CITY_LINES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Feeders", ("feeders", "feeders_above_limit")),
     ("Coincidence of feeders", ("feeder_coincidence_factor",)),
@@ -171,6 +178,10 @@ BEHIND = {
     "boosts": "boosts",
     "trip_short_kwh": "kWh charged elsewhere",
     "feeders_above_limit": "above their limit",
+    "self_consumption": "used in its zone",
+    "self_sufficiency": "from PV, battery, V2G",
+    "pv_curtailed_mwh": "MWh curtailed",
+    "reverse_flow_hours": "h of reverse flow",
 }
 
 
@@ -183,6 +194,8 @@ def print_kpis(title: str, kpis: Mapping[str, Any], days: int = 1, flow_min: int
     out.add_column()
     out.add_column()
     lines = KPI_LINES
+    if kpis["zone_demand_mwh"]:
+        lines = (*lines, *SUPPLY_LINES)
     if days > 1:
         lines = (*lines, *DAYS_LINES)
     if "feeders" in kpis:
@@ -316,8 +329,18 @@ def print_groups(groups: pd.DataFrame) -> None:
     _print_rows("Groups of owners", GROUP_TEXT, GROUP_COLUMNS, groups.to_dict("records"))
 
 
+SUPPLY_COLUMNS = {
+    "pv_mwh": "PV\nMWh",
+    "self_consumption": "used in\nits zone",
+    "self_sufficiency": "demand\nfrom it",
+    "zone_export_mwh": "exported\nMWh",
+    "pv_curtailed_mwh": "curtailed\nMWh",
+    "reverse_flow_hours": "reverse\nflow h",
+}
+
+
 def print_comparison(table: pd.DataFrame, evs: int, flow_min: int = 60) -> None:
-    """One row per strategy, in two tables; flow_min: interval of the load flows, min."""
+    """One row per strategy, in two tables or three; flow_min: interval of the load flows, min."""
     rows = table.to_dict("records")
     shared = [row for row in rows if row["peak_15min_tied_hours"] > 0]
     for row in shared:
@@ -325,7 +348,10 @@ def print_comparison(table: pd.DataFrame, evs: int, flow_min: int = 60) -> None:
     for title, columns in (
         (f"Strategies on the same {evs} EVs", COMPARISON_COLUMNS),
         ("Emergence", EMERGENCE_COLUMNS),
+        ("PV and storage", SUPPLY_COLUMNS),
     ):
+        if columns is SUPPLY_COLUMNS and table["self_sufficiency"].isna().all():
+            continue
         there = {name: header for name, header in columns.items() if name in table}
         if not any(row.get("switching_cost_usd") for row in rows):
             there.pop("switching_cost_usd", None)

@@ -50,6 +50,7 @@ def test_what_has_a_mean_is_a_number_and_no_place_or_hour():
 def test_names_that_are_typed_or_shown_are_in_the_table():
     assert set(ALIASES.values()) <= set(with_mean())
     lines = (*terminal.KPI_LINES, *terminal.DAYS_LINES, *terminal.CITY_LINES)
+    lines = (*lines, *terminal.SUPPLY_LINES)
     assert {name for _, names in lines for name in names} <= set(INDICATORS)
     assert set(terminal.BEHIND) <= set(INDICATORS)
     places = [INDICATORS[name].compared for name in compared()]
