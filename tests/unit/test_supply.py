@@ -13,8 +13,13 @@ from abm.equations.storage import storage_power, stored_after
 from abm.errors import InputError
 from abm.grid import build_feeder, make_solver
 from abm.grid.curtailment import solve_curtailed
+from abm.report.run_figures import run_figures
+from abm.report.supply_figure import balance_figure
+from abm.report.terminal import print_kpis
 from abm.results.claim import new_folder
 from abm.results.folder import write_run
+from abm.study.bound import optimum
+from abm.study.compare import bound_left_out
 from abm.study.runs import run_city
 
 BOTH = {"pv": {"kwp_per_zone": 150.0}, "storage": {"kwh_per_zone": 120.0}}
@@ -176,7 +181,7 @@ def test_energy_is_kept_under_every_strategy(strategy, rule):
     assert kpis["pv_used_mwh"] + kpis["zone_export_mwh"] >= kpis["pv_mwh"] - 1e-9
 
 
-# --- messages, engines, cities --------------------------------------------------------------------
+# --- messages, engines, cities -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("what", ["base", "net", "net_with_losses"])
@@ -315,7 +320,7 @@ def test_without_pv_and_battery_nothing_is_kept():
     assert kpis["self_consumption"] is None
 
 
-# --- curtailment ----------------------------------------------------------------------------------
+# --- curtailment ---------------------------------------------------------------------------------
 
 
 def test_no_more_is_curtailed_than_the_limit_asks_for():
@@ -384,7 +389,7 @@ def test_curtailment_can_be_left_off_and_is_in_the_balance():
     np.testing.assert_allclose(supplied[:, 0], cut.total_mw, atol=1e-9)
 
 
-# --- bad input ------------------------------------------------------------------------------------
+# --- bad input -----------------------------------------------------------------------------------
 
 PANELS = {"latitude": 26.92, "longitude": 75.79}
 DATED = {"start_date": "2023-03-15", "timezone": "Asia/Kolkata"}
@@ -430,3 +435,65 @@ def test_without_pvlib_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "pvlib", None)
     with pytest.raises(InputError, match=r"evenfall\[pv\]"):
         Scenario(clock=DATED, pv={"kwp_per_zone": 1.0, "panels": PANELS})
+
+
+# --- scenarios and figures ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["solar_homes", "workplace_noon"])
+def test_shipped_scenarios_run_under_every_strategy(name):
+    base = Scenario.load(name).override({"fleet.evs_per_zone": 2, "mpc.interval_min": 60})
+    used = {}
+    for strategy in ("none", *CONNECTED):
+        results = run(base.override(strategy=strategy)).results
+        kpis = results.kpis
+        assert kpis["nonconverged_hours"] == 0
+        assert kpis["storage_balance_error_kwh"] < 1e-6
+        assert balance_of(results) < 1e-6
+        used[strategy] = kpis["self_consumption"]
+        if strategy in ("uncoordinated", "coordinated", "mpc"):
+            assert kpis["evs_short"] == 0
+    if name == "workplace_noon":
+        assert used["coordinated"] > used["uncoordinated"] > used["none"]
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"feeder": {"copies": 2}}, {"horizon": {"days": 3}}, {"storage": {}}]
+)
+def test_a_run_with_pv_has_a_figure_of_its_balance(more):
+    fields = {**BOTH, "grid": {"vm_max_pu": 1.001, "demand_limit_mw": 3.1}, **more}
+    figures = dict(run_figures(run(small_paper(**fields)).results))
+    assert figures["figures/balance.png"].startswith(b"\x89PNG")
+    assert "figures/balance.png" not in dict(run_figures(run(small_paper()).results))
+
+
+def test_both_sides_of_the_balance_are_equal():
+    for grid in ({}, {"flow_interval_min": 15}):
+        fig = balance_figure(
+            "balance", run(small_paper(grid=grid | {"demand_limit_mw": 3.1}, **BOTH)).results
+        )
+        areas = [area.get_paths()[0].vertices[:, 1] for area in fig.axes[0].collections]
+        top, bottom = max(y.max() for y in areas), min(y.min() for y in areas)
+        assert top == pytest.approx(-bottom, abs=1e-9)
+
+
+def test_pv_is_in_the_terminal_where_there_is_any(capsys):
+    print_kpis("sunny", run(small_paper(**BOTH)).results.kpis)
+    assert "used in its zone" in capsys.readouterr().out
+    print_kpis("plain", run(small_paper()).results.kpis)
+    assert "PV" not in capsys.readouterr().out
+
+
+def test_the_bound_knows_pv_and_no_batteries():
+    small = {"fleet": {"evs_per_zone": 1}, "pv": {"kwp_per_zone": 200.0}}
+    with pytest.raises(InputError, match="battery"):
+        optimum(small_paper(**small, storage={"kwh_per_zone": 10.0}))
+    assert "battery" in bound_left_out(small_paper(storage={"kwh_per_zone": 10.0}))
+    bound = optimum(small_paper(**small), step_min=30, metric_min=60)
+    without = optimum(small_paper(fleet={"evs_per_zone": 1}), step_min=30, metric_min=60)
+    found, dark = (one.feeders[0].peak_before_mw for one in (bound, without))
+    assert found <= dark
+    assert bound.results.kpis["pv_mwh"] > 10.0
+    # What is replayed is what was found.
+    peak = bound.results.record.demand_mw(60.0)[:, 0][bound.results.record.plugged_peak[:, 0] > 0]
+    assert peak.max() == pytest.approx(bound.feeders[0].lowest_peak_mw, rel=1e-6)
