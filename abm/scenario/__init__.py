@@ -9,6 +9,7 @@ from abm.scenario.names import (
     shipped_dir,
     shipped_feeders,
     shipped_profiles,
+    shipped_pv,
     shipped_scenarios,
     shipped_tariffs,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "shipped_dir",
     "shipped_feeders",
     "shipped_profiles",
+    "shipped_pv",
     "shipped_scenarios",
     "shipped_tariffs",
     "stay_windows",
