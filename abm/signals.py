@@ -96,8 +96,21 @@ class Broadcast:
 
 
 @dataclass(frozen=True, eq=False)
+class FeedIn:
+    """Generation of a feeder that follows columns of its own of the profile, G rows.
+
+    bus: position, (G,). column: of the profile, (G,). p_mw, q_mvar: nominal power fed in, (G,).
+    """
+
+    bus: IntArray
+    column: IntArray
+    p_mw: FloatArray
+    q_mvar: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
 class BaseLoad:
-    """Load of a feeder without EVs on a horizon.
+    """Load of a feeder without EVs on a horizon, less what is fed in there.
 
     p_mw, q_mvar: nominal load of each bus, (n_bus,). column: of the profile, for each bus. profile:
     multiplier of the nominal load. interpolation: `base_load.interpolation` in the scenario, what
@@ -113,6 +126,7 @@ class BaseLoad:
     column: IntArray
     profile: Series
     interpolation: str = "steps"
+    feed_in: FeedIn | None = None
 
     @property
     def linear(self) -> bool:
@@ -121,20 +135,27 @@ class BaseLoad:
 
     def mean_p_mw(self, begin_s: IntArray, window_s: int) -> FloatArray:
         """Mean active load of every bus over windows, (n, K or 1, n_bus) [MW]."""
-        return self._of_buses(self.p_mw, begin_s, window_s)
+        fed = None if self.feed_in is None else self.feed_in.p_mw
+        return self._of_buses(self.p_mw, fed, begin_s, window_s)
 
     def mean_q_mvar(self, begin_s: IntArray, window_s: int) -> FloatArray:
         """Mean reactive load over the same windows, (n, K or 1, n_bus) [Mvar]."""
-        return self._of_buses(self.q_mvar, begin_s, window_s)
+        fed = None if self.feed_in is None else self.feed_in.q_mvar
+        return self._of_buses(self.q_mvar, fed, begin_s, window_s)
 
     def mean_mw(self, begin_s: IntArray, window_s: int) -> FloatArray:
         """Mean active load of the whole feeder over the same windows, (n, K or 1) [MW]."""
         return self._totals.mean(begin_s, window_s, self.linear)
 
-    def _of_buses(self, nominal: FloatArray, begin_s: IntArray, window_s: int) -> FloatArray:
+    def _of_buses(
+        self, nominal: FloatArray, fed: FloatArray | None, begin_s: IntArray, window_s: int
+    ) -> FloatArray:
         multiplier = self.profile.mean(begin_s, window_s, self.linear)
         # Rows in memory one after the other, so that a sum over buses is that of a row alone.
-        return np.ascontiguousarray(nominal * multiplier[:, self.column])[:, None, :]
+        load = np.ascontiguousarray(nominal * multiplier[:, self.column])
+        if self.feed_in is not None and fed is not None:
+            np.subtract.at(load.T, self.feed_in.bus, (fed * multiplier[:, self.feed_in.column]).T)
+        return load[:, None, :]
 
     @cached_property
     def _totals(self) -> Series:
@@ -144,6 +165,8 @@ class BaseLoad:
         for first in range(0, len(rows), _ROWS):
             some = rows[first : first + _ROWS, self.column]
             total[first : first + _ROWS, 0] = (self.p_mw * some).sum(axis=1)
+        if self.feed_in is not None:
+            total[:, 0] -= rows[:, self.feed_in.column] @ self.feed_in.p_mw
         return self.profile.of(total)
 
 

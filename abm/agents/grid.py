@@ -268,7 +268,8 @@ class GridAgent(mesa.Agent):
         zones = self._zone_power(
             began_s, self.interval_s, charge_mw - discharge_mw, charge_mw + discharge_mw
         )
-        battery_mw = np.cumsum(zones.battery_mw, axis=1)[:, -1]
+        # A feeder may have no zones.
+        battery_mw = np.cumsum(np.insert(zones.battery_mw, 0, 0.0, axis=1), axis=1)[:, -1]
         if self.interval_s == self.flow_s == 3600:
             # The hour is solved for the results in any case.
             return Measured(hour, ev_mw, battery_mw, lambda: self.flows[hour])

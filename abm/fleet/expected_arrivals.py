@@ -112,19 +112,23 @@ def expected_arrivals(scenario: Scenario, n_zones: int) -> ExpectedArrivals:
         for name in ("evs_per_zone", "arrival", "departure", "soc_arrival", "soc_target")
         if (value := getattr(belief, name)) is not None
     }
+    if "evs_per_zone" in changes:
+        changes["evs_per_customer"] = None
     fleet = scenario.fleet.model_copy(update=changes)
-    per_zone = fleet.evs_per_zone
-    if kind != "distributions" or n_zones == 0 or per_zone == 0:
+    n_evs = int(fleet.evs_of(scenario.inputs.feeder.zone_customers()).sum())
+    if kind != "distributions" or n_evs == 0:
         none, share = np.zeros(0), np.zeros(scenario.horizon.days)
         day = np.zeros(0, dtype=np.int64)
         return ExpectedArrivals(none, none, day, none, none, none, none, none, 0.0, share)
     sampled = -(-SAMPLE_EVS // n_zones)
-    believed = scenario.sampled(fleet.model_copy(update={"evs_per_zone": sampled}))
+    believed = scenario.sampled(
+        fleet.model_copy(update={"evs_per_zone": sampled, "evs_per_customer": None})
+    )
     people = Population(believed, n_zones, [SAMPLE_SEED])
     drawn = [people.stays()]
     # Who left yesterday is expected to have left with what it wanted.
     drawn += [people.stays(day, drawn[0].soc_target) for day in range(1, days)]
-    return _expected(scenario, drawn, per_zone / sampled)
+    return _expected(scenario, drawn, n_evs / (sampled * n_zones))
 
 
 def _by_day(past: Stays, days: int) -> list[Stays]:

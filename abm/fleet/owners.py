@@ -204,12 +204,11 @@ def neighbours_of(population: Population) -> sparse.csr_array:
 def _feeder_block(population: Population, seed: int) -> sparse.csr_array:
     spec, n = population.scenario.owners.learning, population.per_feeder
     if spec.graph == "zone":
-        per_zone = population.scenario.fleet.evs_per_zone
         table = population.scenario.inputs.sessions
         if table is not None:
             raise AssertionError("learning needs several days, which sessions do not have")
-        zones = range(population.n_zones)
-        parts = [_adjacency(_graph(spec, per_zone, _number(seed, zone))) for zone in zones]
+        evs = enumerate(map(int, population.zone_evs))
+        parts = [_adjacency(_graph(spec, n_evs, _number(seed, zone))) for zone, n_evs in evs]
         return sparse.csr_array(sparse.block_diag(parts, format="csr"))
     if spec.graph == "edges":
         edges = population.scenario.inputs.edges

@@ -48,7 +48,8 @@ class Population:
         self.scenario, self.n_zones, self.seeds = scenario, n_zones, tuple(seeds)
         self.groups = owner_groups(scenario)
         table = scenario.inputs.sessions
-        self.per_feeder = n_zones * scenario.fleet.evs_per_zone if table is None else len(table)
+        self.zone_evs = scenario.zone_evs
+        self.per_feeder = int(self.zone_evs.sum()) if table is None else len(table)
         self.n = self.per_feeder * len(self.seeds)
         # Shares may be rounded to the whole EV in one way only.
         edges = np.cumsum([kind.share for kind in self.groups]) * self.per_feeder
@@ -126,12 +127,11 @@ class Population:
             integers = np.minimum((u[rows] * span).astype(np.int64), span - 1)
             return np.asarray(battery_capacity(spec.unit_kwh, spec.low + integers))
 
-        per_zone = scenario.fleet.evs_per_zone
         never = np.full(n, np.nan)
         return Stays(
             names=None,
             feeder=np.repeat(np.arange(len(self.seeds)), self.per_feeder),
-            zone=np.tile(np.repeat(np.arange(self.n_zones), per_zone), len(self.seeds)),
+            zone=np.tile(np.repeat(np.arange(self.n_zones), self.zone_evs), len(self.seeds)),
             arrival_min=never,
             departure_min=never,
             announced_min=never,

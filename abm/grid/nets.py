@@ -39,7 +39,7 @@ def net_of(table: FeederTable) -> Any:
     net = load_net(table.net) if table.code is None else _called(table.code)
     file = table.net if ":" in table.net else display(Path(table.net))
     try:
-        problems = list(net_problems(net, file))
+        problems = list(net_problems(net, file, table.first_bus))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         said = f"a pandapower net with its tables ({type(error).__name__}: {error})"
         problems = [Problem("net", "", said, file)]
@@ -79,7 +79,7 @@ def _from_file(source: str) -> Any:
         raise InputError([wrong(said)])
     text = read_text(Path(source), shown)
     try:
-        foreign = list(_foreign(json.loads(text)))
+        foreign = list(foreign_parts(json.loads(text)))
     except (ValueError, RecursionError) as error:
         said = f"not a pandapower JSON file: {type(error).__name__}"
         raise InputError([wrong(said)]) from error
@@ -107,7 +107,7 @@ def _a_net(net: Any, wrong: Callable[[str], Problem]) -> Any:
     return net
 
 
-def _foreign(data: Any, depth: int = 0) -> Iterator[str]:
+def foreign_parts(data: Any, depth: int = 0) -> Iterator[str]:
     """What pandapower would import or open besides the classes of which nets are made."""
     if depth > _DEEPEST:
         yield "something nested too deeply"
@@ -121,10 +121,10 @@ def _foreign(data: Any, depth: int = 0) -> Iterator[str]:
             if kind in _TABLES and isinstance(table, str) and not table.lstrip().startswith("{"):
                 yield "a table that is not in it"
         for item in data.values():
-            yield from _foreign(item, depth + 1)
+            yield from foreign_parts(item, depth + 1)
     elif isinstance(data, list):
         for item in data:
-            yield from _foreign(item, depth + 1)
+            yield from foreign_parts(item, depth + 1)
     elif isinstance(data, str) and "{" in data:
         # Objects stand within tables as text.
         try:
@@ -134,7 +134,7 @@ def _foreign(data: Any, depth: int = 0) -> Iterator[str]:
                 yield "text that cannot be read as JSON"
             return
         if not isinstance(inner, str):
-            yield from _foreign(inner, depth + 1)
+            yield from foreign_parts(inner, depth + 1)
 
 
 # Columns of buses of each table, and of numbers with what they have to be.
@@ -170,8 +170,9 @@ _NUMBERS = {
 }
 
 
-def net_problems(net: Any, file: str) -> Iterator[Problem]:
-    """What no load flow can be solved with: element, column and value. file: name for problems.
+def net_problems(net: Any, file: str, first_bus: int = 1) -> Iterator[Problem]:
+    """What no load flow can be solved with: element, column and value. file: name for problems;
+    first_bus: number that is shown for index 0.
 
     Elements in service count: an end that is no bus of the net, a number that is none or out of its
     range, a line or an impedance of 0 ohm, no external grid.
@@ -190,9 +191,8 @@ def net_problems(net: Any, file: str) -> Iterator[Problem]:
         for column, said in columns.items():
             for index, value in table[column].items():
                 if not _fits(value, said):
-                    yield Problem(
-                        f"{_element(kind, index, table)}, {column}", f"{value}", said, file
-                    )
+                    field = f"{_element(kind, index, table, first_bus)}, {column}"
+                    yield Problem(field, f"{value}", said, file)
     for kind, one, other in (
         ("line", "r_ohm_per_km", "x_ohm_per_km"),
         ("impedance", "rft_pu", "xft_pu"),
@@ -200,7 +200,7 @@ def net_problems(net: Any, file: str) -> Iterator[Problem]:
         table = _serving(net, kind)
         for index, r, x in zip(table.index, table[one], table[other], strict=True):
             if r == 0 and x == 0:
-                field = f"{_element(kind, index, table)}, {one} and {other}"
+                field = f"{_element(kind, index, table, first_bus)}, {one} and {other}"
                 yield Problem(field, "0", "an impedance above 0; a switch joins two buses", file)
     if not len(_serving(net, "ext_grid")):
         yield Problem("ext_grid", "", "missing; an external grid in service feeds the net", file)
@@ -213,10 +213,10 @@ def _serving(net: Any, kind: str) -> pd.DataFrame:
     return table
 
 
-def _element(kind: str, index: Any, table: pd.DataFrame) -> str:
+def _element(kind: str, index: Any, table: pd.DataFrame, first_bus: int) -> str:
     """A name such as line 3 (N4-N5) or load 2 (N7): table and index, the paper's buses."""
     buses: list[Any] = [table.at[index, column] for column in _ENDS.get(kind, ())] or [index]
-    return f"{kind} {index} ({'-'.join(f'N{int(bus) + 1}' for bus in buses)})"
+    return f"{kind} {index} ({'-'.join(f'N{int(bus) + first_bus}' for bus in buses)})"
 
 
 def _few(buses: list[int], most: int = 8) -> str:

@@ -37,7 +37,7 @@ MISMATCH_LIMIT_MVA = 1e-4
 
 # What feeds or takes power other than a load or a static generator of constant power. A bus's load
 # is the only thing that a simulation sets, so a feeder with one of these would not be what it says.
-_NOT_CONSTANT_POWER = (
+NOT_CONSTANT_POWER = (
     "gen",
     "storage",
     "motor",
@@ -185,9 +185,7 @@ def read_network(
     index 0. Raises LoadFlowError where that
     fails, and when a bus is out of service or has no supply.
     """
-    own = _constant_power_copy(net, bus_index)
-    if not _converges(own, p_mw, q_mvar):
-        raise LoadFlowError("the load flow does not converge at nominal load")
+    own = solved_net(net, bus_index, p_mw, q_mvar)
     solved = own._ppc["internal"]
     dead = bus_index[~np.isfinite(own.res_bus["vm_pu"].loc[bus_index].to_numpy(dtype=np.float64))]
     if len(dead):
@@ -227,6 +225,17 @@ def read_network(
         transformers=_transformers_of(own, row, in_service, first_bus),
     )
     return network, own.line.index.to_numpy(dtype=np.int64)[serving]
+
+
+def solved_net(net: Any, bus_index: IntArray, p_mw: FloatArray, q_mvar: FloatArray) -> Any:
+    """A copy of the net, solved with one load p_mw, q_mvar [n_bus] per bus.
+
+    Raises LoadFlowError where there is no solution, or something else feeds or takes power.
+    """
+    own = _constant_power_copy(net, bus_index)
+    if not _converges(own, p_mw, q_mvar):
+        raise LoadFlowError("the load flow does not converge at nominal load")
+    return own
 
 
 def _transformers_of(
@@ -287,7 +296,7 @@ def _constant_power_copy(net: Any, bus_index: IntArray) -> Any:
 
     others = [
         f"{count} x {kind}"
-        for kind in _NOT_CONSTANT_POWER
+        for kind in NOT_CONSTANT_POWER
         if kind in net and (count := int(net[kind]["in_service"].astype(bool).sum()))
     ]
     if others:

@@ -33,14 +33,23 @@ def manifest(
 
     study: the verb. strategies: what was run. more: what only this study has, before the versions.
     """
+    return made_by(
+        study,
+        scenario.seed,
+        scenario=scenario.name,
+        scenario_sha256=hashlib.sha256(scenario.to_yaml().encode()).hexdigest(),
+        strategies=list(strategies),
+        **more,
+    )
+
+
+def made_by(study: str, seed: int | None, **more: Any) -> dict[str, Any]:
+    """What any folder's manifest has: format, verb, seed if one was drawn from, and versions."""
     return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "study": study,
-        "scenario": scenario.name,
-        "scenario_sha256": hashlib.sha256(scenario.to_yaml().encode()).hexdigest(),
-        "strategies": list(strategies),
-        "seed": scenario.seed,
+        "seed": seed,
         **more,
         "python": platform.python_version(),
         "versions": versions(),

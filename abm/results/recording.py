@@ -76,7 +76,11 @@ def make_record(
     those of the fleet. taken_mvar: reactive power that the chargers take in them, (F, K, Z).
     supply: PV and batteries.
     """
-    shape = (-1, fleet.n_feeders, fleet.n_zones)
+
+    def by_zone(values: NDArray[Any]) -> NDArray[Any]:
+        # A feeder may have no zones, so that the length cannot be left to numpy.
+        return values.reshape(len(values), fleet.n_feeders, fleet.n_zones)
+
     ev: dict[str, NDArray[Any]] = {name: getattr(fleet, name) for name in RECORDED}
     ev["number"] = fleet.stay_index - fleet.first_row[fleet.feeder]
     ev |= billed
@@ -97,20 +101,20 @@ def make_record(
         alpha=alpha,
         ev=ev,
         names=None if names is None else tuple(names[i] for i in fleet.stay_index),
-        zone_charge_mw=meter.zone_charge_mw.reshape(shape),
-        zone_discharge_mw=meter.zone_discharge_mw.reshape(shape),
-        zone_plugged=meter.zone_plugged.reshape(shape),
+        zone_charge_mw=by_zone(meter.zone_charge_mw),
+        zone_discharge_mw=by_zone(meter.zone_discharge_mw),
+        zone_plugged=by_zone(meter.zone_plugged),
         plugged_peak=meter.plugged_peak,
         **of_soc,
         flows=PowerFlow(**stacked),
-        flow_zone_mw=meter.flow_zone_mw.reshape(shape) if len(meter.flow_zone_mw) else None,
+        flow_zone_mw=by_zone(meter.flow_zone_mw) if len(meter.flow_zone_mw) else None,
         flow_zone_mvar=taken_mvar,
         supply=supply,
         stays={name: np.stack([day[name] for day in days]) for name in days[0]},
         unsent=meter.unsent,
         ev_kw=meter.ev_kw,
         switched_evs=meter.switched_evs,
-        minute_charge_kw=meter.charge_kw.reshape(shape) if minutes else None,
-        minute_discharge_kw=meter.discharge_kw.reshape(shape) if minutes else None,
-        minute_plugged=meter.plugged.reshape(shape) if minutes else None,
+        minute_charge_kw=by_zone(meter.charge_kw) if minutes else None,
+        minute_discharge_kw=by_zone(meter.discharge_kw) if minutes else None,
+        minute_plugged=by_zone(meter.plugged) if minutes else None,
     )

@@ -201,11 +201,15 @@ def _wear(record: Record, order: NDArray[Any]) -> dict[str, NDArray[Any]]:
 
 
 def bus_hour_table(record: Record) -> pd.DataFrame:
-    """One row per load flow and bus: voltage and load."""
+    """One row per load flow and bus: voltage and load; with its name where the source has any."""
     feeder, flows = record.feeder, record.flows
     return as_frame(
         record,
-        {**flow_times(record, feeder.n_bus), "bus": repeated(record, feeder.bus_numbers)},
+        {
+            **flow_times(record, feeder.n_bus),
+            "bus": repeated(record, feeder.bus_numbers),
+            **_named(record, "bus_name", feeder.labels.bus),
+        },
         {
             "vm_pu": by_feeder(flows.vm_pu),
             "va_degree": np.degrees(by_feeder(flows.va_rad)),
@@ -215,7 +219,7 @@ def bus_hour_table(record: Record) -> pd.DataFrame:
 
 
 def line_hour_table(record: Record) -> pd.DataFrame:
-    """One row per load flow and line: current, loading, loss."""
+    """One row per load flow and line: current, loading, loss; with its name as for buses."""
     feeder, flows = record.feeder, record.flows
     return as_frame(
         record,
@@ -224,6 +228,7 @@ def line_hour_table(record: Record) -> pd.DataFrame:
             "line": repeated(record, np.arange(1, feeder.n_line + 1)),
             "from_bus": repeated(record, feeder.bus_numbers[feeder.line_from]),
             "to_bus": repeated(record, feeder.bus_numbers[feeder.line_to]),
+            **_named(record, "line_name", feeder.labels.line),
         },
         {
             "i_a": by_feeder(flows.i_a),
@@ -231,6 +236,11 @@ def line_hour_table(record: Record) -> pd.DataFrame:
             "loss_mw": by_feeder(flows.line_loss_mw),
         },
     )
+
+
+def _named(record: Record, column: str, names: NDArray[np.str_]) -> dict[str, Any]:
+    """A column of the source's names, where it has any."""
+    return {column: repeated(record, names.astype(object))} if len(names) else {}
 
 
 def transformer_hour_table(record: Record) -> pd.DataFrame:
@@ -241,6 +251,15 @@ def transformer_hour_table(record: Record) -> pd.DataFrame:
         {**flow_times(record, len(names)), "transformer": repeated(record, names)},
         {"loading_percent": by_feeder(record.flows.transformer_percent)},
     )
+
+
+def _zone_names(record: Record) -> dict[str, Any]:
+    """The source's names of the buses of the zones, where it has any."""
+    feeder = record.feeder
+    names = feeder.labels.bus
+    if not len(names):
+        return {}
+    return {"bus_name": np.tile(names[feeder.zone_bus].astype(object), record.n_feeders)}
 
 
 def zones_table(record: Record) -> pd.DataFrame:
@@ -259,6 +278,7 @@ def zones_table(record: Record) -> pd.DataFrame:
         zone_numbers(record, 1),
         {
             "bus": np.tile(feeder.bus_numbers[feeder.zone_bus], record.n_feeders),
+            **_zone_names(record),
             "evs": np.bincount(cell, minlength=cells),
             "charged_kwh": total(ev["charged_kwh"]),
             "discharged_kwh": total(ev["discharged_kwh"]),

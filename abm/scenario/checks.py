@@ -176,7 +176,7 @@ class Finding(NamedTuple):
 
 
 def _findings(fields: ScenarioFields, document: Document) -> Iterator[Finding]:
-    sampled = fields.fleet.sessions is None and fields.fleet.evs_per_zone > 0
+    sampled = fields.fleet.sessions is None and fields.fleet.has_evs
     ordered: list[tuple[Path, Path, bool]] = [
         (("ev", "soc_lower"), ("ev", "soc_min"), False),
         (("ev", "soc_min"), ("ev", "soc_upper"), False),

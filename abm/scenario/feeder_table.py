@@ -49,6 +49,17 @@ class FeederHead(Section):
     )
 
 
+class ClassRow(CsvRow):
+    """Whose load is at a bus, for `feeder import --classes file:PATH`."""
+
+    bus: Annotated[int | None, WHOLE, Allowed("a bus of the source")] = Field(
+        description="Number of the bus in the source."
+    )
+    customer_class: Annotated[str | None, MinLen(1), Allowed("a name")] = Field(
+        description="Class of the load profile."
+    )
+
+
 class BusRow(CsvRow):
     """A bus of a feeder."""
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from abm.scenario.fields import (
@@ -25,6 +27,12 @@ class FleetSection(Section):
 
     evs_per_zone: int = Field(
         40, ge=0, le=1_000_000, description="EVs in each RPZ (N_EV / N_z = 600 / 15)."
+    )
+    evs_per_customer: float | None = Field(
+        None,
+        ge=0.0,
+        le=1000.0,
+        description="EVs per customer, in place of evs_per_zone: each RPZ has this times its customers (buses.csv of the feeder), to the nearest whole number, so that zones may differ.",
     )
     sessions: str | None = Field(
         None,
@@ -45,6 +53,18 @@ class FleetSection(Section):
         Range(low=0.8, high=0.9), description="SoC wanted on departure, soc_f; fraction."
     )
     capacity: Capacity = Field(Capacity(), description="Battery capacity, C_b; kWh.")
+
+    def evs_of(self, customers: NDArray[np.float64]) -> NDArray[np.int64]:
+        """EVs in each zone, int64[n_zones]. customers: of each zone, NaN where not known."""
+        if self.evs_per_customer is None:
+            return np.full(len(customers), self.evs_per_zone, dtype=np.int64)
+        return np.floor(self.evs_per_customer * np.nan_to_num(customers) + 0.5).astype(np.int64)
+
+    @property
+    def has_evs(self) -> bool:
+        """Whether a zone has any, as far as can be known without a feeder."""
+        given = self.evs_per_customer
+        return (self.evs_per_zone if given is None else given) > 0
 
 
 class VoltVarSection(Section):

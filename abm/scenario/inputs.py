@@ -249,11 +249,13 @@ def read_inputs(
             said = "throughput, where sessions say energies or an EV comes more than once"
             wrong = Problem("ageing.model", fields.ageing.model, said)
             problems.append(document.locate(wrong, ("ageing", "model")))
-    elif feeder is not None and feeder.n_zones == 0 and fields.fleet.evs_per_zone > 0:
+    elif feeder is not None and feeder.n_zones == 0 and fields.fleet.has_evs:
         none = Problem(
             dotted(FEEDER), show(fields.grid.feeder), "a feeder with zones; this has none"
         )
         problems.append(document.locate(none, FEEDER))
+    elif feeder is not None and fields.fleet.evs_per_customer is not None:
+        problems += _customers_missing(fields, feeder, document)
     if any(table is not None and table.energy_kwh is not None for table in (sessions, past)):
         problems += by_energy_problems(fields, document)
     elif sessions is not None and sessions.again and fields.ageing.model != "throughput":
@@ -263,7 +265,9 @@ def read_inputs(
         problems.append(document.locate(problem, model))
     edges: NDArray[np.int64] | None = None
     if fields.owners.learning.graph == "edges" and fields.owners.learning.edges is not None:
-        n_evs = feeder.n_zones * fields.fleet.evs_per_zone if feeder is not None else None
+        n_evs: int | None = None
+        if feeder is not None:
+            n_evs = int(fields.fleet.evs_of(feeder.zone_customers()).sum())
         edges = read(EDGES, "a file of pairs (CSV)", lambda p: read_edges(p, display(p), n_evs))
     if problems or profile is None or tariff is None or feeder is None:
         return None, problems
@@ -323,6 +327,20 @@ def calendar_of(fields: ScenarioFields) -> Calendar:
 @lru_cache(maxsize=16)
 def _calendar(*of: Any) -> Calendar:
     return Calendar(*of)
+
+
+def _customers_missing(
+    fields: ScenarioFields, feeder: FeederTable, document: Document
+) -> list[Problem]:
+    """A problem where EVs go by customers and those of a zone are not known."""
+    unknown = np.flatnonzero(np.isnan(feeder.zone_customers())) + 1
+    if not len(unknown):
+        return []
+    zones = ", ".join(map(str, unknown[:8])) + (", ..." if len(unknown) > 8 else "")
+    path: Path = ("fleet", "evs_per_customer")
+    said = f"a feeder with customers of each zone in buses.csv; missing: zone {zones}"
+    wrong = Problem(dotted(path), show(fields.fleet.evs_per_customer), said)
+    return [document.locate(wrong, path)]
 
 
 def parts(target: FilePath) -> list[FilePath]:

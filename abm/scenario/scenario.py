@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import Any, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import PrivateAttr, ValidationError
 
 from abm.errors import InputError, Problem
@@ -126,6 +128,11 @@ class Scenario(ScenarioFields):
     def inputs(self) -> Inputs:
         """Feeder, load profile, tariff and sessions, as read when the scenario was made."""
         return self._inputs
+
+    @property
+    def zone_evs(self) -> NDArray[np.int64]:
+        """EVs of each zone of a feeder that are sampled, int64[n_zones]."""
+        return self.fleet.evs_of(self._inputs.feeder.zone_customers())
 
     @property
     def hours(self) -> int:

@@ -10,7 +10,6 @@ import numpy as np
 from abm.control import make_strategy
 from abm.control.programme import PEAK_ROOM
 from abm.errors import InputError, OptimiserError, Problem, nearest
-from abm.grid import build_feeder
 from abm.results import Results
 from abm.results.folder import strategy_label
 from abm.results.indicators import compared
@@ -103,9 +102,8 @@ def compare(
 
 def bound_left_out(scenario: Scenario) -> str:
     """Why a comparison goes without the bound, in a sentence; "" where it can have it."""
-    sessions, feeder = scenario.inputs.sessions, build_feeder(scenario.inputs.feeder)
-    sampled = scenario.fleet.evs_per_zone * len(feeder.zone_bus)
-    evs = sampled if sessions is None else len(sessions)
+    sessions = scenario.inputs.sessions
+    evs = int(scenario.zone_evs.sum()) if sessions is None else len(sessions)
     how = "; the verb `bound` computes it."
     if scenario.feeder.copies > 1:
         return f"Without the bound, as there are {scenario.feeder.copies} feeders{how}"

@@ -111,8 +111,7 @@ def _left(span: Span, done: frozenset[tuple[int, int]]) -> list[Span]:
 def most_together(scenario: Scenario) -> int:
     """Replications in a batch: a block, fewer where they have very many EVs."""
     table = scenario.inputs.sessions
-    zones = scenario.inputs.feeder.n_zones
-    evs = zones * scenario.fleet.evs_per_zone if table is None else len(table)
+    evs = int(scenario.zone_evs.sum()) if table is None else len(table)
     return max(1, min(BLOCK, BATCH_EVS // max(evs, 1)))
 
 

@@ -54,7 +54,7 @@ def run_size(scenario: Scenario, copies: int | None = None) -> Size:
     """Of one run. copies: seeds in one model, the scenario's feeders where None."""
     feeders = scenario.feeder.copies if copies is None else copies
     table, sessions = scenario.inputs.feeder, scenario.inputs.sessions
-    per_feeder = table.n_zones * scenario.fleet.evs_per_zone if sessions is None else len(sessions)
+    per_feeder = int(scenario.zone_evs.sum()) if sessions is None else len(sessions)
     days, hours, step_s = scenario.horizon.days, scenario.hours, scenario.clock.step_s
     steps = hours * 3600 // step_s * feeders
     minutes = scenario.record.zone_minute
