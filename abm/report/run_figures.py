@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from abm.equations import FloatArray
+from abm.report.economy_figures import ageing_figure, has_parts, prices_figure
 from abm.report.figures import (
     BLACK,
     BLUE,
@@ -55,8 +56,9 @@ def run_figures(
     """The figures of one run.
 
     Of one feeder demand, EV power by zone and voltages; of a city demand, and how the feeders
-    differ; with PV or batteries the balance of the zones; of several days also these. label,
-    limit_mw: take the place of the scenario's strategy in the titles and of its limit.
+    differ; with PV or batteries the balance of the zones; prices where they have parts, and ageing
+    where the SoC is followed; of several days also these. label, limit_mw: take the place of the
+    scenario's strategy in the titles and of its limit.
     """
     scenario = results.record.scenario
     title = f"{scenario.name}, {label or strategy_label(scenario.strategy)}"
@@ -81,6 +83,10 @@ def run_figures(
     if results.record.supply is not None:
         balance = balance_figure(f"PV and storage of the zones: {title}", results)
         yield "figures/balance.png", png(balance)
+    if has_parts(results):
+        yield "figures/prices.png", png(prices_figure(title, results))
+    if results.record.ageing.use.mean_soc is not None:
+        yield "figures/ageing.png", png(ageing_figure(title, results))
     if results.record.n_days > 1:
         yield "figures/days.png", png(days_figure(f"Days: {title}", results))
 

@@ -101,6 +101,7 @@ def print_lines(lines: Iterable[str]) -> None:
 # A line that only feeders with transformers have.
 TRANSFORMERS = "Highest transformer loading"
 SWITCHING = "Switching cost"
+BESIDE = "Grid fee, tax, demand charge"
 # Label, and the KPIs beside it.
 KPI_LINES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("System peak of 15 min", ("peak_15min_mw", "peak_15min_time", "peak_15min_tied_hours")),
@@ -126,7 +127,9 @@ KPI_LINES: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     ("Bought / sold", ("purchase_usd", "sale_usd")),
+    (BESIDE, ("grid_fee_usd", "tax_usd", "demand_charge_usd")),
     ("Net cost", ("net_cost_usd",)),
+    ("Battery ageing", ("ageing_usd", "capacity_loss_percent_per_year")),
     (SWITCHING, ("switching_cost_usd",)),
     ("EVs", ("evs",)),
     ("EVs short", ("evs_short", "energy_short_kwh")),
@@ -173,6 +176,7 @@ OF_LOAD_FLOWS = (
 )
 # What stands behind a KPI where it is more than its unit.
 BEHIND = {
+    "capacity_loss_percent_per_year": "% of the capacity a year",
     "energy_short_kwh": "kWh missing",
     "synchronisation": "of the EVs within 5 min",
     "boosts": "boosts",
@@ -201,7 +205,7 @@ def print_kpis(title: str, kpis: Mapping[str, Any], days: int = 1, flow_min: int
     if "feeders" in kpis:
         lines = (*lines, *CITY_LINES)
     for label, names in lines:
-        if label == SWITCHING and not kpis[names[0]]:
+        if label in (SWITCHING, BESIDE) and not any(kpis[name] for name in names):
             continue
         if label == TRANSFORMERS and kpis[names[0]] is None:
             continue

@@ -165,6 +165,9 @@ def foresight_costs(
     The lower the peak the dearer, so that where the optimum at one peak stays below the next it is
     that one's, too: most strategies share one. on_strategy is called after each.
     """
+    if bound.results.record.scenario.tariff.demand_charge.usd_per_kw > 0.0:
+        # The programme knows no charge on a peak.
+        return {}
     lacking = bound.results.kpis["energy_short_kwh"] + SERVED_KWH
     peaks = {name: run.results.kpis[METRIC] for name, run in runs.items()}
     least = bound.feeders[0].lowest_peak_mw
