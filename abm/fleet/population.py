@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,8 @@ class Population:
     seeds: one per feeder; a feeder's owners depend on its own alone. participates: who takes part
     in V2G, (n,); learning changes it. Raises InputError for a behaviour that cannot be made.
     """
+
+    FIXED: ClassVar = ("groups", "group", "_rows", "_base", "seeds")
 
     def __init__(self, scenario: Scenario, n_zones: int, seeds: Sequence[int]) -> None:
         self.scenario, self.n_zones, self.seeds = scenario, n_zones, tuple(seeds)
