@@ -139,7 +139,7 @@ def ev_table(record: Record) -> pd.DataFrame:
     left_with = np.where(np.isnan(ev["soc_departure"]), ev["soc"], ev["soc_departure"])
     columns["soc_departure"] = record.shown("soc_departure", left_with)[order]
     if record.scenario.by_energy:
-        columns["energy_kwh"] = record.energy_asked_kwh[order]
+        columns["energy_kwh"] = record.energy_asked_kwh.sum(axis=0)[order]
     for name in ("charged_kwh", "discharged_kwh", "purchase_usd", "sale_usd"):
         columns[name] = ev[name][order]
     for name in BESIDE:
@@ -156,10 +156,13 @@ def ev_table(record: Record) -> pd.DataFrame:
     table = pd.DataFrame({**lead, "ev_id": pd.Series(ids, dtype="object"), **columns})
     if int(record.n_evs.sum()) == len(table):
         return table
-    table = table.sort_values("arrival_min", kind="stable")
-    by_ev = table.groupby([*lead, "ev_id"], sort=False)
+    # Rows of dates on which it did not come have no times.
+    absent = table["stays"] == 0
+    table.loc[absent, ["arrival_min", "departure_min", "announced_min"]] = np.nan
+    keys = [*lead, "ev_id"]
+    in_time = table.sort_values("arrival_min", kind="stable").groupby(keys, sort=False)
     how: dict[str, Any] = {name: OF_SEVERAL_STAYS.get(name, "last") for name in columns}
-    return by_ev.agg(how).reset_index()
+    return table[keys].drop_duplicates().merge(in_time.agg(how).reset_index(), on=keys)
 
 
 # Of the stays of one EV, what is in its row; the last where nothing else is said.

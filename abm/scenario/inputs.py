@@ -29,6 +29,7 @@ from abm.scenario.series import Series, SeriesTable, placed
 from abm.scenario.series_fields import SeriesReading
 from abm.scenario.series_file import read_series
 from abm.scenario.session_table import SessionTable, read_sessions
+from abm.scenario.stay_fields import Copula, read_dependence
 from abm.scenario.sun import panel_yield
 from abm.scenario.supply import bad_zones, has_pv, read_irradiance, read_pv
 from abm.scenario.tables import (
@@ -70,8 +71,11 @@ LIMIT: Path = ("grid", "demand_limit")
 TEMPERATURE: Path = ("weather", "temperature")
 PV: Path = ("pv", "series")
 IRRADIANCE: Path = ("pv", "irradiance")
+DEPENDENCE: Path = ("fleet", "stays", "dependence")
+BELIEVED: Path = ("belief", "stays", "dependence")
 REFERENCES = (
     FEEDER, PROFILE, TARIFF, SALE, SESSIONS, EDGES, PAST, LIMIT, TEMPERATURE, PV, IRRADIANCE,
+    DEPENDENCE, BELIEVED,
 )  # fmt: skip
 
 
@@ -82,7 +86,8 @@ class Inputs:
     sessions is None when the fleet is sampled. edges: pairs of EVs of a feeder, from 0, (m, 2), or
     None. past: the sessions that the aggregator goes by, or None. limit: series that takes the
     place of grid.demand_limit_mw [MW], or None. temperature: of the air outside [degC], or None.
-    pv_yield: of PV, power over peak power [kW/kWp], or None where no zone has any.
+    pv_yield: of PV, power over peak power [kW/kWp], or None where no zone has any. dependence: of
+    `fleet.stays`, by kind of day, or None; believed_dependence: of `belief.stays`.
     """
 
     feeder: FeederTable
@@ -95,6 +100,8 @@ class Inputs:
     limit: Series | None = None
     temperature: Series | None = None
     pv_yield: Series | None = None
+    dependence: dict[str, Copula] | None = None
+    believed_dependence: dict[str, Copula] | None = None
 
 
 def shipped_names(path: Path) -> dict[str, FilePath]:
@@ -256,7 +263,15 @@ def read_inputs(
         problems.append(document.locate(none, FEEDER))
     elif feeder is not None and fields.fleet.evs_per_customer is not None:
         problems += _customers_missing(fields, feeder, document)
-    if any(table is not None and table.energy_kwh is not None for table in (sessions, past)):
+    dependence, believed = (
+        read(path, "a table of dependence (CSV)", lambda p: read_dependence(p, display(p)))
+        if value_at(fields, path) is not None
+        else None
+        for path in (DEPENDENCE, BELIEVED)
+    )
+    energies = any(table is not None and table.energy_kwh is not None for table in (sessions, past))
+    drawn = fields.fleet.stays is not None and fields.fleet.sessions is None
+    if energies or drawn or fields.belief.stays is not None:
         problems += by_energy_problems(fields, document)
     elif sessions is not None and sessions.again and fields.ageing.model != "throughput":
         model: Path = ("ageing", "model")
@@ -281,7 +296,8 @@ def read_inputs(
     own = None if sale is None else sale.series
     prices = prices_of(fields.tariff, tariff.series, own, calendar, (fields.clock.step_s, every_s))
     series = limit, temperature, pv_yield
-    return Inputs(feeder, profile, tariff, prices, sessions, edges, past, *series), []
+    read_in = Inputs(feeder, profile, tariff, prices, sessions, edges, past, *series)
+    return replace(read_in, dependence=dependence, believed_dependence=believed), []
 
 
 def _pv_yield(
