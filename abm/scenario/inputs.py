@@ -250,12 +250,6 @@ def read_inputs(
     sessions: SessionTable | None = None
     if fields.fleet.sessions is not None:
         sessions = read_stays(SESSIONS)
-        unclear = sessions is not None and (sessions.energy_kwh is not None or sessions.again)
-        if unclear and fields.ageing.model != "throughput":
-            # The SoC is followed row by row.
-            said = "throughput, where sessions say energies or an EV comes more than once"
-            wrong = Problem("ageing.model", fields.ageing.model, said)
-            problems.append(document.locate(wrong, ("ageing", "model")))
     elif feeder is not None and feeder.n_zones == 0 and fields.fleet.has_evs:
         none = Problem(
             dotted(FEEDER), show(fields.grid.feeder), "a feeder with zones; this has none"
