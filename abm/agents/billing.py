@@ -29,7 +29,7 @@ class Billing:
         if self.prices.follows:
             self.alpha = np.repeat(self.alpha, fleet.n_feeders, axis=1)
         self.n_feeders = fleet.n_feeders
-        self.bills = Bills(fleet)
+        self.bills = Bills(fleet, self.prices.has_fee, self.prices.has_tax)
         charge = scenario.tariff.demand_charge
         self.demand: DemandMeter | None = None
         if charge.usd_per_kw > 0.0:

@@ -15,8 +15,9 @@ class Bills:
     fee_usd, tax_usd: what of that is grid fee and tax, of both directions, (n,).
     """
 
-    def __init__(self, fleet: Fleet) -> None:
-        self.fleet = fleet
+    def __init__(self, fleet: Fleet, fees: bool = True, taxes: bool = True) -> None:
+        """fees, taxes: whether there are any."""
+        self.fleet, self._fees, self._taxes = fleet, fees, taxes
         self.fee_usd: FloatArray = np.zeros(fleet.n)
         self.tax_usd: FloatArray = np.zeros(fleet.n)
         self._charged: FloatArray = np.zeros(fleet.n)
@@ -32,11 +33,14 @@ class Bills:
         bought, sold = fleet.charged_kwh - self._charged, fleet.discharged_kwh - self._discharged
         fleet.purchase_usd += purchase_cost(of_ev.buy, bought)
         fleet.sale_usd += sale_revenue(of_ev.sold, sold, of_ev.ratio)
-        taken = of_ev.fee_sell + of_ev.tax_sell
-        if np.any(taken):
-            fleet.sale_usd -= purchase_cost(taken, sold)
-        self.fee_usd += purchase_cost(of_ev.fee_buy, bought) + purchase_cost(of_ev.fee_sell, sold)
-        self.tax_usd += purchase_cost(of_ev.tax_buy, bought) + purchase_cost(of_ev.tax_sell, sold)
+        for there, on_bought, on_sold, usd in (
+            (self._fees, of_ev.fee_buy, of_ev.fee_sell, self.fee_usd),
+            (self._taxes, of_ev.tax_buy, of_ev.tax_sell, self.tax_usd),
+        ):
+            if there:
+                taken = purchase_cost(on_sold, sold)
+                fleet.sale_usd -= taken
+                usd += purchase_cost(on_bought, bought) + taken
         np.copyto(self._charged, fleet.charged_kwh)
         np.copyto(self._discharged, fleet.discharged_kwh)
 

@@ -7,7 +7,7 @@ stack of the turns that are still open is all that is kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import copy
 from typing import Any
 
@@ -133,6 +133,50 @@ class Cycles:
         end.go(rows, at, self.first[rows])
         return end
 
+    def of_visits(self, visits: IntArray, soc: FloatArray) -> Cycles:
+        """All cycles of EVs whose visits are rows of their own, as `repeated`, in the first row.
+
+        visits: (V, m), -1 for none; soc: now, of all rows. What a visit has closed is closed in the
+        whole history, too, and what it has left open goes on with the next one.
+        """
+        n, first = len(self.first), visits[0]
+        whole = Cycles(n, self.stress_of, len(self._open))
+        at = np.full(n, np.nan)
+        for rows in visits:
+            here = (rows >= 0) & ~np.isnan(self.first[np.maximum(rows, 0)])
+            of, row = first[here], rows[here]
+            for name in ("number", "depth", "stress", "by_depth"):
+                getattr(whole, name)[of] += getattr(self, name)[row]
+            for level in range(int(self._n_open[row].max(initial=0)) + 1):
+                inner = self._n_open[row] >= level
+                turn = self._open[min(level, len(self._open) - 1), row]
+                to = np.where(self._n_open[row] > level, turn, soc[row])[inner]
+                last = np.where(np.isnan(at[of[inner]]), to, at[of[inner]])
+                whole.go(of[inner], last, to)
+                at[of[inner]] = to
+        seen = np.flatnonzero(~np.isnan(whole.first))
+        return whole.repeated(seen, at[seen])
+
+
+def visits_of(
+    names: Sequence[str] | None, feeder: IntArray, arrival_min: FloatArray
+) -> IntArray | None:
+    """Rows of each EV in the order in which they come, (V, m), -1 for none; None without any again.
+
+    names, feeder, arrival_min: of the rows, (n,) each; EVs of one name on a feeder are one.
+    """
+    if names is None or len(set(zip(names, feeder.tolist(), strict=True))) == len(names):
+        return None
+    _, named = np.unique(np.array(names, dtype=object).astype(str), return_inverse=True)
+    _, battery = np.unique(feeder * (int(named.max()) + 1) + named, return_inverse=True)
+    order = np.lexsort((arrival_min, battery))
+    begins = np.flatnonzero(np.append(True, np.diff(battery[order]) > 0))
+    counts = np.diff(np.append(begins, len(order)))
+    visits = np.full((int(counts.max()), len(counts)), -1)
+    place = np.arange(len(order)) - np.repeat(begins, counts)
+    visits[place, battery[order]] = order
+    return visits
+
 
 # Steps that the compiled hour may walk before the turns of its EVs are counted.
 STEPS_AT_ONCE = 30
@@ -175,16 +219,27 @@ class SocHistory:
             self.cycles.turn(rows, self.turn_soc[level, rows])
         self.n_turns[:] = 0
 
-    def ended(self, soc: FloatArray) -> dict[str, NDArray[Any]]:
-        """What a record keeps, by EV; soc: now, NaN where it was never here."""
-        seen = np.flatnonzero(~np.isnan(self.cycles.first))
-        cycles = self.cycles.repeated(seen, soc[seen])
+    def ended(self, soc: FloatArray, visits: IntArray | None = None) -> dict[str, NDArray[Any]]:
+        """What a record keeps, by EV; soc: now, NaN where it was never here.
+
+        visits: rows of each EV in the order in which they come, where it has several, (V, m), -1
+        for none (`visits_of`). What is kept of an EV then stands in its first row.
+        """
+        cycles, moment = self.cycles, self.moment
+        seen = np.flatnonzero(~np.isnan(cycles.first))
+        if visits is None:
+            cycles = cycles.repeated(seen, soc[seen])
+        else:
+            cycles = cycles.of_visits(visits, soc)
+            moment = np.zeros_like(self.moment)
+            np.add.at(moment, np.broadcast_to(visits[0], visits.shape)[visits >= 0],
+                      self.moment[visits[visits >= 0]])  # fmt: skip
         return {
             "cycles": cycles.number,
             "cycle_depth": cycles.depth,
             "cycle_stress": cycles.stress,
             "cycles_by_depth": cycles.by_depth,
-            "soc_moment": self.moment.copy(),
+            "soc_moment": moment.copy(),
         }
 
 

@@ -94,14 +94,58 @@ class Ageing:
 
 
 def ageing_of(
-    ageing: AgeingSection, requirement: Requirement, ev: Columns, stays: Columns, n_hours: int
+    ageing: AgeingSection,
+    requirement: Requirement,
+    ev: Columns,
+    stays: Columns,
+    n_hours: int,
+    visits: IntArray | None = None,
 ) -> Ageing:
-    """Ageing of a record: its columns of EVs (n,) and of stays (D, n)."""
+    """Ageing of a record: its columns of EVs (n,) and of stays (D, n).
+
+    visits: rows of each EV where it has several, (V, m), -1 for none; what it loses then stands in
+    its first row, and 0 in the others.
+    """
+    if visits is None or "cycle_stress" not in ev:
+        return _ageing_of(ageing, requirement, ev, stays, n_hours, len(stays["arrived"]))
+    # One battery for each EV, and its visits for stays.
+    there, rows = visits >= 0, np.maximum(visits, 0)
+    of_stays = {name: values[0][rows] for name, values in stays.items()}
+    of_stays["arrived"] = of_stays["arrived"] & there
+    of_evs = {name: values[visits[0]] for name, values in ev.items()}
+    for name in ("charged_kwh", "discharged_kwh"):
+        of_evs[name] = np.where(there, ev[name][rows], 0.0).sum(axis=0)
+    found = _ageing_of(ageing, requirement, of_evs, of_stays, n_hours, 1)
+
+    def spread(values: FloatArray | None, rest: float = 0.0) -> Any:
+        """By battery -> by row."""
+        if values is None:
+            return None
+        by_row = np.full(len(ev["feeder"]), rest)
+        by_row[visits[0]] = values
+        return by_row
+
+    names = "full_cycles", "cycles", "depth", "stress"
+    sums = {name: spread(getattr(found.use, name)) for name in names}
+    use = Use(days=found.use.days, mean_soc=spread(found.use.mean_soc, np.nan), **sums)
+    costs = "usd", "reference_usd", "loss_per_day", "loss_per_year"
+    return Ageing(use, **{name: spread(getattr(found, name)) for name in costs})
+
+
+def _ageing_of(
+    ageing: AgeingSection,
+    requirement: Requirement,
+    ev: Columns,
+    stays: Columns,
+    n_hours: int,
+    sets: int,
+) -> Ageing:
+    """sets: into how many equal parts the horizon is cut, each of which a stay ends with."""
     days = n_hours / 24.0
     through = full_cycles(
         ev["charged_kwh"], ev["discharged_kwh"], ev["efficiency"], ev["capacity_kwh"]
     )
-    ends = _ends(stays, n_hours)
+    ends = _ends(stays, n_hours, sets)
     history = "cycle_stress" in ev
     if history:
         soc = np.where(np.isnan(stays["soc_departure"]), stays["soc"], stays["soc_departure"])
@@ -109,7 +153,7 @@ def ageing_of(
         use = Use(days, through, ev["cycles"], ev["cycle_depth"], ev["cycle_stress"], mean)
     else:
         use = Use(days, through)
-    reference = _reference(ageing, requirement, ev, stays, n_hours, history)
+    reference = _reference(ageing, requirement, ev, stays, n_hours, ends, history)
 
     def cost(of: Use) -> FloatArray:
         lost, life = of.loss(ageing, days), ageing.end_of_life_loss
@@ -120,10 +164,10 @@ def ageing_of(
 
 
 def ageing_kpis(
-    ageing: Ageing, benefit_net_usd: FloatArray, group: IntArray, n: int
+    ageing: Ageing, benefit_net_usd: FloatArray, group: IntArray, evs: IntArray
 ) -> dict[str, FloatArray]:
-    """The indicators of ageing of n groups of EVs, (n,) each; group: of each EV."""
-    evs = np.bincount(group, minlength=n)
+    """The indicators of ageing of n groups of EVs, (n,) each; group: of each row; evs: how many."""
+    n = len(evs)
     cycles = ageing.use.cycles
     depth = np.full(n, np.nan)
     if cycles is not None and ageing.use.depth is not None:
@@ -137,9 +181,8 @@ def ageing_kpis(
     }
 
 
-def _ends(stays: Columns, n_hours: int) -> FloatArray:
-    """When stays end, with their day at the latest, (D, n) [min]."""
-    days = len(stays["arrived"])
+def _ends(stays: Columns, n_hours: int, days: int) -> FloatArray:
+    """When stays end, (D, n) [min]: with their day at the latest, of D days, else the horizon."""
     last = np.arange(1, days + 1) * (n_hours * 60.0 / days)
     return np.asarray(np.minimum(stays["departure_min"], last[:, None]))
 
@@ -150,11 +193,15 @@ def _reference(
     ev: Columns,
     stays: Columns,
     n_hours: int,
+    leaves: FloatArray,
     history: bool,
 ) -> Use:
-    """The same stays, each charged at once on arrival: what eq. (22) compares the cost with."""
+    """The same stays, each charged at once on arrival: what eq. (22) compares the cost with.
+
+    leaves: when they end, (D, n) [min].
+    """
     capacity, efficiency, rating = ev["capacity_kwh"], ev["efficiency"], ev["p_max_kw"]
-    arrival, leaves = stays["arrival_min"], _ends(stays, n_hours)
+    arrival = stays["arrival_min"]
     asked = asked_energy(stays, capacity, efficiency, requirement)
     end = charged_at_once(arrival, leaves, asked, rating)
     there = stays["arrived"]

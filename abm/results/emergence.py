@@ -63,6 +63,7 @@ def _indicators(
     cell = ev["feeder"] * n_zones + ev["zone"]
     cell_group = np.arange(record.n_feeders * n_zones) // (n_zones * per_group)
     evs = np.bincount(group, minlength=n).astype(np.float64)
+    of_evs = record.n_evs.reshape(n, per_group).sum(axis=1)
     step_min = record.scenario.clock.step_s / 60.0
     swings = [oscillation(kw, step_min) for kw in np.ascontiguousarray(ev_kw.T)]
     period, amplitude = np.array(swings, dtype=np.float64).reshape(n, 2).T
@@ -80,7 +81,7 @@ def _indicators(
             "mode_switches_per_ev": group_sums(ev["switches"], group, n) / evs,
             "equivalent_full_cycles_per_ev": group_sums(record.full_cycles, group, n) / evs,
             "benefit_usd": group_sums(record.benefit_usd, group, n),
-            **ageing_kpis(record.ageing, record.benefit_net_usd, group, n),
+            **ageing_kpis(record.ageing, record.benefit_net_usd, group, of_evs),
         }
     for name, values in (("unmet", record.shortfall_kwh), ("benefit", record.benefit_usd)):
         values = np.where(np.abs(values) > NOTHING, values, 0.0)

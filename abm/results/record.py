@@ -14,6 +14,7 @@ from abm.equations import BoolArray, FloatArray, IntArray
 from abm.equations.battery import charging_energy, energy_gained, full_cycles, tapered_charge
 from abm.equations.economics import PriceParts, financial_benefit, stay_reference_cost
 from abm.fleet.columns import UNKNOWN_BY_ENERGY
+from abm.fleet.cycles import visits_of
 from abm.fleet.population import DAY_MIN
 from abm.grid import Feeder, PowerFlow, build_feeder, loading_percent
 from abm.results.ageing import Ageing, ageing_of
@@ -283,7 +284,8 @@ class Record(Windows):
     def ageing(self) -> Ageing:
         """Wear of the batteries and its cost, (n,) each; `ageing` in the scenario says how."""
         of = self.scenario.ageing, self.scenario.requirement
-        found = ageing_of(*of, self.ev, self.stays, self.n_hours)
+        visits = visits_of(self.names, self.ev["feeder"], self.ev["arrival_min"])
+        found = ageing_of(*of, self.ev, self.stays, self.n_hours, visits)
         if not self.scenario.by_energy:
             return found
         # What energy through a battery costs is known without its capacity, what it loses is not.

@@ -13,6 +13,7 @@ from abm.engine.meter import Meter
 from abm.equations import FloatArray
 from abm.fleet import Fleet
 from abm.fleet.columns import RECORDED, STAY_STATE, STAY_SUMS
+from abm.fleet.cycles import visits_of
 from abm.grid import PowerFlow
 from abm.results.record import FEEDER_AXIS, FLOW_COLUMNS, Record
 from abm.results.supply import SupplyRecord, join_supplies
@@ -85,7 +86,8 @@ def make_record(
     ev["number"] = fleet.stay_index - fleet.first_row[fleet.feeder]
     ev |= billed
     if fleet.history is not None:
-        ev |= fleet.history.ended(fleet.soc)
+        own = None if fleet.names is None else [fleet.names[i] for i in fleet.stay_index]
+        ev |= fleet.history.ended(fleet.soc, visits_of(own, fleet.feeder, fleet.arrival_min))
     names = fleet.names
     minutes = meter.minutes
     days = meter.days or [{name: getattr(fleet, name) for name in (*STAY_STATE, *STAY_SUMS)}]

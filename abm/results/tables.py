@@ -176,12 +176,14 @@ def ev_table(record: Record) -> pd.DataFrame:
 OF_SEVERAL_STAYS: dict[str, Any] = {
     **dict.fromkeys(("zone", "arrival_min"), "first"),
     "departure_min": "max",
+    "soc_mean": "first",
     **dict.fromkeys(("boost", "short"), "any"),
     **dict.fromkeys(
         (
             "stays", "energy_kwh", "charged_kwh", "discharged_kwh", "purchase_usd", "sale_usd",
             "net_cost_usd", "reference_cost_usd", "benefit_usd", "switches", "shortfall_kwh",
-            "ageing_usd", "ageing_more_usd", "benefit_net_usd", *BESIDE,
+            "ageing_usd", "ageing_more_usd", "benefit_net_usd", *BESIDE, "rainflow_cycles",
+            *(f"cycles_{10 * tenth}_{10 * tenth + 10}" for tenth in range(BINS)),
         ),
         "sum",
     ),

@@ -267,11 +267,6 @@ def read_inputs(
     drawn = fields.fleet.stays is not None and fields.fleet.sessions is None
     if energies or drawn or fields.belief.stays is not None:
         problems += by_energy_problems(fields, document)
-    elif sessions is not None and sessions.again and fields.ageing.model != "throughput":
-        model: Path = ("ageing", "model")
-        said = "throughput where an EV of fleet.sessions comes again, each time with its own SoC"
-        problem = Problem(dotted(model), show(fields.ageing.model), said)
-        problems.append(document.locate(problem, model))
     edges: NDArray[np.int64] | None = None
     if fields.owners.learning.graph == "edges" and fields.owners.learning.edges is not None:
         n_evs: int | None = None

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from abm import V2GModel
 from abm.equations import ageing
+from abm.errors import InputError
 from abm.fleet.cycles import BINS, Cycles
 
 ROW = np.array([0])
@@ -210,3 +211,49 @@ def test_feeders_of_a_city_wear_as_they_do_alone():
     whole = both.results.kpis
     assert whole["ageing_usd"] == pytest.approx(both.record.ageing.usd.sum())
     assert 0.0 < whole["cycle_depth_mean"] < 1.0
+
+
+@pytest.mark.parametrize("model", ["woehler", "schmalstieg_2014", "xu_2018"])
+def test_an_ev_that_comes_again_has_one_battery(tmp_path, model):
+    """Three nights of one EV, in a file and as three days in a row that are just so."""
+    rows = [
+        ev("other", arrival=30, departure=900, soc=0.3, target=0.7),
+        ev("a", arrival=480, departure=1200, soc=0.5, target=0.9),
+        ev("a", zone=3, arrival=480 + 1440, departure=1200 + 1440, soc=0.3, target=0.6),
+        ev("a", arrival=480 + 2880, departure=1200 + 2880, soc=0.2, target=0.8),
+    ]
+    base = scenario(
+        *rows,
+        folder=tmp_path,
+        strategy="evms_immediate",
+        requirement={"kind": "energy_balanced"},
+        eq13={"v2g_when": "always"},
+        clock={"hours": 72},
+        ageing={"model": model},
+    )
+    found = run(base).results
+    record, table = found.record, found.ev.set_index("ev_id")
+    # Down to the threshold from where it came, up to what it asks for, and on the road again.
+    points = np.array([0.5, 0.2, 0.9, 0.2, 0.6, 0.2, 0.8, 0.5])
+    highest = int(np.argmax(points[:-1]))
+    turned = np.concatenate([points[highest:-1], points[: highest + 1]])
+    by_hand = [(depth, mean, n) for depth, mean, n, _, _ in rainflow.extract_cycles(turned)]
+    assert table.loc["a", "rainflow_cycles"] == pytest.approx(sum(n for _, _, n in by_hand))
+    assert record.ageing.use.depth.sum() == pytest.approx(
+        sum(n * depth for depth, _, n in by_hand) + 0.5
+    )
+    assert table["ageing_usd"].sum() == pytest.approx(found.kpis["ageing_usd"])
+    assert 0.3 < table.loc["a", "soc_mean"] < 0.7
+    assert len(table) == 2
+    compiled = run(base.override({"clock.engine": "compiled"})).record
+    assert all((compiled.ev[name] == record.ev[name]).all() for name in ("cycles", "cycle_stress"))
+
+
+def test_of_energies_no_soc_can_be_followed(tmp_path):
+    path = tmp_path / "energies.csv"
+    path.write_text("ev_id,zone,arrival_min,departure_min,energy_kwh\na,1,480,1200,10\n")
+    kind = {"kind": "energy_balanced"}
+    base = small_paper(fleet={"sessions": str(path)}, strategy="uncoordinated", requirement=kind)
+    assert run(base).results.kpis["ageing_usd"] > 0.0
+    with pytest.raises(InputError, match=r"ageing.model.*SoC is not known"):
+        base.override({"ageing.model": "woehler"})
