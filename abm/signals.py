@@ -18,7 +18,6 @@ from abm.fleet.stays import stream
 from abm.fleet.view import read_only
 from abm.scenario import Scenario
 from abm.scenario.grid_fields import BroadcastSection
-from abm.scenario.series import Series
 
 
 @dataclass(frozen=True)
@@ -93,85 +92,6 @@ class Broadcast:
     def to_evs(self, per_feeder: NDArray[np.generic]) -> NDArray[np.generic]:
         """A value per feeder as a value per EV; broadcasts for a single feeder."""
         return per_feeder if len(per_feeder) == 1 else per_feeder[self.feeder]
-
-
-@dataclass(frozen=True, eq=False)
-class FeedIn:
-    """Generation of a feeder that follows columns of its own of the profile, G rows.
-
-    bus: position, (G,). column: of the profile, (G,). p_mw, q_mvar: nominal power fed in, (G,).
-    """
-
-    bus: IntArray
-    column: IntArray
-    p_mw: FloatArray
-    q_mvar: FloatArray
-
-
-@dataclass(frozen=True, eq=False)
-class BaseLoad:
-    """Load of a feeder without EVs on a horizon, less what is fed in there.
-
-    p_mw, q_mvar: nominal load of each bus, (n_bus,). column: of the profile, for each bus. profile:
-    multiplier of the nominal load. interpolation: `base_load.interpolation` in the scenario, what
-    lies between its values.
-
-    Windows are given by when they begin, s from the start of the horizon, (n,), and their length,
-    s, which has to divide an hour (ValueError). What comes back has an axis for the feeders, of
-    length 1 where all have the same load.
-    """
-
-    p_mw: FloatArray
-    q_mvar: FloatArray
-    column: IntArray
-    profile: Series
-    interpolation: str = "steps"
-    feed_in: FeedIn | None = None
-
-    @property
-    def linear(self) -> bool:
-        """Whether values are joined by straight lines."""
-        return self.interpolation == "linear"
-
-    def mean_p_mw(self, begin_s: IntArray, window_s: int) -> FloatArray:
-        """Mean active load of every bus over windows, (n, K or 1, n_bus) [MW]."""
-        fed = None if self.feed_in is None else self.feed_in.p_mw
-        return self._of_buses(self.p_mw, fed, begin_s, window_s)
-
-    def mean_q_mvar(self, begin_s: IntArray, window_s: int) -> FloatArray:
-        """Mean reactive load over the same windows, (n, K or 1, n_bus) [Mvar]."""
-        fed = None if self.feed_in is None else self.feed_in.q_mvar
-        return self._of_buses(self.q_mvar, fed, begin_s, window_s)
-
-    def mean_mw(self, begin_s: IntArray, window_s: int) -> FloatArray:
-        """Mean active load of the whole feeder over the same windows, (n, K or 1) [MW]."""
-        return self._totals.mean(begin_s, window_s, self.linear)
-
-    def _of_buses(
-        self, nominal: FloatArray, fed: FloatArray | None, begin_s: IntArray, window_s: int
-    ) -> FloatArray:
-        multiplier = self.profile.mean(begin_s, window_s, self.linear)
-        # Rows in memory one after the other, so that a sum over buses is that of a row alone.
-        load = np.ascontiguousarray(nominal * multiplier[:, self.column])
-        if self.feed_in is not None and fed is not None:
-            np.subtract.at(load.T, self.feed_in.bus, (fed * multiplier[:, self.feed_in.column]).T)
-        return load[:, None, :]
-
-    @cached_property
-    def _totals(self) -> Series:
-        """Active load of the whole feeder, for each row of the profile."""
-        rows = self.profile.values
-        total = np.empty((len(rows), 1))
-        for first in range(0, len(rows), _ROWS):
-            some = rows[first : first + _ROWS, self.column]
-            total[first : first + _ROWS, 0] = (self.p_mw * some).sum(axis=1)
-        if self.feed_in is not None:
-            total[:, 0] -= rows[:, self.feed_in.column] @ self.feed_in.p_mw
-        return self.profile.of(total)
-
-
-# Rows of a profile of which the loads of all buses are in memory at once.
-_ROWS = 4096
 
 
 class Channel:
@@ -276,8 +196,9 @@ class Outlook:
     """Forecast and expectation of one model; worked out when first asked for.
 
     base_mw: actual base demand without PV, hourly means, (n_hours, K or 1) [MW]; pv_mw: the PV that
-    comes off it, which is known ahead. seeds: one per feeder; errors of the forecast come from
-    them.
+    comes off it, which is known ahead. expected_mw: the demand that can be expected, of which the
+    forecast is made; customers draw their own. seeds: one per feeder; errors of the forecast come
+    from them.
     """
 
     def __init__(
@@ -287,12 +208,14 @@ class Outlook:
         seeds: Sequence[int],
         base_mw: FloatArray,
         pv_mw: FloatArray,
+        expected_mw: FloatArray,
     ) -> None:
         self._scenario, self._n_zones, self._seeds = scenario, n_zones, seeds
         self.n_hours = scenario.hours
         # Stays end with their day where there are several.
         self.day_hours = 24 if scenario.horizon.days > 1 else scenario.hours
         self._actual_mw = np.broadcast_to(base_mw, (self.n_hours, len(seeds)))
+        self._expected_mw = np.broadcast_to(expected_mw, (self.n_hours, len(seeds)))
         self._pv_mw = np.broadcast_to(pv_mw, (self.n_hours, len(seeds)))
         self.prices = scenario.inputs.prices
         self.sale_ratio = scenario.tariff.sale_ratio
@@ -337,7 +260,7 @@ class Outlook:
             for k, seed in enumerate(self._seeds):
                 u = stream(seed, "forecast").random(self.n_hours)
                 error[:, k] += forecast.noise * ndtri(np.clip(u, 1e-12, 1.0))
-        return np.asarray(self._actual_mw * np.maximum(error, 0.0))
+        return np.asarray(self._expected_mw * np.maximum(error, 0.0))
 
     def metered_mw(self, hour: int) -> FloatArray:
         """Base demand of an hour that is over, as each feeder's meter has it, (n_feeders,) [MW]."""

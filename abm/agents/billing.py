@@ -11,8 +11,8 @@ from abm.equations.economics import PriceParts
 from abm.fleet import Fleet
 from abm.fleet.bills import Bills
 from abm.fleet.demand_charge import DemandMeter
+from abm.grid.base_load import BaseLoad
 from abm.scenario import Scenario
-from abm.signals import BaseLoad
 
 
 class Billing:

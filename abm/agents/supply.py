@@ -8,7 +8,7 @@ walked through it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,8 +18,8 @@ from abm.results.supply import SupplyRecord
 from abm.scenario.supply import pv_of_zones, storage_of_zones
 
 if TYPE_CHECKING:
+    from abm.grid.base_load import BaseLoad
     from abm.model import V2GModel
-    from abm.signals import BaseLoad
 
 
 class ZoneSupply:
@@ -28,9 +28,6 @@ class ZoneSupply:
     kwp: peak power of each zone, (Z,). capacity_kwh: of each battery, (Z,). stored_kwh: what is in
     them now, (K, Z).
     """
-
-    BY_TIME: ClassVar = {"battery_kw": "steps", "_flows": "flows"}
-    FIXED: ClassVar = ("kwp", "yields", "capacity_kwh", "rated_kw", "low_kwh", "high_kwh")
 
     def __init__(self, model: V2GModel, zone_bus: IntArray, base: BaseLoad) -> None:
         scenario, clock, fleet = model.scenario, model.clock, model.fleet

@@ -146,7 +146,8 @@ def _list(options: argparse.Namespace) -> int:
         "admissions": dict(names.ADMISSIONS),
         "feeders": names.shipped_feeders(),
         "tariffs": names.shipped_tariffs(),
-        "profiles": names.shipped_profiles(),
+        "profiles": {**names.shipped_profiles(), **names.READY_PROFILES},
+        "pools": names.shipped_pools(),
         "pv": names.shipped_pv(),
         "solvers": dict(names.SOLVERS),
     }

@@ -42,10 +42,8 @@ STREAMS = {
     "broadcast_loss": 20,
     "broadcast_noise": 21,
     "forecast": 22,
-    "comes": 23,
-    "stay_duration": 24,
-    "stay_energy": 25,
-    "dependence": 26,
+    "customers": 23,
+    "heat_pumps": 24,
 }
 COPIES = 1_000_000
 

@@ -1,28 +1,299 @@
-"""The load of a feeder without EVs: its customers and the profile of a scenario."""
+"""The load of a feeder without EVs: its customers, the profiles they follow, heat pumps."""
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
+import numpy as np
+from scipy.special import ndtri
+
+from abm.equations import BoolArray, FloatArray, IntArray
+from abm.errors import InputError, Problem
+from abm.fleet.stays import stream
+from abm.grid.base_load import CUSTOMERS, GENERATION, HEAT_PUMPS, BaseLoad, LoadGroup
 from abm.grid.feeder import Feeder
 from abm.scenario import Scenario
-from abm.signals import BaseLoad, FeedIn
+from abm.scenario.customers import bus_columns
+from abm.scenario.load_fields import ANY, BaseLoadSection, VarietySection
+
+_HOURS = {"hour": 1, "day": 24}
 
 
-def base_load_of(scenario: Scenario, feeder: Feeder) -> BaseLoad:
-    """Load without EVs of a feeder in a scenario, less its generation; `scale` is of the load."""
-    profile, section = scenario.inputs.profile, scenario.base_load
-    at = {name: i for i, name in enumerate(profile.classes)}
-    column = np.array([at[name] for name in feeder.class_names], dtype=np.int64)
-    feed_in = None
-    if (given := feeder.generation) is not None:
-        own = np.array([at[str(name)] for name in given.kind], dtype=np.int64)
-        feed_in = FeedIn(given.bus, own, given.p_mw, given.q_mvar)
-    return BaseLoad(
-        section.scale * feeder.load_p_mw,
-        section.scale * feeder.load_q_mvar,
-        column[feeder.bus_class],
-        profile.series,
-        section.interpolation,
-        feed_in,
+@dataclass(frozen=True, eq=False)
+class _Loads:
+    """Loads in the order of their buses, (E,) each: one for each bus, or for each customer.
+
+    column: of the load profile. p_mw, q_mvar: where the profile is 1. kind: class. customers: how
+    many each is of.
+    """
+
+    bus: IntArray
+    column: IntArray
+    p_mw: FloatArray
+    q_mvar: FloatArray
+    kind: np.ndarray
+    customers: IntArray
+
+    def some(self, rows: BoolArray | IntArray) -> _Loads:
+        """Some of them."""
+        return _Loads(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
+
+
+def base_load_of(scenario: Scenario, feeder: Feeder, seeds: Sequence[int] = ()) -> BaseLoad:
+    """Load without EVs of a feeder in a scenario, less its generation; `scale` is of the load.
+
+    seeds: one for each copy of the feeder, which draws customers and heat pumps of its own by it,
+    where they vary; without seeds the load that can be expected. Raises InputError where a load has
+    no profile.
+    """
+    section, inputs = scenario.base_load, scenario.inputs
+    loads = _loads(scenario, feeder)
+    groups = _customers(scenario, loads, feeder.n_bus, seeds)
+    if feeder.generation is not None:
+        groups.append(_generation(scenario, feeder))
+    pumps = scenario.heat_pumps
+    if inputs.heat_pump is not None:
+        groups.append(_heat_pumps(scenario, loads, feeder.n_bus, seeds))
+    varies = section.variety.kind == "pool" or (
+        section.variety.kind == "lognormal" and section.variety.spread > 0.0
     )
+    drawn = bool(seeds) and (varies or 0.0 < pumps.share < 1.0)
+    return BaseLoad(tuple(groups), drawn)
+
+
+# --- nominal loads --------------------------------------------------------------------------------
+
+
+def _loads(scenario: Scenario, feeder: Feeder) -> _Loads:
+    """Loads as feeder, profile and customers say them."""
+    section, inputs = scenario.base_load, scenario.inputs
+    profile, table = inputs.profile, inputs.feeder
+    position = {int(index) + 1: at for at, index in enumerate(feeder.bus_index)}
+    # Position of each row of the table of buses.
+    of_row = np.array([position[int(bus)] for bus in table.buses], dtype=np.int64)
+    kinds = np.array(feeder.class_names, dtype=object)[feeder.bus_class]
+    tangent = _tangent(section.power_factor, feeder)
+    counts = _counts(table.customers, of_row, feeder, section.variety)
+    growth = _growth(section, feeder.class_names)
+    if inputs.customers is not None:
+        singly = inputs.customers
+        bus = of_row[singly.bus]
+        own = np.isfinite(singly.power_factor)
+        factor = np.where(own, singly.power_factor, 1.0)
+        tan = np.where(own, np.sqrt(1.0 - factor**2) / factor, tangent[bus])
+        names = tuple(dict.fromkeys(singly.customer_class.tolist()))
+        of_class = np.array([names.index(name) for name in singly.customer_class], dtype=np.int64)
+        p_mw = section.scale * _growth(section, names)[of_class] * singly.p_kw / 1e3
+        loads = _Loads(
+            bus,
+            singly.column,
+            p_mw,
+            p_mw * tan,
+            singly.customer_class.astype(object),
+            np.ones(len(bus), dtype=np.int64),
+        )
+        return loads.some(np.argsort(bus, kind="stable"))
+    scale = section.scale * growth[feeder.bus_class]
+    every = np.arange(feeder.n_bus)
+    if section.by == "bus":
+        column = np.full(feeder.n_bus, -1, dtype=np.int64)
+        column[of_row] = bus_columns(table, profile)
+        _refuse_without_column(scenario, feeder, column)
+    else:
+        found = [profile.column_of(name, section.class_profiles) for name in feeder.class_names]
+        at = [profile.classes.index(name) if name is not None else -1 for name in found]
+        column = np.array(at, dtype=np.int64)[feeder.bus_class]
+    if profile.unit == "-":
+        p_mw = scale * feeder.load_p_mw
+        q_mvar = scale * feeder.load_q_mvar
+        if section.power_factor is not None:
+            q_mvar = p_mw * tangent
+    else:
+        # kW of the bus, or of each of its customers.
+        if section.by == "bus":
+            counts = np.maximum(counts, 1)
+        p_mw = scale / 1e3 * (1.0 if section.by == "bus" else counts)
+        q_mvar = p_mw * tangent
+    rows = column >= 0
+    return _Loads(every, column, p_mw, q_mvar, kinds, counts).some(rows)
+
+
+def _refuse_without_column(scenario: Scenario, feeder: Feeder, column: IntArray) -> None:
+    """Raise InputError where a bus with load has no column."""
+    without = np.flatnonzero((column < 0) & (np.hypot(feeder.load_p_mw, feeder.load_q_mvar) > 0))
+    if len(without):
+        names = ", ".join(feeder.bus_names[at] for at in without[:12])
+        said = f"a column for each bus with load, or `{ANY}` for all others; none for {names}"
+        raise InputError([Problem("base_load.profile", scenario.base_load.profile, said)])
+
+
+def _tangent(power_factor: float | None, feeder: Feeder) -> FloatArray:
+    """Reactive over active power of each bus, (n_bus,); 0 where there is no nominal load."""
+    if power_factor is not None:
+        return np.full(feeder.n_bus, np.sqrt(1.0 - power_factor**2) / power_factor)
+    p_mw, q_mvar = feeder.load_p_mw, feeder.load_q_mvar
+    return np.divide(q_mvar, p_mw, out=np.zeros(feeder.n_bus), where=p_mw != 0.0)
+
+
+def _counts(
+    known: FloatArray, of_row: IntArray, feeder: Feeder, variety: VarietySection
+) -> IntArray:
+    """Customers at each bus position: as the feeder says, else by its nominal load."""
+    p_kw = 1e3 * np.abs(feeder.load_p_mw)
+    there = (p_kw > 0.0) | (feeder.load_q_mvar != 0.0)
+    by_load = np.maximum(np.floor(p_kw / variety.kw_per_customer + 0.5), 1.0)
+    counts = np.where(there, by_load, 0.0)
+    if len(known):
+        said = np.full(feeder.n_bus, np.nan)
+        said[of_row] = known
+        # A bus with load has a customer, whatever is said.
+        said = np.maximum(np.floor(said + 0.5), there)
+        counts = np.where(np.isnan(said), counts, said)
+    return counts.astype(np.int64)
+
+
+def _growth(section: BaseLoadSection, names: Sequence[str]) -> FloatArray:
+    """Factor of each class."""
+    plain, yearly = section.growth, section.growth_per_year
+    factors = [
+        plain.get(name, plain.get(ANY, 1.0))
+        * (1.0 + yearly.get(name, yearly.get(ANY, 0.0))) ** section.growth_years
+        for name in names
+    ]
+    return np.array(factors, dtype=np.float64)
+
+
+# --- groups ---------------------------------------------------------------------------------------
+
+
+def _customers(
+    scenario: Scenario, loads: _Loads, n_bus: int, seeds: Sequence[int]
+) -> list[LoadGroup]:
+    """The customers: those that follow their profile, and those that draw from a pool."""
+    section, profile = scenario.base_load, scenario.inputs.profile
+    variety = section.variety
+    linear = section.interpolation == "linear"
+    varies = np.ones(len(loads.bus), dtype=np.bool_)
+    if variety.classes is not None:
+        varies = np.isin(loads.kind.astype(str), variety.classes)
+
+    def by_profile(rows: _Loads) -> LoadGroup:
+        return LoadGroup(
+            CUSTOMERS, profile.series, n_bus, rows.bus, rows.column[None, None, :],
+            rows.p_mw[None, :], rows.q_mvar[None, :], reactive=profile.reactive, linear=linear,
+        )  # fmt: skip
+
+    if variety.kind == "lognormal" and seeds and variety.spread > 0.0:
+        group = by_profile(loads)
+        factor = _lognormal(variety, seeds, np.where(varies, loads.customers, 0), scenario.hours)
+        return [replace(group, factor=factor, period_h=_HOURS.get(variety.every, scenario.hours))]
+    if scenario.inputs.pool is None:
+        return [by_profile(loads)]
+    own = _pool(scenario, loads.some(varies), n_bus, seeds, linear)
+    return [own] if varies.all() else [by_profile(loads.some(~varies)), own]
+
+
+def _lognormal(
+    variety: VarietySection, seeds: Sequence[int], customers: IntArray, hours: int
+) -> FloatArray:
+    """Mean factor of the customers of each load, (T, K, E); 1 where customers is 0.
+
+    A factor is exp(s z - s^2 / 2) with s^2 = ln(1 + spread^2), so that its mean is 1. z is normal
+    with the correlation ln(1 + c spread^2) / s^2 between customers, so that c is that of the
+    factors.
+    """
+    variance = np.log1p(variety.spread**2)
+    shared = np.log1p(variety.correlation * variety.spread**2) / variance
+    rows = np.flatnonzero(customers)
+    starts = np.cumsum(customers[rows]) - customers[rows]
+    n = int(customers.sum())
+    days = 1 if variety.every == "horizon" else -(-hours // 24)
+    at_once = 24 if variety.every == "hour" else 1
+    out = np.ones((days * at_once, len(seeds), len(customers)))
+    if n == 0:
+        return out[:1]
+    for k, seed in enumerate(seeds):
+        for day in range(days):
+            u = stream(seed, "customers", day).random((at_once, 1 + n))
+            z = ndtri(np.maximum(u, 2.0**-54))
+            own = np.sqrt(shared) * z[:, :1] + np.sqrt(1.0 - shared) * z[:, 1:]
+            factor = np.exp(np.sqrt(variance) * own - variance / 2.0)
+            mean = np.add.reduceat(factor, starts, axis=1) / customers[rows]
+            out[day * at_once : (day + 1) * at_once, k, rows] = mean
+    return out[:hours] if variety.every == "hour" else out
+
+
+def _pool(
+    scenario: Scenario, loads: _Loads, n_bus: int, seeds: Sequence[int], linear: bool
+) -> LoadGroup:
+    """Customers each of which has a profile of the pool; without seeds its mean."""
+    section, profile, pool = scenario.base_load, scenario.inputs.profile, scenario.inputs.pool
+    assert pool is not None
+    variety, n = section.variety, loads.customers
+    if variety.level == "class":
+        of_pool = float(pool.horizon_mean().mean())
+        over = profile.horizon_mean()[loads.column] / of_pool if of_pool > 0.0 else 0.0
+        p_mw, q_mvar = loads.p_mw * over, loads.q_mvar * over
+    elif pool.unit == "-":
+        p_mw, q_mvar = loads.p_mw, loads.q_mvar
+    else:
+        grown = section.scale * _growth(section, [str(kind) for kind in loads.kind])
+        p_mw = grown * n / 1e3
+        tangent = np.divide(loads.q_mvar, loads.p_mw, out=np.zeros(len(n)), where=loads.p_mw != 0.0)
+        q_mvar = p_mw * tangent
+    if not seeds or variety.kind == "average":
+        series = pool.series.of(pool.series.values.mean(axis=1, keepdims=True))
+        column = np.zeros((1, 1, len(n)), dtype=np.int64)
+        return LoadGroup(
+            CUSTOMERS, series, n_bus, loads.bus, column, p_mw[None, :], q_mvar[None, :],
+            linear=linear,
+        )  # fmt: skip
+    each = np.repeat(np.arange(len(n)), n)
+    days = 1 if variety.every == "horizon" else -(-scenario.hours // 24)
+    column = np.empty((days, len(seeds), len(each)), dtype=np.int64)
+    for k, seed in enumerate(seeds):
+        for day in range(days):
+            u = stream(seed, "customers", day).random(len(each))
+            column[day, k] = np.floor(u * len(pool.classes))
+    p_each, q_each = p_mw[each] / n[each], q_mvar[each] / n[each]
+    return LoadGroup(
+        CUSTOMERS, pool.series, n_bus, loads.bus[each], column, p_each[None, :], q_each[None, :],
+        period_h=_HOURS.get(variety.every, scenario.hours), linear=linear,
+    )  # fmt: skip
+
+
+def _generation(scenario: Scenario, feeder: Feeder) -> LoadGroup:
+    """What follows series of its own and feeds in."""
+    profile, section = scenario.inputs.profile, scenario.base_load
+    given = feeder.generation
+    assert given is not None
+    names = [profile.column_of(str(name), section.class_profiles) for name in given.kind]
+    column = np.array([profile.classes.index(str(name)) for name in names], dtype=np.int64)
+    order = np.argsort(given.bus, kind="stable")
+    return LoadGroup(
+        GENERATION, profile.series, feeder.n_bus, given.bus[order], column[order][None, None, :],
+        -given.p_mw[order][None, :], -given.q_mvar[order][None, :],
+        linear=section.interpolation == "linear",
+    )  # fmt: skip
+
+
+def _heat_pumps(scenario: Scenario, loads: _Loads, n_bus: int, seeds: Sequence[int]) -> LoadGroup:
+    """Heat pumps of the customers that have one; without seeds the expected number of them."""
+    section, series = scenario.heat_pumps, scenario.inputs.heat_pump
+    assert series is not None
+    may = np.ones(len(loads.bus), dtype=np.bool_)
+    if section.classes is not None:
+        may = np.isin(loads.kind.astype(str), section.classes)
+    customers = np.where(may, loads.customers, 0)
+    pumps = section.share * customers[None, :]
+    if seeds and section.share < 1.0:
+        pumps = np.zeros((len(seeds), len(customers)))
+        of = np.repeat(np.arange(len(customers)), customers)
+        for k, seed in enumerate(seeds):
+            u = stream(seed, "heat_pumps").random(len(of))
+            pumps[k] = np.bincount(of[u < section.share], minlength=len(customers))
+    p_mw = pumps / 1e3
+    tangent = np.sqrt(1.0 - section.power_factor**2) / section.power_factor
+    column = np.zeros((1, 1, len(customers)), dtype=np.int64)
+    return LoadGroup(HEAT_PUMPS, series, n_bus, loads.bus, column, p_mw, p_mw * tangent)

@@ -222,8 +222,8 @@ def base_curve(results: Results) -> np.ndarray[Any, Any]:
     if record.supply is not None:
         demand = record.base_demand_mw(GRAIN_MIN) + record.supply_mw(GRAIN_MIN)
         return np.asarray(demand.mean(axis=1))
-    by_hour = record.base.interpolation == "steps" and record.base.profile.step_s == 3600
-    return np.asarray(record.base_demand_mw(60.0 if by_hour else GRAIN_MIN).mean(axis=1))
+    grain_min = 60.0 if record.base.by_hour else GRAIN_MIN
+    return np.asarray(record.base_demand_mw(grain_min).mean(axis=1))
 
 
 def base_area(axes: Axes, results: Results) -> None:

@@ -93,6 +93,7 @@ def _demand(record: Record) -> dict[str, NDArray[Any]]:
         "plugged_peak_mw": np.where(plugged.any(axis=0), when_plugged, np.nan),
         "feeder_energy_mwh": _sum_over_hours(total),
         "base_energy_mwh": _sum_over_hours(record.base_mw),
+        "heat_pump_mwh": _sum_over_hours(record.heat_pump_mw),
         "ev_peak_mw": ev.max(axis=0),
         "ev_peak_hour": record.clock_hours[ev.argmax(axis=0)],
         "demand_limit_mw": np.full(record.n_feeders, limit.min()),

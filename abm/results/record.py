@@ -17,12 +17,12 @@ from abm.fleet.columns import UNKNOWN_BY_ENERGY
 from abm.fleet.cycles import visits_of
 from abm.fleet.population import DAY_MIN
 from abm.grid import Feeder, PowerFlow, build_feeder, loading_percent
+from abm.grid.base_load import HEAT_PUMPS, BaseLoad
 from abm.results.ageing import Ageing, ageing_of
 from abm.results.demand_charge import reference_demand_charge
 from abm.results.supply import SupplyRecord
 from abm.results.windows import Windows
 from abm.scenario import Scenario
-from abm.signals import BaseLoad
 
 # An EV is short when it leaves more than this much of its capacity below the SoC it wants.
 SHORT_SOC = 0.01
@@ -128,6 +128,15 @@ class Record(Windows):
     def base_mw(self) -> FloatArray:
         """Demand of each feeder without EVs, hourly means, (H, K) [MW]."""
         return self.base_demand_mw(60.0)
+
+    @cached_property
+    def heat_pump_mw(self) -> FloatArray:
+        """The part of it that heat pumps draw, (H, K) [MW]."""
+        pumps = self.base.group(HEAT_PUMPS)
+        shape = (self.n_hours, self.n_feeders)
+        if pumps is None:
+            return np.zeros(shape)
+        return np.broadcast_to(pumps.mean_mw(self.begin_s(3600), 3600), shape)
 
     @cached_property
     def zone_mw(self) -> FloatArray:
@@ -312,9 +321,8 @@ class Record(Windows):
 
     @property
     def energy_asked_kwh(self) -> FloatArray:
-        """Energy at the grid side that stays ask for, (D, n) [kWh], where that is their need."""
-        asked = charging_energy(self.ev["capacity_kwh"], self.ev["efficiency"])
-        return np.where(self.stays["arrived"], asked, 0.0)
+        """Energy at the grid side that each stay asks for, (n,), where its need is an energy."""
+        return np.asarray(charging_energy(self.ev["capacity_kwh"], self.ev["efficiency"]))
 
     @cached_property
     def n_evs(self) -> IntArray:
@@ -355,6 +363,7 @@ class Record(Windows):
         return replace(
             self,
             seeds=(self.seeds[k],),
+            base=self.base.only(k),
             ev=ev,
             stays={name: column[:, rows] for name, column in self.stays.items()},
             supply=None if self.supply is None else self.supply.only(k),

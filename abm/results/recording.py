@@ -15,10 +15,10 @@ from abm.fleet import Fleet
 from abm.fleet.columns import RECORDED, STAY_STATE, STAY_SUMS
 from abm.fleet.cycles import visits_of
 from abm.grid import PowerFlow
+from abm.grid.base_load import BaseLoad, join_loads
 from abm.results.record import FEEDER_AXIS, FLOW_COLUMNS, Record
 from abm.results.supply import SupplyRecord, join_supplies
 from abm.scenario import Scenario
-from abm.signals import BaseLoad
 
 
 def join_records(parts: Sequence[Record]) -> Record:
@@ -42,6 +42,7 @@ def join_records(parts: Sequence[Record]) -> Record:
     return replace(
         first,
         seeds=tuple(seed for part in parts for seed in part.seeds),
+        base=join_loads([(part.base, part.n_feeders) for part in parts]),
         ev=ev,
         stays={
             name: np.concatenate([part.stays[name] for part in parts], axis=1)
@@ -67,11 +68,11 @@ def make_record(
     billed: Mapping[str, FloatArray],
     fleet: Fleet,
     meter: Meter,
-    flows: PowerFlow,
+    flows: Sequence[PowerFlow],
     taken_mvar: FloatArray,
     supply: SupplyRecord | None = None,
 ) -> Record:
-    """The record of a finished run; flows: (n_flows, K, ...).
+    """The record of a finished run; flows: in their order with K rows each.
 
     alpha: price by step and feeder where it follows the demand. billed: columns of the EVs beside
     those of the fleet. taken_mvar: reactive power that the chargers take in them, (F, K, Z).
@@ -89,6 +90,7 @@ def make_record(
         own = None if fleet.names is None else [fleet.names[i] for i in fleet.stay_index]
         ev |= fleet.history.ended(fleet.soc, visits_of(own, fleet.feeder, fleet.arrival_min))
     names = fleet.names
+    stacked = {name: np.array([getattr(flow, name) for flow in flows]) for name in FLOW_COLUMNS}
     minutes = meter.minutes
     days = meter.days or [{name: getattr(fleet, name) for name in (*STAY_STATE, *STAY_SUMS)}]
     of_soc = {name: getattr(meter, name) for name in OF_SOC}
@@ -107,7 +109,7 @@ def make_record(
         zone_plugged=by_zone(meter.zone_plugged),
         plugged_peak=meter.plugged_peak,
         **of_soc,
-        flows=flows,
+        flows=PowerFlow(**stacked),
         flow_zone_mw=by_zone(meter.flow_zone_mw) if len(meter.flow_zone_mw) else None,
         flow_zone_mvar=taken_mvar,
         supply=supply,

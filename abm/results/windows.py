@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from abm.engine.meter import windows_of
 from abm.equations import BoolArray, FloatArray, IntArray
+from abm.grid.base_load import BaseLoad
 from abm.results.supply import SupplyRecord
 from abm.scenario import Scenario
-from abm.signals import BaseLoad
 
 
 class Windows:

@@ -5,6 +5,7 @@ from abm.scenario.document import parse_setting
 from abm.scenario.feeder_table import FeederTable
 from abm.scenario.fields import TimeOfDay, clock_minutes
 from abm.scenario.inputs import Inputs
+from abm.scenario.load_profiles import LoadProfile
 from abm.scenario.names import (
     shipped_dir,
     shipped_feeders,
@@ -16,7 +17,7 @@ from abm.scenario.names import (
 from abm.scenario.scenario import Scenario
 from abm.scenario.schema import ScenarioFields, StrategySpec
 from abm.scenario.session_table import SessionTable
-from abm.scenario.tables import LoadProfile, Tariff
+from abm.scenario.tables import Tariff
 
 __all__ = [
     "FeederTable",

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from abm.scenario.customers import CustomerRow
 from abm.scenario.document import field_at, has_names, section_at
 from abm.scenario.feeder_table import FeederHead, GenerationRow, ImpedanceRow, LoadBusRow
 from abm.scenario.fields import allowed
@@ -18,7 +19,6 @@ from abm.scenario.names import STRATEGIES
 from abm.scenario.scenario import Scenario
 from abm.scenario.schema import ScenarioFields
 from abm.scenario.session_table import SessionRow
-from abm.scenario.stay_fields import DependenceRow
 from abm.scenario.yamlio import Path, show
 
 # Stands for a name that the user chooses.
@@ -50,7 +50,7 @@ def scenario_reference(page: str) -> str:
         "buses.csv": _columns(LoadBusRow),
         "lines.csv": _columns(ImpedanceRow),
         "generation.csv": _columns(GenerationRow),
-        "dependence": _columns(DependenceRow),
+        "customers": _columns(CustomerRow),
     }
     for name, text in parts.items():
         start, _, rest = page.partition(f"<!-- {name} -->\n")

@@ -76,23 +76,6 @@ class BroadcastSection(Section):
     )
 
 
-class BaseLoadSection(Section):
-    """The demand of the feeder without EVs."""
-
-    profile: str = Field(
-        "bdew_fit",
-        description="Class load profile: a name from `list`, or a CSV or parquet file of a series (hours of a day or time stamps) with one multiplier of the nominal load per customer class.",
-    )
-    reading: SeriesReading = Field(
-        SeriesReading(), description="How the file of the profile is read."
-    )
-    scale: float = Field(1.0, ge=0.0, description="Factor on every load, active and reactive.")
-    interpolation: Literal["steps", "linear"] = Field(
-        "steps",
-        description="Between the hourly values of the profile. steps: each holds for its hour; linear: each is that of the middle of its hour, with straight lines between them, periodic over the day. Linear keeps the energy of the day; the mean of an hour is then 6/8 of its value and 1/8 of each neighbour's. A message has the mean over the interval that begins with it; forecasts are hourly means.",
-    )
-
-
 class ForecastSection(Section):
     """The day-ahead forecast of the base demand that an aggregator may plan with."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path as FilePath
 from typing import Any, TypeVar
 
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from abm.errors import InputError, Problem
 from abm.scenario.calendar import Calendar
 from abm.scenario.checks import by_energy_problems, value_at
+from abm.scenario.customer_inputs import classes_of, customers_of, heat_pump_of, profile_of
+from abm.scenario.customers import CustomerTable
 from abm.scenario.document import (
     Document,
     Origin,
@@ -22,6 +24,7 @@ from abm.scenario.document import (
 )
 from abm.scenario.feeder import FEEDER_FILES, read_feeder
 from abm.scenario.feeder_table import FeederTable
+from abm.scenario.load_profiles import LoadProfile, is_ready
 from abm.scenario.names import display, name_hint, shipped_files
 from abm.scenario.prices import Prices, prices_of
 from abm.scenario.schema import ClockSection, ScenarioFields
@@ -29,15 +32,12 @@ from abm.scenario.series import Series, SeriesTable, placed
 from abm.scenario.series_fields import SeriesReading
 from abm.scenario.series_file import read_series
 from abm.scenario.session_table import SessionTable, read_sessions
-from abm.scenario.stay_fields import Copula, read_dependence
 from abm.scenario.sun import panel_yield
 from abm.scenario.supply import bad_zones, has_pv, read_irradiance, read_pv
 from abm.scenario.tables import (
-    LoadProfile,
     Tariff,
     one_column,
     read_edges,
-    read_profile,
     read_tariff,
 )
 from abm.scenario.units import LIMIT as LIMIT_UNITS
@@ -71,12 +71,13 @@ LIMIT: Path = ("grid", "demand_limit")
 TEMPERATURE: Path = ("weather", "temperature")
 PV: Path = ("pv", "series")
 IRRADIANCE: Path = ("pv", "irradiance")
-DEPENDENCE: Path = ("fleet", "stays", "dependence")
-BELIEVED: Path = ("belief", "stays", "dependence")
+CUSTOMERS: Path = ("base_load", "customers")
+POOL: Path = ("base_load", "variety", "pool")
 REFERENCES = (
     FEEDER, PROFILE, TARIFF, SALE, SESSIONS, EDGES, PAST, LIMIT, TEMPERATURE, PV, IRRADIANCE,
-    DEPENDENCE, BELIEVED,
+    CUSTOMERS, POOL,
 )  # fmt: skip
+OWN_CUSTOMERS = "customers.csv"
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,8 +87,9 @@ class Inputs:
     sessions is None when the fleet is sampled. edges: pairs of EVs of a feeder, from 0, (m, 2), or
     None. past: the sessions that the aggregator goes by, or None. limit: series that takes the
     place of grid.demand_limit_mw [MW], or None. temperature: of the air outside [degC], or None.
-    pv_yield: of PV, power over peak power [kW/kWp], or None where no zone has any. dependence: of
-    `fleet.stays`, by kind of day, or None; believed_dependence: of `belief.stays`.
+    pv_yield: of PV, power over peak power [kW/kWp], or None where no zone has any. customers: one
+    by one, in the place of the nominal loads, or None. pool: that they draw from, or None.
+    heat_pump: electric power of one [kW], or None.
     """
 
     feeder: FeederTable
@@ -100,13 +102,17 @@ class Inputs:
     limit: Series | None = None
     temperature: Series | None = None
     pv_yield: Series | None = None
-    dependence: dict[str, Copula] | None = None
-    believed_dependence: dict[str, Copula] | None = None
+    customers: CustomerTable | None = None
+    pool: LoadProfile | None = None
+    heat_pump: Series | None = None
 
 
 def shipped_names(path: Path) -> dict[str, FilePath]:
     """Names that the field at `path` knows, and their files; {} for the sessions."""
-    kinds = {FEEDER: "feeders", PROFILE: "profiles", TARIFF: "tariffs", SALE: "tariffs", PV: "pv"}
+    kinds = {
+        FEEDER: "feeders", PROFILE: "profiles", TARIFF: "tariffs", SALE: "tariffs", PV: "pv",
+        POOL: "pools",
+    }  # fmt: skip
     return shipped_files(kinds[path]) if path in kinds else {}
 
 
@@ -126,7 +132,7 @@ def locate(reference: str, path: Path, document: Document) -> FilePath:
 
 def resolved_reference(reference: str, path: Path, document: Document) -> str:
     """The reference as it can be written anywhere: the shipped name, else the absolute path."""
-    if reference in shipped_names(path):
+    if reference in shipped_names(path) or (path == PROFILE and is_ready(reference)):
         return reference
     return str(locate(reference, path, document).resolve())
 
@@ -176,12 +182,9 @@ def read_inputs(
     except InputError as error:
         problems += [document.locate(problem, ("clock", "holidays")) for problem in error.problems]
         calendar = calendar_of(fields.model_copy(update={"clock": _without_holidays(fields)}))
-    how_load, how_price = fields.base_load.reading, fields.tariff.reading
-    profile = read(
-        PROFILE,
-        "a load profile (CSV or parquet file)",
-        lambda p: read_profile(p, display(p), how_load, calendar),
-    )
+    how_price = fields.tariff.reading
+    profile, pool, found = profile_of(fields, calendar, partial(read, PROFILE), partial(read, POOL))
+    problems += [document.locate(p, tuple(p.field.split("."))) for p in found]
     tariff = read(
         TARIFF,
         "a tariff (CSV or parquet file)",
@@ -220,7 +223,9 @@ def read_inputs(
     temperature = read_one(
         TEMPERATURE, "temperature", DEGREES, fields.weather.reading, "weather.reading"
     )
-    classes = profile.classes if profile is not None else None
+    heat_pump, found = heat_pump_of(fields, calendar, partial(read, TEMPERATURE))
+    problems += [document.locate(p, tuple(p.field.split("."))) for p in found]
+    classes = classes_of(fields.base_load, profile)
     trust, beside = document.trusted, document.origin(FEEDER).base
     feeder = read(FEEDER, "a feeder (folder)", lambda p: read_feeder(p, classes, trust, beside))
     n_zones = feeder.n_zones if feeder is not None else None
@@ -228,6 +233,12 @@ def read_inputs(
         problems += [
             document.locate(p, tuple(p.field.split("."))) for p in bad_zones(fields, feeder)
         ]
+    customers: CustomerTable | None = None
+    if feeder is not None and profile is not None:
+        beside_it = locate(fields.grid.feeder, FEEDER, document) / OWN_CUSTOMERS
+        of_load = fields.base_load, feeder, profile, beside_it
+        customers, found = customers_of(*of_load, partial(read, CUSTOMERS))
+        problems += [document.locate(p, tuple(p.field.split("."))) for p in found]
     pv_yield: Series | None = None
     if has_pv(fields.pv):
         pv_yield, found = _pv_yield(fields, calendar, temperature, read)
@@ -250,6 +261,12 @@ def read_inputs(
     sessions: SessionTable | None = None
     if fields.fleet.sessions is not None:
         sessions = read_stays(SESSIONS)
+        unclear = sessions is not None and (sessions.energy_kwh is not None or sessions.again)
+        if unclear and fields.ageing.model != "throughput":
+            # The SoC is followed row by row.
+            said = "throughput, where sessions say energies or an EV comes more than once"
+            wrong = Problem("ageing.model", fields.ageing.model, said)
+            problems.append(document.locate(wrong, ("ageing", "model")))
     elif feeder is not None and feeder.n_zones == 0 and fields.fleet.has_evs:
         none = Problem(
             dotted(FEEDER), show(fields.grid.feeder), "a feeder with zones; this has none"
@@ -257,15 +274,7 @@ def read_inputs(
         problems.append(document.locate(none, FEEDER))
     elif feeder is not None and fields.fleet.evs_per_customer is not None:
         problems += _customers_missing(fields, feeder, document)
-    dependence, believed = (
-        read(path, "a table of dependence (CSV)", lambda p: read_dependence(p, display(p)))
-        if value_at(fields, path) is not None
-        else None
-        for path in (DEPENDENCE, BELIEVED)
-    )
-    energies = any(table is not None and table.energy_kwh is not None for table in (sessions, past))
-    drawn = fields.fleet.stays is not None and fields.fleet.sessions is None
-    if energies or drawn or fields.belief.stays is not None:
+    if any(table is not None and table.energy_kwh is not None for table in (sessions, past)):
         problems += by_energy_problems(fields, document)
     edges: NDArray[np.int64] | None = None
     if fields.owners.learning.graph == "edges" and fields.owners.learning.edges is not None:
@@ -285,8 +294,10 @@ def read_inputs(
     own = None if sale is None else sale.series
     prices = prices_of(fields.tariff, tariff.series, own, calendar, (fields.clock.step_s, every_s))
     series = limit, temperature, pv_yield
-    read_in = Inputs(feeder, profile, tariff, prices, sessions, edges, past, *series)
-    return replace(read_in, dependence=dependence, believed_dependence=believed), []
+    of_customers = customers, pool, heat_pump
+    return Inputs(
+        feeder, profile, tariff, prices, sessions, edges, past, *series, *of_customers
+    ), []
 
 
 def _pv_yield(

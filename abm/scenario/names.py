@@ -24,6 +24,7 @@ _SHIPPED = {
     "feeders": "feeders/*/feeder.yaml",
     "tariffs": "tariffs/*.csv",
     "profiles": "profiles/*.csv",
+    "pools": "profiles/*.parquet",
     "pv": "pv/*.csv",
 }
 
@@ -34,6 +35,14 @@ RULES: Mapping[str, str] = MappingProxyType(
         "coordinated": "V2G while base demand is above the hour's level, else G2V",
         "mpc": "powers planned ahead by an optimiser every few minutes, with what is known by then",
         "by_price": "G2V, and V2G while a kWh sold earns enough, with its options in `by_price`",
+    }
+)
+
+# Load profiles that a package makes, by what a reference to one begins with.
+READY_PROFILES: Mapping[str, str] = MappingProxyType(
+    {
+        "demandlib:bdew": "standard profiles of BDEW by calendar date: h0_dyn, g0 to g6, l0 to l2",
+        "simbench:CODE": "profiles of a SimBench scenario, as simbench:1-LV-rural1--0-sw",
     }
 )
 
@@ -143,6 +152,11 @@ def shipped_profiles() -> dict[str, str]:
     return {name: _of_csv(path) for name, path in shipped_files("profiles").items()}
 
 
+def shipped_pools() -> dict[str, str]:
+    """Name -> one-line description of every shipped pool of profiles."""
+    return {name: _of_parquet(path) for name, path in shipped_files("pools").items()}
+
+
 def shipped_pv() -> dict[str, str]:
     """Name -> one-line description of every shipped yield of PV."""
     return {name: _of_csv(path) for name, path in shipped_files("pv").items()}
@@ -161,6 +175,13 @@ def _of_csv(path: Path) -> str:
     with path.open(encoding="utf-8-sig") as lines:
         first = lines.readline().strip()
     return first.lstrip("# ") if first.startswith("#") else ""
+
+
+def _of_parquet(path: Path) -> str:
+    from pyarrow import parquet
+
+    of_file = parquet.read_metadata(path).metadata or {}
+    return str(of_file.get(b"description", b"").decode())
 
 
 def name_hint(word: str, known: dict[str, Path]) -> str:

@@ -29,12 +29,12 @@ from abm.scenario.fields import (
 )
 from abm.scenario.fleet_fields import BeliefSection, EvSection, FleetSection, Requirement
 from abm.scenario.grid_fields import (
-    BaseLoadSection,
     BroadcastSection,
     FeederSection,
     ForecastSection,
     GridSection,
 )
+from abm.scenario.load_fields import BaseLoadSection, HeatPumpsSection
 from abm.scenario.owners import Horizon, OwnersSection
 from abm.scenario.series_fields import WeatherSection
 from abm.scenario.supply_fields import PvSection, StorageSection
@@ -219,5 +219,6 @@ class ScenarioFields(Section):
     storage: StorageSection = Field(
         StorageSection(), description="Stationary batteries at the zones."
     )
+    heat_pumps: HeatPumpsSection = Field(HeatPumpsSection(), description="Heat pumps.")
     weather: WeatherSection = Field(WeatherSection(), description="Weather.")
     record: RecordSection = Field(RecordSection(), description="What is written down.")

@@ -1,4 +1,4 @@
-"""The tables that a scenario names: load profile, tariff, pairs of EVs."""
+"""The tables that a scenario names: tariff, pairs of EVs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from abm.scenario.csvio import (
 from abm.scenario.series import Series, SeriesTable, placed
 from abm.scenario.series_fields import SeriesReading
 from abm.scenario.series_file import read_series
-from abm.scenario.units import LOAD, PRICE
+from abm.scenario.units import PRICE
 
 
 class EdgeRow(CsvRow):
@@ -30,17 +30,6 @@ class EdgeRow(CsvRow):
 
     ev_a: Annotated[int | None, Ge(1), WHOLE] = Field(description="One, by its number from 1.")
     ev_b: Annotated[int | None, Ge(1), WHOLE] = Field(description="The other.")
-
-
-@dataclass(frozen=True, eq=False)
-class LoadProfile:
-    """Demand by customer class on the horizon.
-
-    classes: names. series: multiplier of the nominal load of a bus [-], a column for each class.
-    """
-
-    classes: tuple[str, ...]
-    series: Series
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,30 +45,6 @@ class Tariff:
 
 # A day from noon, for a file that is looked at by itself.
 A_DAY = Calendar("12:00", 24)
-
-
-def read_profile(
-    path: Path, file: str, reading: SeriesReading | None = None, calendar: Calendar = A_DAY
-) -> LoadProfile:
-    """Load profile from a file of a series with a column for each customer class.
-
-    file: name for problems. Raises InputError.
-    """
-    how = reading or SeriesReading()
-    table = read_series(path, file, how, LOAD, calendar, "base_load.reading")
-    problems = []
-    if table.unit != LOAD.unit:
-        said = f"a multiplier of the nominal load, in one of: {LOAD.words.partition(';')[0]}"
-        problems.append(Problem("unit", table.unit, said, file))
-    lowest = table.values.min(axis=0)
-    problems += [
-        Problem(name, f"{lowest[at]:g}", "numbers, at least 0", file)
-        for at, name in enumerate(table.columns)
-        if lowest[at] < 0.0
-    ]
-    if problems:
-        raise InputError(problems)
-    return LoadProfile(table.columns, placed(table, calendar))
 
 
 def read_tariff(

@@ -24,7 +24,14 @@ from abm.scenario import (
     shipped_scenarios,
     shipped_tariffs,
 )
-from abm.scenario.names import ADMISSIONS, RULES, SOLVERS, STRATEGIES
+from abm.scenario.names import (
+    ADMISSIONS,
+    READY_PROFILES,
+    RULES,
+    SOLVERS,
+    STRATEGIES,
+    shipped_pools,
+)
 
 ROOT = Path(__file__).parents[2]
 SMALL = ("--set", "fleet.evs_per_zone=1")
@@ -435,7 +442,8 @@ def test_list_mentions_everything():
         "admissions": ADMISSIONS,
         "feeders": shipped_feeders(),
         "tariffs": shipped_tariffs(),
-        "profiles": shipped_profiles(),
+        "profiles": {**shipped_profiles(), **READY_PROFILES},
+        "pools": shipped_pools(),
         "pv": shipped_pv(),
         "solvers": SOLVERS,
     }

@@ -21,9 +21,10 @@ from abm.errors import EvenfallError
 from abm.grid import build_feeder
 from abm.scenario.code import Code
 from abm.scenario.feeder import read_feeder
+from abm.scenario.load_profiles import read_profile
 from abm.scenario.names import shipped_dir
 from abm.scenario.session_table import read_sessions
-from abm.scenario.tables import read_edges, read_profile, read_tariff
+from abm.scenario.tables import read_edges, read_tariff
 from abm.scenario.yamlio import parse_yaml, yaml_text
 
 pytestmark = pytest.mark.faults

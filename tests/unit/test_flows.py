@@ -9,11 +9,11 @@ from helpers import arrays, ev, run, same, scenario, small_paper
 from abm import Results, Scenario, V2GModel
 from abm.errors import InputError
 from abm.grid import PowerFlow
+from abm.grid.base_load import BaseLoad, LoadGroup
 from abm.report.run_figures import run_figures
 from abm.report.terminal import print_kpis
 from abm.results.flows import bus_load
 from abm.scenario.series import Series
-from abm.signals import BaseLoad
 from abm.study import optimum
 from abm.study.runs import run_city
 
@@ -219,7 +219,17 @@ def base_load_of(values, interpolation):
     values = np.asarray(values, dtype=np.float64)[:, None]
     # Two days from midnight.
     profile = Series(values, np.arange(-1, 49) % 24, 3600)
-    return BaseLoad(np.ones(1), 0.5 * np.ones(1), np.zeros(1, np.int64), profile, interpolation)
+    group = LoadGroup(
+        "customers",
+        profile,
+        1,
+        np.zeros(1, np.int64),
+        np.zeros((1, 1, 1), np.int64),
+        np.ones((1, 1)),
+        0.5 * np.ones((1, 1)),
+        linear=interpolation == "linear",
+    )
+    return BaseLoad((group,))
 
 
 def test_linear_by_hand():
@@ -259,8 +269,8 @@ def test_a_run_has_it_at_every_grain():
         for how in ("steps", "linear")
     )
     record = linear.record
-    base = steps.record.base
-    multiplier = (base.p_mw * base.profile.values[:, base.column]).sum(axis=1)
+    (base,) = steps.record.base.groups
+    multiplier = (base.p_mw[0] * base.series.values[:, base.column[0, 0]]).sum(axis=1)
     around = np.roll(multiplier, 1) + 6 * multiplier + np.roll(multiplier, -1)
     assert linear.base_mw == pytest.approx((around / 8)[linear.clock_hours], rel=1e-12)
     jumps = [np.abs(np.diff(r.record.base_demand_mw(15), axis=0)).max() for r in (linear, steps)]

@@ -11,7 +11,6 @@ LAYERS = (
     "cache",
     "fault_log",
     "machine",
-    "snapshot",
     "equations",
     "clock",
     "scenario",

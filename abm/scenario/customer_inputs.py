@@ -1,0 +1,114 @@
+"""What the files of load, customers and heat pumps say, read when a scenario is made."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from abm.errors import InputError, Problem
+from abm.scenario.calendar import Calendar
+from abm.scenario.customers import CustomerTable, load_problems, read_customers
+from abm.scenario.feeder_table import FeederTable
+from abm.scenario.heat_pumps import heat_pump_load, heat_pump_problems
+from abm.scenario.load_fields import ANY, BaseLoadSection
+from abm.scenario.load_profiles import LoadProfile, is_ready, read_profile, ready_profile
+from abm.scenario.names import display
+from abm.scenario.schema import ScenarioFields
+from abm.scenario.series import Series, SeriesTable
+from abm.scenario.series_file import read_series
+from abm.scenario.tables import one_column
+from abm.scenario.units import TEMPERATURE
+
+# Reads the file that a field names: what it has to be, in words, and its reader. None where it
+# cannot be used; what is wrong with it is noted by whoever handed this out.
+Read = Callable[[str, Callable[[Path], Any]], Any]
+Found = list[Problem]
+
+
+def profile_of(
+    fields: ScenarioFields, calendar: Calendar, read: Read, read_pool: Read
+) -> tuple[LoadProfile | None, LoadProfile | None, Found]:
+    """The load profile, the pool where customers draw from one, and problems not of a file."""
+    section, found = fields.base_load, []
+    variety = section.variety
+    profile: LoadProfile | None = None
+    if is_ready(section.profile):
+        try:
+            profile = ready_profile(section.profile, calendar)
+        except InputError as error:
+            found = list(error.problems)
+    else:
+        profile = read(
+            "a load profile (CSV or parquet file)",
+            lambda path: read_profile(path, display(path), section.reading, calendar),
+        )
+    pool: LoadProfile | None = None
+    if variety.kind in ("pool", "average"):
+        at = "base_load.variety.reading"
+        pool = read_pool(
+            "a pool of profiles (CSV or parquet file)",
+            lambda path: read_profile(path, display(path), variety.reading, calendar, at),
+        )
+        if variety.every == "hour":
+            said = "horizon or day: a profile of the pool is of a whole day"
+            found.append(Problem("base_load.variety.every", "hour", said))
+    return profile, pool, found
+
+
+def classes_of(section: BaseLoadSection, profile: LoadProfile | None) -> tuple[str, ...] | None:
+    """Classes that a feeder may have; None where any will do."""
+    singly = section.customers is not None or section.by == "bus"
+    if profile is None or ANY in profile.classes or singly:
+        return None
+    return (*profile.classes, *section.class_profiles)
+
+
+def customers_of(
+    section: BaseLoadSection, feeder: FeederTable, profile: LoadProfile, own: Path, read: Read
+) -> tuple[CustomerTable | None, Found]:
+    """Customers one by one, where there are any; problems that are not of their file.
+
+    own: file of customers in the folder of the feeder, which may be there.
+    """
+
+    def reader(path: Path) -> CustomerTable:
+        return read_customers(path, display(path), feeder, profile, section)
+
+    singly = section.customers is not None or os.path.isfile(own)
+    found = list(load_problems(section, feeder, profile, singly))
+    if found or not singly:
+        return None, found
+    if section.customers is not None:
+        return read("a file of customers (CSV)", reader), []
+    try:
+        return reader(own), []
+    except InputError as error:
+        return None, list(error.problems)
+
+
+def heat_pump_of(
+    fields: ScenarioFields, calendar: Calendar, read: Read
+) -> tuple[Series | None, Found]:
+    """Electric power of one heat pump, where any customer has one; problems not of a file."""
+    section, weather = fields.heat_pumps, fields.weather
+    if not section.share:
+        return None, []
+    found = heat_pump_problems(section, calendar, weather.temperature is not None)
+    if found:
+        return None, found
+
+    def reader(path: Path) -> SeriesTable:
+        table = read_series(
+            path, display(path), weather.reading, TEMPERATURE, calendar, "weather.reading"
+        )
+        return one_column(table, "temperature")
+
+    table = read("a series (CSV or parquet file)", reader)
+    if table is None:
+        return None, []
+    try:
+        return heat_pump_load(section, calendar, table), []
+    except InputError as error:
+        return None, list(error.problems)
