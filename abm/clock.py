@@ -54,8 +54,10 @@ class Clock:
     step_s: length of a step, s. n_steps, n_hours: of the horizon.
     """
 
-    def __init__(self, hours: int, step_s: int) -> None:
-        self.env = simpy.Environment()
+    def __init__(self, hours: int, step_s: int, start_s: int = 0) -> None:
+        """start_s: when it begins to walk, s of the horizon, at a full hour."""
+        self.env = simpy.Environment(initial_time=start_s)
+        self.start_s = start_s
         self.step_s = step_s
         self.steps_per_hour = 3600 // step_s
         self.steps_per_day = 24 * self.steps_per_hour
@@ -93,8 +95,9 @@ class Clock:
 
         One process walks the sorted steps; steps beyond the horizon never come.
         """
-        if len(rows):
-            self.env.process(self._walk(phase, steps, rows, action))
+        ahead = steps >= self.step
+        if ahead.any():
+            self.env.process(self._walk(phase, steps[ahead], rows[ahead], action))
 
     def once(self, phase: Phase, step: int, action: Callable[[], None]) -> None:
         """Do `action` in `phase` of one step, of the present one at the earliest."""
@@ -123,16 +126,16 @@ class Clock:
         end_s: int,
         phase: Phase,
         action: Callable[[], None],
-        first_s: int = 0,
+        first_s: int | None = None,
     ) -> Generator[PhaseEvent, Any, None]:
-        for at_s in range(first_s, end_s, interval_s):
+        for at_s in range(self.start_s if first_s is None else first_s, end_s, interval_s):
             yield PhaseEvent(self.env, at_s, phase)
             action()
 
     def _stretch(
         self, phase: Phase, action: Callable[[int], None]
     ) -> Generator[PhaseEvent, Any, None]:
-        at_s = 0
+        at_s = self.start_s
         while at_s < self.horizon_s:
             yield PhaseEvent(self.env, at_s, phase)
             end_of_hour = (at_s // 3600 + 1) * 3600

@@ -25,9 +25,11 @@ from abm.fleet.owners import LearningOwners
 from abm.grid import build_feeder, make_solver
 from abm.results import Record, Results, make_record
 from abm.scenario import Scenario, clock_minutes
+from abm.scenario.calendar import DAY_S
 from abm.scenario.code import refuse_untrusted
 from abm.scenario.supply import has_pv, has_storage
 from abm.signals import Broadcast, Inbox
+from abm.snapshot import Snapshot, Snapshots
 
 
 class V2GModel(mesa.Model):
@@ -36,7 +38,8 @@ class V2GModel(mesa.Model):
     scenario: what is studied. seed: takes the place of the scenario's seed; a sequence of seeds
     puts one feeder for each (`feeder.copies` of them for each) into one model, each with its own
     fleet: the batch dimension of Monte Carlo and of cities. ev_class: a subclass of EV for all, or
-    {index in `evs` or ev_id: subclass} for some.
+    {index in `evs` or ev_id: subclass} for some. days: snapshots of the first days of the same run,
+    after which it goes on.
 
     Raises InputError when a rule, an admission or an EV named in ev_class is not there, and where
     the scenario names code that nobody has said may be loaded (`Scenario.load(..., trust=True)`).
@@ -48,6 +51,7 @@ class V2GModel(mesa.Model):
         seed: int | Sequence[int] | None = None,
         *,
         ev_class: EvClass = EV,
+        days: Sequence[Snapshot] = (),
     ) -> None:
         given = scenario.seed if seed is None else seed
         given = (int(given),) if isinstance(given, int | np.integer) else tuple(given)
@@ -70,7 +74,9 @@ class V2GModel(mesa.Model):
         if self.population is not None and scenario.owners.learning.graph != "off":
             self.learning = LearningOwners(self.population)
         stays = no_stays() if self.population is None else self.population.stays()
-        self.clock = Clock(scenario.hours, scenario.clock.step_s)
+        self.clock = Clock(scenario.hours, scenario.clock.step_s, DAY_S * len(days))
+        # Called when a day has ended and the next one was drawn, with how many have.
+        self.on_day: Callable[[int], None] | None = None
         self.start_hour = clock_minutes(scenario.clock.start) // 60 % 24
         self.fleet = Fleet(
             stays,
@@ -103,6 +109,11 @@ class V2GModel(mesa.Model):
         n_cells = self.fleet.n_feeders * n_zones
         self.inbox = Inbox(self.grid.known_at_start(), self.fleet.cell, n_cells)
         self.engine = self._make_engine()
+        self._snapshots = Snapshots(self._parts(), self._given())
+        if days:
+            self._snapshots.restore(days)
+            self.engine.goes_on = True
+            self.grid.go_on()
         self.engine.start()
 
     def _make_engine(self) -> Engine:
@@ -133,6 +144,51 @@ class V2GModel(mesa.Model):
             if on_hour is not None:
                 on_hour()
         return self
+
+    def _parts(self) -> dict[str, object]:
+        """What changes in a run."""
+        parts = {
+            "population": self.population,
+            "learning": self.learning,
+            "fleet": self.fleet,
+            "meter": self.meter,
+            "grid": self.grid,
+            "inbox": self.inbox,
+            "rule": self.home.rule,
+            "admission": self.admission,
+            "engine": self.engine,
+        }
+        return {name: part for name, part in parts.items() if part is not None}
+
+    def _given(self) -> dict[str, object]:
+        """What is there in every model of the scenario, and stays."""
+        return {
+            "model": self,
+            "scenario": self.scenario,
+            "clock": self.clock,
+            "feeder": self.grid.feeder,
+            "solver": self.grid.solver,
+            "outlook": self.grid.outlook,
+            "base": self.grid.base,
+        }
+
+    def snapshot(self) -> Snapshot:
+        """The state at the end of a day, within `on_day`: what the day has added, and what is now.
+
+        `V2GModel(scenario, days=...)` with those of all days so far goes on from there.
+        """
+        clock = self.clock
+        last = clock.step
+        first = max(last - clock.steps_per_day, 0)
+        window, hour = self.meter.window, clock.steps_per_hour
+        per_hour = 3600 // self.grid.flow_s
+        rows = {
+            "steps": (first, last),
+            "steps_and_window": (first, last + window),
+            "hours": (first // hour, last // hour),
+            "flows": (first // hour * per_hour, last // hour * per_hour),
+        }
+        return self._snapshots.take(rows)
 
     def _advance(self, n_steps: int) -> None:
         if not self.clock.finished:

@@ -90,6 +90,6 @@ def arrays(model: V2GModel) -> dict[str, np.ndarray]:
         "ev_mw": meter.ev_mw,
         "ev_kw": meter.ev_kw,
         "switched_evs": meter.switched_evs,
-        "vm_pu": np.array([flow.vm_pu for flow in model.grid.flows]),
-        "loss_mw": np.array([flow.loss_mw for flow in model.grid.flows]),
+        "vm_pu": model.grid.flows.vm_pu,
+        "loss_mw": model.grid.flows.loss_mw,
     }

@@ -38,6 +38,31 @@ class Mutant:
 
 MUTANTS = (
     Mutant(
+        "a battery loses nothing when it discharges",
+        (("charge_kw - discharge_kw / efficiency) * hours", "charge_kw - discharge_kw) * hours"),),
+        "tests/unit/test_supply.py::test_a_day_of_one_zone_by_hand",
+    ),
+    Mutant(
+        "PV is not in what is broadcast",
+        ((" - self._pv_mw(begin_s, window_s)", ""),),
+        "tests/unit/test_supply.py::test_what_is_broadcast_counts_pv_and_battery",
+    ),
+    Mutant(
+        "the compiled hour keeps what a zone took in the hour before",
+        (("        self.net_kw[:] = 0.0\n", ""),),
+        "tests/unit/test_supply.py::test_both_engines_leave_the_same_supply",
+    ),
+    Mutant(
+        "PV that was curtailed too much is not given back",
+        (("np.maximum(wanted, 0.0), pv", "np.maximum(wanted, found[:, zone]), pv"),),
+        "tests/unit/test_supply.py::test_no_more_is_curtailed_than_the_limit_asks_for",
+    ),
+    Mutant(
+        "V2G supplies reactive power where G2V takes it",
+        (("_mw[here] = charge + discharge", "_mw[here] = charge - discharge"),),
+        "tests/unit/test_reactive.py::test_both_ways_take_by_the_power_factor",
+    ),
+    Mutant(
         "a taper is forgotten in the step that it begins in",
         (("np.minimum(hours, flat_kwh / np.maximum(power_kw, TINY_KW))", "hours"),),
         "tests/unit/test_chargers.py::test_a_battery_takes_less_power_near_full",

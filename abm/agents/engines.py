@@ -35,6 +35,8 @@ class Engine:
 
     def __init__(self, model: V2GModel) -> None:
         self.model = model
+        # Whether what ended with the present moment is behind us already, in a run that goes on.
+        self.goes_on = False
 
     def start(self) -> None:
         """Put on the clock who acts in which phase; the clock keeps the order."""
@@ -54,9 +56,14 @@ class Engine:
     def on_the_interval(self) -> None:
         """Close the interval that ended, turn over the day if it did, and broadcast."""
         model, clock = self.model, self.model.clock
-        model.grid.close_interval()
-        if model.days > 1 and clock.step and clock.step % clock.steps_per_day == 0:
-            self.turn_over_the_day()
+        if not self.goes_on:
+            model.grid.close_interval()
+            if clock.step and clock.step % clock.steps_per_day == 0:
+                if model.days > 1:
+                    self.turn_over_the_day()
+                if model.on_day is not None and not clock.finished:
+                    model.on_day(clock.step // clock.steps_per_day)
+        self.goes_on = False
         model.grid.send()
 
     def turn_over_the_day(self) -> None:

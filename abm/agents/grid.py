@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar
 
 import mesa
 import numpy as np
 
 from abm.agents.billing import Billing
+from abm.agents.load_flows import LoadFlows, ZonePower
 from abm.agents.supply import ZoneSupply
 from abm.clock import Phase
 from abm.equations import BoolArray, FloatArray, IntArray
 from abm.equations.battery import hourly_demand
 from abm.grid import Feeder, PowerFlow, Solver
-from abm.grid.curtailment import solve_curtailed
 from abm.grid.demand import base_load_of
 from abm.grid.reactive import ChargersReactive, rated_in_use
 from abm.results.supply import SupplyRecord
@@ -34,54 +33,32 @@ CALLED = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class ZonePower:
-    """What the chargers of the zones did, mean over a window, (n_feeders, n_zones) each [MW].
-
-    net_mw: G2V less V2G. through_mw: both added up. rated_mw: rating of the chargers in use.
-    battery_mw: of the stationary batteries.
-    """
-
-    net_mw: FloatArray
-    through_mw: FloatArray
-    rated_mw: FloatArray
-    battery_mw: FloatArray
-
-
-@dataclass(frozen=True, eq=False)
-class Solution:
-    """Load flows of B rows, and what came of the zones in them, (B, n_zones) each.
-
-    taken_mvar: reactive power that the chargers take. curtailed_mw: PV that the voltage limit cut.
-    """
-
-    flow: PowerFlow
-    taken_mvar: FloatArray
-    curtailed_mw: FloatArray
-
-    def part(self, rows: slice) -> Solution:
-        """Some of the rows."""
-        flow = {name: getattr(self.flow, name)[rows] for name in PowerFlow.__dataclass_fields__}
-        return Solution(PowerFlow(**flow), self.taken_mvar[rows], self.curtailed_mw[rows])
-
-
 @dataclass(frozen=True)
 class Measured:
     """What was measured over an interval that ended.
 
     hour: of the horizon, in which it lies. ev_mw: mean EV demand, battery_mw: mean power of the
-    stationary batteries, (n_feeders,) each [MW]. flow: its load flow, n_feeders rows, solved when
-    first asked for.
+    stationary batteries, (n_feeders,) each [MW]. began_s: when it began, s of the horizon. zones:
+    what they did in it. grid: who measured it.
     """
+
+    FIXED: ClassVar = ("flow",)
 
     hour: int
     ev_mw: FloatArray
     battery_mw: FloatArray
-    flow: Callable[[], PowerFlow]
+    began_s: int
+    zones: ZonePower
+    grid: GridAgent
+
+    @cached_property
+    def flow(self) -> PowerFlow:
+        """Its load flow, n_feeders rows, solved when first asked for."""
+        return self.grid.flow_of(self)
 
     def losses_and_voltages(self) -> tuple[FloatArray, FloatArray]:
         """Losses [MW] and lowest voltage [p.u.], (n_feeders,) each."""
-        flow = self.flow()
+        flow = self.flow
         return flow.loss_mw, np.asarray(flow.vm_pu.min(axis=1))
 
 
@@ -103,6 +80,8 @@ class GridAgent(mesa.Agent):
     at a prompt, the results), together with all that are waiting: the numbers are the same, and one
     batch is many times as fast as its rows one by one.
     """
+
+    FIXED: ClassVar = ("base", "base_mw", "price", "hourly_price", "limit", "outlook")
 
     model: V2GModel
 
@@ -143,10 +122,10 @@ class GridAgent(mesa.Agent):
             expected.mean_mw(hours_s, 3600),
         )
         self.flow_s = scenario.grid.flow_interval_min * 60
-        self._solved: list[Solution] = []
         self.reactive = ChargersReactive(scenario.ev)
-        # What the zones did in each interval that waits to be solved.
-        self._unsolved: list[ZonePower] = []
+        self.load_flows = LoadFlows(model, feeder, solver, self.base, self.supply, self.reactive)
+        # Messages that nobody has heard yet, and the step in which they are.
+        self._on_their_way: list[tuple[int, Broadcast, BoolArray | None]] = []
 
     def clock_hour(self, hour: int) -> int:
         """Hour on the clock, 0-23, of an hour of the horizon."""
@@ -199,7 +178,6 @@ class GridAgent(mesa.Agent):
             includes_evs=self.what != "base" and measured is not None,
             includes_losses=self.what == "net_with_losses" and measured is not None,
             outlook=self.outlook,
-            battery_mw=None if measured is None else measured.battery_mw,
         )
 
     def send(self) -> None:
@@ -220,12 +198,20 @@ class GridAgent(mesa.Agent):
         if self.delay_steps == 0:
             model.inbox.hear(message, heard_by)
         else:
-            hear = partial(self._deliver, message, heard_by)
-            clock.once(Phase.GRID, clock.step + self.delay_steps, hear)
+            self._on_their_way.append((clock.step + self.delay_steps, message, heard_by))
+            clock.once(Phase.GRID, clock.step + self.delay_steps, self._deliver)
 
-    def _deliver(self, message: Broadcast, heard_by: BoolArray | None) -> None:
+    def _deliver(self) -> None:
+        """Hand over the oldest message that is on its way."""
+        _, message, heard_by = self._on_their_way.pop(0)
         if not self.model.clock.finished:
             self.model.inbox.hear(message, heard_by)
+
+    def go_on(self) -> None:
+        """Put on the clock of a run that goes on what messages were on their way."""
+        clock = self.model.clock
+        for step, _, _ in self._on_their_way:
+            clock.once(Phase.GRID, step, self._deliver)
 
     def _base_from(self, begin_s: int) -> FloatArray:
         """Mean base demand over the interval of a message that begins then, (n_feeders,) [MW]."""
@@ -251,11 +237,9 @@ class GridAgent(mesa.Agent):
         demand = self._base_from(now_s)
         sent = np.ones(n_feeders, dtype=np.bool_)
         if measured is not None and self.what != "base":
-            demand = demand + measured.ev_mw
-            if measured.battery_mw is not None:
-                demand = demand + measured.battery_mw
+            demand = demand + measured.ev_mw + measured.battery_mw
         if measured is not None and self.what == "net_with_losses":
-            flow = measured.flow()
+            flow = measured.flow
             sent = flow.converged
             self.model.meter.unsent[measured.hour] += ~sent
             demand = demand + np.where(sent, flow.loss_mw, 0.0)
@@ -276,11 +260,14 @@ class GridAgent(mesa.Agent):
         )
         # A feeder may have no zones.
         battery_mw = np.cumsum(np.insert(zones.battery_mw, 0, 0.0, axis=1), axis=1)[:, -1]
+        return Measured(hour, ev_mw, battery_mw, began_s, zones, self)
+
+    def flow_of(self, measured: Measured) -> PowerFlow:
+        """The load flow of an interval that was measured."""
         if self.interval_s == self.flow_s == 3600:
             # The hour is solved for the results in any case.
-            return Measured(hour, ev_mw, battery_mw, lambda: self.flows[hour])
-        flow = cache(lambda: self._solve(began_s, self.interval_s, [zones]).flow)
-        return Measured(hour, ev_mw, battery_mw, flow)
+            return self.load_flows.at(measured.hour)
+        return self.load_flows.solve(measured.began_s, self.interval_s, [measured.zones]).flow
 
     def _zone_power(
         self, began_s: int, window_s: int, net_mw: FloatArray, through_mw: FloatArray
@@ -296,39 +283,6 @@ class GridAgent(mesa.Agent):
             battery_mw = self.supply.battery_mw(began_s, window_s)
         return ZonePower(net_mw, through_mw, rated_mw, battery_mw)
 
-    def _solve(self, began_s: int, window_s: int, zones: Sequence[ZonePower]) -> Solution:
-        """The load flows of windows in a row, for the mean powers over each.
-
-        began_s: when the first began, s of the horizon. Of n_windows x n_feeders rows.
-        """
-        n_feeders, at = self.model.fleet.n_feeders, self.feeder.zone_bus
-        begin_s = began_s + np.arange(len(zones)) * window_s
-        shape = (len(zones), n_feeders, self.feeder.n_bus)
-        p_mw, q_mvar = (
-            np.broadcast_to(mean(begin_s, window_s), shape).reshape(-1, shape[2]).copy()
-            for mean in (self.base.mean_p_mw, self.base.mean_q_mvar)
-        )
-        net_mw, through_mw, rated_mw, battery_mw = (
-            np.concatenate([getattr(zone, name) for zone in zones])
-            for name in ("net_mw", "through_mw", "rated_mw", "battery_mw")
-        )
-        p_mw[:, at] += net_mw
-        feeder, solver, reactive = self.feeder, self.solver, self.reactive
-
-        def solve(rows: IntArray, p: FloatArray) -> tuple[PowerFlow, FloatArray]:
-            of_zones = through_mw[rows], rated_mw[rows]
-            return reactive.solve(solver, feeder, p, q_mvar[rows], *of_zones)
-
-        every = np.arange(len(p_mw))
-        if self.supply is None:
-            return Solution(*solve(every, p_mw), np.zeros_like(net_mw))
-        pv_mw = np.repeat(self.supply.pv_mw(begin_s, window_s), n_feeders, axis=0)
-        p_mw[:, at] += battery_mw - pv_mw
-        if not self.model.scenario.pv.curtail:
-            return Solution(*solve(every, p_mw), np.zeros_like(net_mw))
-        limit = self.model.scenario.grid.vm_max_pu
-        return Solution(*solve_curtailed(solve, feeder, p_mw, pv_mw, limit))
-
     def _close(self, hour: int) -> None:
         meter, flow_s = self.model.meter, self.flow_s
         net_mw = meter.close_hour(hour)
@@ -342,38 +296,27 @@ class GridAgent(mesa.Agent):
             windows = list(zip(net.reshape(shape), through.reshape(shape), strict=True))
         for i, (net, through) in enumerate(windows):
             began_s = hour * 3600 + i * flow_s
-            self._unsolved.append(self._zone_power(began_s, flow_s, net, through))
+            self.load_flows.zone_power.append(self._zone_power(began_s, flow_s, net, through))
         if self.supply is not None:
             self.supply.close_hour(hour)
 
     @property
-    def flows(self) -> list[PowerFlow]:
-        """The load flows of the hours that ended, n_feeders rows each; several per hour or one."""
-        return [solution.flow for solution in self._solutions()]
+    def flows(self) -> PowerFlow:
+        """The load flows of the hours that ended, several per hour or one, (n_flows, K, ...)."""
+        return self.load_flows.flows
 
     @property
     def taken_mvar(self) -> FloatArray:
-        """Reactive power that the chargers take in each load flow, (n_flows, n_feeders, n_zones).
+        """Reactive power that the chargers take in each load flow, (n_flows, K, Z) [Mvar].
 
-        [Mvar]; NaN where a load flow with volt-var did not converge.
+        NaN where a load flow with volt-var did not converge.
         """
-        return np.array([solution.taken_mvar for solution in self._solutions()])
+        return self.load_flows.taken_mvar
 
     @property
     def supplied(self) -> SupplyRecord | None:
         """What PV and batteries of the zones did; None where there are none."""
-        if self.supply is None:
-            return None
-        return self.supply.record(np.array([one.curtailed_mw for one in self._solutions()]))
-
-    def _solutions(self) -> list[Solution]:
-        if self._unsolved:
-            first, n = len(self._solved), self.model.fleet.n_feeders
-            batch = self._solve(first * self.flow_s, self.flow_s, self._unsolved)
-            for row in range(0, len(batch.taken_mvar), n):
-                self._solved.append(batch.part(slice(row, row + n)))
-            self._unsolved.clear()
-        return self._solved
+        return None if self.supply is None else self.supply.record(self.load_flows.curtailed_mw)
 
     def __str__(self) -> str:
         model = self.model

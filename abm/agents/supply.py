@@ -8,7 +8,7 @@ walked through it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -28,6 +28,9 @@ class ZoneSupply:
     kwp: peak power of each zone, (Z,). capacity_kwh: of each battery, (Z,). stored_kwh: what is in
     them now, (K, Z).
     """
+
+    BY_TIME: ClassVar = {"battery_kw": "steps", "_flows": "flows"}
+    FIXED: ClassVar = ("kwp", "yields", "capacity_kwh", "rated_kw", "low_kwh", "high_kwh")
 
     def __init__(self, model: V2GModel, zone_bus: IntArray, base: BaseLoad) -> None:
         scenario, clock, fleet = model.scenario, model.clock, model.fleet

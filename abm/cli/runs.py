@@ -23,6 +23,7 @@ from abm.cli.common import (
     say_as_printed,
     warn_of_limit,
 )
+from abm.errors import InputError, Problem
 
 if TYPE_CHECKING:
     from abm.results import Results
@@ -49,6 +50,9 @@ def add_verbs(verbs: Verbs) -> None:
     verb.add_argument("--no-figures", action="store_true", help="leave out the pictures")
     verb.add_argument(
         "--workers", metavar="N", type=int, default=1, help="processes for the feeders of a city"
+    )
+    verb.add_argument(
+        "--resume", action="store_true", help="go on with a run of several days after its last day"
     )
     add_cluster(verb)
     verb.set_defaults(verb=_run)
@@ -153,17 +157,34 @@ def _run(options: argparse.Namespace) -> int:
     from abm.report.terminal import print_days, print_groups, print_kpis, print_lines, progress
     from abm.results.day_tables import days_together
     from abm.study import run_once
+    from abm.study.days import kept_by_day, n_days, run_days
+    from abm.study.fingerprint import question
+    from abm.study.folder import StudyFolder
     from abm.study.runs import run_city
 
     warn_of_limit(scenario)
     several = options.workers != 1 or cluster is not None
-    with progress(f"{scenario.name}, {label}", scenario.hours) as on_hour:
-        if several:
-            run = run_city(scenario, options.workers, cluster, on_hour)
+    if options.resume and options.force:
+        raise InputError([Problem("--resume", "", "either --resume or --force")])
+    kept = None
+    if kept_by_day(scenario) and not several:
+        asked = question("run", scenario, [label], 1)
+        kept = StudyFolder(claimed, asked, options.resume, beside=True)
+        options.held.callback(kept.close)
+    with studies.keeping(kept, "day"):
+        if kept is not None:
+            with progress(f"{scenario.name}, {label}", n_days(scenario)) as on_day:
+                run = run_days(scenario, kept, on_day)
         else:
-            run = run_once(scenario, on_hour)
-    with claimed.new() as folder:
-        write_run(folder, run.results, run.wall_s, more=_figures(options, run.results))
+            with progress(f"{scenario.name}, {label}", scenario.hours) as on_hour:
+                if several:
+                    run = run_city(scenario, options.workers, cluster, on_hour)
+                else:
+                    run = run_once(scenario, on_hour)
+        with claimed.new() as folder:
+            write_run(folder, run.results, run.wall_s, more=_figures(options, run.results))
+    if kept is not None:
+        kept.discard()
     if options.json:
         print_json(run.results.kpis)
         say_as_printed([scenario], aside=True)

@@ -128,7 +128,7 @@ def _montecarlo(options: argparse.Namespace) -> int:
     if scenario.inputs.sessions is not None:
         complain("note: fleet.sessions gives every replication the same EVs")
     began = time.perf_counter()
-    with _keeping(folder):
+    with keeping(folder):
         ensemble = _run(cases, options.replications, scenario, folder, options, until)
         folder.write_all(montecarlo_files(ensemble, scenario))
         folder.write_all(ensemble_figures(ensemble))
@@ -197,7 +197,7 @@ def _sweep(options: argparse.Namespace) -> int:
 
     warn_of_limit(*varied)
     began = time.perf_counter()
-    with _keeping(folder):
+    with keeping(folder):
         ensemble = _run(cases, replications, scenario, folder, options, None)
         tables = sweep.sweep_tables(ensemble, ranges, scenario.seed)
         folder.write_all(sweep.sweep_files(ensemble, scenario, tables))
@@ -315,17 +315,17 @@ def _run(
 
 
 @contextmanager
-def _keeping(folder: StudyFolder) -> Iterator[None]:
+def keeping(folder: StudyFolder | None, part: str = "chunk") -> Iterator[None]:
     """Whatever stops the block, say with it what is kept in the folder and how to go on."""
     try:
         yield
     except InputError:
         raise
     except BaseException as error:
-        if n := folder.n_parts:
-            chunks = f"{n} finished chunk{'' if n == 1 else 's'}"
+        if folder is not None and (n := folder.n_parts):
+            parts = f"{n} finished {part}{'' if n == 1 else 's'}"
             error.add_note(
-                f"{folder.path} keeps {chunks}; the same with --resume goes on from there"
+                f"{folder.path} keeps {parts}; the same with --resume goes on from there"
             )
         raise
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,15 @@ class Meter:
     below_min, above_min: EV-minutes outside eqs. (5), (6) per feeder; soc_lowest, soc_highest: the
     extreme SoC seen while plugged in, NaN where nobody ever was.
     """
+
+    BY_TIME: ClassVar = {
+        **dict.fromkeys(("zone_charge_mw", "zone_discharge_mw", "zone_plugged"), "hours"),
+        **dict.fromkeys(("plugged_peak", "ev_mw", "unsent"), "hours"),
+        **dict.fromkeys(("charge_kw", "discharge_kw", "plugged", "ev_kw"), "steps"),
+        **dict.fromkeys(("flow_zone_mw", "flow_through_mw"), "flows"),
+        "sync_change": "steps_and_window",
+    }
+    GROWS: ClassVar = ("days",)
 
     def __init__(
         self,

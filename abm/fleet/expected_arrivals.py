@@ -109,7 +109,7 @@ def expected_arrivals(scenario: Scenario, n_zones: int) -> ExpectedArrivals:
         return _expected(scenario, _by_day(past, days), 1.0)
     changes = {
         name: value
-        for name in ("evs_per_zone", "arrival", "departure", "soc_arrival", "soc_target")
+        for name in ("evs_per_zone", "stays", "arrival", "departure", "soc_arrival", "soc_target")
         if (value := getattr(belief, name)) is not None
     }
     if "evs_per_zone" in changes:
@@ -121,11 +121,13 @@ def expected_arrivals(scenario: Scenario, n_zones: int) -> ExpectedArrivals:
         day = np.zeros(0, dtype=np.int64)
         return ExpectedArrivals(none, none, day, none, none, none, none, none, 0.0, share)
     sampled = -(-SAMPLE_EVS // n_zones)
-    believed = scenario.sampled(
+    believed = scenario.believed(
         fleet.model_copy(update={"evs_per_zone": sampled, "evs_per_customer": None})
     )
     people = Population(believed, n_zones, [SAMPLE_SEED])
     drawn = [people.stays()]
+    if fleet.stays is not None:
+        return _expected(scenario, _by_day(drawn[0], days), n_evs / (sampled * n_zones))
     # Who left yesterday is expected to have left with what it wanted.
     drawn += [people.stays(day, drawn[0].soc_target) for day in range(1, days)]
     return _expected(scenario, drawn, n_evs / (sampled * n_zones))
@@ -133,6 +135,8 @@ def expected_arrivals(scenario: Scenario, n_zones: int) -> ExpectedArrivals:
 
 def _by_day(past: Stays, days: int) -> list[Stays]:
     """The stays that begin on each day; every day is like the first where all are of that."""
+    if days == 1:
+        return [past]
     day = (past.arrival_min // DAY_MIN).astype(np.int64)
     if not day.any():
         return [_later(past, DAY_MIN * d) for d in range(days)]

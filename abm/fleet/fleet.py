@@ -7,6 +7,7 @@ slice, first come is first row, and the order of a session file changes nothing 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -61,6 +62,9 @@ class Fleet:
     those that charge or discharge whatever is asked, by feeder. by_energy: whether an energy is all
     that is known of the need of EVs, see `abm.fleet.stays.by_energy`.
     """
+
+    FIXED: ClassVar = ("feeder", "zone", "cell", "group", "names", "stay_index",
+                       "row_of", "first_row")  # fmt: skip
 
     feeder: IntArray
     zone: IntArray

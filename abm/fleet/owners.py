@@ -9,7 +9,7 @@ spreads or collapses through the graph.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 import numpy as np
 from scipy import sparse
@@ -152,6 +152,8 @@ class LearningOwners:
     belief_with, belief_without: $ a day with and without V2G, NaN until seen. hassle_usd: what the
     difference has to exceed. neighbours: who sees whom, (n, n), no edge between feeders.
     """
+
+    FIXED: ClassVar = ("spec", "neighbours", "hassle_usd")
 
     def __init__(self, population: Population) -> None:
         self.population = population

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from abm.equations.battery import battery_capacity
 from abm.errors import InputError, Problem
 from abm.fleet.columns import COLUMNS, FRACTIONS, PLANNED
 from abm.fleet.distributions import draws
+from abm.fleet.measured import measured_stays
 from abm.fleet.owners import (
     SATURDAY,
     DayPlan,
@@ -44,12 +45,20 @@ class Population:
     in V2G, (n,); learning changes it. Raises InputError for a behaviour that cannot be made.
     """
 
+    FIXED: ClassVar = ("groups", "group", "_rows", "_base", "seeds")
+
     def __init__(self, scenario: Scenario, n_zones: int, seeds: Sequence[int]) -> None:
         self.scenario, self.n_zones, self.seeds = scenario, n_zones, tuple(seeds)
         self.groups = owner_groups(scenario)
         table = scenario.inputs.sessions
         self.zone_evs = scenario.zone_evs
+        # Whether the stays of all days are there from the beginning, each with a row of its own.
+        measured = table is None and scenario.fleet.stays is not None
+        self.at_once = table is not None or measured
         self.per_feeder = int(self.zone_evs.sum()) if table is None else len(table)
+        if measured:
+            self._measured = measured_stays(scenario, self.seeds)
+            self.per_feeder = len(self._measured) // max(len(self.seeds), 1)
         self.n = self.per_feeder * len(self.seeds)
         # Shares may be rounded to the whole EV in one way only.
         edges = np.cumsum([kind.share for kind in self.groups]) * self.per_feeder
@@ -110,6 +119,8 @@ class Population:
     def _for_good(self, table: Any) -> Stays:
         """Battery, charger, SoC wanted and threshold of everybody, and the SoC of the first day."""
         scenario, ev, n = self.scenario, self.scenario.ev, self.n
+        if table is None and self.at_once:
+            return self._measured
         if table is not None:
             stays = stays_from_sessions(table, len(self.seeds), ev.soc_min)
             return stays if scenario.by_energy else replace(stays, soc_min=self._thresholds())
@@ -172,14 +183,14 @@ class Population:
         day_start = DAY_MIN * day
         weekend = self.weekday(day) >= SATURDAY
         columns = {f.name: getattr(base, f.name) for f in fields(Stays)}
-        if self.scenario.inputs.sessions is None:
+        if not self.at_once:
             columns["arrival_min"], columns["departure_min"] = self._times(day, weekend)
         if soc is not None:
             columns |= self._after_trip(day, weekend, soc)
         columns["announced_min"] = columns["departure_min"]
         columns["v2g"] = self.participates.copy()
         columns["boost"] = self._draw("boost", "boost_probability", day)
-        columns["plugs_in"] = self._plugs_in(day, weekend, columns["soc_arrival"])
+        columns["plugs_in"] = base.plugs_in & self._plugs_in(day, weekend, columns["soc_arrival"])
         late = self._draw("late", "late_return", day)
         if late.any():
             u = self.uniform("late_by", day)

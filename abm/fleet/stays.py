@@ -42,8 +42,12 @@ STREAMS = {
     "broadcast_loss": 20,
     "broadcast_noise": 21,
     "forecast": 22,
-    "customers": 23,
-    "heat_pumps": 24,
+    "comes": 23,
+    "stay_duration": 24,
+    "stay_energy": 25,
+    "dependence": 26,
+    "customers": 27,
+    "heat_pumps": 28,
 }
 COPIES = 1_000_000
 

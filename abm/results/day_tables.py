@@ -124,7 +124,7 @@ def stay_table(record: Record) -> pd.DataFrame:
     }
     columns["plugged_in"] = columns.pop("arrived")
     if record.scenario.by_energy:
-        columns["energy_kwh"] = np.tile(record.energy_asked_kwh[order], days)
+        columns["energy_kwh"] = record.energy_asked_kwh[:, order].ravel()
     columns["shortfall_kwh"] = record.stay_shortfall_kwh[:, order].ravel()
     columns["reference_cost_usd"] = record.stay_reference_usd[:, order].ravel()
     return pd.DataFrame(

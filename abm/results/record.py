@@ -321,8 +321,9 @@ class Record(Windows):
 
     @property
     def energy_asked_kwh(self) -> FloatArray:
-        """Energy at the grid side that each stay asks for, (n,), where its need is an energy."""
-        return np.asarray(charging_energy(self.ev["capacity_kwh"], self.ev["efficiency"]))
+        """Energy at the grid side that stays ask for, (D, n) [kWh], where that is their need."""
+        asked = charging_energy(self.ev["capacity_kwh"], self.ev["efficiency"])
+        return np.where(self.stays["arrived"], asked, 0.0)
 
     @cached_property
     def n_evs(self) -> IntArray:

@@ -68,11 +68,11 @@ def make_record(
     billed: Mapping[str, FloatArray],
     fleet: Fleet,
     meter: Meter,
-    flows: Sequence[PowerFlow],
+    flows: PowerFlow,
     taken_mvar: FloatArray,
     supply: SupplyRecord | None = None,
 ) -> Record:
-    """The record of a finished run; flows: in their order with K rows each.
+    """The record of a finished run; flows: (n_flows, K, ...).
 
     alpha: price by step and feeder where it follows the demand. billed: columns of the EVs beside
     those of the fleet. taken_mvar: reactive power that the chargers take in them, (F, K, Z).
@@ -90,7 +90,6 @@ def make_record(
         own = None if fleet.names is None else [fleet.names[i] for i in fleet.stay_index]
         ev |= fleet.history.ended(fleet.soc, visits_of(own, fleet.feeder, fleet.arrival_min))
     names = fleet.names
-    stacked = {name: np.array([getattr(flow, name) for flow in flows]) for name in FLOW_COLUMNS}
     minutes = meter.minutes
     days = meter.days or [{name: getattr(fleet, name) for name in (*STAY_STATE, *STAY_SUMS)}]
     of_soc = {name: getattr(meter, name) for name in OF_SOC}
@@ -109,7 +108,7 @@ def make_record(
         zone_plugged=by_zone(meter.zone_plugged),
         plugged_peak=meter.plugged_peak,
         **of_soc,
-        flows=PowerFlow(**stacked),
+        flows=flows,
         flow_zone_mw=by_zone(meter.flow_zone_mw) if len(meter.flow_zone_mw) else None,
         flow_zone_mvar=taken_mvar,
         supply=supply,

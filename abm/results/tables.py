@@ -32,8 +32,10 @@ BESIDE = ("grid_fee_usd", "tax_usd", "demand_charge_usd")
 def hourly_table(record: Record) -> pd.DataFrame:
     """One row per hour: demand, losses, voltages, price, headroom.
 
-    Of several load flows in an hour loss and slack are the mean, the voltage the lowest, loading
-    and mismatch the highest.
+    supply_mw: batteries less PV of the zones, where there are any; base, EVs and it are the total.
+    headroom_mw: limit less the demand without EVs that is broadcast by the hour. Of several load
+    flows in an hour loss and slack are the mean, the voltage the lowest, loading and mismatch the
+    highest.
     """
     import pandas as pd
 
@@ -47,9 +49,14 @@ def hourly_table(record: Record) -> pd.DataFrame:
     def all_feeders(per_hour: NDArray[Any]) -> NDArray[Any]:
         return np.broadcast_to(per_hour[:, None], shape)
 
-    columns = {
-        "base_mw": record.base_mw,
-        "ev_mw": record.ev_mw,
+    supply, without_evs = record.supply, record.base_mw
+    columns: dict[str, Any] = {"base_mw": record.base_mw, "ev_mw": record.ev_mw}
+    if supply is not None:
+        # As it is broadcast: PV before curtailment, and no batteries.
+        there = np.broadcast_to(supply.there_mw.sum(axis=2), flows.loss_mw.shape)
+        without_evs = without_evs - hourly_mean(record, there)
+        columns["supply_mw"] = record.supply_mw(60.0)
+    columns |= {
         "total_mw": record.total_mw,
         "charge_mw": record.zone_charge_mw.sum(axis=2),
         "discharge_mw": record.zone_discharge_mw.sum(axis=2),
@@ -66,7 +73,7 @@ def hourly_table(record: Record) -> pd.DataFrame:
         "price": record.hourly_price(record.prices.alpha),
         "purchase_price": record.hourly_price(record.prices.buy),
         "sale_price": record.hourly_price(record.prices.sell),
-        "headroom_mw": record.limit_mw()[:, None] - record.base_mw,
+        "headroom_mw": record.limit_mw()[:, None] - without_evs,
     }
     return as_frame(record, _hours(record, 1), {n: by_feeder(c) for n, c in columns.items()})
 
@@ -139,7 +146,7 @@ def ev_table(record: Record) -> pd.DataFrame:
     left_with = np.where(np.isnan(ev["soc_departure"]), ev["soc"], ev["soc_departure"])
     columns["soc_departure"] = record.shown("soc_departure", left_with)[order]
     if record.scenario.by_energy:
-        columns["energy_kwh"] = record.energy_asked_kwh[order]
+        columns["energy_kwh"] = record.energy_asked_kwh.sum(axis=0)[order]
     for name in ("charged_kwh", "discharged_kwh", "purchase_usd", "sale_usd"):
         columns[name] = ev[name][order]
     for name in BESIDE:
@@ -156,10 +163,13 @@ def ev_table(record: Record) -> pd.DataFrame:
     table = pd.DataFrame({**lead, "ev_id": pd.Series(ids, dtype="object"), **columns})
     if int(record.n_evs.sum()) == len(table):
         return table
-    table = table.sort_values("arrival_min", kind="stable")
-    by_ev = table.groupby([*lead, "ev_id"], sort=False)
+    # Rows of dates on which it did not come have no times.
+    absent = table["stays"] == 0
+    table.loc[absent, ["arrival_min", "departure_min", "announced_min"]] = np.nan
+    keys = [*lead, "ev_id"]
+    in_time = table.sort_values("arrival_min", kind="stable").groupby(keys, sort=False)
     how: dict[str, Any] = {name: OF_SEVERAL_STAYS.get(name, "last") for name in columns}
-    return by_ev.agg(how).reset_index()
+    return table[keys].drop_duplicates().merge(in_time.agg(how).reset_index(), on=keys)
 
 
 # Of the stays of one EV, what is in its row; the last where nothing else is said.

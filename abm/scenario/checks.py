@@ -13,6 +13,7 @@ from abm.errors import Problem
 from abm.scenario.document import Document
 from abm.scenario.fields import Range, Spread, TimeOfDay, clock_minutes
 from abm.scenario.schema import ScenarioFields
+from abm.scenario.stay_fields import KINDS_OF_DAY
 from abm.scenario.yamlio import Path, dotted, show
 
 DAY_MIN = 1440
@@ -159,6 +160,8 @@ def value_at(fields: ScenarioFields, path: Path) -> Any:
     """The value of the field at `path`."""
     value: Any = fields
     for key in path:
+        if value is None:  # of a section that is left out
+            break
         value = value[key] if isinstance(value, Mapping) else getattr(value, key)
     return value
 
@@ -176,7 +179,8 @@ class Finding(NamedTuple):
 
 
 def _findings(fields: ScenarioFields, document: Document) -> Iterator[Finding]:
-    sampled = fields.fleet.sessions is None and fields.fleet.has_evs
+    drawn = fields.fleet.sessions is None and fields.fleet.stays is None
+    sampled = drawn and fields.fleet.has_evs
     ordered: list[tuple[Path, Path, bool]] = [
         (("ev", "soc_lower"), ("ev", "soc_min"), False),
         (("ev", "soc_min"), ("ev", "soc_upper"), False),
@@ -244,9 +248,15 @@ def _days_and_groups(fields: ScenarioFields, document: Document) -> Iterator[Fin
     if several and fields.clock.hours != 24:
         said = f"24 where horizon.days = {fields.horizon.days}: every day has 24 h"
         yield Finding(hours, said, (days,))
-    from_file = fields.fleet.sessions is not None
-    if from_file and fields.owners.groups:
-        yield Finding(groups, "none where fleet.sessions is given: groups are sampled", (sessions,))
+    at_once = fields.fleet.sessions is not None or fields.fleet.stays is not None
+    why = "fleet.stays" if fields.fleet.sessions is None else "fleet.sessions"
+    if at_once and fields.owners.groups:
+        yield Finding(groups, f"none where {why} is given: owners are as it says", (sessions,))
+    for path in (("fleet", "stays"), ("belief", "stays")):
+        for kind in KINDS_OF_DAY:
+            arrival = value_at(fields, (*path, kind, "arrival_h"))
+            if arrival is not None and arrival.high > 24.0:
+                yield Finding((*path, kind, "arrival_h", "high"), "at most 24, the end of the day")
     if fields.owners.groups:
         total = sum(group.share for group in fields.owners.groups.values())
         if abs(total - 1.0) > 1e-9:
@@ -261,9 +271,10 @@ def _days_and_groups(fields: ScenarioFields, document: Document) -> Iterator[Fin
             yield Finding(edges, "a CSV file where graph is edges", (learning,))
         else:
             yield Finding(learning, f"edges only with a CSV file in {dotted(edges)}", (edges,))
-    if graph != "off" and (from_file or not several):
-        why = "fleet.sessions is given" if from_file else "horizon.days is 1"
-        yield Finding(learning, f"off where {why}: owners learn from day to day", (days, sessions))
+    if graph != "off" and (at_once or not several):
+        since = f"{why} is given" if at_once else "horizon.days is 1"
+        said = f"off where {since}: owners learn from day to day"
+        yield Finding(learning, said, (days, sessions))
 
 
 def _dates(fields: ScenarioFields) -> Iterator[Finding]:

@@ -19,6 +19,7 @@ from abm.scenario.names import STRATEGIES
 from abm.scenario.scenario import Scenario
 from abm.scenario.schema import ScenarioFields
 from abm.scenario.session_table import SessionRow
+from abm.scenario.stay_fields import DependenceRow
 from abm.scenario.yamlio import Path, show
 
 # Stands for a name that the user chooses.
@@ -50,6 +51,7 @@ def scenario_reference(page: str) -> str:
         "buses.csv": _columns(LoadBusRow),
         "lines.csv": _columns(ImpedanceRow),
         "generation.csv": _columns(GenerationRow),
+        "dependence": _columns(DependenceRow),
         "customers": _columns(CustomerRow),
     }
     for name, text in parts.items():

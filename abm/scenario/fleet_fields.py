@@ -20,6 +20,7 @@ from abm.scenario.fields import (
     Section,
     TimeOfDay,
 )
+from abm.scenario.stay_fields import MeasuredStays
 
 
 class FleetSection(Section):
@@ -37,6 +38,10 @@ class FleetSection(Section):
     sessions: str | None = Field(
         None,
         description="CSV of sessions that replaces the sampled fleet; columns ev_id, zone, arrival_min, departure_min (or arrival, departure as time stamps), then either capacity_kwh, soc_arrival, soc_target or energy_kwh, and optional p_max_kw, p_discharge_kw, efficiency. Minutes count from the start of the horizon, which may have several days; an EV may come again when it has left.",
+    )
+    stays: MeasuredStays | None = Field(
+        None,
+        description="Stays drawn as measured ones are, by their energy, in the place of the distributions below; `sessions fit` writes them.",
     )
     arrival: TimeOfDay = Field(
         TimeOfDay(low="16:00", high="24:00", mean="20:00", sd_h=1.5),
@@ -176,6 +181,9 @@ class BeliefSection(Section):
         description="CSV of past sessions, columns as in `fleet.sessions`; read with `arrivals: sessions`; where all arrive on the first day every day of the horizon is like it.",
     )
     evs_per_zone: int | None = Field(None, ge=0, le=1_000_000, description="EVs in each RPZ.")
+    stays: MeasuredStays | None = Field(
+        None, description="Stays as in `fleet.stays`, whatever the fleet is."
+    )
     arrival: TimeOfDay | None = Field(None, description="Arrival; clock times.")
     departure: TimeOfDay | None = Field(None, description="Departure; clock times.")
     soc_arrival: Range | None = Field(None, description="SoC on arrival; fraction.")

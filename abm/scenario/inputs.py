@@ -32,6 +32,7 @@ from abm.scenario.series import Series, SeriesTable, placed
 from abm.scenario.series_fields import SeriesReading
 from abm.scenario.series_file import read_series
 from abm.scenario.session_table import SessionTable, read_sessions
+from abm.scenario.stay_fields import Copula, read_dependence
 from abm.scenario.sun import panel_yield
 from abm.scenario.supply import bad_zones, has_pv, read_irradiance, read_pv
 from abm.scenario.tables import (
@@ -71,11 +72,13 @@ LIMIT: Path = ("grid", "demand_limit")
 TEMPERATURE: Path = ("weather", "temperature")
 PV: Path = ("pv", "series")
 IRRADIANCE: Path = ("pv", "irradiance")
+DEPENDENCE: Path = ("fleet", "stays", "dependence")
+BELIEVED: Path = ("belief", "stays", "dependence")
 CUSTOMERS: Path = ("base_load", "customers")
 POOL: Path = ("base_load", "variety", "pool")
 REFERENCES = (
     FEEDER, PROFILE, TARIFF, SALE, SESSIONS, EDGES, PAST, LIMIT, TEMPERATURE, PV, IRRADIANCE,
-    CUSTOMERS, POOL,
+    DEPENDENCE, BELIEVED, CUSTOMERS, POOL,
 )  # fmt: skip
 OWN_CUSTOMERS = "customers.csv"
 
@@ -87,7 +90,8 @@ class Inputs:
     sessions is None when the fleet is sampled. edges: pairs of EVs of a feeder, from 0, (m, 2), or
     None. past: the sessions that the aggregator goes by, or None. limit: series that takes the
     place of grid.demand_limit_mw [MW], or None. temperature: of the air outside [degC], or None.
-    pv_yield: of PV, power over peak power [kW/kWp], or None where no zone has any. customers: one
+    pv_yield: of PV, power over peak power [kW/kWp], or None where no zone has any. dependence: of
+    `fleet.stays`, by kind of day, or None; believed_dependence: of `belief.stays`. customers: one
     by one, in the place of the nominal loads, or None. pool: that they draw from, or None.
     heat_pump: electric power of one [kW], or None.
     """
@@ -102,6 +106,8 @@ class Inputs:
     limit: Series | None = None
     temperature: Series | None = None
     pv_yield: Series | None = None
+    dependence: dict[str, Copula] | None = None
+    believed_dependence: dict[str, Copula] | None = None
     customers: CustomerTable | None = None
     pool: LoadProfile | None = None
     heat_pump: Series | None = None
@@ -261,12 +267,6 @@ def read_inputs(
     sessions: SessionTable | None = None
     if fields.fleet.sessions is not None:
         sessions = read_stays(SESSIONS)
-        unclear = sessions is not None and (sessions.energy_kwh is not None or sessions.again)
-        if unclear and fields.ageing.model != "throughput":
-            # The SoC is followed row by row.
-            said = "throughput, where sessions say energies or an EV comes more than once"
-            wrong = Problem("ageing.model", fields.ageing.model, said)
-            problems.append(document.locate(wrong, ("ageing", "model")))
     elif feeder is not None and feeder.n_zones == 0 and fields.fleet.has_evs:
         none = Problem(
             dotted(FEEDER), show(fields.grid.feeder), "a feeder with zones; this has none"
@@ -274,7 +274,15 @@ def read_inputs(
         problems.append(document.locate(none, FEEDER))
     elif feeder is not None and fields.fleet.evs_per_customer is not None:
         problems += _customers_missing(fields, feeder, document)
-    if any(table is not None and table.energy_kwh is not None for table in (sessions, past)):
+    dependence, believed = (
+        read(path, "a table of dependence (CSV)", lambda p: read_dependence(p, display(p)))
+        if value_at(fields, path) is not None
+        else None
+        for path in (DEPENDENCE, BELIEVED)
+    )
+    energies = any(table is not None and table.energy_kwh is not None for table in (sessions, past))
+    drawn = fields.fleet.stays is not None and fields.fleet.sessions is None
+    if energies or drawn or fields.belief.stays is not None:
         problems += by_energy_problems(fields, document)
     edges: NDArray[np.int64] | None = None
     if fields.owners.learning.graph == "edges" and fields.owners.learning.edges is not None:
@@ -294,10 +302,9 @@ def read_inputs(
     own = None if sale is None else sale.series
     prices = prices_of(fields.tariff, tariff.series, own, calendar, (fields.clock.step_s, every_s))
     series = limit, temperature, pv_yield
-    of_customers = customers, pool, heat_pump
-    return Inputs(
-        feeder, profile, tariff, prices, sessions, edges, past, *series, *of_customers
-    ), []
+    read_in = Inputs(feeder, profile, tariff, prices, sessions, edges, past, *series)
+    read_in = replace(read_in, customers=customers, pool=pool, heat_pump=heat_pump)
+    return replace(read_in, dependence=dependence, believed_dependence=believed), []
 
 
 def _pv_yield(

@@ -118,10 +118,12 @@ class Scenario(ScenarioFields):
             raise InputError(_in_reading_order(problems + _judge(document)[1]))
         return cls(document)
 
-    def sampled(self, fleet: FleetSection) -> Scenario:
-        """The scenario with a fleet drawn from these distributions, whatever its own is."""
-        found = self.model_copy(update={"fleet": fleet})
-        found._inputs = replace(self._inputs, sessions=None)
+    def believed(self, fleet: FleetSection) -> Scenario:
+        """The scenario with a fleet drawn from what is believed, whatever its own is."""
+        found, inputs = self.model_copy(update={"fleet": fleet}), self._inputs
+        own = self.belief.stays is not None
+        dependence = inputs.believed_dependence if own else inputs.dependence
+        found._inputs = replace(inputs, sessions=None, dependence=dependence)
         return found
 
     @property
@@ -144,12 +146,15 @@ class Scenario(ScenarioFields):
     def by_energy(self) -> bool:
         """Whether the EVs' need is an energy, and the SoC of their batteries not known."""
         sessions = self._inputs.sessions
-        return sessions is not None and sessions.energy_kwh is not None
+        if sessions is None:
+            return self.fleet.stays is not None
+        return sessions.energy_kwh is not None
 
     @property
     def sets_of_stays(self) -> int:
-        """How often a run draws stays for its EVs: each day, but for sessions of a file once."""
-        return 1 if self._inputs.sessions is not None else self.horizon.days
+        """How often a run draws stays for its EVs: each day, but once for sessions or `stays`."""
+        at_once = self._inputs.sessions is not None or self.fleet.stays is not None
+        return 1 if at_once else self.horizon.days
 
     @property
     def calendar(self) -> Calendar:

@@ -44,10 +44,17 @@ class StudyFolder:
     """A claimed folder that takes the parts of one study as they come.
 
     question: what is studied, plain data as from `question`. resume: go on with what is there.
-    Raises InputError when another study was begun in it, naming every difference.
+    beside: its parts stay beside the result, and go when that is in its place (`discard`). Raises
+    InputError when another study was begun in it, naming every difference.
     """
 
-    def __init__(self, claimed: Claim, question: Mapping[str, Any], resume: bool = False) -> None:
+    def __init__(
+        self,
+        claimed: Claim,
+        question: Mapping[str, Any],
+        resume: bool = False,
+        beside: bool = False,
+    ) -> None:
         self.path = claimed.path
         self.question: dict[str, Any] = json.loads(json.dumps(question))
         self.finished = False
@@ -62,7 +69,7 @@ class StudyFolder:
         self._made = False
         if resume:
             self._go_on()
-        elif os.path.lexists(claimed.place):
+        if (beside and self._stage is None) or (not resume and os.path.lexists(claimed.place)):
             self._begin_beside()
 
     def _go_on(self) -> None:
@@ -121,6 +128,15 @@ class StudyFolder:
         if self._made and none and read_manifest(self._work) is None:
             (self._work / STUDY).unlink(missing_ok=True)
             remove_empty(self._work.parent, self._work / PARTS)
+
+    def discard(self) -> None:
+        """Take the parts away: what was to be made of them is in its place."""
+        stage, self._stage = self._stage, None
+        if stage is not None:
+            stage.remove()
+        for other in self._claim.begun:
+            if other is not stage and os.path.lexists(other.folder):
+                self._claim.discard(other)
 
     def begin(self) -> None:
         """Make the folder ready for parts: study.json is written, left-overs go."""

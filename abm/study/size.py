@@ -55,7 +55,10 @@ def run_size(scenario: Scenario, copies: int | None = None) -> Size:
     feeders = scenario.feeder.copies if copies is None else copies
     table, sessions = scenario.inputs.feeder, scenario.inputs.sessions
     per_feeder = int(scenario.zone_evs.sum()) if sessions is None else len(sessions)
-    days, hours, step_s = scenario.horizon.days, scenario.hours, scenario.clock.step_s
+    if sessions is None and scenario.fleet.stays is not None:
+        # A row for each date that the horizon touches.
+        per_feeder *= scenario.horizon.days + 1
+    days, hours, step_s = scenario.sets_of_stays, scenario.hours, scenario.clock.step_s
     steps = hours * 3600 // step_s * feeders
     minutes = scenario.record.zone_minute
     flows = hours * (60 // scenario.grid.flow_interval_min) * feeders
@@ -67,7 +70,7 @@ def run_size(scenario: Scenario, copies: int | None = None) -> Size:
     size.add("steps of feeders", steps, FEEDER_STEP, 0.0)
     if feeders == 1 if minutes is None else minutes:
         size.add("steps of zones", steps * table.n_zones, ZONE_STEP, ZONE_STEP_FILE)
-    branches = len(table.buses) + len(table.line_from)
+    branches = len(table.buses) + len(table.line_from) - int(table.is_open.sum())
     size.add("buses and lines of load flows", flows * branches, FLOW, FLOW_FILE)
     return size
 

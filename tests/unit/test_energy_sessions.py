@@ -114,8 +114,6 @@ def test_an_ev_comes_again_when_it_has_left():
     results = run(scenario(*rows)).results
     assert (results.kpis["evs"], results.kpis["stays"]) == (1, 2)
     assert len(results.ev) == 1
-    with pytest.raises(InputError, match="comes again"):
-        scenario(*rows, ageing={"model": "woehler"})
     rows.append(ev("a", arrival=550, departure=560))
     (problem,) = refused(*rows)
     assert (problem.field, problem.line) == ("ev_id", 4)

@@ -11,6 +11,7 @@ LAYERS = (
     "cache",
     "fault_log",
     "machine",
+    "snapshot",
     "equations",
     "clock",
     "scenario",

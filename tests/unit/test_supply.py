@@ -202,6 +202,7 @@ def test_what_is_broadcast_counts_pv_and_battery(what):
     without_evs = wanted.copy()
     if what != "base":
         wanted[1:] += evs[:-1] + battery[:-1]
+        without_evs[1:] += battery[:-1]
     demand, base = np.array(heard).T
     if what == "net_with_losses":
         assert ((demand - wanted)[1:] > 0.0).all()
@@ -210,6 +211,20 @@ def test_what_is_broadcast_counts_pv_and_battery(what):
         return
     np.testing.assert_allclose(demand, wanted, atol=1e-9)
     np.testing.assert_allclose(base, without_evs, atol=1e-9)
+
+
+def test_the_hours_of_the_table_add_up_and_have_the_headroom_that_is_broadcast():
+    model = V2GModel(small_paper(**BOTH))
+    heard = []
+    while not model.clock.finished:
+        model.step()
+        if model.clock.step % 60 == 1:
+            heard.append(model.broadcast.headroom_mw[0])
+    table = model.results.hourly
+    total = table["base_mw"] + table["ev_mw"] + table["supply_mw"]
+    np.testing.assert_allclose(total, table["total_mw"], atol=1e-12)
+    np.testing.assert_allclose(table["headroom_mw"], heard, atol=1e-12)
+    assert "supply_mw" not in run(small_paper()).results.hourly
 
 
 def test_the_forecast_is_less_the_pv():
