@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from abm.cli.common import OUTPUTS, add_output, claim_output, complain
-from abm.errors import printable
+from abm.cli.common import (
+    OUTPUTS,
+    add_output,
+    add_scenario,
+    add_trust,
+    claim_output,
+    complain,
+    load,
+    print_json,
+    warn_of_limit,
+)
+from abm.errors import InputError, Problem, nearest, printable
 
 if TYPE_CHECKING:
+    from abm.scenario import FeederTable
+
     Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def add_verbs(verbs: Verbs) -> None:
-    """`feeder import` and `feeder show` with their options."""
+    """`feeder import`, `feeder show` and `reconfigure` with their options."""
     feeder = verbs.add_parser("feeder", help="a feeder of your own: import it, look at it")
     parts = feeder.add_subparsers(title="what to do", metavar="WHAT", required=True)
 
@@ -51,6 +64,28 @@ def add_verbs(verbs: Verbs) -> None:
     add_output(verb, "outputs/NAME-feeder")
     verb.set_defaults(verb=_import)
 
+    verb = parts.add_parser("show", help="a picture of a feeder and what is on it")
+    verb.add_argument("feeder", metavar="DIR", help="a feeder folder, or a name from `list`")
+    add_output(verb, "outputs/NAME-map")
+    add_trust(verb)
+    verb.set_defaults(verb=_show)
+
+    verb = verbs.add_parser(
+        "reconfigure", help="open and close lines for the least loss, and run the study again"
+    )
+    add_scenario(verb)
+    verb.add_argument(
+        "--load",
+        choices=("nominal", "base"),
+        default="nominal",
+        help="whose loss is to be least: that of the nominal load (default), or the mean of all "
+        "hours without EVs",
+    )
+    add_output(verb, "outputs/SCENARIO-reconfigure-seedN")
+    verb.add_argument("--json", action="store_true", help="print the KPIs alone, as JSON")
+    verb.add_argument("--no-figures", action="store_true", help="leave out the pictures")
+    verb.set_defaults(verb=_reconfigure)
+
 
 def _import(options: argparse.Namespace) -> int:
     from abm.grid.importing import import_feeder
@@ -75,3 +110,83 @@ def _import(options: argparse.Namespace) -> int:
         )
     print(printable(f"Written to {out}; --set grid.feeder={out} takes it"))
     return 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    from abm.grid import build_feeder
+    from abm.grid.reconfigure import all_lines
+
+    table = feeder_table(options.feeder, options.trust)
+    out = options.out or OUTPUTS / f"{table.name}-map"
+    claimed = claim_output(options, out)
+    feeder, table = build_feeder(table), all_lines(table)
+
+    from abm.report.feeder_figures import feeder_figure
+    from abm.report.feeder_terminal import feeder_lines
+    from abm.report.figures import png
+    from abm.report.terminal import print_lines
+    from abm.results.folder import made_by
+
+    with claimed.new() as folder:
+        folder.write("feeder.png", png(feeder_figure(feeder, table)))
+        folder.write_manifest(made_by("feeder show", None, feeder=table.name))
+    print_lines([*feeder_lines(feeder, table), f"Written to {out}"])
+    return 0
+
+
+def _reconfigure(options: argparse.Namespace) -> int:
+    from abm.grid.feeder_files import feeder_files
+    from abm.results.folder import manifest, strategy_label, write_run
+    from abm.scenario.code import refuse_untrusted
+
+    scenario = load(options.scenario, options)
+    refuse_untrusted(scenario.code)
+    out = options.out or OUTPUTS / f"{scenario.name}-reconfigure-seed{scenario.seed}"
+    claimed = claim_output(options, out, scenario)
+
+    from abm.report.feeder_terminal import reconfiguration_lines
+    from abm.report.terminal import print_lines, progress
+    from abm.study.reconfigure import kpi_table, line_table, reconfiguration_study
+
+    warn_of_limit(scenario)
+    place = str((out / "feeder").resolve())
+    with progress(f"{scenario.name}, before and after", 2 * scenario.hours) as on_hour:
+        study = reconfiguration_study(scenario, options.load, place, on_hour)
+    kpis, change = kpi_table(study), study.change
+    with claimed.new() as folder:
+        folder.write_all(feeder_files(change.after), "feeder/")
+        for name, run in (("before", study.before), ("after", study.after)):
+            write_run(folder, run.results, run.wall_s, within=f"{name}/")
+        folder.write("kpis.csv", kpis)
+        folder.write("lines.csv", line_table(change))
+        if not options.no_figures:
+            from abm.report.feeder_figures import reconfiguration_figure
+            from abm.report.figures import png
+
+            drawn = reconfiguration_figure(change, study.before.results, study.after.results)
+            folder.write("figures/reconfiguration.png", png(drawn))
+        about = {"load": options.load, "opened": change.names(change.opened),
+                 "closed": change.names(change.closed)}  # fmt: skip
+        runs = [study.before.results.record.scenario.strategy]
+        folder.write_manifest(manifest("reconfigure", scenario, map(strategy_label, runs), **about))
+    if options.json:
+        print_json({name: run.results.kpis for name, run in
+                    (("before", study.before), ("after", study.after))})  # fmt: skip
+    else:
+        print_lines([*reconfiguration_lines(study, kpis), f"Written to {out}"])
+    return 0
+
+
+def feeder_table(reference: str, trust: bool = False) -> FeederTable:
+    """A feeder by the name of a shipped one or by its folder. Raises InputError."""
+    from abm.scenario.feeder import read_feeder
+    from abm.scenario.names import shipped_feeders, shipped_files
+
+    shipped = shipped_files("feeders").get(reference)
+    folder = Path(reference) if shipped is None else shipped
+    if not folder.is_dir():
+        hint = nearest(reference, list(shipped_feeders()))
+        raise InputError(
+            [Problem("DIR", reference, "a feeder folder, or a name from `list`", hint=hint)]
+        )
+    return read_feeder(folder, None, trust)

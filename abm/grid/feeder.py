@@ -142,6 +142,13 @@ class Feeder:
         """Number of each bus as it is shown everywhere, int64 [n_bus]."""
         return self.bus_index + self.first_bus
 
+    def has_line(self, one: int, other: int) -> bool:
+        """Whether a line in service joins two bus positions."""
+        return bool(
+            np.any((self.line_from == one) & (self.line_to == other))
+            or np.any((self.line_from == other) & (self.line_to == one))
+        )
+
     @property
     def slack_bus(self) -> int:
         """Position of the (first) external grid."""

@@ -24,8 +24,8 @@ KW_PER_CUSTOMER = 1.5
 LOW_VOLTAGE_KV = 1.0
 # The first pattern that is found in type, profile or name of a load says its class.
 _WORDS = (
-    ("industrial", r"indust|\bind\b|\bG3\b|G3-"),
-    ("commercial", r"commerc|business|\bCI\d*\b|\bG[0-9](-|\b)|\bBL-|shop|office|hotel"),
+    ("industrial", r"indust|\bind\b|\bG3\b|G3-|\bI\d+\b"),
+    ("commercial", r"commerc|business|\bCI?\d+\b|\bG[0-9](-|\b)|\bBL-|shop|office|hotel"),
     ("residential", r"resid|home|house|\bHH|\bH0|\bR\d+\b|\bL[0-2](-|\b)|lv_"),
 )
 

@@ -52,7 +52,7 @@ AGREE_MW = 1e-6
 # Nominal, light load, and every customer feeding in.
 CHECK_FACTORS = (1.0, 0.3, -0.6)
 
-_TOLERANCE_PU = 1e-10
+TOLERANCE_PU = 1e-10
 # The default short-circuit power, 1e10 VA, is an impedance that shifts case33bw by 4e-4 p.u.;
 # at 1e18 VA the shift is 3e-12.
 SOURCE_VA = 1e18
@@ -233,7 +233,7 @@ class PowerGridModelSolver:
         self._feeder = feeder
         try:
             self._model = PowerGridModel(
-                _grid_of(network, feeder.n_bus, source_va), system_frequency=network.f_hz
+                grid_of(network, feeder.n_bus, source_va), system_frequency=network.f_hz
             )
         except RuntimeError as error:  # the base of power-grid-model's own errors
             raise UnsupportedFeederError(f"refuses it ({error})") from error
@@ -293,7 +293,7 @@ class PowerGridModelSolver:
         output: Any = self._model.calculate_power_flow(
             update_data={self._load: self._update},
             output_component_types=[self._node],
-            error_tolerance=_TOLERANCE_PU,
+            error_tolerance=TOLERANCE_PU,
             max_iterations=MAX_ITERATIONS,
             continue_on_batch_error=True,
             decode_error=False,
@@ -353,7 +353,7 @@ class PowerGridModelSolver:
         flow.loss_mw[rows] = supplied.real - s_load.real.sum(axis=1)
 
 
-def _grid_of(network: Network, n_bus: int, source_va: float) -> dict[Any, Any]:
+def grid_of(network: Network, n_bus: int, source_va: float) -> dict[Any, Any]:
     """power-grid-model's input: nodes, branches, shunts, one load per bus, the sources.
 
     Lines and transformers alike are generic branches in SI units at the voltage of their to end,

@@ -26,6 +26,7 @@ from abm.scenario.document import (
     plain,
     problem_of,
 )
+from abm.scenario.feeder_table import FeederTable
 from abm.scenario.fleet_fields import FleetSection
 from abm.scenario.inputs import (
     REFERENCES,
@@ -124,6 +125,13 @@ class Scenario(ScenarioFields):
         own = self.belief.stays is not None
         dependence = inputs.believed_dependence if own else inputs.dependence
         found._inputs = replace(inputs, sessions=None, dependence=dependence)
+        return found
+
+    def on_feeder(self, table: FeederTable, reference: str) -> Scenario:
+        """The scenario on another feeder with the same zones; reference: the folder it is in."""
+        grid = self.grid.model_copy(update={"feeder": reference})
+        found = self.model_copy(update={"grid": grid})
+        found._inputs = replace(self._inputs, feeder=table)
         return found
 
     @property
