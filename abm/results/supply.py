@@ -104,37 +104,52 @@ def join_supplies(parts: Sequence[SupplyRecord]) -> SupplyRecord:
 
 def supply_columns(record: Record) -> dict[str, NDArray[Any]]:
     """The KPIs of PV and batteries, (K,) each; without any, energies are 0 and shares unknown."""
-    supply, n, hours = record.supply, record.n_feeders, record.flow_min / 60.0
+    n, hours = record.n_feeders, record.flow_min / 60.0
     # As the load flows have it; where one has no solution it is not known which way power went.
     reverse = (record.flows.slack_p_mw < 0.0).sum(axis=0)
     columns: dict[str, NDArray[Any]] = {
         "reverse_flow_hours": reverse if hours == 1.0 else reverse * hours
     }
-    if supply is None:
+    if record.supply is None:
         none = {name: np.zeros(n) for name in ENERGIES}
         return {**columns, **none, **shares(none)}
+    found = zone_energies(record, record.supply)
+    began_kwh = record.scenario.storage.soc_start * record.supply.capacity_kwh
+    stored, efficiency = 1e3 * record.supply.stored_mwh[-1], record.scenario.storage.efficiency
+    gained = np.ascontiguousarray(stored - began_kwh).sum(axis=1)
+    energies = {name: values.sum(axis=1) for name, values in found.items()}
+    charged, discharged = (energies[f"storage_{name}_mwh"] for name in ("charged", "discharged"))
+    moved = 1e3 * (efficiency * charged - discharged / efficiency)
+    energies["storage_balance_error_kwh"] = np.abs(gained - moved)
+    return {**columns, **energies, **shares(energies)}
 
-    def mwh(values: FloatArray, h: float = hours) -> FloatArray:
-        # Each feeder is added up in the same order however many there are.
-        by_feeder = np.ascontiguousarray(values.transpose(1, 0, 2))
-        return np.asarray(by_feeder.reshape(n, -1).sum(axis=1) * h)
 
-    pv, charged, discharged = mwh(supply.pv_mw), mwh(supply.charge_mw), mwh(supply.discharge_mw)
-    section = record.scenario.storage
-    began_mwh = supply.capacity_kwh.sum() * section.soc_start / 1e3
-    gained = np.ascontiguousarray(supply.stored_mwh[-1]).sum(axis=1) - began_mwh
-    moved = section.efficiency * charged - discharged / section.efficiency
-    curtailed = mwh(supply.curtailed_mw)
-    # Load of the zones' buses and what EVs draw, from the balance of the zones.
+def zone_energies(record: Record, supply: SupplyRecord) -> dict[str, FloatArray]:
+    """What each zone had and took over the horizon, (K, Z) each [MWh]."""
+
+    def mwh(values: FloatArray, hours: float = record.flow_min / 60.0) -> FloatArray:
+        # Each zone is added up in the same order however many there are.
+        return np.asarray(np.ascontiguousarray(values.transpose(1, 2, 0)).sum(axis=2) * hours)
+
+    pv, curtailed = mwh(supply.pv_mw), mwh(supply.curtailed_mw)
+    charged, discharged = mwh(supply.charge_mw), mwh(supply.discharge_mw)
+    # Load of the zone's bus and what EVs draw, from its balance.
     net = mwh(supply.drawn_mw) - mwh(supply.fed_mw) - charged + discharged
     demand = net + pv + curtailed + mwh(record.zone_discharge_mw, 1.0)
     imported, exported = mwh(supply.imported_mw), mwh(supply.exported_mw)
     found = (
-        pv, mwh(supply.used_mw), curtailed, demand, imported, exported,
-        charged, discharged, np.abs(gained - moved) * 1e3,
+        pv, mwh(supply.used_mw), curtailed, demand, imported, exported, charged, discharged,
     )  # fmt: skip
-    energies = dict(zip(ENERGIES, found, strict=True))
-    return {**columns, **energies, **shares(energies)}
+    return dict(zip(ENERGIES[:-1], found, strict=True))
+
+
+def zone_columns(record: Record) -> dict[str, NDArray[Any]]:
+    """The same as columns of the table of zones [kWh], with their shares; {} without any."""
+    if record.supply is None:
+        return {}
+    found = {name: values.ravel() for name, values in zone_energies(record, record.supply).items()}
+    kwh = {name.replace("_mwh", "_kwh"): 1e3 * values for name, values in found.items()}
+    return {**kwh, **shares(found)}
 
 
 ENERGIES = (

@@ -20,6 +20,7 @@ from abm.results.flows import (
     lowest_bus,
 )
 from abm.results.record import Record
+from abm.results.supply import zone_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -275,7 +276,7 @@ def _zone_names(record: Record) -> dict[str, Any]:
 
 
 def zones_table(record: Record) -> pd.DataFrame:
-    """One row per RPZ: energy, cost, EVs short, peak."""
+    """One row per RPZ: energy, cost, EVs short, peak; PV and battery where there are any."""
     ev = record.ev
     feeder, n_zones = record.feeder, record.zone_mw.shape[2]
     cell, cells = ev["feeder"] * n_zones + ev["zone"], record.n_feeders * n_zones
@@ -305,6 +306,7 @@ def zones_table(record: Record) -> pd.DataFrame:
             "peak_kw": 1e3 * record.zone_mw.max(axis=0).ravel(),
             "evs_short": total(record.short).astype(np.int64),
             "energy_short_kwh": total(record.shortfall_kwh),
+            **zone_columns(record),
         },
     )
 

@@ -1,5 +1,6 @@
 """PV and batteries of the zones: balances by hand, bounds, messages, both engines, errors."""
 
+import shutil
 import sys
 
 import numpy as np
@@ -18,6 +19,7 @@ from abm.report.supply_figure import balance_figure
 from abm.report.terminal import print_kpis
 from abm.results.claim import new_folder
 from abm.results.folder import write_run
+from abm.scenario.names import shipped_files
 from abm.study.bound import optimum
 from abm.study.compare import bound_left_out
 from abm.study.runs import run_city
@@ -310,6 +312,39 @@ def test_a_city_is_its_feeders_whatever_the_workers():
     )
     assert min(columns["self_sufficiency"]) < kpis["self_sufficiency"]
     assert kpis["self_sufficiency"] < max(columns["self_sufficiency"])
+
+
+def test_the_table_of_zones_has_each_ones_own():
+    pv = {"kwp_per_zone": 150.0, "zones": [1, 3]}
+    storage = {"kwh_per_zone": 120.0, "zones": [3]}
+    results = run(small_paper(feeder={"copies": 2}, pv=pv, storage=storage)).results
+    zones, balance = results.zones, results.zone_balance
+    assert zones["pv_kwh"].gt(0.0).tolist() == ([True, False, True] + [False] * 12) * 2
+    assert (
+        zones["storage_charged_kwh"].gt(0.0).tolist() == ([False, False, True] + [False] * 12) * 2
+    )
+    assert zones["self_consumption"].isna().sum() == 26
+    by_zone = balance.groupby(["feeder", "zone"])[["pv_kw", "import_kw", "export_kw"]].sum()
+    kwh = zones[["pv_kwh", "zone_import_kwh", "zone_export_kwh"]]
+    np.testing.assert_allclose(kwh, by_zone, rtol=1e-12)
+    assert zones["pv_kwh"].sum() / 1e3 == pytest.approx(results.kpis["pv_mwh"])
+
+
+def test_panels_and_batteries_by_the_customer(tmp_path):
+    folder = tmp_path / "counted"
+    shutil.copytree(shipped_files("feeders")["case33bw"], folder)
+    text = (folder / "buses.csv").read_text(encoding="utf-8")
+    head, *rows = (line for line in text.splitlines() if not line.startswith("#"))
+    rows = [f"{row},{10 + i}" for i, row in enumerate(rows)]
+    (folder / "buses.csv").write_text("\n".join([f"{head},customers", *rows, ""]), encoding="utf-8")
+    studied = small_paper(
+        grid={"feeder": str(folder), "demand_limit_mw": 3.1},
+        pv={"kwp_per_zone": 1.0, "kwp_per_customer": 5.0, "zones": [2, 15]},
+        storage={"kwh_per_customer": 2.0},
+    )
+    supply = run(studied).record.supply
+    assert supply.kwp[[0, 1, 14]].tolist() == [0.0, 1.0 + 5.0 * 11, 1.0 + 5.0 * 24]
+    assert supply.capacity_kwh.tolist() == [2.0 * (10 + i) for i in range(15)]
 
 
 def test_a_folder_has_the_balance_where_there_is_one(tmp_path):
