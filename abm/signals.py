@@ -41,6 +41,8 @@ class Broadcast:
     run; only what is asked for is worked out.
     purchase_price, sale_price: what a kWh costs and earns in the interval that begins, with fees
     and taxes, (n_feeders,) [$/kWh]; price is alpha alone, as listed.
+    battery_mw: power of the stationary batteries in the interval that ended, in demand_mw where EV
+    demand is; None where there are none.
     """
 
     hour: int
@@ -59,18 +61,21 @@ class Broadcast:
     outlook: Outlook | None = None
     purchase_price: FloatArray | None = None
     sale_price: FloatArray | None = None
+    battery_mw: FloatArray | None = None
 
     def __post_init__(self) -> None:
         # Everybody holds the same message, and rules of the user's own do, too.
-        prices = ("purchase_price", "sale_price")
-        for name in ("demand_mw", "limit_mw", "headroom_mw", "ev_mw", "feeder", *prices):
+        some = ("purchase_price", "sale_price", "battery_mw")
+        for name in ("demand_mw", "limit_mw", "headroom_mw", "ev_mw", "feeder", *some):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, read_only(getattr(self, name)))
 
     @property
     def base_mw(self) -> FloatArray:
-        """Demand less the EV demand and the losses in it, (n_feeders,) [MW]."""
+        """Demand less the EV demand, the batteries and the losses in it, (n_feeders,) [MW]."""
         base = self.demand_mw - self.ev_mw if self.includes_evs else self.demand_mw
+        if self.includes_evs and self.battery_mw is not None:
+            base = base - self.battery_mw
         # Where losses are not known the message is not heard.
         return base - np.nan_to_num(self.loss_mw) if self.includes_losses else base
 

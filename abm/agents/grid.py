@@ -178,6 +178,7 @@ class GridAgent(mesa.Agent):
             includes_evs=self.what != "base" and measured is not None,
             includes_losses=self.what == "net_with_losses" and measured is not None,
             outlook=self.outlook,
+            battery_mw=None if measured is None else measured.battery_mw,
         )
 
     def send(self) -> None:
@@ -237,7 +238,9 @@ class GridAgent(mesa.Agent):
         demand = self._base_from(now_s)
         sent = np.ones(n_feeders, dtype=np.bool_)
         if measured is not None and self.what != "base":
-            demand = demand + measured.ev_mw + measured.battery_mw
+            demand = demand + measured.ev_mw
+            if measured.battery_mw is not None:
+                demand = demand + measured.battery_mw
         if measured is not None and self.what == "net_with_losses":
             flow = measured.flow
             sent = flow.converged

@@ -129,6 +129,39 @@ def test_both_engines_follow_the_same_soc(strategy, rows, step_s, eq13):
         assert [name for name in one if not same(one[name], other[name])] == []
 
 
+@pytest.mark.parametrize("strategy", ["uncoordinated", "evms", "coordinated"])
+@given(
+    rows=sessions(),
+    step_s=st.sampled_from(STEPS),
+    flow_min=st.sampled_from([15, 60]),
+    what=st.sampled_from(["base", "net", "net_with_losses"]),
+    kwp=st.floats(0.0, 500.0),
+    kwh=st.floats(0.0, 200.0),
+    ev=st.sampled_from([{}, {"power_factor": -0.9}, {"volt_var": {"kva_per_kw": 1.2}}]),
+    minutes=st.booleans(),
+)
+@settings(max_examples=4)
+def test_both_engines_leave_the_same_zones(
+    strategy, rows, step_s, flow_min, what, kwp, kwh, ev, minutes
+):
+    """PV, batteries and reactive power act on what the meter has, whichever way it came there."""
+    fields = fields_of(strategy, "energy_balanced", step_s, limit=2.25)
+    fields |= {"broadcast": {"what": what, "interval_min": 15}}
+    fields["grid"] |= {"flow_interval_min": flow_min, "vm_max_pu": 1.001}
+    fields |= {"pv": {"kwp_per_zone": kwp}, "storage": {"kwh_per_zone": kwh}, "ev": ev}
+    fields |= {"record": {"zone_minute": minutes}}
+    with TemporaryDirectory() as folder:
+        base = scenario(*rows, folder=folder, **fields)
+        one, other = with_engine(base, "numpy").run(), with_engine(base, "compiled").run()
+        assert_same(one, other)
+        one, other = one.record, other.record
+        assert same(one.flow_zone_mvar, other.flow_zone_mvar)
+        assert same(one.flows.vm_pu, other.flows.vm_pu)
+        if one.supply is not None:
+            pairs = zip(vars(one.supply).values(), vars(other.supply).values(), strict=True)
+            assert all(same(*pair) for pair in pairs)
+
+
 @pytest.mark.parametrize("strategy", COMPILED)
 @given(rows=sessions(), broadcast=broadcasts(losses=False))
 @settings(max_examples=4)

@@ -204,7 +204,6 @@ def test_what_is_broadcast_counts_pv_and_battery(what):
     without_evs = wanted.copy()
     if what != "base":
         wanted[1:] += evs[:-1] + battery[:-1]
-        without_evs[1:] += battery[:-1]
     demand, base = np.array(heard).T
     if what == "net_with_losses":
         assert ((demand - wanted)[1:] > 0.0).all()
