@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from abm.scenario.fields import Allowed, ClockTime, Section, ShortName
+from abm.scenario.fields import Allowed, ClockTime, Section
 from abm.scenario.series_fields import SeriesReading
 
 DayName = Literal[
@@ -138,11 +138,11 @@ class TariffSection(Section):
     sale_reading: SeriesReading = Field(
         SeriesReading(), description="How the file of the sale prices is read."
     )
-    time_of_use: dict[ShortName, UsePrice] = Field(
+    time_of_use: dict[str, UsePrice] = Field(
         default_factory=dict,
         description="Windows with a price of their own; where two overlap the later one in this list holds.",
     )
-    grid_fee: dict[ShortName, GridFee] = Field(
+    grid_fee: dict[str, GridFee] = Field(
         default_factory=dict,
         description="Fees of the grid by window; where two overlap both are paid.",
     )

@@ -423,3 +423,32 @@ def test_a_tariff_of_a_scenario_file_is_read_and_written_back(tmp_path, flat):
     with pytest.raises(InputError, match=r"start_date"):
         Scenario(tariff={"grid_fee": {"a": {"start": "1:00", "end": "2:00", "usd_per_kwh": 1,
                                             "months": [1]}}})  # fmt: skip
+
+
+def test_everything_that_is_wrong_in_a_tariff_is_said_at_once(tmp_path):
+    path = tmp_path / "wrong.yaml"
+    path.write_text(
+        """
+extends: paper
+tariff:
+  sale_prices: nowhere.csv
+  time_of_use: {a: {start: "25:00", end: "3:00", price: cheap}}
+  grid_fee:
+    "any name": {start: "3:00", end: "4:00", usd_per_kwh: 0.1, days: sunnday, months: [13]}
+    c: {start: "3:00", end: "4:00"}
+  demand_charge: {usd_per_kw: 3, of: house, window_min: 20}
+clock: {step_s: 1800}
+ageing: {model: wang}
+""",
+        encoding="utf-8",
+    )
+    with pytest.raises(InputError) as found:
+        Scenario.load(path)
+    fields = [problem.field.removeprefix("tariff.") for problem in found.value.problems]
+    assert sorted(fields) == sorted(
+        ["sale_prices", "time_of_use.a.start", "time_of_use.a.price", "grid_fee.any name.days",
+         "grid_fee.any name.months", "grid_fee.c.usd_per_kwh", "demand_charge.of",
+         "demand_charge.window_min", "ageing.model"]
+    )  # fmt: skip
+    with pytest.raises(InputError, match=r"1800: a divisor of .*window_min = 15"):
+        Scenario(tariff={"demand_charge": {"usd_per_kw": 1.0}}, clock={"step_s": 1800})
