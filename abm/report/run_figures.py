@@ -41,6 +41,7 @@ from abm.report.figures import (
     width_for,
     zone_map,
 )
+from abm.report.season_figures import by_the_day, carpet_figure, season_figure
 from abm.report.supply_figure import balance_figure
 from abm.results import Results
 from abm.results.day_tables import days_together
@@ -66,14 +67,18 @@ def run_figures(
         yield "figures/demand.png", png(_demand(results, title))
         yield "figures/spread.png", png(_spread(results, title))
     else:
-        yield "figures/demand.png", png(demand_figure(f"Demand: {title}", results, limit_mw))
-        by_zone = zone_map(
-            "EV power by zone (negative: V2G)", results.zone_kw.T, results.clock_hours, "kW", True
-        )
-        yield "figures/zones.png", png(by_zone)
+        zones = "EV power by zone (negative: V2G)"
+        if by_the_day(results):
+            demand = season_figure(f"Demand: {title}", results, limit_mw)
+            by_zone = carpet_figure("EV power by day and hour (negative: V2G)", results)
+        else:
+            demand = demand_figure(f"Demand: {title}", results, limit_mw)
+            by_zone = zone_map(zones, results.zone_kw.T, results.clock_hours, "kW", True)
+        yield "figures/demand.png", png(demand)
+        yield f"figures/{'hours' if by_the_day(results) else 'zones'}.png", png(by_zone)
         record, per_hour = results.record, results.record.flows_per_hour
-        demand = results.total_mw if per_hour == 1 else record.demand_mw(record.flow_min)[:, 0]
-        peak = int(np.argmax(demand))
+        total = results.total_mw if per_hour == 1 else record.demand_mw(record.flow_min)[:, 0]
+        peak = int(np.argmax(total))
         (when,) = record.clock_times(np.array([peak]), record.flow_min)
         if record.n_days > 1:
             when = f"day {peak // (24 * per_hour) + 1}, {when}"
