@@ -21,7 +21,8 @@ from abm.scenario import Scenario
 
 TABLES = ("hourly", "ev", "bus_hour", "line_hour", "violations", "zones")
 PACKAGES = ("evenfall", "mesa", "simpy", "numpy", "numba", "scipy", "pandas", "pyarrow",
-            "pandapower", "power-grid-model")  # fmt: skip
+            "pandapower", "power-grid-model", "pvlib", "holidays", "demandlib",
+            "simbench")  # fmt: skip
 # With the name of the scenario, the verb and the seed it makes a name of 255 bytes at most.
 LONGEST_LABEL = 100
 
