@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from abm.cli.common import print_json
+from abm.cli.common import OUTPUTS, add_output, claim_output, print_json
 from abm.errors import InputError, Problem, printable
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def add_verbs(verbs: Verbs) -> None:
-    """`sessions import` with its options."""
+    """`sessions import` and `sessions fit` with their options."""
     verb = verbs.add_parser("sessions", help="measured sessions: import a file, fit what is in it")
     kinds = verb.add_subparsers(title="what to do", metavar="WHAT", required=True)
 
@@ -29,6 +29,18 @@ def add_verbs(verbs: Verbs) -> None:
         "--zone-by", choices=("ev", "site"), default="ev", help="what shares a zone (default ev)"
     )
     one.set_defaults(verb=_import)
+
+    one = kinds.add_parser("fit", help="distributions of a file's sessions, as part of a scenario")
+    _add_reading(one)
+    one.add_argument(
+        "--shape",
+        default="auto",
+        help="normal, lognormal, beta, mixture or empirical (default: the nearest that is near "
+        "enough, else empirical)",
+    )
+    one.add_argument("--zones", metavar="N", type=int, default=15, help="RPZs (default 15)")
+    add_output(one, "outputs/fitted_FILE")
+    one.set_defaults(verb=_fit)
 
 
 def _add_reading(verb: argparse.ArgumentParser) -> None:
@@ -93,6 +105,46 @@ def _import(options: argparse.Namespace) -> int:
         return 0
     print_account(sessions)
     print(printable(f"written: {options.out}; every dropped or repaired row: {report}"))
+    return 0
+
+
+def _fit(options: argparse.Namespace) -> int:
+    from abm.results.folder import made_by
+    from abm.sessions.fit import DEPENDENCE, fit_sessions, name_of
+    from abm.sessions.shapes import SHAPES
+
+    problems = []
+    if options.shape not in ("auto", *SHAPES):
+        allowed = "one of: auto, " + ", ".join(SHAPES)
+        problems.append(Problem("--shape", options.shape, allowed))
+    if not 1 <= options.zones <= 100_000:
+        problems.append(Problem("--zones", str(options.zones), "a whole number from 1"))
+    if problems:
+        raise InputError(problems)
+    sessions = _read(options)
+    name = name_of(options.file)
+    out = options.out or OUTPUTS / name
+    claimed = claim_output(options, out)
+    fit = fit_sessions(sessions, str(options.file), options.shape)
+
+    from abm.report.figures import png
+    from abm.report.fitted import fit_figure, print_fit
+
+    with claimed.new() as folder:
+        folder.write("fitted.yaml", fit.fragment(name, options.zones, options.file.name))
+        folder.write(DEPENDENCE, fit.dependence())
+        folder.write("fit.csv", fit.table())
+        folder.write("drawn.csv", fit.drawn_table())
+        figure = fit_figure(f"{options.file.name}: {len(sessions):,} sessions", fit)
+        folder.write("figures/fit.png", png(figure))
+        about = {**account(sessions), "shape": options.shape, "zones": options.zones}
+        folder.write_manifest(made_by("sessions fit", None, source=options.file.name, **about))
+    if options.json:
+        print_json({**about, "written": str(out), "charger_kw": fit.charger_kw})
+        return 0
+    print_account(sessions)
+    print_fit(fit)
+    print(printable(f"Written to {out}; `extends: {out / 'fitted.yaml'}` takes it"))
     return 0
 
 

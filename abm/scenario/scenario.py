@@ -38,6 +38,7 @@ from abm.scenario.inputs import (
 from abm.scenario.reading import read_document
 from abm.scenario.schema import ScenarioFields
 from abm.scenario.series import Series, constant
+from abm.scenario.stay_fields import Copula
 from abm.scenario.yamlio import Path, dotted, yaml_text
 
 
@@ -132,6 +133,12 @@ class Scenario(ScenarioFields):
         grid = self.grid.model_copy(update={"feeder": reference})
         found = self.model_copy(update={"grid": grid})
         found._inputs = replace(self._inputs, feeder=table)
+        return found
+
+    def with_dependence(self, copulas: dict[str, Copula] | None) -> Scenario:
+        """The scenario with this dependence of `fleet.stays`, whatever file it names."""
+        found = self.model_copy()
+        found._inputs = replace(self._inputs, dependence=copulas)
         return found
 
     @property
