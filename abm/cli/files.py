@@ -148,6 +148,7 @@ def _list(options: argparse.Namespace) -> int:
         "tariffs": names.shipped_tariffs(),
         "profiles": {**names.shipped_profiles(), **names.READY_PROFILES},
         "pools": names.shipped_pools(),
+        "ev_models": names.shipped_ev_models(),
         "pv": names.shipped_pv(),
         "solvers": dict(names.SOLVERS),
     }

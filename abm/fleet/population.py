@@ -138,6 +138,14 @@ class Population:
             integers = np.minimum((u[rows] * span).astype(np.int64), span - 1)
             return np.asarray(battery_capacity(spec.unit_kwh, spec.low + integers))
 
+        capacity_kwh = self.each(capacity)
+        charger_kw = self.each(lambda kind, rows: kind.spec.charger_kw)
+        discharger_kw = self.each(lambda kind, rows: kind.spec.discharger_kw)
+        if (models := scenario.inputs.ev_models) is not None:
+            model = models.drawn(u)
+            capacity_kwh = models.capacity_kwh[model]
+            charger_kw = np.minimum(charger_kw, models.ac_max_kw[model])
+            discharger_kw = np.minimum(discharger_kw, models.ac_max_kw[model])
         never = np.full(n, np.nan)
         return Stays(
             names=None,
@@ -146,12 +154,12 @@ class Population:
             arrival_min=never,
             departure_min=never,
             announced_min=never,
-            capacity_kwh=self.each(capacity),
+            capacity_kwh=capacity_kwh,
             soc_arrival=spread("soc_arrival"),
             soc_target=spread("soc_target"),
             soc_min=self._thresholds(),
-            p_max_kw=self.each(lambda kind, rows: kind.spec.charger_kw),
-            p_discharge_kw=self.each(lambda kind, rows: kind.spec.discharger_kw),
+            p_max_kw=charger_kw,
+            p_discharge_kw=discharger_kw,
             efficiency=np.full(n, ev.efficiency),
             **{**as_told(n), "group": self.group},
         )

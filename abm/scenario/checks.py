@@ -252,6 +252,14 @@ def _days_and_groups(fields: ScenarioFields, document: Document) -> Iterator[Fin
     why = "fleet.stays" if fields.fleet.sessions is None else "fleet.sessions"
     if at_once and fields.owners.groups:
         yield Finding(groups, f"none where {why} is given: owners are as it says", (sessions,))
+    models: Path = ("fleet", "ev_models")
+    if fields.fleet.ev_models is not None:
+        if at_once:
+            yield Finding(models, f"left out where {why} is given: batteries are as it says")
+        for name, group in fields.owners.groups.items():
+            if group.capacity is not None:
+                path = (*groups, name, "capacity")
+                yield Finding(path, "left out where fleet.ev_models says the batteries", (models,))
     for path in (("fleet", "stays"), ("belief", "stays")):
         for kind in KINDS_OF_DAY:
             arrival = value_at(fields, (*path, kind, "arrival_h"))

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from abm.scenario.customers import CustomerRow
 from abm.scenario.document import field_at, has_names, section_at
+from abm.scenario.ev_models import ModelRow
 from abm.scenario.feeder_table import FeederHead, GenerationRow, ImpedanceRow, LoadBusRow
 from abm.scenario.fields import allowed
 from abm.scenario.names import STRATEGIES
@@ -53,6 +54,7 @@ def scenario_reference(page: str) -> str:
         "generation.csv": _columns(GenerationRow),
         "dependence": _columns(DependenceRow),
         "customers": _columns(CustomerRow),
+        "ev models": _columns(ModelRow),
     }
     for name, text in parts.items():
         start, _, rest = page.partition(f"<!-- {name} -->\n")

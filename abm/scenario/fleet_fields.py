@@ -58,6 +58,10 @@ class FleetSection(Section):
         Range(low=0.8, high=0.9), description="SoC wanted on departure, soc_f; fraction."
     )
     capacity: Capacity = Field(Capacity(), description="Battery capacity, C_b; kWh.")
+    ev_models: str | None = Field(
+        None,
+        description="Models of EVs that battery and on-board charger are drawn from in the place of `capacity`: a name from `list`, or a CSV with columns model, usable_kwh, ac_max_kw and optional weight. An EV charges and discharges at no more than its own charger and the one on the wall allow.",
+    )
 
     def evs_of(self, customers: NDArray[np.float64]) -> NDArray[np.int64]:
         """EVs in each zone, int64[n_zones]. customers: of each zone, NaN where not known."""

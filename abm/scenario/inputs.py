@@ -22,6 +22,7 @@ from abm.scenario.document import (
     Origin,
     unseen,
 )
+from abm.scenario.ev_models import ModelTable, read_models
 from abm.scenario.feeder import FEEDER_FILES, read_feeder
 from abm.scenario.feeder_table import FeederTable
 from abm.scenario.load_profiles import LoadProfile, is_ready
@@ -72,13 +73,14 @@ LIMIT: Path = ("grid", "demand_limit")
 TEMPERATURE: Path = ("weather", "temperature")
 PV: Path = ("pv", "series")
 IRRADIANCE: Path = ("pv", "irradiance")
+EV_MODELS: Path = ("fleet", "ev_models")
 DEPENDENCE: Path = ("fleet", "stays", "dependence")
 BELIEVED: Path = ("belief", "stays", "dependence")
 CUSTOMERS: Path = ("base_load", "customers")
 POOL: Path = ("base_load", "variety", "pool")
 REFERENCES = (
     FEEDER, PROFILE, TARIFF, SALE, SESSIONS, EDGES, PAST, LIMIT, TEMPERATURE, PV, IRRADIANCE,
-    DEPENDENCE, BELIEVED, CUSTOMERS, POOL,
+    EV_MODELS, DEPENDENCE, BELIEVED, CUSTOMERS, POOL,
 )  # fmt: skip
 OWN_CUSTOMERS = "customers.csv"
 
@@ -93,7 +95,8 @@ class Inputs:
     pv_yield: of PV, power over peak power [kW/kWp], or None where no zone has any. dependence: of
     `fleet.stays`, by kind of day, or None; believed_dependence: of `belief.stays`. customers: one
     by one, in the place of the nominal loads, or None. pool: that they draw from, or None.
-    heat_pump: electric power of one [kW], or None.
+    heat_pump: electric power of one [kW], or None. ev_models: what batteries and chargers
+    are drawn from, or None.
     """
 
     feeder: FeederTable
@@ -111,13 +114,14 @@ class Inputs:
     customers: CustomerTable | None = None
     pool: LoadProfile | None = None
     heat_pump: Series | None = None
+    ev_models: ModelTable | None = None
 
 
 def shipped_names(path: Path) -> dict[str, FilePath]:
     """Names that the field at `path` knows, and their files; {} for the sessions."""
     kinds = {
         FEEDER: "feeders", PROFILE: "profiles", TARIFF: "tariffs", SALE: "tariffs", PV: "pv",
-        POOL: "pools",
+        POOL: "pools", EV_MODELS: "ev_models",
     }  # fmt: skip
     return shipped_files(kinds[path]) if path in kinds else {}
 
@@ -280,6 +284,10 @@ def read_inputs(
         else None
         for path in (DEPENDENCE, BELIEVED)
     )
+    models: ModelTable | None = None
+    if fields.fleet.ev_models is not None:
+        wanted = "a table of EV models (CSV file)"
+        models = read(EV_MODELS, wanted, lambda p: read_models(p, display(p)))
     energies = any(table is not None and table.energy_kwh is not None for table in (sessions, past))
     drawn = fields.fleet.stays is not None and fields.fleet.sessions is None
     if energies or drawn or fields.belief.stays is not None:
@@ -304,7 +312,8 @@ def read_inputs(
     series = limit, temperature, pv_yield
     read_in = Inputs(feeder, profile, tariff, prices, sessions, edges, past, *series)
     read_in = replace(read_in, customers=customers, pool=pool, heat_pump=heat_pump)
-    return replace(read_in, dependence=dependence, believed_dependence=believed), []
+    read_in = replace(read_in, dependence=dependence, believed_dependence=believed)
+    return replace(read_in, ev_models=models), []
 
 
 def _pv_yield(

@@ -26,6 +26,7 @@ _SHIPPED = {
     "profiles": "profiles/*.csv",
     "pools": "profiles/*.parquet",
     "pv": "pv/*.csv",
+    "ev_models": "ev_models/*.csv",
 }
 
 RULES: Mapping[str, str] = MappingProxyType(
@@ -145,6 +146,11 @@ def shipped_feeders() -> dict[str, str]:
 def shipped_tariffs() -> dict[str, str]:
     """Name -> one-line description of every shipped tariff."""
     return {name: _of_csv(path) for name, path in shipped_files("tariffs").items()}
+
+
+def shipped_ev_models() -> dict[str, str]:
+    """Name -> one-line description of every shipped table of EV models."""
+    return {name: _of_csv(path) for name, path in shipped_files("ev_models").items()}
 
 
 def shipped_profiles() -> dict[str, str]:
