@@ -149,6 +149,7 @@ def _list(options: argparse.Namespace) -> int:
         "profiles": {**names.shipped_profiles(), **names.READY_PROFILES},
         "pools": names.shipped_pools(),
         "ev_models": names.shipped_ev_models(),
+        "sessions": names.shipped_sessions(),
         "pv": names.shipped_pv(),
         "solvers": dict(names.SOLVERS),
     }

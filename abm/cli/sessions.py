@@ -45,7 +45,9 @@ def add_verbs(verbs: Verbs) -> None:
 
 def _add_reading(verb: argparse.ArgumentParser) -> None:
     """FILE, and what it does not say itself."""
-    verb.add_argument("file", metavar="FILE", type=Path, help="CSV, or JSON of ACN-Data")
+    verb.add_argument(
+        "file", metavar="FILE", type=Path, help="CSV, JSON of ACN-Data, or a name from `list`"
+    )
     verb.add_argument("--format", help="acn, elaad, trondheim or table (default: by the columns)")
     verb.add_argument(
         "--map",
@@ -66,6 +68,7 @@ def _add_reading(verb: argparse.ArgumentParser) -> None:
 
 
 def _read(options: argparse.Namespace) -> Sessions:
+    from abm.scenario.names import shipped_files
     from abm.sessions.importing import read_file
 
     problems, columns = [], {}
@@ -79,8 +82,10 @@ def _read(options: argparse.Namespace) -> Sessions:
         problems.append(Problem("--max-hours", f"{options.max_hours:g}", "hours above 0"))
     if problems:
         raise InputError(problems)
+    known = shipped_files("sessions")
+    shipped = known.get(str(options.file)) if not options.file.exists() else None
     return read_file(
-        options.file,
+        shipped or options.file,
         source=options.format,
         columns=columns,
         timezone=options.timezone,

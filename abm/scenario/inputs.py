@@ -118,10 +118,10 @@ class Inputs:
 
 
 def shipped_names(path: Path) -> dict[str, FilePath]:
-    """Names that the field at `path` knows, and their files; {} for the sessions."""
+    """Names that the field at `path` knows, and their files; {} for other files."""
     kinds = {
         FEEDER: "feeders", PROFILE: "profiles", TARIFF: "tariffs", SALE: "tariffs", PV: "pv",
-        POOL: "pools", EV_MODELS: "ev_models",
+        POOL: "pools", EV_MODELS: "ev_models", SESSIONS: "sessions", PAST: "sessions",
     }  # fmt: skip
     return shipped_files(kinds[path]) if path in kinds else {}
 

@@ -27,6 +27,7 @@ _SHIPPED = {
     "pools": "profiles/*.parquet",
     "pv": "pv/*.csv",
     "ev_models": "ev_models/*.csv",
+    "sessions": "sessions/*.csv",
 }
 
 RULES: Mapping[str, str] = MappingProxyType(
@@ -146,6 +147,11 @@ def shipped_feeders() -> dict[str, str]:
 def shipped_tariffs() -> dict[str, str]:
     """Name -> one-line description of every shipped tariff."""
     return {name: _of_csv(path) for name, path in shipped_files("tariffs").items()}
+
+
+def shipped_sessions() -> dict[str, str]:
+    """Name -> one-line description of every shipped file of sessions."""
+    return {name: _of_csv(path) for name, path in shipped_files("sessions").items()}
 
 
 def shipped_ev_models() -> dict[str, str]:

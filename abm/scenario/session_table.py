@@ -116,11 +116,6 @@ class SessionTable:
     def __len__(self) -> int:
         return len(self.ev_id)
 
-    @property
-    def again(self) -> bool:
-        """Whether an EV comes more than once."""
-        return len(set(self.ev_id)) < len(self)
-
 
 def read_sessions(
     path: Path, file: str, fields: ScenarioFields, n_zones: int | None, calendar: Calendar

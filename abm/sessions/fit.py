@@ -110,7 +110,7 @@ class Fit:
         parts = []
         for kind, day in self.days.items():
             cell = day.copula.cell + 1
-            share = np.diff(day.copula.below, prepend=0.0)
+            share = np.round(np.diff(day.copula.below, prepend=0.0), 6)
             names = ("arrival", "duration", "energy")
             columns = {name: cell[:, i] for i, name in enumerate(names)}
             parts.append(pd.DataFrame({"day": kind, **columns, "probability": share}))

@@ -23,6 +23,7 @@ from abm.errors import InputError, Problem
 from abm.fleet import Exchange
 from abm.model import V2GModel
 from abm.results import Results
+from abm.results.kpis import plain
 from abm.scenario import Scenario
 from abm.scenario.supply import has_storage
 from abm.study.aside import aside
@@ -130,7 +131,10 @@ class Bound:
             "wall_s": self.wall_s,
             "solver_s": self.solver_s,
             "feeders": feeders,
-            "unreachable": self.unreachable.to_dict("records"),
+            "unreachable": [
+                {name: plain(value) for name, value in row.items()}
+                for row in self.unreachable.to_dict("records")
+            ],
         }
 
 

@@ -235,3 +235,24 @@ def test_either_minutes_or_stamps(tmp_path):
     with pytest.raises(InputError) as caught:
         Scenario(fleet={"sessions": str(path)}, clock=OSLO, **ENERGY)
     assert {problem.field for problem in caught.value.problems} == {"departure", "departure_min"}
+
+
+def test_what_the_bound_says_is_json():
+    """Nothing of what is not known stands in it as a number."""
+    from abm.study.bound import optimum
+
+    best = optimum(scenario(by_energy(departure=500, energy=50.0), **ENERGY))
+    (row,) = best.summary()["unreachable"]
+    assert (row["soc_target"], row["soc_reachable"]) == (None, None)
+    assert row["lacks_kwh"] == pytest.approx(50.0 - 5.4 / 3)
+    json.dumps(best.summary(), allow_nan=False)
+
+
+def test_the_shipped_week():
+    """Its sessions are those that it says, whole, and no capacity is made up."""
+    week = Scenario.load("measured_sessions")
+    table = week.inputs.sessions
+    assert (len(table), len(set(table.ev_id)), table.left_out) == (270, 63, "")
+    assert table.energy_kwh.sum() == pytest.approx(3325.14)
+    assert math.isnan(table.capacity_kwh.max())
+    assert week.inputs.dependence.keys() == {"weekday", "weekend"}
