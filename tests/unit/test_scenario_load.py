@@ -205,7 +205,7 @@ def test_byte_order_mark_and_windows_lines_are_tolerated(tmp_path):
     ("name", "said", "hint"),
     [
         ("papr", "neither", "'paper'"),
-        ("nope.yaml", "not found", "shipped: boost_override, city"),
+        ("nope.yaml", "not found", "shipped: boost_override, cigre_mv, city"),
         ("somewhere/paper.yaml", "not found", "'paper'"),
         ("", "a name or a file", "paper"),
     ],
