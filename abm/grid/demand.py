@@ -99,7 +99,11 @@ def _loads(scenario: Scenario, feeder: Feeder) -> _Loads:
     if section.by == "bus":
         column = np.full(feeder.n_bus, -1, dtype=np.int64)
         column[of_row] = bus_columns(table, profile)
-        _refuse_without_column(scenario, feeder, column)
+        without = (column < 0) & (np.hypot(feeder.load_p_mw, feeder.load_q_mvar) > 0.0)
+        if ANY in profile.classes:
+            column[without] = profile.classes.index(ANY)
+        elif without.any():
+            raise _without_column(scenario, feeder, np.flatnonzero(without))
     else:
         found = [profile.column_of(name, section.class_profiles) for name in feeder.class_names]
         at = [profile.classes.index(name) if name is not None else -1 for name in found]
@@ -119,13 +123,11 @@ def _loads(scenario: Scenario, feeder: Feeder) -> _Loads:
     return _Loads(every, column, p_mw, q_mvar, kinds, counts).some(rows)
 
 
-def _refuse_without_column(scenario: Scenario, feeder: Feeder, column: IntArray) -> None:
-    """Raise InputError where a bus with load has no column."""
-    without = np.flatnonzero((column < 0) & (np.hypot(feeder.load_p_mw, feeder.load_q_mvar) > 0))
-    if len(without):
-        names = ", ".join(feeder.bus_names[at] for at in without[:12])
-        said = f"a column for each bus with load, or `{ANY}` for all others; none for {names}"
-        raise InputError([Problem("base_load.profile", scenario.base_load.profile, said)])
+def _without_column(scenario: Scenario, feeder: Feeder, buses: IntArray) -> InputError:
+    """That these buses have load and no column."""
+    names = ", ".join(feeder.bus_names[at] for at in buses[:12])
+    said = f"a column for each bus with load, or `{ANY}` for all others; none for {names}"
+    return InputError([Problem("base_load.profile", scenario.base_load.profile, said)])
 
 
 def _tangent(power_factor: float | None, feeder: Feeder) -> FloatArray:

@@ -159,11 +159,9 @@ def _some(names: Mapping[str, int] | tuple[str, ...]) -> str:
 
 
 def bus_columns(feeder: FeederTable, profile: LoadProfile) -> NDArray[np.int64]:
-    """Column of each row of the table of buses where columns are for buses; -1: none."""
+    """Column of each row of the table of buses where columns are for buses; -1: none of its own."""
     rows = bus_rows(feeder)
     found = np.full(len(feeder.buses), -1, dtype=np.int64)
-    if ANY in profile.classes:
-        found[:] = profile.classes.index(ANY)
     for k, name in enumerate(profile.classes):
         if name in rows:
             found[rows[name]] = k

@@ -215,7 +215,7 @@ def _check_classes(table: Table[RowT], column: str, classes: tuple[str, ...] | N
         name = getattr(row, column)
         if name is not None and classes is not None and name not in {*classes, *unknown}:
             unknown.add(name)
-            said = "a class of the load profile: " + ", ".join(classes)
+            said = f"a class of the load profile: {', '.join(classes)}; or base_load.class_profiles"
             table.refuse(at, column, said, nearest(name, classes))
 
 

@@ -24,6 +24,15 @@ FloatArray = NDArray[np.float64]
 _QUARTER_S = 900
 # What our classes are of the standard profiles, as in the fitted set `bdew_fit`.
 _BDEW_CLASSES = {"residential": "h0_dyn", "commercial": "g2", "industrial": "g3"}
+# What `feeder import` calls the loads and generators of a SimBench grid, by the names of profiles;
+# the mean of these.
+_SIMBENCH_CLASSES = {
+    "residential": ("H0-",),
+    "commercial": ("G0-", "G1-", "G2-", "G4-", "G5-", "G6-"),
+    "industrial": ("G3-",),
+    "pv": ("PV",),
+    "wind": ("WP",),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,8 +184,9 @@ def _bdew_year(
 def simbench_profile(reference: str, code: str, calendar: Calendar) -> LoadProfile:
     """The profiles of loads and of generation of a SimBench scenario; a class is a profile's name.
 
-    They are of 2016; another year takes the same date and time, 29 February the day before.
-    Reactive power has series of its own. Raises InputError.
+    They are of 2016; another year takes the same date and time. Reactive power has series of its
+    own. residential, commercial, industrial, pv and wind are the means of their profiles. Raises
+    InputError.
     """
     _dated(reference, calendar)
     scenario = code.rsplit("--", 1)[-1].partition("-")[0]
@@ -206,12 +216,19 @@ def _simbench(reference: str, scenario: int) -> tuple[tuple[str, ...], FloatArra
         raise _missing(reference, "simbench") from None
     load, generation = tables["load"], tables["renewables"]
     loads = [name.removesuffix("_pload") for name in load.columns if name.endswith("_pload")]
-    feeds = [name for name in generation.columns if name != "time"]
+    # The names of some sums of a grid are those of its loads and of its generators.
+    feeds = [name for name in generation.columns if name != "time" and name not in loads]
+    groups = [
+        [at for at, name in enumerate((*loads, *feeds)) if name.startswith(begins)]
+        for begins in _SIMBENCH_CLASSES.values()
+    ]
     feeding = generation[feeds].to_numpy(dtype=np.float64)
     both = []
     for end, fed in (("_pload", feeding), ("_qload", np.zeros_like(feeding))):
         of_loads = load[[name + end for name in loads]].to_numpy(dtype=np.float64)
         values = np.concatenate([of_loads, fed], axis=1)
+        means = [values[:, at].mean(axis=1) for at in groups]
+        values = np.concatenate([values, np.stack(means, axis=1)], axis=1)
         values.setflags(write=False)
         both.append(values)
-    return (*loads, *feeds), both[0], both[1]
+    return (*loads, *feeds, *_SIMBENCH_CLASSES), both[0], both[1]

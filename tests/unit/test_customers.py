@@ -123,8 +123,9 @@ def test_by_bus_in_kw_by_number_or_name_and_with_the_power_factor_of_the_bus(tmp
     for bus, own in ((1, series[0]), (2, series[1]), (9, series[2])):
         assert p[:, bus] == pytest.approx(own[order])
         assert q[:, bus] == pytest.approx(own[order] * feeder.q_mvar[bus] / feeder.p_mw[bus])
-    # Energy of the day, exactly what the file says of 2, 3 and the 31 others.
-    assert p.sum() == pytest.approx(series[0].sum() + series[1].sum() + 31 * series[2].sum())
+    # Energy of the day, exactly what the file says of 2, 3 and the 30 others with load.
+    assert p.sum() == pytest.approx(series[0].sum() + series[1].sum() + 30 * series[2].sum())
+    assert p[:, 0].max() == 0.0
     with_pf = base(scenario.override({"base_load.power_factor": 0.8})).mean_q_mvar(HOURS, 3600)
     assert with_pf[:, 0] == pytest.approx(0.75 * p / 1e3)
 
@@ -365,6 +366,37 @@ def test_bdew_is_what_demandlib_says():
         assert found[:, profile.classes.index(name)] == pytest.approx(both[column].to_numpy())
     assert any("clock.start_date" in t for t in refused(base_load={"profile": "demandlib:bdew"}))
     assert any("demandlib:bdew" in t for t in refused(base_load={"profile": "demandlib:vdew"}))
+
+
+def test_simbench_is_what_it_says_with_reactive_power_of_its_own(tmp_path):
+    import simbench
+
+    own = simbench.get_all_simbench_profiles(0)
+    place = feeder_with(tmp_path, "customer_class", lambda row: "H0-A")
+    code = "simbench:1-LV-rural1--0-sw"
+    clock = {"start_date": "2023-02-28", "start": "12:00"}
+    fields = {"grid": {"feeder": place}, "base_load": {"profile": code}}
+    scenario = Scenario(clock=clock, **fields)
+    load, feeder = base(scenario), build_feeder(scenario.inputs.feeder)
+    # From noon of 28 February on, and with 1 March after midnight.
+    rows = [*range(58 * 96 + 48, 59 * 96), *range(60 * 96, 60 * 96 + 48)]
+    times = own["load"]["time"].iloc[[rows[0], rows[48]]].tolist()
+    assert times == ["28.02.2016 12:00", "01.03.2016 00:00"]
+    quarters = np.arange(96) * 900
+    for mean, nominal, end in (
+        (load.mean_p_mw, feeder.p_mw, "pload"),
+        (load.mean_q_mvar, feeder.q_mvar, "qload"),
+    ):
+        values = own["load"][f"H0-A_{end}"].to_numpy()[rows]
+        assert mean(quarters, 900)[:, 0] == pytest.approx(values[:, None] * nominal)
+    homes = [name for name in own["load"].columns if name.startswith("H0-") and "pload" in name]
+    profile = scenario.inputs.profile
+    mean_of_homes = own["load"][homes].to_numpy()[rows].mean(axis=1)
+    found = profile.series.by_step[:, profile.classes.index("residential")]
+    assert found == pytest.approx(mean_of_homes)
+    assert any(
+        "a SimBench code" in t for t in refused(clock=clock, base_load={"profile": "simbench:x"})
+    )
 
 
 def test_heat_pumps_by_demandlib_and_by_hand(tmp_path):
