@@ -151,10 +151,12 @@ def cut_off_lines(runs: Mapping[str, Run]) -> list[str]:
 def gap_percent(results: Results, bound: Results) -> float | None:
     """How far the highest demand while EVs are plugged in is above the bound's, %.
 
-    None where nobody is plugged in. Below 0 only for a strategy that leaves EVs short.
+    None where nobody is plugged in, and where PV leaves no demand to be a share of. Below 0 only
+    for a strategy that leaves EVs short.
     """
     found, least = (r.kpis[METRIC] for r in (results, bound))
-    return None if found is None or not least else 100.0 * (found / least - 1.0)
+    known = found is not None and least is not None and least > 0.0
+    return 100.0 * (found / least - 1.0) if known else None
 
 
 def foresight_costs(

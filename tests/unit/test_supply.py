@@ -21,7 +21,7 @@ from abm.results.claim import new_folder
 from abm.results.folder import write_run
 from abm.scenario.names import shipped_files
 from abm.study.bound import optimum
-from abm.study.compare import bound_left_out
+from abm.study.compare import bound_left_out, gap_percent
 from abm.study.runs import run_city
 
 BOTH = {"pv": {"kwp_per_zone": 150.0}, "storage": {"kwh_per_zone": 120.0}}
@@ -536,6 +536,13 @@ def test_pv_is_in_the_terminal_where_there_is_any(capsys):
     assert "PV" not in capsys.readouterr().out
 
 
+AT_NOON = {
+    "arrival": {"low": "11:00", "high": "12:00"},
+    "departure": {"low": "13:00", "high": "14:00"},
+    "evs_per_zone": 1,
+}
+
+
 def test_the_bound_knows_pv_and_no_batteries():
     small = {"fleet": {"evs_per_zone": 1}, "pv": {"kwp_per_zone": 200.0}}
     with pytest.raises(InputError, match="battery"):
@@ -546,6 +553,10 @@ def test_the_bound_knows_pv_and_no_batteries():
     found, dark = (one.feeders[0].peak_before_mw for one in (bound, without))
     assert found <= dark
     assert bound.results.kpis["pv_mwh"] > 10.0
+    assert gap_percent(bound.results, bound.results) == 0.0
+    fed = run(small_paper(pv={"kwp_per_zone": 5000.0}, fleet=AT_NOON, clock={"start": "6:00"}))
+    assert fed.results.kpis["plugged_peak_15min_mw"] < 0.0
+    assert gap_percent(fed.results, fed.results) is None
     # What is replayed is what was found.
     peak = bound.results.record.demand_mw(60.0)[:, 0][bound.results.record.plugged_peak[:, 0] > 0]
     assert peak.max() == pytest.approx(bound.feeders[0].lowest_peak_mw, rel=1e-6)
