@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
     from abm.scenario.feeder_table import FeederTable, LineValues
 
+# A feeder carries some hundred amperes, a substation some thousand.
+_MOST_KA = 10.0
 _FEEDERS: dict[str, Feeder] = {}
 
 
@@ -169,6 +171,15 @@ class Feeder:
         """Admittance matrix, complex sparse [N, N], p.u.; nodes are buses unless switches join."""
         matrix: csr_matrix[Any] = self.network.y_bus
         return matrix
+
+    @property
+    def doubtful_load(self) -> str:
+        """Words for a nominal load that no feeder of its voltage carries, else ""."""
+        ka = float(np.hypot(self.p_mw.sum(), self.q_mvar.sum())) / (3**0.5 * self.base_kv)
+        if ka < _MOST_KA:
+            return ""
+        total = f"{self.p_mw.sum():.4g} MW at {self.base_kv:g} kV are {ka:.3g} kA"
+        return f"; its loads add up to {total}: are they in kW?"
 
     @property
     def is_radial(self) -> bool:

@@ -128,6 +128,7 @@ def _reference(feeder: Feeder) -> PandapowerSolver:
     if not reference.solve(feeder.p_mw[np.newaxis], feeder.q_mvar[np.newaxis]).converged.all():
         raise LoadFlowError(
             f"feeder {feeder.name!r}: the load flow does not converge at nominal load"
+            + feeder.doubtful_load
         )
     return reference
 
