@@ -21,8 +21,8 @@ PAGES = Path(__file__).resolve().parents[1]
 HEAD = """# Gallery
 
 What ships with Evenfall: `python run.py run NAME` for each, a picture of it and three of its
-numbers. Made by `python docs/figures/gallery.py` from the scenarios as they are, one seed each: what
-differs between seeds is said on the pages that the scenarios come from.
+numbers. Made by `python docs/figures/gallery.py` from the scenarios as they are, one seed each;
+what differs between seeds is said on the pages that the scenarios come from.
 [scenario.md](scenario.md) has every field, [kpis.md](kpis.md) every KPI.
 """
 DEMAND = ("peak_15min_mw", "energy_short_kwh", "net_cost_usd")

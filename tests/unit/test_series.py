@@ -7,6 +7,8 @@ from helpers import small_paper
 
 from abm import Scenario, V2GModel
 from abm.errors import InputError
+from abm.grid import build_feeder
+from abm.grid.demand import base_load_of
 from abm.scenario.calendar import Calendar
 from abm.scenario.series import Series, placed
 from abm.scenario.series_fields import SeriesReading
@@ -392,3 +394,31 @@ def test_a_scenario_with_series_goes_round_as_yaml(tmp_path):
     again = tmp_path / "again.yaml"
     again.write_text(base.to_yaml())
     assert Scenario.load(again) == base
+
+
+def test_a_year_of_quarters_keeps_its_energy_to_the_last_digit(tmp_path):
+    times = pd.date_range("2025-01-01", "2026-01-01", freq="15min", tz="Europe/Berlin")[:-1]
+    assert len(times) == 35_040
+    values = np.random.default_rng(4).random(len(times))
+    frame = pd.DataFrame({"residential": values, "commercial": 0.0, "industrial": 0.0}, times)
+    frame.to_csv(tmp_path / "year.csv", index_label="time")
+    frame.to_parquet(tmp_path / "year.parquet")
+    clock = {"start_date": "2025-01-01", "start": "0:00", "timezone": "Europe/Berlin"}
+    for name in ("year.csv", "year.parquet"):
+        year = Scenario(
+            clock=clock,
+            horizon={"days": 365},
+            base_load={"profile": str(tmp_path / name)},
+            fleet={"arrival": {"low": "1:00", "high": "5:00", "mean": None},
+                   "departure": {"low": "7:00", "high": "9:00"}},
+        )  # fmt: skip
+        feeder = build_feeder(year.inputs.feeder)
+        homes = feeder.p_mw[feeder.bus_class == feeder.class_names.index("residential")].sum()
+        base = base_load_of(year, feeder)
+        quarters = base.mean_mw(np.arange(35_040) * 900, 900)[:, 0]
+        assert quarters == pytest.approx(homes * values, rel=1e-14)
+        hours = base.mean_mw(np.arange(8760) * 3600, 3600)[:, 0]
+        assert hours.sum() == pytest.approx(homes * values.sum() / 4, rel=1e-13)
+        # The hour that the clock leaves out and the one that comes twice are where they belong.
+        assert year.calendar.clock_hours[[2113, 2114]].tolist() == [1, 3]
+        assert year.calendar.clock_hours[[7153, 7154]].tolist() == [2, 2]
