@@ -62,13 +62,19 @@ def _indicators(
     n_zones = record.zone_charge_mw.shape[2]
     cell = ev["feeder"] * n_zones + ev["zone"]
     cell_group = np.arange(record.n_feeders * n_zones) // (n_zones * per_group)
-    evs = np.bincount(group, minlength=n).astype(np.float64)
     of_evs = record.n_evs.reshape(n, per_group).sum(axis=1)
+    evs = of_evs.astype(np.float64)
+    # An EV of a file may come again, each time with a row of its own.
+    ev_of = record.ev_of
+    ev_group = np.zeros(len(ev_of) and int(ev_of.max()) + 1, dtype=np.int64)
+    ev_group[ev_of] = group
     step_min = record.scenario.clock.step_s / 60.0
     swings = [oscillation(kw, step_min) for kw in np.ascontiguousarray(ev_kw.T)]
     period, amplitude = np.array(swings, dtype=np.float64).reshape(n, 2).T
     charged = ev["charged_kwh"] > 0.0
-    rated_mw = group_sums(np.where(charged, ev["p_max_kw"], 0.0), group, n) / 1e3
+    rated_kw = np.zeros(len(ev_group))
+    np.maximum.at(rated_kw, ev_of, np.where(charged, ev["p_max_kw"], 0.0))
+    rated_mw = group_sums(rated_kw, ev_group, n) / 1e3
     factor = load_factor(total_mw)
     with np.errstate(divide="ignore", invalid="ignore"):
         found = {
@@ -85,8 +91,9 @@ def _indicators(
         }
     for name, values in (("unmet", record.shortfall_kwh), ("benefit", record.benefit_usd)):
         values = np.where(np.abs(values) > NOTHING, values, 0.0)
-        by_zone, there = mean_by_cell(values, cell, len(cell_group))
-        found[f"fairness_{name}_evs"] = jain_index(values, group, n)
+        by_zone, there = mean_by_cell(values, cell, len(cell_group), ev_of)
+        by_ev = group_sums(values, ev_of, len(ev_group))
+        found[f"fairness_{name}_evs"] = jain_index(by_ev, ev_group, n)
         found[f"fairness_{name}_zones"] = jain_index(by_zone, cell_group[there], n)
     return {name: np.where(np.isfinite(x), x, np.nan) for name, x in found.items()}
 
@@ -115,9 +122,16 @@ def jain_index(x: FloatArray, group: IntArray, n_groups: int) -> FloatArray:
     return np.where(members > 0, index, np.nan)
 
 
-def mean_by_cell(x: FloatArray, cell: IntArray, n_cells: int) -> tuple[FloatArray, IntArray]:
-    """Mean of x (n,) over the EVs of each zone that has any, and the numbers of these zones."""
+def mean_by_cell(
+    x: FloatArray, cell: IntArray, n_cells: int, ev: IntArray | None = None
+) -> tuple[FloatArray, IntArray]:
+    """Mean of x (n,) over the EVs of each zone that has any, and the numbers of these zones.
+
+    ev: which EV each row is of, where one may have several.
+    """
     evs = np.bincount(cell, minlength=n_cells)
+    if ev is not None and len(ev) and int(ev.max()) + 1 < len(ev):
+        evs = np.bincount(np.unique(ev * n_cells + cell) % n_cells, minlength=n_cells)
     there = np.flatnonzero(evs)
     return group_sums(x, cell, n_cells)[there] / evs[there], there
 

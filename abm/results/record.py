@@ -328,11 +328,20 @@ class Record(Windows):
     @cached_property
     def n_evs(self) -> IntArray:
         """EVs of each feeder, (K,): those of a file by their names, since they may come again."""
-        rows = np.diff(self.first_row)
         if self.names is None:
-            return rows
-        spans = zip(self.first_row[:-1], self.first_row[1:], strict=True)
-        return np.array([len(set(self.names[begin:end])) for begin, end in spans], dtype=np.int64)
+            return np.diff(self.first_row)
+        first = np.unique(self.ev_of, return_index=True)[1]
+        return np.bincount(self.ev["feeder"][first], minlength=self.n_feeders)
+
+    @cached_property
+    def ev_of(self) -> IntArray:
+        """Which EV each row is of, (n,), from 0 in the order of rows: its own but for a file."""
+        n = len(self.ev["feeder"])
+        if self.names is None:
+            return np.arange(n)
+        numbers: dict[tuple[int, str], int] = {}
+        keys = zip(self.ev["feeder"].tolist(), self.names, strict=True)
+        return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int64)
 
     @cached_property
     def ev_order(self) -> IntArray:

@@ -256,3 +256,18 @@ def test_the_shipped_week():
     assert table.energy_kwh.sum() == pytest.approx(3325.14)
     assert math.isnan(table.capacity_kwh.max())
     assert week.inputs.dependence.keys() == {"weekday", "weekend"}
+
+
+def test_indicators_by_ev_count_an_ev_that_comes_again_once():
+    """Two EVs, one of them twice: rated power, changes of mode and fairness are those of two."""
+    rows = [
+        by_energy("a", 1, 60, 300, 6.0, p_max_kw=3.0),
+        by_energy("a", 1, 600, 900, 6.0, p_max_kw=3.0),
+        by_energy("b", 1, 60, 120, 9.0, p_max_kw=6.0),
+    ]
+    kpis = run(scenario(*rows, strategy="uncoordinated", **ENERGY)).results.kpis
+    assert kpis["coincidence_factor"] == pytest.approx(1.0)
+    assert kpis["mode_switches_per_ev"] == pytest.approx((2 + 2 + 1) / 2)
+    # Of 3 kWh missing one EV has all.
+    assert kpis["energy_short_kwh"] == pytest.approx(3.0)
+    assert kpis["fairness_unmet_evs"] == pytest.approx(0.5)
