@@ -83,7 +83,7 @@ class LoadGroup:
     @cached_property
     def _totals(self) -> Series:
         """Active load of the whole feeder, for each row of the series."""
-        values, weights = self.series.values, self._weights(self.p_mw, 0)
+        values, weights = self.series.values, self._weights_of(self.p_mw, 0)
         total = np.zeros((len(values), self.n_feeders))
         for rows in self._chunks(len(values)):
             loads = np.asarray(weights @ values[rows].T).reshape(-1, self.n_bus, len(values[rows]))
@@ -101,7 +101,7 @@ class LoadGroup:
         if self.n_periods > 1:
             period = np.clip(begin_s // (3600 * self.period_h), 0, self.n_periods - 1)
         for number in np.unique(period):
-            weights = self._weights(nominal, int(number))
+            weights = self._weights_of(nominal, int(number))
             mine = np.flatnonzero(period == number)
             for rows in self._chunks(len(mine)):
                 at = mine[rows]
@@ -117,6 +117,17 @@ class LoadGroup:
         loads = np.asarray(weights @ values.T)
         # Rows in memory one after the other, so that a sum over buses is that of a row alone.
         return np.ascontiguousarray(loads.T).reshape(len(values), -1, self.n_bus)
+
+    @cached_property
+    def _steady(self) -> tuple[csr_matrix[Any], csr_matrix[Any]]:
+        """`_weights` of the active and the reactive load where they are the same in all periods."""
+        return self._weights(self.p_mw, 0), self._weights(self.q_mvar, 0)
+
+    def _weights_of(self, nominal: FloatArray, period: int) -> csr_matrix[Any]:
+        if self.n_periods > 1:
+            return self._weights(nominal, period)
+        active, reactive = self._steady
+        return active if nominal is self.p_mw else reactive
 
     def _weights(self, nominal: FloatArray, period: int) -> csr_matrix[Any]:
         """What each column of the series adds to each bus, (K or 1 x n_bus, m)."""

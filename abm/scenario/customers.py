@@ -68,6 +68,10 @@ class CustomerTable:
     def __len__(self) -> int:
         return len(self.bus)
 
+    def counts(self, n: int) -> NDArray[np.float64]:
+        """How many there are at each of n rows of the table of buses."""
+        return np.bincount(self.bus, minlength=n).astype(np.float64)
+
 
 def bus_rows(feeder: FeederTable) -> dict[str, int]:
     """Row of each bus by what it may be called: its number, "N12" or "12", and its name.

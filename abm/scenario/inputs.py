@@ -249,6 +249,8 @@ def read_inputs(
         of_load = fields.base_load, feeder, profile, beside_it
         customers, found = customers_of(*of_load, partial(read, CUSTOMERS))
         problems += [document.locate(p, tuple(p.field.split("."))) for p in found]
+        if customers is not None:
+            feeder = replace(feeder, customers=customers.counts(len(feeder.buses)))
     pv_yield: Series | None = None
     if has_pv(fields.pv):
         pv_yield, found = _pv_yield(fields, calendar, temperature, read)

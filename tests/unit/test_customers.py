@@ -446,3 +446,13 @@ def test_heat_pumps_by_demandlib_and_by_hand(tmp_path):
     fields["heat_pumps"]["heat_kwh_per_day"] = 50.0
     by_day = Scenario(**fields).inputs.heat_pump.by_step[:, 0]
     assert by_day / found == pytest.approx(np.full(48, (by_day / found)[0]))
+
+
+def test_evs_go_by_the_customers_of_the_table(tmp_path):
+    rows = ["N2,1.0"] * 3 + [f"N{bus},1.0" for bus in range(3, 16)] + ["N1,1.0"]
+    customers = write(tmp_path, "c.csv", "bus,p_kw", *rows)
+    scenario = Scenario(
+        base_load={"profile": "flat", "customers": customers}, fleet={"evs_per_customer": 2.0}
+    )
+    zones = V2GModel(scenario).fleet.zone
+    assert np.bincount(zones).tolist() == [2, 6, *[2] * 13]
