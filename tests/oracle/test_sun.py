@@ -85,6 +85,24 @@ def test_warm_air_costs_yield_and_a_shadow_side_the_sun():
     assert north.sum() < 0.3 * south.sum()
 
 
+def test_the_air_is_that_of_the_weather_where_there_is_a_series(tmp_path):
+    path = tmp_path / "air.csv"
+    rows = [f"{hour},{10.0 + hour}" for hour in range(24)]
+    path.write_text("\n".join(["hour,temperature [degC]", *rows, ""]), encoding="utf-8")
+    clock = {"start": "0:00", "start_date": "2023-03-15", "timezone": "Asia/Kolkata"}
+    found = hourly(
+        Scenario(
+            clock=clock,
+            fleet={"evs_per_zone": 0},
+            pv={"kwp_per_zone": 1.0, "panels": {**PANELS, "air_c": -40.0}},
+            weather={"temperature": str(path)},
+        )
+    )
+    for hour in (9, 12, 15):
+        constant = hourly(dated("2023-03-15", panels={**PANELS, "air_c": 10.0 + hour}))
+        assert found[hour] == constant[hour]
+
+
 def test_noon_is_that_of_the_place_through_daylight_saving():
     berlin = {"latitude": 52.5, "longitude": 13.4}
     winter = hourly(dated("2023-03-25", panels=berlin, zone="Europe/Berlin"))
