@@ -24,7 +24,8 @@ _HOURS = {"hour": 1, "day": 24}
 class _Loads:
     """Loads in the order of their buses, (E,) each: one for each bus, or for each customer.
 
-    column: of the load profile. p_mw, q_mvar: where the profile is 1. kind: class. customers: how
+    column: of the load profile. p_mw, q_mvar: where the profile is 1. tangent: reactive over active
+    power where that has no series of its own. kind: class. customers: how
     many each is of.
     """
 
@@ -32,6 +33,7 @@ class _Loads:
     column: IntArray
     p_mw: FloatArray
     q_mvar: FloatArray
+    tangent: FloatArray
     kind: np.ndarray
     customers: IntArray
 
@@ -76,6 +78,7 @@ def _loads(scenario: Scenario, feeder: Feeder) -> _Loads:
     tangent = _tangent(section.power_factor, feeder)
     counts = _counts(table.customers, of_row, feeder, section.variety)
     growth = _growth(section, feeder.class_names)
+    in_kvar = profile.reactive is not None and profile.unit != "-"
     if inputs.customers is not None:
         singly = inputs.customers
         bus = of_row[singly.bus]
@@ -89,7 +92,8 @@ def _loads(scenario: Scenario, feeder: Feeder) -> _Loads:
             bus,
             singly.column,
             p_mw,
-            p_mw * tan,
+            p_mw * (1.0 if in_kvar else tan),
+            tan,
             singly.customer_class.astype(object),
             np.ones(len(bus), dtype=np.int64),
         )
@@ -118,9 +122,9 @@ def _loads(scenario: Scenario, feeder: Feeder) -> _Loads:
         if section.by == "bus":
             counts = np.maximum(counts, 1)
         p_mw = scale / 1e3 * (1.0 if section.by == "bus" else counts)
-        q_mvar = p_mw * tangent
+        q_mvar = p_mw * (1.0 if in_kvar else tangent)
     rows = column >= 0
-    return _Loads(every, column, p_mw, q_mvar, kinds, counts).some(rows)
+    return _Loads(every, column, p_mw, q_mvar, tangent, kinds, counts).some(rows)
 
 
 def _without_column(scenario: Scenario, feeder: Feeder, buses: IntArray) -> InputError:
@@ -236,14 +240,14 @@ def _pool(
     if variety.level == "class":
         of_pool = float(pool.horizon_mean().mean())
         over = profile.horizon_mean()[loads.column] / of_pool if of_pool > 0.0 else 0.0
-        p_mw, q_mvar = loads.p_mw * over, loads.q_mvar * over
+        p_mw = loads.p_mw * over
     elif pool.unit == "-":
-        p_mw, q_mvar = loads.p_mw, loads.q_mvar
+        p_mw = loads.p_mw
     else:
         grown = section.scale * _growth(section, [str(kind) for kind in loads.kind])
         p_mw = grown * n / 1e3
-        tangent = np.divide(loads.q_mvar, loads.p_mw, out=np.zeros(len(n)), where=loads.p_mw != 0.0)
-        q_mvar = p_mw * tangent
+    # A pool has no reactive power of its own.
+    q_mvar = p_mw * loads.tangent
     if not seeds or variety.kind == "average":
         series = pool.series.of(pool.series.values.mean(axis=1, keepdims=True))
         column = np.zeros((1, 1, len(n)), dtype=np.int64)

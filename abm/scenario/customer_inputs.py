@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,13 @@ from abm.scenario.customers import CustomerTable, load_problems, read_customers
 from abm.scenario.feeder_table import FeederTable
 from abm.scenario.heat_pumps import heat_pump_load, heat_pump_problems
 from abm.scenario.load_fields import ANY, BaseLoadSection
-from abm.scenario.load_profiles import LoadProfile, is_ready, read_profile, ready_profile
+from abm.scenario.load_profiles import (
+    LoadProfile,
+    is_ready,
+    read_profile,
+    read_reactive,
+    ready_profile,
+)
 from abm.scenario.names import display
 from abm.scenario.schema import ScenarioFields
 from abm.scenario.series import Series, SeriesTable
@@ -28,9 +36,12 @@ Found = list[Problem]
 
 
 def profile_of(
-    fields: ScenarioFields, calendar: Calendar, read: Read, read_pool: Read
+    fields: ScenarioFields, calendar: Calendar, read: Read, read_own: Read, read_pool: Read
 ) -> tuple[LoadProfile | None, LoadProfile | None, Found]:
-    """The load profile, the pool where customers draw from one, and problems not of a file."""
+    """The load profile, the pool where customers draw from one, and problems not of a file.
+
+    read, read_own, read_pool: of base_load.profile, base_load.reactive and variety.pool.
+    """
     section, found = fields.base_load, []
     variety = section.variety
     profile: LoadProfile | None = None
@@ -44,6 +55,12 @@ def profile_of(
             "a load profile (CSV or parquet file)",
             lambda path: read_profile(path, display(path), section.reading, calendar),
         )
+    if profile is not None and section.reactive is not None:
+        own = read_own(
+            "a series (CSV or parquet file)",
+            partial(_reactive, section=section, calendar=calendar, profile=profile),
+        )
+        profile = None if own is None else replace(profile, reactive=own)
     pool: LoadProfile | None = None
     if variety.kind in ("pool", "average"):
         at = "base_load.variety.reading"
@@ -55,6 +72,12 @@ def profile_of(
             said = "horizon or day: a profile of the pool is of a whole day"
             found.append(Problem("base_load.variety.every", "hour", said))
     return profile, pool, found
+
+
+def _reactive(
+    path: Path, section: BaseLoadSection, calendar: Calendar, profile: LoadProfile
+) -> Series:
+    return read_reactive(path, display(path), section.reading, calendar, profile)
 
 
 def classes_of(section: BaseLoadSection, profile: LoadProfile | None) -> tuple[str, ...] | None:

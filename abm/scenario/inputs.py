@@ -77,6 +77,7 @@ EV_MODELS: Path = ("fleet", "ev_models")
 DEPENDENCE: Path = ("fleet", "stays", "dependence")
 BELIEVED: Path = ("belief", "stays", "dependence")
 CUSTOMERS: Path = ("base_load", "customers")
+REACTIVE: Path = ("base_load", "reactive")
 POOL: Path = ("base_load", "variety", "pool")
 REFERENCES = (
     FEEDER, PROFILE, TARIFF, SALE, SESSIONS, EDGES, PAST, LIMIT, TEMPERATURE, PV, IRRADIANCE,
@@ -193,7 +194,8 @@ def read_inputs(
         problems += [document.locate(problem, ("clock", "holidays")) for problem in error.problems]
         calendar = calendar_of(fields.model_copy(update={"clock": _without_holidays(fields)}))
     how_price = fields.tariff.reading
-    profile, pool, found = profile_of(fields, calendar, partial(read, PROFILE), partial(read, POOL))
+    of_load = (partial(read, path) for path in (PROFILE, REACTIVE, POOL))
+    profile, pool, found = profile_of(fields, calendar, *of_load)
     problems += [document.locate(p, tuple(p.field.split("."))) for p in found]
     tariff = read(
         TARIFF,
@@ -246,8 +248,8 @@ def read_inputs(
     customers: CustomerTable | None = None
     if feeder is not None and profile is not None:
         beside_it = locate(fields.grid.feeder, FEEDER, document) / OWN_CUSTOMERS
-        of_load = fields.base_load, feeder, profile, beside_it
-        customers, found = customers_of(*of_load, partial(read, CUSTOMERS))
+        at_buses = fields.base_load, feeder, profile, beside_it
+        customers, found = customers_of(*at_buses, partial(read, CUSTOMERS))
         problems += [document.locate(p, tuple(p.field.split("."))) for p in found]
         if customers is not None:
             feeder = replace(feeder, customers=customers.counts(len(feeder.buses)))

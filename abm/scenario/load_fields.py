@@ -89,6 +89,10 @@ class BaseLoadSection(Section):
         None,
         description="Power factor of the load, inductive; left out: that of each bus's nominal load.",
     )
+    reactive: str | None = Field(
+        None,
+        description="Reactive load with a series of its own, CSV or parquet with the columns of the profile: multipliers of the nominal one, or kvar with a profile in kW. It is read as `reading` says, but for the unit.",
+    )
     scale: float = Field(1.0, ge=0.0, description="Factor on every load, active and reactive.")
     growth: dict[str, Factor] = Field(
         default_factory=dict,

@@ -17,7 +17,7 @@ from abm.scenario.load_fields import ANY
 from abm.scenario.series import Series, SeriesTable, placed
 from abm.scenario.series_fields import SeriesReading
 from abm.scenario.series_file import read_series
-from abm.scenario.units import LOAD
+from abm.scenario.units import LOAD, REACTIVE
 
 FloatArray = NDArray[np.float64]
 
@@ -41,8 +41,8 @@ class LoadProfile:
 
     classes: names of the columns. series: multiplier of a nominal load where unit is "-", else kW,
     a column for each name. yearly_mean: of each column, over the year that the file tells of, in
-    the same unit, (m,). reactive: multiplier of the nominal reactive load, or None where that goes
-    with the active one.
+    the same unit, (m,). reactive: the same columns of the reactive load, multipliers or, where unit
+    is kW, kvar; None where that goes with the active one.
     """
 
     classes: tuple[str, ...]
@@ -86,6 +86,26 @@ def read_profile(
     return LoadProfile(
         table.columns, placed(table, calendar), table.unit, yearly_mean(table, calendar)
     )
+
+
+def read_reactive(
+    path: Path, file: str, reading: SeriesReading, calendar: Calendar, profile: LoadProfile
+) -> Series:
+    """Reactive load with the columns of a load profile. Raises InputError."""
+    how = reading.model_copy(update={"unit": None})
+    table = read_series(path, file, how, REACTIVE, calendar, "base_load.reading")
+    problems = [
+        Problem(name, "", "missing column; one for each of the load profile", file)
+        for name in profile.classes
+        if name not in table.columns
+    ]
+    wanted = "-" if profile.unit == "-" else "kvar"
+    if table.unit != wanted:
+        said = f"{wanted}, since the load profile is in {profile.unit}"
+        problems.append(Problem("unit", table.unit, said, file))
+    if problems:
+        raise InputError(problems)
+    return placed(table.only(*profile.classes), calendar)
 
 
 def yearly_mean(table: SeriesTable, calendar: Calendar) -> FloatArray:

@@ -70,6 +70,11 @@ LOAD = Quantity(
     "load", "-", "power", "-, p.u., % of the nominal load; W, kW, MW; Wh, kWh, MWh of a step", 1e6,
     _PLAIN, 0.0,
 )  # fmt: skip
+_VARS = {"var": ("kvar", 1e-3, 0.0), "kvar": ("kvar", 1.0, 0.0), "mvar": ("kvar", 1e3, 0.0)}
+REACTIVE = Quantity(
+    "reactive load", "-", "plain", "-, p.u., % of the nominal reactive load; var, kvar, Mvar", 1e6,
+    _PLAIN | _VARS,
+)  # fmt: skip
 LIMIT = Quantity("the limit", "MW", "power", "W, kW, MW; Wh, kWh, MWh of a step", 1e5, least=0.0)
 PRICE = Quantity(
     "the price", "$/kWh", "price",

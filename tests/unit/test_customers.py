@@ -1,6 +1,7 @@
 """Whose load follows which profile: classes, buses, customers, pools, factors and heat pumps."""
 
 import shutil
+import sys
 import warnings
 
 import holidays
@@ -151,6 +152,26 @@ def test_kw_by_class_are_those_of_a_customer(tmp_path):
     p = base(scenario).mean_p_mw(HOURS, 3600)[0, 0] * 1e3
     # N2 has two homes, N22 22 industrial customers.
     assert p[[1, 21]] == pytest.approx([2 * 0.5, 22 * 20.0])
+
+
+def test_reactive_load_with_a_series_of_its_own(tmp_path):
+    kw, kvar = np.arange(24.0) + 50.0, np.arange(24.0)[::-1] - 5.0
+    file = write(tmp_path, "kw.csv", "# unit: kW", *hours("any,N2", kw, 2 * kw))
+    own = write(tmp_path, "kvar.csv", "# unit: kvar", *hours("N2,any", 3 * kvar, kvar))
+    fields = {"profile": file, "by": "bus", "reactive": own}
+    scenario = Scenario(base_load=fields)
+    q = base(scenario).mean_q_mvar(HOURS, 3600)[:, 0] * 1e3
+    order = scenario.calendar.clock_hours
+    assert q[:, 1] == pytest.approx(3 * kvar[order])
+    assert q[:, 7] == pytest.approx(kvar[order])
+    factors = write(tmp_path, "q.csv", *hours("residential,industrial,commercial", *[kvar] * 3))
+    scenario = Scenario(base_load={"reactive": factors})
+    q = base(scenario).mean_q_mvar(HOURS, 3600)[:, 0]
+    wanted = kvar[order][:, None] * build_feeder(scenario.inputs.feeder).q_mvar
+    assert q == pytest.approx(wanted)
+    said = refused(base_load={**fields, "reactive": factors})
+    assert any("kvar, since the load profile is in kW" in text for text in said)
+    assert any("N2" in text and "missing column" in text for text in said)
 
 
 # --- customers one by one -------------------------------------------------------------------------
@@ -310,10 +331,10 @@ def test_a_replication_is_the_same_alone_in_a_batch_and_under_any_strategy(varie
     batch = V2GModel(scenario, seed=[3, 4]).run().results
     alone = [V2GModel(scenario, seed=[seed]).run().results for seed in (3, 4)]
     joined = join_records([result.record for result in alone])
-    other = V2GModel(scenario.override(strategy="coordinated"), seed=[3, 4]).run().results
+    other = V2GModel(scenario.override(strategy="coordinated"), seed=[3, 4])
     minutes = np.arange(0, 86400, 60)
     assert (joined.base.mean_p_mw(minutes, 60) == batch.record.base.mean_p_mw(minutes, 60)).all()
-    assert (other.record.base_mw == batch.record.base_mw).all()
+    assert (other.grid.base_mw == batch.record.base_mw).all()
     assert not np.allclose(batch.record.base_mw[:, 0], batch.record.base_mw[:, 1])
     for k, result in enumerate(alone):
         one = batch.of(k)
@@ -397,6 +418,15 @@ def test_simbench_is_what_it_says_with_reactive_power_of_its_own(tmp_path):
     assert any(
         "a SimBench code" in t for t in refused(clock=clock, base_load={"profile": "simbench:x"})
     )
+
+
+def test_what_a_package_makes_says_which_one_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "demandlib.bdew", None)
+    monkeypatch.setitem(sys.modules, "simbench", None)
+    clock = {"start_date": "1999-03-01"}
+    for name, profile in (("demandlib", "demandlib:bdew"), ("simbench", "simbench:1-LV--2-sw")):
+        (said,) = refused(clock=clock, base_load={"profile": profile})
+        assert f'pip install "evenfall[{name}]"' in said
 
 
 def test_heat_pumps_by_demandlib_and_by_hand(tmp_path):
