@@ -90,6 +90,9 @@ def _at_nominal(reference: str, net: Any, first_bus: int, notes: list[str]) -> s
     except LoadFlowError as error:
         said = "are loads in kW, impedances in ohm for p.u., or lengths in m?"
         raise LoadFlowError(f"{reference}: {error}; {said}") from error
+    except Exception as error:  # pandapower lets through whatever numpy raises
+        said = f"cannot be solved ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
+        raise LoadFlowError(f"{reference}: {said}") from error
     vm_pu = solved.res_bus["vm_pu"].loc[bus_index].to_numpy(dtype=np.float64)
     low, high = vm_pu.argmin(), vm_pu.argmax()
     loss_kw = 1e3 * (float(solved.res_ext_grid["p_mw"].sum()) - float(p_mw.sum()))

@@ -268,9 +268,14 @@ def _saved(path: Path, file: str) -> dict[str, Any]:
         said = "a structure mpc with baseMVA, bus, branch and gen"
         raise InputError([Problem("mpc", ", ".join(cases), said, file)])
     case = cases.get("mpc", next(iter(cases.values())))
-    tables = {key: np.atleast_2d(np.asarray(getattr(case, key), np.float64)) for key in _LEAST}
-    names = [str(name) for name in np.atleast_1d(getattr(case, "bus_name", []))]
-    return {"baseMVA": float(case.baseMVA), "bus_name": names, **tables}
+    try:
+        tables = {key: np.atleast_2d(np.asarray(getattr(case, key), np.float64)) for key in _LEAST}
+        base = float(case.baseMVA)
+    except (TypeError, ValueError) as error:
+        said = f"a structure mpc of numbers ({error})"
+        raise InputError([Problem("mpc", "", said, file)]) from None
+    names = [str(name) for name in np.ravel(getattr(case, "bus_name", []))]
+    return {"baseMVA": base, "bus_name": names, **tables}
 
 
 def _shape_problems(case: dict[str, Any], file: str) -> Iterator[Problem]:

@@ -59,7 +59,7 @@ def read_source(reference: str) -> ReadNet:
             return ReadNet(load_net(reference), path.stem, path.name, 0)
         if suffix == ".xlsx":
             return ReadNet(_of_excel(path), path.stem, path.name, 0)
-    return ReadNet(read_case(path), path.stem, path.name, 1)
+        return ReadNet(read_case(path), path.stem, path.name, 1)
 
 
 def missing_extra(package: str, extra: str, what: str) -> InputError:

@@ -550,3 +550,24 @@ def test_at_nominal_load_a_run_is_the_published_load_flow(tmp_path):
     assert kpis["max_loss_mw"] == pytest.approx(
         net.res_line["pl_mw"].sum() + net.res_trafo["pl_mw"].sum(), abs=1e-6
     )
+
+
+def test_a_case_that_cannot_be_solved_is_no_crash(tmp_path, monkeypatch):
+    def fails(*given):
+        raise FloatingPointError("divide by zero")
+
+    monkeypatch.setattr("abm.grid.importing.solved_net", fails)
+    with pytest.raises(LoadFlowError, match="cannot be solved"):
+        import_feeder(str(case(tmp_path)))
+
+
+def test_a_saved_structure_that_is_no_case(tmp_path):
+    from scipy.io import savemat
+
+    tables = {"bus": "text", "gen": np.zeros((1, 10)), "branch": np.zeros((1, 13))}
+    savemat(tmp_path / "x.mat", {"mpc": {"baseMVA": 10.0, **tables}})
+    with pytest.raises(InputError, match="a structure mpc of numbers"):
+        import_feeder(str(tmp_path / "x.mat"))
+    savemat(tmp_path / "x.mat", {"other": 1.0})
+    with pytest.raises(InputError, match="baseMVA, bus, branch and gen"):
+        import_feeder(str(tmp_path / "x.mat"))
