@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -12,6 +11,7 @@ from typing import Any
 from abm.errors import InputError, Problem
 from abm.scenario.calendar import Calendar
 from abm.scenario.customers import CustomerTable, load_problems, read_customers
+from abm.scenario.feeder import OWN_CUSTOMERS
 from abm.scenario.feeder_table import FeederTable
 from abm.scenario.heat_pumps import heat_pump_load, heat_pump_problems
 from abm.scenario.load_fields import ANY, BaseLoadSection
@@ -89,26 +89,29 @@ def classes_of(section: BaseLoadSection, profile: LoadProfile | None) -> tuple[s
 
 
 def customers_of(
-    section: BaseLoadSection, feeder: FeederTable, profile: LoadProfile, own: Path, read: Read
+    section: BaseLoadSection,
+    feeder: FeederTable,
+    profile: LoadProfile,
+    read: Read,
+    read_folder: Read | None,
 ) -> tuple[CustomerTable | None, Found]:
     """Customers one by one, where there are any; problems that are not of their file.
 
-    own: file of customers in the folder of the feeder, which may be there.
+    read: of base_load.customers. read_folder: of the feeder's folder, where that has a file of
+    customers.
     """
 
     def reader(path: Path) -> CustomerTable:
         return read_customers(path, display(path), feeder, profile, section)
 
-    singly = section.customers is not None or os.path.isfile(own)
+    singly = section.customers is not None or read_folder is not None
     found = list(load_problems(section, feeder, profile, singly))
     if found or not singly:
         return None, found
     if section.customers is not None:
         return read("a file of customers (CSV)", reader), []
-    try:
-        return reader(own), []
-    except InputError as error:
-        return None, list(error.problems)
+    assert read_folder is not None
+    return read_folder("a feeder (folder)", lambda folder: reader(folder / OWN_CUSTOMERS)), []
 
 
 def heat_pump_of(

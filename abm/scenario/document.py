@@ -105,9 +105,9 @@ class Document:
             return False
         where = origin.place
         real = os.path.realpath(target)
-        self.outside.append(
-            f"{where}: {field} = {show(reference)} leads out of its folder, to {real}"
-        )
+        said = f"{where}: {field} = {show(reference)} leads out of its folder, to {real}"
+        if said not in self.outside:
+            self.outside.append(said)
         return True
 
     def blame(self, *paths: Path) -> Path:

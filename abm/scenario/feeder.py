@@ -28,7 +28,10 @@ from abm.scenario.fields import allowed
 from abm.scenario.names import display
 from abm.scenario.yamlio import read_yaml_file, show
 
-FEEDER_FILES = ("feeder.yaml", "buses.csv", "lines.csv", "generation.csv")
+FEEDER_FILES = ("feeder.yaml", "buses.csv", "lines.csv")
+# What may lie beside them.
+OWN_CUSTOMERS = "customers.csv"
+MORE_FILES = ("generation.csv", OWN_CUSTOMERS)
 
 _FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 _NET = 'a function "module:function", or the pandapower JSON file beside feeder.yaml'

@@ -23,7 +23,7 @@ from abm.scenario.document import (
     unseen,
 )
 from abm.scenario.ev_models import ModelTable, read_models
-from abm.scenario.feeder import FEEDER_FILES, read_feeder
+from abm.scenario.feeder import FEEDER_FILES, MORE_FILES, OWN_CUSTOMERS, read_feeder
 from abm.scenario.feeder_table import FeederTable
 from abm.scenario.load_profiles import LoadProfile, is_ready
 from abm.scenario.names import display, name_hint, shipped_files
@@ -83,7 +83,6 @@ REFERENCES = (
     FEEDER, PROFILE, TARIFF, SALE, SESSIONS, EDGES, PAST, LIMIT, TEMPERATURE, PV, IRRADIANCE,
     EV_MODELS, DEPENDENCE, BELIEVED, CUSTOMERS, POOL,
 )  # fmt: skip
-OWN_CUSTOMERS = "customers.csv"
 
 
 @dataclass(frozen=True, eq=False)
@@ -247,9 +246,9 @@ def read_inputs(
         ]
     customers: CustomerTable | None = None
     if feeder is not None and profile is not None:
-        beside_it = locate(fields.grid.feeder, FEEDER, document) / OWN_CUSTOMERS
-        at_buses = fields.base_load, feeder, profile, beside_it
-        customers, found = customers_of(*at_buses, partial(read, CUSTOMERS))
+        singly = os.path.isfile(locate(fields.grid.feeder, FEEDER, document) / OWN_CUSTOMERS)
+        reads = partial(read, CUSTOMERS), partial(read, FEEDER) if singly else None
+        customers, found = customers_of(fields.base_load, feeder, profile, *reads)
         problems += [document.locate(p, tuple(p.field.split("."))) for p in found]
         if customers is not None:
             feeder = replace(feeder, customers=customers.counts(len(feeder.buses)))
@@ -383,8 +382,8 @@ def parts(target: FilePath) -> list[FilePath]:
     """A file, or a folder and the files of a feeder in it."""
     if not os.path.isdir(target):
         return [target]
-    *needed, generation = (target / name for name in FEEDER_FILES)
-    return [target, *needed, *([generation] if os.path.lexists(generation) else [])]
+    more = [target / name for name in MORE_FILES if os.path.lexists(target / name)]
+    return [target, *(target / name for name in FEEDER_FILES), *more]
 
 
 def _feeder_name(fields: ScenarioFields, feeder: FeederTable) -> str:

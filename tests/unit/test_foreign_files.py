@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import warnings
 
 import pandapower as pp
@@ -15,6 +16,7 @@ from abm.report.figures import figure, png
 from abm.report.terminal import Plain, new_table
 from abm.results.folder import folder_name
 from abm.scenario.feeder import read_feeder
+from abm.scenario.names import shipped_files
 from abm.scenario.tables import read_edges
 from abm.scenario.yamlio import MAX_INPUT_MB, read_text
 
@@ -112,6 +114,8 @@ def place(tmp_path):
     (folder / "link.csv").symlink_to(tmp_path / "secret.csv")
     for name in ("feeder.yaml", "buses.csv", "lines.csv"):
         (folder / "feeder" / name).symlink_to(tmp_path / "secret.csv")
+    shutil.copytree(shipped_files("feeders")["case33bw"], folder / "homes")
+    (folder / "homes" / "customers.csv").symlink_to(tmp_path / "secret.csv")
     return folder
 
 
@@ -119,7 +123,8 @@ OUTSIDE = [
     "extends: ../secret.yaml", "extends: '{}/secret.yaml'", "extends: link.yaml",
     "extends: ../secret.csv", "extends: link.csv", "tariff: {{prices: ../secret.csv}}",
     "base_load: {{profile: link.csv}}", "fleet: {{sessions: '{}/secret.csv'}}",
-    "grid: {{feeder: feeder}}",
+    "grid: {{feeder: feeder}}", "grid: {{feeder: homes}}", "base_load: {{customers: link.csv}}",
+    "base_load: {{reactive: link.csv}}", "base_load: {{variety: {{kind: pool, pool: link.csv}}}}",
 ]  # fmt: skip
 
 
