@@ -38,6 +38,41 @@ class Mutant:
 
 MUTANTS = (
     Mutant(
+        "a cycle is closed by what went before it alone",
+        ((" & (inner <= np.abs(d - c))", ""),),
+        "tests/oracle/test_ageing.py::test_counting_as_the_library_does",
+    ),
+    Mutant(
+        "the compiled hour does not see an EV turn",
+        (("    if way * ev.direction[row] < 0:\n", "    if way * ev.direction[row] < -1:\n"),),
+        "tests/oracle/test_ageing.py::test_an_ev_that_comes_again_has_one_battery",
+    ),
+    Mutant(
+        "the mean SoC leaves out what changes within stays",
+        ((".sum(axis=0) - moment\n", ".sum(axis=0)\n"),),
+        "tests/oracle/test_ageing.py::test_a_run_counts_as_the_library_does_minute_by_minute",
+    ),
+    Mutant(
+        "what is sold pays no grid fee",
+        (("fleet.sale_usd -= taken", "fleet.sale_usd -= 0.0 * taken"),),
+        "tests/oracle/test_tariffs.py::test_a_grid_fee_in_a_window_on_either_direction",
+    ),
+    Mutant(
+        "a rate of tax leaves the grid fee out",
+        (("rate * (alpha + fee_buy + levy)", "rate * (alpha + levy)"),),
+        "tests/oracle/test_tariffs.py::test_a_tax_on_one_direction",
+    ),
+    Mutant(
+        "energy is booked at the price of the step before",
+        (("at = now_s // step_s - 1", "at = max(now_s // step_s - 2, 0)"),),
+        "tests/oracle/test_tariffs.py::test_prices_by_the_quarter_of_an_hour",
+    ),
+    Mutant(
+        "who was not there pays for the peak of a zone",
+        (("share = np.divide(self.drew_kw, drew", "share = np.divide(1.0 + self.drew_kw, drew"),),
+        "tests/oracle/test_tariffs.py::test_who_was_not_there_pays_nothing_for_the_peak_of_a_zone",
+    ),
+    Mutant(
         "a battery loses nothing when it discharges",
         (("charge_kw - discharge_kw / efficiency) * hours", "charge_kw - discharge_kw) * hours"),),
         "tests/unit/test_supply.py::test_a_day_of_one_zone_by_hand",
@@ -140,7 +175,7 @@ MUTANTS = (
     ),
     Mutant(
         "price_weight without the division by back",
-        (("price[:, None] / np.maximum(back, 1.0)", "price[:, None] * np.ones_like(back)"),),
+        (("sale / np.maximum(back, 1.0)", "sale * np.ones_like(back)"),),
         f"{BY_HAND}::test_a_dear_hour_is_sold_in_where_it_pays_for_the_way_back",
     ),
     Mutant(
