@@ -32,7 +32,7 @@ STRATEGIES = ("evms", "coordinated")
 def day(scenario: Scenario) -> None:
     """Run to the end and solve the load flows, which wait until somebody asks for them."""
     model = V2GModel(scenario).run()
-    if len(model.grid.flows) != model.clock.n_hours:
+    if len(model.grid.flows.vm_pu) != model.clock.n_hours:
         raise RuntimeError("an hour without a load flow")
     model.close()
 

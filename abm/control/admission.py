@@ -127,7 +127,7 @@ class LeastLaxity:
             must &= fleet.can_charge
         rows = np.flatnonzero(request > 0)
         if not len(rows):
-            return request
+            return at_full_power(fleet, request, must)
         goes_on = self.guarantee & (fleet.mode[rows] > 0)
         turn = np.where(must[rows], 0, np.where(goes_on, 1, 2))
         rows = rows[np.lexsort((rows, laxity[rows], turn, fleet.feeder[rows]))]
@@ -263,9 +263,9 @@ def room_of(fleet: Fleet, broadcast: Broadcast) -> FloatArray:
 def at_full_power(fleet: Fleet, granted: ModeArray, full: BoolArray) -> ModeArray | FloatArray:
     """Modes as they are; where the rule asks for powers these, and the rating for those in `full`.
 
-    An EV out of slack cannot do with less than its rating.
+    An EV out of slack cannot do with less than its rating. Answers are of one kind in every minute.
     """
-    if fleet.asked_kw is None or not full.any():
+    if fleet.asked_kw is None:
         return granted
     power = np.where(granted > 0, fleet.charging_kw, -fleet.discharging_kw)
     return np.where(full, fleet.p_max_kw, np.where(granted != 0, power, 0.0))

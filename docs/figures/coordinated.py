@@ -77,7 +77,7 @@ def figure(path: Path) -> None:
         model, levels = run(strategy)
         record = model.results.record
         if strategy == "uncoordinated":
-            base = record.base_mw
+            base = record.base_mw.mean(axis=1)
             axes.stairs(base, np.arange(len(base) + 1), fill=True, color="#E4E4E4", label="base")
         demand = record.demand_mw(fig.GRAIN_MIN).mean(axis=1)
         look = {"color": color, "ls": dashes, "lw": 1.3, "label": strategy}

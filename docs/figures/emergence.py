@@ -211,7 +211,7 @@ def measured(scenario: Scenario, expected_min: float) -> Found:
     cycle = np.array([cycle_mw(column, expected_min) for column in ev_kw.T])
     limit = scenario.grid.demand_limit_mw
     total = ev_kw / 1e3 + np.repeat(base_mw, 60)[:, None]
-    after = np.isin(np.arange(24), hours_after_evening_peak(base_mw, limit))
+    after = np.isin(np.arange(24), hours_after_evening_peak(base_mw, np.full(24, limit)))
     model.close()
     return Found(
         float(np.median(kpis["oscillation_period_min"])),
