@@ -100,6 +100,7 @@ def print_lines(lines: Iterable[str]) -> None:
 
 # A line that only feeders with transformers have.
 TRANSFORMERS = "Highest transformer loading"
+HEAT_PUMPS = "Heat pumps"
 SWITCHING = "Switching cost"
 BESIDE = "Grid fee, tax, demand charge"
 # Label, and the KPIs beside it.
@@ -113,6 +114,7 @@ KPI_LINES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     ("Rebound / limit", ("rebound_ratio",)),
     ("Feeder energy", ("feeder_energy_mwh",)),
+    (HEAT_PUMPS, ("heat_pump_mwh",)),
     ("EVs charged / supplied", ("ev_charged_mwh", "ev_discharged_mwh")),
     ("Losses", ("loss_energy_mwh",)),
     ("Largest loss", ("max_loss_mw", "max_loss_hour")),
@@ -205,7 +207,7 @@ def print_kpis(title: str, kpis: Mapping[str, Any], days: int = 1, flow_min: int
     if "feeders" in kpis:
         lines = (*lines, *CITY_LINES)
     for label, names in lines:
-        if label in (SWITCHING, BESIDE) and not any(kpis[name] for name in names):
+        if label in (SWITCHING, BESIDE, HEAT_PUMPS) and not any(kpis[name] for name in names):
             continue
         if label == TRANSFORMERS and kpis[names[0]] is None:
             continue

@@ -16,6 +16,7 @@ from abm.errors import InputError
 from abm.fleet.stays import stream
 from abm.grid import build_feeder
 from abm.grid.demand import base_load_of
+from abm.report.terminal import print_kpis
 from abm.results.recording import join_records
 from abm.scenario.names import shipped_files
 
@@ -429,7 +430,7 @@ def test_what_a_package_makes_says_which_one_is_missing(monkeypatch):
         assert f'pip install "evenfall[{name}]"' in said
 
 
-def test_heat_pumps_by_demandlib_and_by_hand(tmp_path):
+def test_heat_pumps_by_demandlib_and_by_hand(tmp_path, capsys):
     index = pd.date_range("2024-01-01", periods=8784, freq="h")
     outside = (
         9.0 - 9.0 * np.cos(2 * np.pi * np.arange(8784) / 8784) + 3 * np.sin(np.arange(8784) / 3.8)
@@ -470,6 +471,9 @@ def test_heat_pumps_by_demandlib_and_by_hand(tmp_path):
     assert (np.abs(drawn - pumps / 2) < 5 * np.sqrt(pumps / 4)).all()
     assert drawn[0] != drawn[1]
     assert results.kpis["heat_pump_mwh"] == pytest.approx(drawn.sum() * wanted.sum() / 1e3)
+    print_kpis("half", results.kpis)
+    print_kpis("none", results.kpis | {"heat_pump_mwh": 0.0})
+    assert capsys.readouterr().out.count("Heat pumps") == 1
     said = refused(heat_pumps={"share": 0.5})
     assert len(said) == 3
     del fields["heat_pumps"]["annual_heat_kwh"]
