@@ -73,6 +73,36 @@ MUTANTS = (
         "tests/oracle/test_tariffs.py::test_who_was_not_there_pays_nothing_for_the_peak_of_a_zone",
     ),
     Mutant(
+        "energy that a session asks for is taken for energy in the battery",
+        (('"capacity_kwh": energy_kwh * efficiency,', '"capacity_kwh": energy_kwh,'),),
+        "tests/unit/test_energy_sessions.py::test_by_hand",
+    ),
+    Mutant(
+        "what is missing of an energy is that in the battery",
+        (("missing = charging_energy(missing, ", "missing = np.multiply(missing, "),),
+        "tests/unit/test_energy_sessions.py::test_by_hand",
+    ),
+    Mutant(
+        "an EV that comes again is another one",
+        (("numbers.setdefault(key, len", "numbers.setdefault(len(numbers), len"),),
+        "tests/unit/test_energy_sessions.py::test_indicators_by_ev_count_an_ev_that_comes_again_once",
+    ),
+    Mutant(
+        "the second of two hours of a clock is taken for the first",
+        (("        chosen = np.where(first <= rows[\"arrival\"][at], second, first)\n", ""),),
+        "tests/unit/test_sessions_import.py::test_the_hour_left_out_and_the_hour_that_comes_twice",
+    ),
+    Mutant(
+        "who is still plugged in comes again",
+        ((" & (arrival[:, :, date] >= busy)", ""),),
+        "tests/property/test_measured_stays.py::test_nobody_comes_who_is_plugged_in_and_nobody_asks_for_too_much",
+    ),
+    Mutant(
+        "an empirical copula leaves out the steps that a session reaches into",
+        (("np.where(cut > first, (cut - low) / (high - low), 1.0)", "np.ones_like(low)"),),
+        "tests/unit/test_sessions_fit.py::test_a_copula_has_even_steps_and_keeps_the_order",
+    ),
+    Mutant(
         "a battery loses nothing when it discharges",
         (("charge_kw - discharge_kw / efficiency) * hours", "charge_kw - discharge_kw) * hours"),),
         "tests/unit/test_supply.py::test_a_day_of_one_zone_by_hand",

@@ -56,7 +56,7 @@ def fields_of(strategy, step_s=60, limit=3.24, efficiency=0.9, **more):
     limit=limits,
     efficiency=st.sampled_from([0.5, 0.9, 1.0]),
 )
-@settings(max_examples=6)
+@settings(max_examples=4)
 def test_energy_is_conserved_and_taken_only_while_plugged_in(
     strategy, rows, step_s, limit, efficiency
 ):
@@ -89,7 +89,7 @@ def test_energy_is_conserved_and_taken_only_while_plugged_in(
 
 @pytest.mark.parametrize("strategy", COMPILED)
 @given(rows=sessions(), step_s=st.sampled_from(STEPS), limit=limits)
-@settings(max_examples=6)
+@settings(max_examples=4)
 def test_both_engines_leave_the_same_bytes(strategy, rows, step_s, limit):
     with TemporaryDirectory() as folder:
         base = scenario(*rows, folder=folder, **fields_of(strategy, step_s, limit))
