@@ -190,8 +190,28 @@ MUTANTS = (
     ),
     Mutant(
         "linear base load through the beginnings of the hours",
-        (("since_middle = at_s - 1800.0", "since_middle = at_s - 0.0"),),
+        (("since_middle = at_s - self.step_s / 2.0", "since_middle = at_s - 0.0"),),
         "tests/unit/test_flows.py::test_linear_by_hand",
+    ),
+    Mutant(
+        "the clock jumps an hour late",
+        (("np.asarray(at_s) // HOUR_S + 1, 0", "np.asarray(at_s) // HOUR_S, 0"),),
+        "tests/unit/test_series.py::test_a_clock_that_jumps_forward_and_back",
+    ),
+    Mutant(
+        "owners go by elapsed time",
+        (("drawn - calendar.ahead_min(DAY_MIN * day + drawn)", "drawn"),),
+        "tests/unit/test_series.py::test_owners_keep_the_clock_on_the_wall",
+    ),
+    Mutant(
+        "an energy of a step is a power",
+        (("self._of_kw(_ENERGIES[low] / step_h)", "self._of_kw(_ENERGIES[low])"),),
+        "tests/unit/test_series.py::test_units_in_header_comment_and_scenario",
+    ),
+    Mutant(
+        "a run goes on without what messages were on their way",
+        (("            self.grid.go_on()\n", ""),),
+        "tests/study/test_days.py::test_a_run_goes_on_after_any_day",
     ),
     Mutant(
         "prediction interval without 1/n",
@@ -215,7 +235,7 @@ MUTANTS = (
     ),
     Mutant(
         "default sd of times: a fifth of the range",
-        (("sd = (high - low) / 4 if sd_h is None", "sd = (high - low) / 5 if sd_h is None"),),
+        (("sd = (high - low) / 4 if spec.sd_h", "sd = (high - low) / 5 if spec.sd_h"),),
         f"{BY_HAND}::test_the_default_spread_is_a_fifth_of_a_range_of_soc_and_a_quarter_of_any_other",
     ),
     Mutant(
@@ -230,7 +250,7 @@ MUTANTS = (
     ),
     Mutant(
         "hours_above_limit with >=, feeder",
-        (("(total > limit + 1e-9).sum(axis=0)", "(total >= limit).sum(axis=0)"),),
+        (("(total > limit[:, None] + 1e-9)", "(total >= limit[:, None])"),),
         f"{BY_HAND}::test_demand_at_the_limit_is_not_above_it",
     ),
     Mutant(
