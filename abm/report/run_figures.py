@@ -152,6 +152,7 @@ def _spread(results: Results, title: str) -> Figure:
             axes.plot([], [], color=ORANGE, ls="--", lw=1.2, label=told)
             if near:
                 axes.axvline(limit, color=ORANGE, ls="--", lw=1.2)
+            axes.xaxis.set_major_locator(MaxNLocator(4))
             axes.ticklabel_format(axis="x", useOffset=False)
             axes.set_ylim(0.0, 1.3 * axes.get_ylim()[1])
             axes.set_xlabel(label)
