@@ -67,7 +67,7 @@ def timed_run(scenario: Any, compiled: bool) -> tuple[dict[str, float], dict[str
     seconds["kernel"] = rooms.get(COMPILED_ROOM, float("nan"))
     known = {
         "evs": fleet.n,
-        "load_flows": sum(len(flow.converged) for flow in flows),
+        "load_flows": int(flows.converged.size),
         "written_mb": written / 1e6,
         "column_bytes": column_bytes(fleet),
         "plugged_ev_minutes": float((fleet.departure_min - fleet.arrival_min).sum()),

@@ -36,7 +36,7 @@ ENGINES = ("compiled", "numpy")
 def day(scenario: Scenario) -> V2GModel:
     """Run to the end and solve the hours' load flows, which wait until somebody asks for them."""
     model = V2GModel(scenario).run()
-    if len(model.grid.flows) != model.clock.n_hours:
+    if len(model.grid.flows.vm_pu) != model.clock.n_hours:
         raise RuntimeError("an hour without a load flow")
     return model
 

@@ -29,7 +29,7 @@ def prepare(path: Path, _folder: Path) -> Runner:
 
     def outcome(model: V2GModel) -> dict[str, Any]:
         # The load flows belong to the time: all of them were there when run() came back.
-        load_flows = len(model.grid.flows)
+        load_flows = len(model.grid.flows.vm_pu)
         if load_flows != model.clock.n_hours:
             raise RuntimeError(f"{load_flows} load flows in {model.clock.n_hours} hours")
         ev, hourly = model.results.ev, model.results.hourly
