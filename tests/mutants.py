@@ -103,6 +103,22 @@ MUTANTS = (
         "tests/unit/test_sessions_fit.py::test_a_copula_has_even_steps_and_keeps_the_order",
     ),
     Mutant(
+        "kW of a MATPOWER case are taken for MW",
+        (("self.fields[target][:, columns] = self._value(match[4])", "self._value(match[4])"),),
+        "tests/oracle/test_imported_feeders.py::test_kw_and_ohm_are_converted_as_the_case_says",
+    ),
+    Mutant(
+        "generation of a feeder takes power",
+        (("-given.p_mw[order][None, :]", "given.p_mw[order][None, :]"),),
+        "tests/unit/test_feeder_import.py::"
+        "test_generation_follows_its_own_column_and_names_are_in_the_tables",
+    ),
+    Mutant(
+        "an exchange of lines that gains is not made",
+        (("if least < loss * (1.0 - _GAIN):", "if least < 0.0:"),),
+        "tests/oracle/test_reconfigure.py::test_the_33_bus_feeder_has_its_published_optimum",
+    ),
+    Mutant(
         "a battery loses nothing when it discharges",
         (("charge_kw - discharge_kw / efficiency) * hours", "charge_kw - discharge_kw) * hours"),),
         "tests/unit/test_supply.py::test_a_day_of_one_zone_by_hand",

@@ -146,8 +146,8 @@ def _tree(feeder: Feeder) -> FloatArray:
     for slack in map(int, feeder.slack_buses):
         if slack in seen:
             continue
-        order = list(nx.bfs_tree(nx.Graph(feeder.graph), slack))
-        parent = dict(nx.bfs_predecessors(nx.Graph(feeder.graph), slack))
+        parent = {below: above for above, below in nx.bfs_edges(nx.Graph(feeder.graph), slack)}
+        order = [slack, *parent]
         seen.update(order)
         below: dict[int, list[int]] = {bus: [] for bus in order}
         height = dict.fromkeys(order, 0)
@@ -269,7 +269,7 @@ def _draw_buses(axes: Axes, feeder: Feeder, places: FloatArray) -> None:
     load = feeder.load_p_mw.clip(min=0.0)
     most = load.max(initial=0.0)
     # A town of dots is no picture.
-    scale = 1.0 if feeder.n_bus <= _MOST_NUMBERS else 0.5
+    scale = 1.0 if feeder.n_bus <= _MOST_NUMBERS else (0.5 if feeder.n_bus <= 500 else 0.15)
     size = scale * (6.0 + 40.0 * np.sqrt(load / most if most > 0.0 else load))
     bare = load <= 0.0
     _dots(axes, places[bare], s=5, color=GREY, lw=0, zorder=3)
