@@ -44,6 +44,7 @@ VERBS = {
     "sweep": ["sweep", "paper", *SMALL, "--vary", "fleet.evs_per_zone=1,2", "--workers", "1"],
 }
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+DAYS = ["run", "paper", *SMALL, "--no-figures", "--set", "horizon.days=20"]
 BAD = ("Traceback", "ignored", "semaphore", "leaked", "resource_tracker", "Error:")
 POOL = ["montecarlo", "paper", *SMALL, "--replications", "3000", "--workers", "2"]
 
@@ -103,9 +104,12 @@ def folder(top: Path) -> Path:
     return top
 
 
-def forked(argv, here: Path, prepare=lambda: None, out: int | None = None) -> Process:
-    """The verb in a fork of this process, which has imported everything."""
-    folder(here)
+def forked(
+    argv, here: Path, prepare=lambda: None, out: int | None = None, again: bool = False
+) -> Process:
+    """The verb in a fork of this process, which has imported everything; again: in its folder."""
+    if not again:
+        folder(here)
     child = os.fork()
     if child:
         return Process(child, here)
@@ -265,6 +269,38 @@ def killed_workers(top: Path) -> Tries:
     return tries
 
 
+def killed_days(top: Path) -> Tries:
+    """A run of several days is killed again and again; gone on with, it leaves the same bytes."""
+    tries, draw = Tries(), random.Random(6)
+
+    def files(out: Path) -> dict[str, bytes]:
+        names = sorted(path.name for path in out.iterdir() if path.suffix in (".parquet", ".json"))
+        return {name: (out / name).read_bytes() for name in names if name != "manifest.json"}
+
+    forked(DAYS, top / "whole").wait()
+    wanted = files(top / "whole" / "o")
+    for n in range(4):
+        here, kills = top / "here", 0
+        process = forked(DAYS, here)
+        while kills < 8:
+            time.sleep(0.2 + draw.random())
+            found, _ = os.waitpid(process.pid, os.WNOHANG)
+            if found:
+                break
+            os.kill(process.pid, signal.SIGKILL)
+            os.waitpid(process.pid, 0)
+            kills += 1
+            process = forked([*DAYS, "--resume"], here, again=True)
+        else:
+            process.wait()
+        here = process.here
+        wrong = "" if whole(here / "o") else f"no whole result: {process.said}"
+        wrong = wrong or ("" if files(here / "o") == wanted else "other bytes")
+        wrong = wrong or (f"left {process.left_over()}" if process.left_over() else "")
+        tries.note(f"{n}, {kills} kills: {wrong}", not wrong)
+    return tries
+
+
 def command(pid: int) -> bytes:
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_bytes()
@@ -421,6 +457,7 @@ CLASSES = {
     "second signal": second_signal,
     "killed parent": killed_parent,
     "killed workers": killed_workers,
+    "killed days": killed_days,
     "pipes": pipes,
     "full disk": full_disk,
     "no memory": no_memory,
