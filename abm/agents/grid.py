@@ -81,7 +81,7 @@ class GridAgent(mesa.Agent):
     batch is many times as fast as its rows one by one.
     """
 
-    FIXED: ClassVar = ("base", "base_mw", "price", "hourly_price", "limit", "outlook")
+    FIXED: ClassVar = ("base", "base_mw", "prices", "hourly_price", "limit", "outlook")
 
     model: V2GModel
 

@@ -75,10 +75,12 @@ def open_streams() -> Iterator[Outlet]:
 
 
 def _outlet(stream: TextIO | None) -> Outlet:
-    if stream is None:  # it was closed when Python began; what takes its place stays open
+    if stream is None:
+        # It was closed when Python began. What takes its place stays open: no `with` (SIM115).
         stream = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
-    with suppress(AttributeError):  # streams of tests have no such thing
-        # In a locale that lacks a letter it is shown by its number.
+    with suppress(AttributeError):
+        # In a locale that lacks a letter it is shown by its number. TextIO, and the streams of
+        # tests, do not have this; those of a process do.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[attr-defined]
     return Outlet(stream)
 

@@ -22,7 +22,8 @@ from abm.results.seals import is_regular
 try:
     import fcntl
 except ImportError:
-    # Windows: two runs that take over the same dead lock at once are not told apart.
+    # Windows: two runs that take over the same dead lock at once are not told apart. That a module
+    # may be missing is beyond its type.
     fcntl = None  # type: ignore[assignment]
 
 _PROCESSES = Path("/proc")

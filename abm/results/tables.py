@@ -40,15 +40,12 @@ def hourly_table(record: Record) -> pd.DataFrame:
     """
     import pandas as pd
 
-    flows, shape = record.flows, (record.n_hours, record.n_feeders)
+    flows = record.flows
     at = lowest_bus(record)
     unknown = np.isnan(at)
     at = np.where(unknown, 0, at).astype(np.int64)
     bus = pd.array(record.feeder.bus_numbers[at].T.ravel(), dtype="Int64")
     bus[unknown.T.ravel()] = pd.NA
-
-    def all_feeders(per_hour: NDArray[Any]) -> NDArray[Any]:
-        return np.broadcast_to(per_hour[:, None], shape)
 
     supply, without_evs = record.supply, record.base_mw
     columns: dict[str, Any] = {"base_mw": record.base_mw, "ev_mw": record.ev_mw}

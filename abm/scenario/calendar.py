@@ -186,6 +186,7 @@ def holiday_days(of: str, years: Iterable[int]) -> IntArray:
     try:
         found = holidays.country_holidays(country, subdiv=part or None, years=list(years))
     except NotImplementedError:
+        # What `holidays` raises for a country or a part that it does not know.
         said = 'a country as "DE", or a part of it as "DE-BY", that the package holidays knows'
         raise InputError([Problem(field, of, said)]) from None
     return np.array(sorted((day - EPOCH).days for day in found), dtype=np.int64)

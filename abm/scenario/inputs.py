@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path as FilePath
@@ -23,19 +23,38 @@ from abm.scenario.document import (
     unseen,
 )
 from abm.scenario.ev_models import ModelTable, read_models
-from abm.scenario.feeder import FEEDER_FILES, MORE_FILES, OWN_CUSTOMERS, read_feeder
+from abm.scenario.feeder import OWN_CUSTOMERS, read_feeder
 from abm.scenario.feeder_table import FeederTable
-from abm.scenario.load_profiles import LoadProfile, is_ready
-from abm.scenario.names import display, name_hint, shipped_files
+from abm.scenario.load_profiles import LoadProfile
+from abm.scenario.names import display, name_hint
 from abm.scenario.prices import Prices, prices_of
+from abm.scenario.references import (
+    BELIEVED,
+    CUSTOMERS,
+    DEPENDENCE,
+    EDGES,
+    EV_MODELS,
+    FEEDER,
+    LIMIT,
+    PAST,
+    POOL,
+    PROFILE,
+    REACTIVE,
+    SALE,
+    SESSIONS,
+    TARIFF,
+    TEMPERATURE,
+    locate,
+    parts,
+    shipped_names,
+)
 from abm.scenario.schema import ClockSection, ScenarioFields
-from abm.scenario.series import Series, SeriesTable, placed
+from abm.scenario.series import Series, placed
 from abm.scenario.series_fields import SeriesReading
 from abm.scenario.series_file import read_series
 from abm.scenario.session_table import SessionTable, read_sessions
 from abm.scenario.stay_fields import Copula, read_dependence
-from abm.scenario.sun import panel_yield
-from abm.scenario.supply import bad_zones, has_pv, read_irradiance, read_pv
+from abm.scenario.supply import bad_zones, has_pv, pv_yield_of
 from abm.scenario.tables import (
     Tariff,
     one_column,
@@ -48,41 +67,6 @@ from abm.scenario.units import Quantity
 from abm.scenario.yamlio import Path, dotted, show
 
 _T = TypeVar("_T")
-
-
-FEEDER: Path = ("grid", "feeder")
-
-
-PROFILE: Path = ("base_load", "profile")
-
-
-TARIFF: Path = ("tariff", "prices")
-SALE: Path = ("tariff", "sale_prices")
-
-
-SESSIONS: Path = ("fleet", "sessions")
-
-
-EDGES: Path = ("owners", "learning", "edges")
-
-
-PAST: Path = ("belief", "sessions")
-
-
-LIMIT: Path = ("grid", "demand_limit")
-TEMPERATURE: Path = ("weather", "temperature")
-PV: Path = ("pv", "series")
-IRRADIANCE: Path = ("pv", "irradiance")
-EV_MODELS: Path = ("fleet", "ev_models")
-DEPENDENCE: Path = ("fleet", "stays", "dependence")
-BELIEVED: Path = ("belief", "stays", "dependence")
-CUSTOMERS: Path = ("base_load", "customers")
-REACTIVE: Path = ("base_load", "reactive")
-POOL: Path = ("base_load", "variety", "pool")
-REFERENCES = (
-    FEEDER, PROFILE, TARIFF, SALE, SESSIONS, EDGES, PAST, LIMIT, TEMPERATURE, PV, IRRADIANCE,
-    EV_MODELS, DEPENDENCE, BELIEVED, CUSTOMERS, POOL,
-)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,36 +101,6 @@ class Inputs:
     ev_models: ModelTable | None = None
 
 
-def shipped_names(path: Path) -> dict[str, FilePath]:
-    """Names that the field at `path` knows, and their files; {} for other files."""
-    kinds = {
-        FEEDER: "feeders", PROFILE: "profiles", TARIFF: "tariffs", SALE: "tariffs", PV: "pv",
-        POOL: "pools", EV_MODELS: "ev_models", SESSIONS: "sessions", PAST: "sessions",
-    }  # fmt: skip
-    return shipped_files(kinds[path]) if path in kinds else {}
-
-
-def locate(reference: str, path: Path, document: Document) -> FilePath:
-    """File or folder behind the value of a reference field: a shipped name, else a path.
-
-    A relative path starts from the folder of the file in which it was written, else from the
-    working folder.
-    """
-    known = shipped_names(path)
-    return (
-        known[reference]
-        if reference in known
-        else (document.origin(path).base or FilePath.cwd()) / reference
-    )
-
-
-def resolved_reference(reference: str, path: Path, document: Document) -> str:
-    """The reference as it can be written anywhere: the shipped name, else the absolute path."""
-    if reference in shipped_names(path) or (path == PROFILE and is_ready(reference)):
-        return reference
-    return str(locate(reference, path, document).resolve())
-
-
 def read_inputs(
     fields: ScenarioFields, document: Document, bad: Collection[Path]
 ) -> tuple[Inputs | None, list[Problem]]:
@@ -155,6 +109,10 @@ def read_inputs(
     Returns None and the problems of all files when any of them cannot be used.
     """
     problems: list[Problem] = []
+
+    def note(found: Iterable[Problem]) -> None:
+        """Problems of fields, each where its field was written."""
+        problems.extend(document.locate(p, tuple(p.field.split("."))) for p in found)
 
     def read(path: Path, wanted: str, reader: Callable[[FilePath], _T]) -> _T | None:
         if any(path[: len(refused)] == refused for refused in bad):
@@ -195,7 +153,7 @@ def read_inputs(
     how_price = fields.tariff.reading
     of_load = (partial(read, path) for path in (PROFILE, REACTIVE, POOL))
     profile, pool, found = profile_of(fields, calendar, *of_load)
-    problems += [document.locate(p, tuple(p.field.split("."))) for p in found]
+    note(found)
     tariff = read(
         TARIFF,
         "a tariff (CSV or parquet file)",
@@ -235,26 +193,24 @@ def read_inputs(
         TEMPERATURE, "temperature", DEGREES, fields.weather.reading, "weather.reading"
     )
     heat_pump, found = heat_pump_of(fields, calendar, partial(read, TEMPERATURE))
-    problems += [document.locate(p, tuple(p.field.split("."))) for p in found]
+    note(found)
     classes = classes_of(fields.base_load, profile)
     trust, beside = document.trusted, document.origin(FEEDER).base
     feeder = read(FEEDER, "a feeder (folder)", lambda p: read_feeder(p, classes, trust, beside))
     n_zones = feeder.n_zones if feeder is not None else None
     if feeder is not None:
-        problems += [
-            document.locate(p, tuple(p.field.split("."))) for p in bad_zones(fields, feeder)
-        ]
+        note(bad_zones(fields, feeder))
     customers: CustomerTable | None = None
     if feeder is not None and profile is not None:
         singly = os.path.isfile(locate(fields.grid.feeder, FEEDER, document) / OWN_CUSTOMERS)
         reads = partial(read, CUSTOMERS), partial(read, FEEDER) if singly else None
         customers, found = customers_of(fields.base_load, feeder, profile, *reads)
-        problems += [document.locate(p, tuple(p.field.split("."))) for p in found]
+        note(found)
         if customers is not None:
             feeder = replace(feeder, customers=customers.counts(len(feeder.buses)))
     pv_yield: Series | None = None
     if has_pv(fields.pv):
-        pv_yield, found = _pv_yield(fields, calendar, temperature, read)
+        pv_yield, found = pv_yield_of(fields, calendar, temperature, read)
         problems += [document.locate(problem, ("pv", "panels")) for problem in found]
     if feeder is not None and os.path.isabs(feeder.net):
         head = parts(locate(fields.grid.feeder, FEEDER, document))[1]
@@ -312,38 +268,25 @@ def read_inputs(
     every_s = 60 * fields.broadcast.interval_min if follows else 3600
     own = None if sale is None else sale.series
     prices = prices_of(fields.tariff, tariff.series, own, calendar, (fields.clock.step_s, every_s))
-    series = limit, temperature, pv_yield
-    read_in = Inputs(feeder, profile, tariff, prices, sessions, edges, past, *series)
-    read_in = replace(read_in, customers=customers, pool=pool, heat_pump=heat_pump)
-    read_in = replace(read_in, dependence=dependence, believed_dependence=believed)
-    return replace(read_in, ev_models=models), []
-
-
-def _pv_yield(
-    fields: ScenarioFields,
-    calendar: Calendar,
-    temperature: Series | None,
-    read: Callable[[Path, str, Callable[[FilePath], SeriesTable]], SeriesTable | None],
-) -> tuple[Series | None, list[Problem]]:
-    """What each kWp of PV yields on the horizon; problems that are not of a file."""
-    pv, wanted = fields.pv, "a series (CSV or parquet file)"
-    panels = pv.panels
-    if panels is None:
-        table = read(PV, wanted, lambda p: read_pv(p, display(p), pv.reading, calendar))
-        return None if table is None else placed(table, calendar), []
-    sky: SeriesTable | None = None
-    if pv.irradiance is not None:
-        sky = read(
-            IRRADIANCE, wanted, lambda p: read_irradiance(p, display(p), pv.reading, calendar)
-        )
-        if sky is None:
-            return None, []
-    try:
-        of_file = None if sky is None else placed(sky, calendar)
-        columns = () if sky is None else sky.columns
-        return panel_yield(panels, calendar, of_file, columns, temperature), []
-    except InputError as error:
-        return None, list(error.problems)
+    read_in = Inputs(
+        feeder=feeder,
+        profile=profile,
+        tariff=tariff,
+        prices=prices,
+        sessions=sessions,
+        edges=edges,
+        past=past,
+        limit=limit,
+        temperature=temperature,
+        pv_yield=pv_yield,
+        dependence=dependence,
+        believed_dependence=believed,
+        customers=customers,
+        pool=pool,
+        heat_pump=heat_pump,
+        ev_models=models,
+    )
+    return read_in, []
 
 
 def _without_holidays(fields: ScenarioFields) -> ClockSection:
@@ -376,14 +319,6 @@ def _customers_missing(
     said = f"a feeder with customers of each zone in buses.csv; missing: zone {zones}"
     wrong = Problem(dotted(path), show(fields.fleet.evs_per_customer), said)
     return [document.locate(wrong, path)]
-
-
-def parts(target: FilePath) -> list[FilePath]:
-    """A file, or a folder and the files of a feeder in it."""
-    if not os.path.isdir(target):
-        return [target]
-    more = [target / name for name in MORE_FILES if os.path.lexists(target / name)]
-    return [target, *(target / name for name in FEEDER_FILES), *more]
 
 
 def _feeder_name(fields: ScenarioFields, feeder: FeederTable) -> str:

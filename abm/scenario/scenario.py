@@ -28,14 +28,9 @@ from abm.scenario.document import (
 )
 from abm.scenario.feeder_table import FeederTable
 from abm.scenario.fleet_fields import FleetSection
-from abm.scenario.inputs import (
-    REFERENCES,
-    Inputs,
-    calendar_of,
-    read_inputs,
-    resolved_reference,
-)
+from abm.scenario.inputs import Inputs, calendar_of, read_inputs
 from abm.scenario.reading import read_document
+from abm.scenario.references import REFERENCES, resolved_reference
 from abm.scenario.schema import ScenarioFields
 from abm.scenario.series import Series, constant
 from abm.scenario.stay_fields import Copula

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +11,18 @@ from numpy.typing import NDArray
 from abm.errors import InputError, Problem
 from abm.scenario.calendar import Calendar
 from abm.scenario.feeder_table import FeederTable
+from abm.scenario.names import display
+from abm.scenario.references import IRRADIANCE, PV
 from abm.scenario.schema import ScenarioFields
-from abm.scenario.series import SeriesTable
+from abm.scenario.series import Series, SeriesTable, placed
 from abm.scenario.series_fields import SeriesReading
 from abm.scenario.series_file import read_series
+from abm.scenario.sun import panel_yield
 from abm.scenario.supply_fields import PvSection, StorageSection
 from abm.scenario.tables import one_column
-from abm.scenario.units import IRRADIANCE, PV_POWER
+from abm.scenario.units import IRRADIANCE as SUN
+from abm.scenario.units import PV_POWER
+from abm.scenario.yamlio import Path as FieldPath
 
 
 def has_pv(section: PvSection) -> bool:
@@ -57,7 +63,7 @@ def read_irradiance(
     path: Path, file: str, reading: SeriesReading, calendar: Calendar
 ) -> SeriesTable:
     """Irradiance from a file of a series: ghi, or ghi, dni, dhi [W/m2]. Raises InputError."""
-    table = read_series(path, file, reading, IRRADIANCE, calendar, "pv.reading")
+    table = read_series(path, file, reading, SUN, calendar, "pv.reading")
     if "ghi" not in table.columns:
         raise InputError([Problem("ghi", "", "missing column", file)])
     both = all(name in table.columns for name in ("dni", "dhi"))
@@ -105,3 +111,30 @@ def _of_zones(
             raise InputError([Problem(field, f"{per_customer:g}", said)])
         found = found + per_customer * np.where(has, customers, 0.0)
     return np.where(has, found, 0.0)
+
+
+def pv_yield_of(
+    fields: ScenarioFields,
+    calendar: Calendar,
+    temperature: Series | None,
+    read: Callable[[FieldPath, str, Callable[[Path], SeriesTable]], SeriesTable | None],
+) -> tuple[Series | None, list[Problem]]:
+    """What each kWp of PV yields on the horizon; problems that are not of a file."""
+    pv, wanted = fields.pv, "a series (CSV or parquet file)"
+    panels = pv.panels
+    if panels is None:
+        table = read(PV, wanted, lambda p: read_pv(p, display(p), pv.reading, calendar))
+        return None if table is None else placed(table, calendar), []
+    sky: SeriesTable | None = None
+    if pv.irradiance is not None:
+        sky = read(
+            IRRADIANCE, wanted, lambda p: read_irradiance(p, display(p), pv.reading, calendar)
+        )
+        if sky is None:
+            return None, []
+    try:
+        of_file = None if sky is None else placed(sky, calendar)
+        columns = () if sky is None else sky.columns
+        return panel_yield(panels, calendar, of_file, columns, temperature), []
+    except InputError as error:
+        return None, list(error.problems)

@@ -20,8 +20,8 @@ from abm.results.seals import sha256_of
 from abm.scenario import Scenario
 from abm.scenario.checks import value_at
 from abm.scenario.code import Code
-from abm.scenario.inputs import FEEDER, REFERENCES, shipped_names
 from abm.scenario.modules import loaded_from
+from abm.scenario.references import FEEDER, REFERENCES, shipped_names
 from abm.scenario.yamlio import dotted, show
 from abm.study.sources import module_files
 

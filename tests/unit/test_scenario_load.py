@@ -1,6 +1,7 @@
 """Scenarios: reading, extends, overrides, and what a user is told about mistakes."""
 
 import pickle
+import re
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,9 @@ from abm.scenario import (
     stay_windows,
     window_minutes,
 )
+from abm.scenario.fields import section_of
+from abm.scenario.references import REFERENCES
+from abm.scenario.schema import ScenarioFields
 from abm.scenario.yamlio import parse_yaml, yaml_text
 
 
@@ -657,3 +661,21 @@ def test_classes_of_buses_have_to_be_in_the_profile(tmp_path):
         ("customer_class", "commercial"),
         ("customer_class", "industrial"),
     ]
+
+
+FILE = re.compile(r"CSV|a file as for|buses\.csv")
+
+
+def fields_of_files(section, path=()):
+    """Paths of the fields that name a file or a folder, by what they say of themselves."""
+    for name, field in section.model_fields.items():
+        inner = section_of(field.annotation)
+        if inner is not None:
+            yield from fields_of_files(inner, (*path, name))
+        elif field.annotation in (str, str | None) and FILE.search(field.description or ""):
+            yield (*path, name)
+
+
+def test_every_field_that_names_a_file_is_known_as_one():
+    # Their files are hashed, and a resolved scenario names them from anywhere.
+    assert set(fields_of_files(ScenarioFields)) == set(REFERENCES)
