@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -151,21 +150,21 @@ def _from_json(content: bytes, file: str, ledger: Ledger) -> tuple[Rows, tuple[s
     if at == 0:
         allowed = "a list of sessions, or an object with one in _items, as ACN-Data gives it"
         raise InputError([Problem("file", "", allowed, file)])
-    decode, gap = json.JSONDecoder().raw_decode, re.compile(r"[\s,]*")
+    decode, begin = json.JSONDecoder().raw_decode, re.compile(r"[^\s,]").search
     found: dict[str, list[Any]] = {name: [] for name in _KEPT}
     adders = [(name, cells.append) for name, cells in found.items()]
-    while True:
-        at = gap.match(text, at).end()  # type: ignore[union-attr]
-        if text[at : at + 1] in ("]", ""):
-            break
+    while (first := begin(text, at)) and first[0] != "]":
         try:
-            item, at = decode(text, at)
+            item, at = decode(text, first.start())
         except json.JSONDecodeError as error:
             line = text.count("\n", 0, error.pos) + 1
             raise InputError([Problem("file", "", f"not JSON: {error.msg}", file, line)]) from None
         value = item.get if isinstance(item, dict) else {}.get
         for name, add in adders:
             add(value(name))
+    if first is None:
+        line = text.count("\n") + 1
+        raise InputError([Problem("file", "", "not JSON: the list does not end", file, line)])
     n = len(found["siteID"])
     if n == 0:
         raise InputError([Problem("_items", "", "at least one session", file)])
@@ -181,7 +180,7 @@ def _from_json(content: bytes, file: str, ledger: Ledger) -> tuple[Rows, tuple[s
 def is_ours(path: Path) -> bool:
     """Whether a file is one that the import wrote, and may replace."""
     try:
-        with os.fdopen(os.open(path, os.O_RDONLY), "rb") as file:
+        with path.open("rb") as file:
             return file.read(len(MARK)) == MARK.encode()
     except OSError:
         return False
