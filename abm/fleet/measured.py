@@ -12,14 +12,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from abm.equations import BoolArray, FloatArray, IntArray
-from abm.fleet.distributions import draws
+from abm.fleet.owners import SATURDAY, draw_quantity
 from abm.fleet.stays import Stays, as_told, by_energy, stream
 from abm.scenario import Scenario, clock_minutes
-from abm.scenario.fields import Spread
 from abm.scenario.stay_fields import DayStays
 
 DATE_MIN = 1440
-SATURDAY = 5
 # Uniforms of a stay, in the order of the columns of a copula.
 TOGETHER = ("arrival", "stay_duration", "stay_energy")
 LEAST_KWH = 0.01
@@ -74,15 +72,8 @@ def _drawn(
         copula = copulas.get("weekend", copulas["weekday"]) if weekend else copulas["weekday"]
         u = copula.together(stream(seed, "dependence", date).random(evs), u)
     columns = (day.arrival_h, day.duration_h, day.energy_kwh)
-    arrival, duration, energy = (quantity(u[:, i], of) for i, of in enumerate(columns))
+    arrival, duration, energy = (draw_quantity(u[:, i], of) for i, of in enumerate(columns))
     return comes, arrival, duration, energy
-
-
-def quantity(u: FloatArray, spread: Spread) -> FloatArray:
-    """Draws of a spread in its own unit."""
-    mean = (spread.low + spread.high) / 2 if spread.mean is None else spread.mean
-    sd = (spread.high - spread.low) / 4 if spread.sd is None else spread.sd
-    return draws(u, spread, spread.low, spread.high, mean, sd)
 
 
 def _not_while_plugged_in(

@@ -11,7 +11,7 @@ from scipy.special import ndtr
 
 from abm.equations import FloatArray
 from abm.fleet.distributions import beta_parameters
-from abm.fleet.measured import quantity
+from abm.fleet.owners import draw_quantity
 from abm.scenario.fields import Spread
 
 SHAPES = ("normal", "lognormal", "beta", "mixture", "empirical")
@@ -57,7 +57,7 @@ def distances(data: FloatArray, spread: Spread) -> tuple[float, float]:
     """Kolmogorov-Smirnov and Wasserstein distance of a spread from sorted data."""
     from scipy.stats import ks_2samp, wasserstein_distance
 
-    model = quantity((np.arange(POINTS) + 0.5) / POINTS, spread)
+    model = draw_quantity((np.arange(POINTS) + 0.5) / POINTS, spread)
     ks = ks_2samp(data, model, method="asymp").statistic
     return float(ks), float(wasserstein_distance(data, model))
 
