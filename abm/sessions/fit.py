@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from abm.equations import BoolArray, FloatArray, IntArray
 from abm.errors import InputError, Problem
 from abm.fleet.measured import measured_stays
+from abm.fleet.owners import SATURDAY
 from abm.scenario import Scenario
 from abm.scenario.stay_fields import KINDS_OF_DAY, Copula, DayStays, MeasuredStays
 from abm.scenario.yamlio import yaml_text
@@ -29,8 +31,6 @@ if TYPE_CHECKING:
 
 QUANTITIES = {"arrival_h": "h", "duration_h": "h", "energy_kwh": "kWh"}
 DAY_S = 86_400
-# 1970-01-01 was a Thursday, 3 from Monday.
-THURSDAY, SATURDAY = 3, 5
 # Fewer sessions of a kind of day say nothing of it.
 LEAST_SESSIONS = 20
 # Steps of the empirical copula in each direction: fewer where there are few sessions.
@@ -183,11 +183,12 @@ def fit_sessions(sessions: Sessions, file: str, shape: str = "auto") -> Fit:
     Raises InputError where there are too few of them.
     """
     local = sessions.arrival_s + offsets(sessions.arrival_s, sessions.zone)
-    weekend = (local // DAY_S + THURSDAY) % 7 >= SATURDAY
+    date = (local // DAY_S).astype("datetime64[D]")
+    weekend = ~np.is_busday(date)
     columns = (local % DAY_S / 3600.0, sessions.duration_h, sessions.energy_kwh)
     data = np.column_stack(columns)
     ev = np.unique(sessions.ev.astype(str), return_inverse=True)[1]
-    exposure = _days_seen(ev, local)
+    exposure = _days_seen(ev, date)
     kinds = {"weekday": ~weekend, "weekend": weekend}
     if int(kinds["weekday"].sum()) < LEAST_SESSIONS:
         said = f"at least {LEAST_SESSIONS} sessions that begin on weekdays"
@@ -205,21 +206,13 @@ def fit_sessions(sessions: Sessions, file: str, shape: str = "auto") -> Fit:
     return _calibrated(fit)
 
 
-def _days_seen(ev: IntArray, local_s: IntArray) -> dict[str, int]:
+def _days_seen(ev: IntArray, date: NDArray[np.datetime64]) -> dict[str, int]:
     """Days from each EV's first session to its last, weekdays and weekend days of all EVs."""
-    day = local_s // DAY_S
-    n = int(ev.max()) + 1
-    first, last = np.full(n, np.iinfo(np.int64).max), np.full(n, np.iinfo(np.int64).min)
-    np.minimum.at(first, ev, day)
-    np.maximum.at(last, ev, day)
-
-    def weekends_until(until: IntArray) -> IntArray:
-        """Weekend days before a day, from the Thursday of 1970 on."""
-        weeks, rest = np.divmod(until + THURSDAY, 7)
-        return np.asarray(2 * weeks + np.maximum(rest - SATURDAY, 0))
-
-    weekend = int((weekends_until(last + 1) - weekends_until(first)).sum())
-    return {"weekday": int((last - first + 1).sum()) - weekend, "weekend": weekend}
+    order = np.lexsort([date, ev])
+    edges = np.searchsorted(ev[order], np.arange(int(ev.max()) + 2))
+    first, end = date[order][edges[:-1]], date[order][edges[1:] - 1] + 1
+    weekday = int(np.busday_count(first, end).sum())
+    return {"weekday": weekday, "weekend": int((end - first).astype(np.int64).sum()) - weekday}
 
 
 def _above(x: FloatArray) -> float:
@@ -243,21 +236,16 @@ def copula_of(data: FloatArray) -> Copula:
     # Of those that are alike the first stands first: every step has as many, but for one.
     rank = np.argsort(np.argsort(data, axis=0, kind="stable"), axis=0, kind="stable")
     # The share of a session that lies in each step of each quantity, so that the steps are even.
-    cells: dict[tuple[int, ...], float] = {}
     low, high = rank * steps / n, (rank + 1) * steps / n
     first, cut = np.floor(low).astype(np.int64), np.floor(high - 1e-12).astype(np.int64)
     inside = np.where(cut > first, (cut - low) / (high - low), 1.0)
-    for at in range(n):
-        for corner in range(8):
-            share, key = 1.0, []
-            for axis in range(3):
-                over = corner >> axis & 1
-                share *= 1.0 - inside[at, axis] if over else inside[at, axis]
-                key.append(int(min(first[at, axis] + over, steps - 1)))
-            if share > 0.0:
-                cells[tuple(key)] = cells.get(tuple(key), 0.0) + share
-    cell = np.array(sorted(cells), dtype=np.int64)
-    weight = np.array([cells[tuple(key)] for key in cell.tolist()])
+    share, number = np.zeros((n, 8)), np.zeros((n, 8), dtype=np.int64)
+    for corner, over in enumerate(np.ndindex(2, 2, 2)):
+        share[:, corner] = np.where(over, 1.0 - inside, inside).prod(axis=1)
+        of = np.minimum(first + over, steps - 1)
+        number[:, corner] = np.ravel_multi_index(tuple(of.T), (steps,) * 3)
+    weight = np.bincount(number.ravel(), share.ravel(), steps**3)
+    cell, weight = np.argwhere(weight.reshape((steps,) * 3)), weight[weight > 0.0]
     return Copula(steps, cell, np.cumsum(weight) / weight.sum())
 
 
@@ -296,6 +284,7 @@ def draw(fit: Fit) -> tuple[FloatArray, Any, float]:
     hours = (stays.departure_min[settled] - arrival) / 60.0
     energy = (stays.capacity_kwh / stays.efficiency)[settled]
     data = np.column_stack([arrival % 1440.0 / 60.0, hours, energy])
+    # It begins on a Monday.
     weekend = arrival // 1440.0 % 7 >= SATURDAY
     kinds = np.array(KINDS_OF_DAY, dtype=object)[weekend.astype(np.int64)]
     return data, kinds, float(energy.sum() / (EVS * DAYS))
