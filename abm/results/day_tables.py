@@ -9,9 +9,7 @@ from numpy.typing import NDArray
 
 from abm.equations import FloatArray
 from abm.fleet.columns import STAY_STATE, STAY_SUMS
-from abm.results.flows import (
-    in_hours,
-)
+from abm.results.flows import in_hours
 from abm.results.indicators import of_city
 from abm.results.record import Record
 

@@ -22,8 +22,6 @@ from abm.sessions.reading import MARK, is_ours, read_rows
 from abm.sessions.sources import SOURCES, column_map
 from abm.sessions.times import DateOrder, as_text
 
-ZONES = 15
-
 
 def read_file(
     path: Path,

@@ -28,12 +28,11 @@ SAMPLE = 2000
 
 def zone_named(name: str, field: str = "--timezone") -> ZoneInfo:
     """A time zone of the IANA database. Raises InputError."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
+    if not known_zone(name):
         hint = nearest(name, sorted(available_timezones()))
         allowed = "a time zone such as Europe/Oslo or UTC"
-        raise InputError([Problem(field, name, allowed, hint=hint)]) from None
+        raise InputError([Problem(field, name, allowed, hint=hint)])
+    return ZoneInfo(name)
 
 
 def known_zone(name: str) -> bool:
