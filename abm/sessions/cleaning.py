@@ -121,13 +121,19 @@ def _zone_of(rows: Rows) -> str:
 
 
 def numbers(rows: Rows, name: str) -> FloatArray:
-    """A column of text as numbers, NaN where it says none; decimal commas are read as points."""
+    """A column of text as numbers, NaN where it says none; decimal commas are read as points.
+
+    Where a number has both, the mark that comes last is the decimal one.
+    """
     import pandas as pd
 
     cells = rows[f"@{name}"]
     text, comma = pd.Series(cells, dtype="object"), matches(cells, ",")
     if comma.any():
-        if text[comma].str.contains(".", regex=False).any():
+        if matches(cells, r",.*\.").any():
+            said = f"{name}: commas and points in one number: commas were taken for thousands"
+            text = text.str.replace(",", "", regex=False)
+        elif text[comma].str.contains(".", regex=False).any():
             said = f"{name}: commas and points in one number: points were taken for thousands"
             text = text.where(~comma, text.str.replace(".", "", regex=False))
         else:

@@ -49,9 +49,15 @@ def read_file(
 
 
 def zones_of(sessions: Sessions, n_zones: int, by: Literal["ev", "site"] = "ev") -> IntArray:
-    """A zone for each session, from 1: EVs, or sites, in turn as they first come."""
+    """A zone for each session, from 1: EVs, or sites, in turn as they first come.
+
+    Raises InputError for sites where there are none.
+    """
     import pandas as pd
 
+    if by == "site" and not (sessions.site != "").any():
+        allowed = "ev, since no session has a site; --map site=COLUMN says which column has it"
+        raise InputError([Problem("--zone-by", by, allowed)])
     names = sessions.ev if by == "ev" else sessions.site
     return np.asarray(pd.factorize(names)[0] % n_zones + 1)
 

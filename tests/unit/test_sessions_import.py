@@ -184,6 +184,7 @@ PLAIN = "ev,start,end,kwh\n"
         (PLAIN, {"columns": {"power": "kwh"}}, "--map", "one of"),
         ('{"_items": []}', {}, "_items", "at least one"),
         ('{"_items": [{"a": 1}, {]}', {}, "file", "not JSON"),
+        ('{"_items": [{"a": 1},\n{"a": 2},', {}, "file", "the list does not end"),
         ('{"sessions": 3}', {}, "file", "a list of sessions"),
     ],
 )
@@ -247,6 +248,14 @@ def test_marks_of_other_programs(tmp_path):
     assert read(tmp_path, again, timezone="UTC", energy_unit="Wh").ev.tolist() == ["Müller"]
     wide = text.lstrip("\ufeff").encode("utf-16")
     assert read(tmp_path, wide, timezone="UTC", energy_unit="Wh").ev.tolist() == ["Müller"]
+
+
+def test_commas_for_thousands(tmp_path):
+    text = PLAIN + 'a,2024-01-01T10:00Z,2024-01-01T11:00Z,"12,345.5"\n'
+    text += "b,2024-01-01T10:00Z,2024-01-01T11:00Z,800.25\n"
+    found = read(tmp_path, text, energy_unit="Wh")
+    assert found.energy_kwh.tolist() == pytest.approx([12.3455, 0.80025], abs=1e-12)
+    assert "commas were taken for thousands" in " ".join(found.ledger.notes)
 
 
 # --- clocks that change ------------------------------------------------------------------------
@@ -319,6 +328,9 @@ def test_zones_by_ev_or_by_site(tmp_path):
     found = read(tmp_path, TRONDHEIM + rows)
     assert zones_of(found, 2).tolist() == [1, 2, 1, 1, 2, 1]
     assert zones_of(found, 5, "site").tolist() == [1, 2, 1, 2, 1, 2]
+    nowhere = read(tmp_path, PLAIN + "a,2024-01-01T10:00Z,2024-01-01T11:00Z,3\n")
+    with pytest.raises(InputError, match="no session has a site"):
+        zones_of(nowhere, 5, "site")
 
 
 def test_the_verb_says_what_became_of_every_row(tmp_path, capsys):
