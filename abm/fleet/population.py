@@ -53,12 +53,12 @@ class Population:
         table = scenario.inputs.sessions
         self.zone_evs = scenario.zone_evs
         # Whether the stays of all days are there from the beginning, each with a row of its own.
-        measured = table is None and scenario.fleet.stays is not None
-        self.at_once = table is not None or measured
+        drawn = table is None and scenario.fleet.stays is not None
+        measured = measured_stays(scenario, self.seeds) if drawn else None
+        self.at_once = table is not None or measured is not None
         self.per_feeder = int(self.zone_evs.sum()) if table is None else len(table)
-        if measured:
-            self._measured = measured_stays(scenario, self.seeds)
-            self.per_feeder = len(self._measured) // max(len(self.seeds), 1)
+        if measured is not None:
+            self.per_feeder = len(measured) // max(len(self.seeds), 1)
         self.n = self.per_feeder * len(self.seeds)
         # Shares may be rounded to the whole EV in one way only.
         edges = np.cumsum([kind.share for kind in self.groups]) * self.per_feeder
@@ -74,7 +74,7 @@ class Population:
             np.flatnonzero(self.group == g) if len(self.groups) > 1 else slice(None)
             for g in range(len(self.groups))
         ]
-        self._base = self._for_good(table)
+        self._base = self._for_good(table) if measured is None else measured
         # What an EV could give is not known where its need is an energy.
         self.participates = np.zeros(self.n, dtype=np.bool_)
         if not scenario.by_energy:
@@ -119,8 +119,6 @@ class Population:
     def _for_good(self, table: Any) -> Stays:
         """Battery, charger, SoC wanted and threshold of everybody, and the SoC of the first day."""
         scenario, ev, n = self.scenario, self.scenario.ev, self.n
-        if table is None and self.at_once:
-            return self._measured
         if table is not None:
             stays = stays_from_sessions(table, len(self.seeds), ev.soc_min)
             return stays if scenario.by_energy else replace(stays, soc_min=self._thresholds())
