@@ -282,6 +282,7 @@ def _fields(document: Document) -> tuple[ScenarioFields, list[Problem], list[Pat
         try:
             return ScenarioFields.model_validate(data), problems, bad
         except ValidationError as error:
+            unusable: list[tuple[dict[str, Any], str]] = []
             for item in error.errors(include_url=False, include_context=False):
                 kind, path = item["type"], clean_path(item["loc"])
                 if path not in bad:  # else it is missing because it was taken out below
@@ -289,18 +290,24 @@ def _fields(document: Document) -> tuple[ScenarioFields, list[Problem], list[Pat
                     bad.append(path)
                 before = path[:-1] if kind == "missing" else path
                 # What lies inside a strategy may have keys of any kind; it goes as a whole.
-                _drop(data, ("strategy",) if path[0] == "strategy" else before)
+                unusable.append(_nearest(data, path[:1] if path[0] == "strategy" else before))
+            # Found before any is taken out, each lies in the data, so that this comes to an end.
+            for around, key in unusable:
+                around.pop(key, None)
 
 
-def _drop(data: dict[str, Any], path: Path) -> None:
-    """Take out the value at `path`, or the nearest one around it."""
-    inner: Any = data
-    for key in path[:-1]:
-        if not isinstance(inner, dict) or not isinstance(inner.get(key), dict):
-            inner.pop(key, None)
-            return
-        inner = inner[key]
-    inner.pop(path[-1], None)
+def _nearest(data: dict[str, Any], path: Path) -> tuple[dict[str, Any], str]:
+    """The mapping and the key of the value at `path`, or of the nearest one around it.
+
+    What pydantic says of a key leads further than the data: (..., "x y", "[key]").
+    """
+    around, at = data, path[0]
+    for key in path[1:]:
+        inner = around.get(at)
+        if not isinstance(inner, dict) or key not in inner:
+            break
+        around, at = inner, key
+    return around, at
 
 
 def _in_reading_order(problems: list[Problem]) -> list[Problem]:

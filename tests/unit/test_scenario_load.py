@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import Field
 
 from abm.errors import InputError
 from abm.scenario import (
@@ -20,7 +21,9 @@ from abm.scenario import (
     stay_windows,
     window_minutes,
 )
-from abm.scenario.fields import section_of
+from abm.scenario import scenario as scenario_module
+from abm.scenario.document import Document
+from abm.scenario.fields import ShortName, section_of
 from abm.scenario.references import REFERENCES
 from abm.scenario.schema import ScenarioFields
 from abm.scenario.yamlio import parse_yaml, yaml_text
@@ -679,3 +682,30 @@ def fields_of_files(section, path=()):
 def test_every_field_that_names_a_file_is_known_as_one():
     # Their files are hashed, and a resolved scenario names them from anywhere.
     assert set(fields_of_files(ScenarioFields)) == set(REFERENCES)
+
+
+@pytest.mark.parametrize(
+    ("named", "kept"),
+    [
+        ({"x y": {"a": 1}, "good": {"b": 2}}, {"good": {"b": 2}}),
+        ({"good": {"b c": 3, "d": "text", "e": 4}}, {"good": {"e": 4}}),
+        ({"x y": {"a b": 1}, "z ": 3}, {}),
+        ({1: {"a": 2}}, {}),
+    ],
+)
+def test_a_bad_name_in_a_mapping_with_rules_for_names_is_taken_out(monkeypatch, named, kept):
+    judged = []
+
+    class Fields(ScenarioFields):
+        named: dict[ShortName, dict[ShortName, int]] = Field(default_factory=dict)
+
+        @classmethod
+        def model_validate(cls, data):
+            judged.append(data)
+            assert len(judged) < 5, "for ever"
+            return super().model_validate(data)
+
+    monkeypatch.setattr(scenario_module, "ScenarioFields", Fields)
+    fields, found, bad = scenario_module._fields(Document(data={"named": named, "seed": 3}))
+    assert (fields.named, fields.seed) == (kept, 3)
+    assert len(found) == len(bad) > 0
