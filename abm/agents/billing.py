@@ -70,6 +70,7 @@ class Billing:
         found = {}
         if self.prices.has_fee:
             found["grid_fee_usd"] = self.bills.fee_usd
+            found["sale_fee_usd"] = self.bills.sale_fee_usd
         if self.prices.has_tax:
             found["tax_usd"] = self.bills.tax_usd
         if self.demand is not None:

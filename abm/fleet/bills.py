@@ -12,13 +12,15 @@ from abm.fleet.fleet import Fleet
 class Bills:
     """What the EVs of a fleet have paid and earned so far: its purchase_usd and sale_usd.
 
-    fee_usd, tax_usd: what of that is grid fee and tax, of both directions, (n,).
+    fee_usd, tax_usd: what of that is grid fee and tax, of both directions, (n,). sale_fee_usd: the
+    grid fee of what is sold, (n,).
     """
 
     def __init__(self, fleet: Fleet, fees: bool = True, taxes: bool = True) -> None:
         """fees, taxes: whether there are any."""
         self.fleet, self._fees, self._taxes = fleet, fees, taxes
         self.fee_usd: FloatArray = np.zeros(fleet.n)
+        self.sale_fee_usd: FloatArray = np.zeros(fleet.n)
         self.tax_usd: FloatArray = np.zeros(fleet.n)
         self._charged: FloatArray = np.zeros(fleet.n)
         self._discharged: FloatArray = np.zeros(fleet.n)
@@ -41,6 +43,8 @@ class Bills:
                 taken = purchase_cost(on_sold, sold)
                 fleet.sale_usd -= taken
                 usd += purchase_cost(on_bought, bought) + taken
+        if self._fees:
+            self.sale_fee_usd += purchase_cost(of_ev.fee_sell, sold)
         np.copyto(self._charged, fleet.charged_kwh)
         np.copyto(self._discharged, fleet.discharged_kwh)
 

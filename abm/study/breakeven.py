@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from abm.errors import InputError, Problem
 from abm.results import Results
 from abm.scenario import Scenario
@@ -90,10 +92,7 @@ def break_even(
         without = per_pack.override({"owners.v2g_participation": 0.0, **_groups_without(one)})
         runs = [run_once(of, on_hour).results for of in (per_pack, without)]
         if runs[0].kpis["ev_discharged_mwh"] > NOTHING_MWH:
-            # Twice the ratio tells what it multiplies from what is taken off each kWh.
-            double = per_pack.override({FIELD: 2.0 * scenario.tariff.sale_ratio})
-            more = run_once(double).results.kpis["sale_usd"] - runs[0].kpis["sale_usd"]
-            found[name] = _worth(scenario, runs[0], runs[1], more)
+            found[name] = _worth(scenario, *runs)
     return found
 
 
@@ -102,19 +101,20 @@ def _groups_without(scenario: Scenario) -> dict[str, float]:
     return {f"owners.groups.{name}.v2g_participation": 0.0 for name in groups}
 
 
-def _worth(scenario: Scenario, with_v2g: Results, without: Results, earned_usd: float) -> Worth:
-    """earned_usd: at the sale ratio, before fees and levies."""
+def _worth(scenario: Scenario, with_v2g: Results, without: Results) -> Worth:
     more = {
         name: with_v2g.kpis[name] - without.kpis[name]
         for name in ("purchase_usd", "demand_charge_usd", "energy_short_kwh", "ageing_usd")
     }
-    ratio = scenario.tariff.sale_ratio
+    ratio, sold_mwh = scenario.tariff.sale_ratio, with_v2g.kpis["ev_discharged_mwh"]
+    taken = 1e3 * sold_mwh * scenario.tariff.tax.sale_usd_per_kwh
+    taken += float(np.sum(with_v2g.record.ev.get("sale_fee_usd", 0.0)))
     paid, charged = with_v2g.kpis["purchase_usd"], 1e3 * with_v2g.kpis["ev_charged_mwh"]
     price = paid / charged if charged > 0.0 else 0.0
     return Worth(
-        with_v2g.kpis["ev_discharged_mwh"],
-        earned_usd / ratio,
-        earned_usd - with_v2g.kpis["sale_usd"],
+        sold_mwh,
+        (with_v2g.kpis["sale_usd"] + taken) / ratio,
+        taken,
         more["purchase_usd"] + more["demand_charge_usd"],
         more["energy_short_kwh"] / scenario.ev.efficiency * price,
         more["ageing_usd"],

@@ -51,6 +51,23 @@ def test_the_lines_are_what_runs_at_other_prices_say(tariff):
     assert most is None or worth.at(pack_usd_per_kwh=most) == pytest.approx(0.0, abs=1e-9)
 
 
+@pytest.mark.parametrize(("tariff", "least"), [("plain", 0.12), ("parts", 0.07)])
+def test_who_goes_by_the_price_is_judged_by_what_was_sold_at_the_scenarios_ratio(tariff, least):
+    # At a higher ratio more would be sold.
+    options = {"discharge_above": least}
+    by_price = {"rule": "by_price", "admission": "by_price", "rule_options": options}
+    base = balanced(strategy=by_price, tariff=TARIFFS[tariff])
+    (worth,) = break_even(base, ["by_price+by_price"]).values()
+    one = run(base).results
+    prices = one.record.prices
+    dearest = prices.alpha.max() * (1.0 - base.tariff.tax.sale_rate)
+    assert 0.0 < worth.v2g_mwh == pytest.approx(one.kpis["ev_discharged_mwh"])
+    assert worth.sale_ratio * worth.sold_usd - worth.taken_usd == pytest.approx(
+        one.kpis["sale_usd"]
+    )
+    assert least / worth.sale_ratio <= worth.sold_usd / worth.v2g_mwh / 1e3 <= dearest
+
+
 def test_strategies_without_v2g_have_no_row_and_mpc_is_asked_for_by_name():
     assert "mpc" not in default_strategies(balanced())
     assert default_strategies(balanced(strategy="mpc"))[-1] == "mpc"
