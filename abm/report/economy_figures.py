@@ -54,8 +54,8 @@ def prices_figure(title: str, results: Results) -> Figure:
         below.set_ylabel(f"{POWER}{several}")
         clock_axis(below, results.clock_hours)
         for ax in (above, below):
-            ax.legend(loc="upper right")
-            ax.margins(y=0.15)
+            ax.legend(loc="upper center", ncols=3)
+            ax.margins(y=0.2)
     return fig
 
 
