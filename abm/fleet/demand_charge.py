@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from abm.equations import FloatArray
+from abm.equations import FloatArray, IntArray
 from abm.equations.economics import demand_charge
 from abm.fleet.columns import group_sums
 from abm.fleet.fleet import Fleet
@@ -53,6 +53,13 @@ def _months(calendar: Calendar, end_s: int) -> Iterator[Period]:
         yield Period(begin, edges[at + 1], min((edges[at + 1] - begin) / (length * DAY_S), 1.0))
 
 
+def shared(owed: FloatArray, drew: FloatArray, group: IntArray) -> FloatArray:
+    """What groups owe (G,), shared by what each EV drew in the window of their peak, (n,)."""
+    of_all = group_sums(drew, group, len(owed))[group]
+    share = np.divide(drew, of_all, out=np.zeros_like(of_all), where=of_all > 0.0)
+    return np.asarray(share * owed[group])
+
+
 Whose = Literal["ev", "zone", "feeder"]
 
 
@@ -88,9 +95,7 @@ class Peaks:
     def charge(self, usd_per_kw: float) -> FloatArray:
         """What each EV pays for the period, (n,) [$]."""
         owed = demand_charge(self.peak_kw, self.base_kw, usd_per_kw)
-        drew = group_sums(self.drew_kw, self.group, self.n_groups)[self.group]
-        share = np.divide(self.drew_kw, drew, out=np.zeros_like(drew), where=drew > 0.0)
-        return np.asarray(share * owed[self.group])
+        return shared(owed, self.drew_kw, self.group)
 
 
 class DemandMeter:

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from abm.equations import FloatArray
 from abm.equations.economics import asked_energy, charged_at_once, demand_charge
-from abm.fleet.columns import group_sums
-from abm.fleet.demand_charge import periods
+from abm.fleet.demand_charge import periods, shared
 from abm.scenario import Scenario
 
 Columns = Mapping[str, NDArray[Any]]
@@ -55,9 +54,7 @@ def reference_demand_charge(
         window = first + at[group] * window_min
         overlap = np.minimum(until, window + window_min) - np.maximum(since, window)
         drew = (rating * np.maximum(overlap, 0.0)).sum(axis=0)
-        all_of_it = group_sums(drew, group, groups)[group]
-        share = np.divide(drew, all_of_it, out=np.zeros_like(drew), where=all_of_it > 0.0)
-        owes += share * owed[group]
+        owes += shared(owed, drew, group)
     return owes
 
 
