@@ -149,10 +149,6 @@ def _of_simbench(code: str) -> ReadNet:
 
 def _of_excel(path: Path) -> Any:
     """Net of a workbook that pandapower has written, with nothing in it but plain data."""
-    try:
-        import openpyxl  # noqa: F401
-    except ImportError:
-        raise missing_extra("openpyxl", "excel", "workbooks") from None
     import pandapower as pp
     import pandas as pd
 
@@ -163,6 +159,8 @@ def _of_excel(path: Path) -> Any:
 
     try:
         sheets = pd.read_excel(path, sheet_name=None, index_col=0, engine="openpyxl")
+    except ImportError:  # of openpyxl, by pandas, before it opens the file
+        raise missing_extra("openpyxl", "excel", "workbooks") from None
     except Exception as error:  # a workbook can be broken in any way
         raise wrong(f"an Excel workbook ({type(error).__name__}: {error})"[:300]) from error
     for sheet, table in sheets.items():

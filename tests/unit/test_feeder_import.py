@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import sys
 import warnings
 
 import numpy as np
@@ -320,6 +321,7 @@ def test_no_source_and_no_column(tmp_path):
         ("net.json", b"{}", "net"),
         ("net.xlsx", b"not a workbook", "an Excel workbook"),
         ("net.mat", b"not a case", "MATLAB"),
+        ("cut.mat", b"MATLAB 5.0 MAT-file".ljust(126), "MATLAB"),
         ("net.m", b"function mpc = x\nmpc.bus = [1 2];\n", "baseMVA"),
     ],
 )
@@ -341,6 +343,13 @@ def test_names_that_are_none():
     ):
         with pytest.raises(InputError, match=hint):
             import_feeder(reference)
+
+
+def test_a_workbook_without_openpyxl_says_what_to_install(tmp_path, monkeypatch):
+    (tmp_path / "net.xlsx").write_bytes(b"")
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    with pytest.raises(InputError, match=r'pip install "evenfall\[excel\]"'):
+        import_feeder(str(tmp_path / "net.xlsx"))
 
 
 def test_code_in_a_workbook_is_not_run(tmp_path):
@@ -401,6 +410,7 @@ def test_statements_are_carried_out(tail, mw, tmp_path):
         "mpc.bus(:, 99) = 0;",
         "mpc.bus(:, 3) = 9 ^ 9 ^ 9 ^ 9;",
         "mpc.bus(:, 3) = 1 / 0;",
+        f"mpc.bus(:, 3) = {'-' * 5000}1;",
         "x.y.z = 3;",
         "mpc = scale_load(2, mpc);",
     ],
