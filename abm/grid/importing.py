@@ -23,7 +23,7 @@ from abm.grid.import_rules import (
 )
 from abm.grid.reference import nominal_load, solved_net
 from abm.grid.sources import ReadNet, as_json, read_source
-from abm.grid.switching import UNKNOWN_KA, open_lines
+from abm.grid.switching import UNKNOWN_KA, amperes_of, open_lines
 from abm.grid.tidy import tidy
 from abm.scenario.names import display
 from abm.scenario.yamlio import show, yaml_text
@@ -201,11 +201,10 @@ def _line_table(loads: Loads) -> Any:
     import pandas as pd
 
     line, first = loads.net.line.sort_index(), loads.first
-    ka = line["max_i_ka"].astype(float)
-    systems = line["df"].astype(float) * line["parallel"].astype(float)
+    known = line["max_i_ka"].astype(float) < UNKNOWN_KA
     is_open = open_lines(loads.net)
     # A few digits less than a float has, so that 270 A are not 270.00000000000006.
-    amperes = [float(f"{value:.12g}") for value in (1e3 * ka * systems).where(ka < UNKNOWN_KA)]
+    amperes = [float(f"{value:.12g}") for value in amperes_of(line).where(known)]
     columns: dict[str, Any] = {
         "line": line.index.astype(int),
         "from_bus": line["from_bus"].astype(int) + first,

@@ -23,8 +23,8 @@ from abm.errors import InputError, LoadFlowError, Problem
 from abm.grid.feeder import Feeder, build_feeder
 from abm.grid.reference import MAX_ITERATIONS
 from abm.grid.solve import SOURCE_VA, TOLERANCE_PU, UnsupportedFeederError, grid_of, make_solver
-from abm.grid.switching import open_lines
-from abm.scenario.feeder_table import FeederTable, Labels
+from abm.grid.switching import amperes_of, ends_of, open_lines, rows_of
+from abm.scenario.feeder_table import FeederTable
 
 # Net load of B load flows of a feeder, each [B, n_bus] MW and Mvar.
 Loads: TypeAlias = Callable[[Feeder], tuple[FloatArray, FloatArray]]
@@ -42,8 +42,7 @@ class Reconfiguration:
 
     before, after: the feeder as it was and as it is now, all lines in lines.csv. opened, closed:
     rows that are open, or closed, now and were not before. loss_mw: mean loss of the load flows
-    that were looked at, before and after; NaN where one has no solution. load_flows: how many were
-    solved on the way.
+    that were looked at, before and after; NaN where one has no solution.
     """
 
     before: FeederTable
@@ -51,13 +50,10 @@ class Reconfiguration:
     opened: IntArray
     closed: IntArray
     loss_mw: tuple[float, float]
-    load_flows: int
 
     def names(self, rows: IntArray) -> list[str]:
         """Lines by their buses, such as N7-N8."""
-        first = self.before.first_bus - 1
-        ends = zip(self.before.line_from[rows], self.before.line_to[rows], strict=True)
-        return [f"N{one + first}-N{other + first}" for one, other in ends]
+        return [ends_of(self.before, row) for row in rows]
 
 
 def all_lines(table: FeederTable) -> FeederTable:
@@ -70,18 +66,21 @@ def all_lines(table: FeederTable) -> FeederTable:
         return table if len(table.is_open) else replace(table, is_open=np.zeros(n_line, np.bool_))
     net = build_feeder(table).net
     line = net.line.sort_index()
-    systems = line["df"].astype(float) * line["parallel"].astype(float)
-    names = line["name"].fillna("").astype(str) if "name" in line else []
-    labels = Labels(table.labels.bus, np.array(names, np.str_), table.labels.x, table.labels.y)
+    index = line.index.to_numpy(dtype=np.int64)
+    said = line["name"].fillna("").astype(str) if "name" in line else [""] * len(line)
+    names = np.array(said, np.str_)
+    if len(table.labels.line):
+        rows = rows_of(net, table, index)
+        names = np.where(rows >= 0, table.labels.line[rows], names)
     is_open = open_lines(net)
     return replace(
         table,
-        line_index=line.index.to_numpy(dtype=np.int64),
+        line_index=index,
         line_from=line["from_bus"].to_numpy(dtype=np.int64) + 1,
         line_to=line["to_bus"].to_numpy(dtype=np.int64) + 1,
-        ampacity_a=(1e3 * line["max_i_ka"].astype(float) * systems).to_numpy(),
-        is_open=np.array([int(index) in is_open for index in line.index], dtype=np.bool_),
-        labels=labels,
+        ampacity_a=amperes_of(line).to_numpy(),
+        is_open=np.isin(index, list(is_open)),
+        labels=replace(table.labels, line=names),
     )
 
 
@@ -119,7 +118,6 @@ def reconfigure(
         opened=np.flatnonzero(best & ~before.is_open),
         closed=np.flatnonzero(~best & before.is_open),
         loss_mw=(_mean_loss(before, loads), _mean_loss(after, loads)),
-        load_flows=search.load_flows,
     )
 
 
@@ -147,7 +145,6 @@ class _Search:
         import networkx as nx
         from power_grid_model import ComponentType, PowerGridModel
 
-        self.load_flows = 0
         network = mesh.network
         try:
             grid = grid_of(network, mesh.n_bus, SOURCE_VA)
@@ -286,7 +283,6 @@ class _Search:
         branch, shunt, load = self._kinds
         n_config, n_load = len(is_open), len(self._p)
         rows = n_config * n_load
-        self.load_flows += rows
         lines = initialize_array(DatasetType.update, branch, (rows, len(self._line_ids)))
         lines["id"] = self._line_ids
         closed = np.repeat(~is_open, n_load, axis=0).astype(np.int8)

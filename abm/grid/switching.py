@@ -81,6 +81,12 @@ def write_ampacities(net: Any, table: FeederTable) -> list[Problem]:
     return problems
 
 
+def amperes_of(line: Any) -> Any:
+    """Rating of each row of net.line, A, its parallel systems together."""
+    systems = line["df"].astype(float) * line["parallel"].astype(float)
+    return 1e3 * line["max_i_ka"].astype(float) * systems
+
+
 def open_lines(net: Any) -> set[int]:
     """Indices of the lines of a net that are out of service or open at an end."""
     switches = net.switch[(net.switch["et"] == "l") & ~net.switch["closed"].astype(bool)]

@@ -128,6 +128,20 @@ def test_switches_of_a_net_are_set(tmp_path):
     assert found.loss_mw[1] == pytest.approx(lost, abs=1e-7)
 
 
+def test_names_of_the_table_stay(tmp_path):
+    net = ring()
+    net.line["name"] = [f"L{at}" for at in range(8)]
+    table = table_of(net, tmp_path)
+    labels = replace(table.labels, line=np.array([f"cable {at}" for at in range(8)]))
+    named = replace(table, labels=labels)
+    assert all_lines(named).labels.line.tolist() == labels.line.tolist()
+    # Lines without a row keep the name that the net has.
+    some = replace(named, **{name: getattr(table, name)[:5] for name in (
+        "line_from", "line_to", "ampacity_a", "is_open", "line_index")},
+        labels=replace(labels, line=labels.line[:5]))  # fmt: skip
+    assert all_lines(some).labels.line.tolist() == [*labels.line[:5], "L5", "L6", "L7"]
+
+
 def test_loops_are_opened(tmp_path):
     net = ring()
     net.switch["closed"] = True
