@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 from abm.cli import studies
 from abm.cli.common import (
-    OUTPUTS,
+    add_json,
     add_output,
     add_scenario,
+    add_strategies,
     claim_output,
     load,
     print_json,
     say_as_printed,
+    scenario_output,
     warn_of_limit,
 )
 
@@ -27,14 +29,9 @@ def add_verbs(verbs: Verbs) -> None:
         "breakeven", help="the sale ratio and the price of a pack at which V2G stops paying"
     )
     add_scenario(verb)
-    verb.add_argument(
-        "--strategies",
-        metavar="A,B,...",
-        help="names or pairs rule+admission, comma between (default: the scenario's own and all of "
-        "`list` but mpc)",
-    )
+    add_strategies(verb, " and all of `list` but mpc")
     add_output(verb, "outputs/SCENARIO-breakeven-seedN")
-    verb.add_argument("--json", action="store_true", help="print the table alone, as JSON")
+    add_json(verb, "the table")
     verb.set_defaults(verb=_break_even)
 
 
@@ -47,7 +44,7 @@ def _break_even(options: argparse.Namespace) -> int:
     scenario = load(options.scenario, options)
     names = studies.names_of(options.strategies) or default_strategies(scenario)
     under(scenario, names)
-    out = options.out or OUTPUTS / f"{scenario.name}-breakeven-seed{scenario.seed}"
+    out = scenario_output(options, scenario, "breakeven")
     claimed = claim_output(options, out, scenario)
 
     from abm.report.breakeven import break_even_figure, print_break_even

@@ -62,6 +62,31 @@ def add_output(verb: argparse.ArgumentParser, default: Path | str) -> None:
     )
 
 
+def add_json(verb: argparse.ArgumentParser, what: str = "the KPIs") -> None:
+    """--json."""
+    verb.add_argument("--json", action="store_true", help=f"print {what} alone, as JSON")
+
+
+def add_no_figures(verb: argparse.ArgumentParser) -> None:
+    """--no-figures."""
+    verb.add_argument("--no-figures", action="store_true", help="leave out the pictures")
+
+
+def add_strategies(verb: argparse.ArgumentParser, others: str = "") -> None:
+    """--strategies; others: what is taken besides the scenario's own where nothing is said."""
+    verb.add_argument(
+        "--strategies",
+        metavar="A,B,...",
+        help=f"names or pairs rule+admission, comma between (default: the scenario's own{others})",
+    )
+
+
+def scenario_output(options: argparse.Namespace, scenario: Scenario, what: str) -> Path:
+    """--out, or the folder for what is done with a scenario."""
+    out: Path = options.out or OUTPUTS / f"{scenario.name}-{what}-seed{scenario.seed}"
+    return out
+
+
 def claim_output(options: argparse.Namespace, out: Path, scenario: Scenario | None = None) -> Claim:
     """Claim the output folder for this verb, until `main` ends.
 

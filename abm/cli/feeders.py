@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from abm.cli.common import (
     OUTPUTS,
+    add_json,
+    add_no_figures,
     add_output,
     add_scenario,
     add_trust,
@@ -15,6 +17,7 @@ from abm.cli.common import (
     complain,
     load,
     print_json,
+    scenario_output,
     warn_of_limit,
 )
 from abm.errors import InputError, Problem, nearest, printable
@@ -82,8 +85,8 @@ def add_verbs(verbs: Verbs) -> None:
         "hours without EVs",
     )
     add_output(verb, "outputs/SCENARIO-reconfigure-seedN")
-    verb.add_argument("--json", action="store_true", help="print the KPIs alone, as JSON")
-    verb.add_argument("--no-figures", action="store_true", help="leave out the pictures")
+    add_json(verb)
+    add_no_figures(verb)
     verb.set_defaults(verb=_reconfigure)
 
 
@@ -141,7 +144,7 @@ def _reconfigure(options: argparse.Namespace) -> int:
 
     scenario = load(options.scenario, options)
     refuse_untrusted(scenario.code)
-    out = options.out or OUTPUTS / f"{scenario.name}-reconfigure-seed{scenario.seed}"
+    out = scenario_output(options, scenario, "reconfigure")
     claimed = claim_output(options, out, scenario)
 
     from abm.report.feeder_terminal import reconfiguration_lines
@@ -153,9 +156,10 @@ def _reconfigure(options: argparse.Namespace) -> int:
     with progress(f"{scenario.name}, before and after", 2 * scenario.hours) as on_hour:
         study = reconfiguration_study(scenario, options.load, place, on_hour)
     kpis, change = kpi_table(study), study.change
+    runs = {"before": study.before, "after": study.after}
     with claimed.new() as folder:
         folder.write_all(feeder_files(change.after), "feeder/")
-        for name, run in (("before", study.before), ("after", study.after)):
+        for name, run in runs.items():
             write_run(folder, run.results, run.wall_s, within=f"{name}/")
         folder.write("kpis.csv", kpis)
         folder.write("lines.csv", line_table(change))
@@ -167,11 +171,10 @@ def _reconfigure(options: argparse.Namespace) -> int:
             folder.write("figures/reconfiguration.png", png(drawn))
         about = {"load": options.load, "opened": change.names(change.opened),
                  "closed": change.names(change.closed)}  # fmt: skip
-        runs = [study.before.results.record.scenario.strategy]
-        folder.write_manifest(manifest("reconfigure", scenario, map(strategy_label, runs), **about))
+        label = strategy_label(scenario.strategy)
+        folder.write_manifest(manifest("reconfigure", scenario, [label], **about))
     if options.json:
-        print_json({name: run.results.kpis for name, run in
-                    (("before", study.before), ("after", study.after))})  # fmt: skip
+        print_json({name: run.results.kpis for name, run in runs.items()})
     else:
         print_lines([*reconfiguration_lines(study, kpis), f"Written to {out}"])
     return 0

@@ -10,10 +10,13 @@ from abm.cli import studies
 from abm.cli.common import (
     OUTPUTS,
     add_cluster,
+    add_json,
+    add_no_figures,
     add_output,
     add_replications,
     add_scenario,
     add_seed,
+    add_strategies,
     add_workers,
     claim_output,
     cluster_of,
@@ -21,6 +24,7 @@ from abm.cli.common import (
     load,
     print_json,
     say_as_printed,
+    scenario_output,
     warn_of_limit,
 )
 from abm.errors import InputError, Problem
@@ -46,8 +50,8 @@ def add_verbs(verbs: Verbs) -> None:
     add_scenario(verb)
     verb.add_argument("--strategy", metavar="NAME", help="takes the place of the scenario's own")
     add_output(verb, "outputs/SCENARIO-STRATEGY-seedN")
-    verb.add_argument("--json", action="store_true", help="print the KPIs alone, as JSON")
-    verb.add_argument("--no-figures", action="store_true", help="leave out the pictures")
+    add_json(verb)
+    add_no_figures(verb)
     verb.add_argument(
         "--workers", metavar="N", type=int, default=1, help="processes for the feeders of a city"
     )
@@ -59,15 +63,10 @@ def add_verbs(verbs: Verbs) -> None:
 
     verb = verbs.add_parser("compare", help="several strategies on the same EVs")
     add_scenario(verb)
-    verb.add_argument(
-        "--strategies",
-        metavar="A,B,...",
-        help="names or pairs rule+admission, comma between (default: the scenario's own and all of "
-        "`list`)",
-    )
+    add_strategies(verb, " and all of `list`")
     add_output(verb, "outputs/SCENARIO-compare-seedN")
     verb.add_argument("--no-bound", action="store_true", help="leave out the optimum beside them")
-    verb.add_argument("--json", action="store_true", help="print the KPIs alone, as JSON")
+    add_json(verb)
     verb.set_defaults(verb=_compare)
 
     verb = verbs.add_parser("bound", help="the best that perfect foresight could do")
@@ -92,8 +91,8 @@ def add_verbs(verbs: Verbs) -> None:
         "--limit", metavar="MW", type=float, help="highest demand allowed, with --objective cost"
     )
     add_output(verb, "outputs/SCENARIO-bound-seedN")
-    verb.add_argument("--json", action="store_true", help="print the KPIs alone, as JSON")
-    verb.add_argument("--no-figures", action="store_true", help="leave out the pictures")
+    add_json(verb)
+    add_no_figures(verb)
     verb.set_defaults(verb=_bound)
 
 
@@ -151,7 +150,7 @@ def _run(options: argparse.Namespace) -> int:
     scenario = load(options.scenario, options, **changes)
     refuse_untrusted(scenario.code)
     label = folder_name(strategy_label(scenario.strategy))
-    out = options.out or OUTPUTS / f"{scenario.name}-{label}-seed{scenario.seed}"
+    out = scenario_output(options, scenario, label)
     claimed = claim_output(options, out, scenario)
 
     from abm.report.terminal import print_days, print_groups, print_kpis, print_lines, progress
@@ -218,7 +217,7 @@ def _compare(options: argparse.Namespace) -> int:
 
     names = studies.names_of(options.strategies) or strategies_of(scenario)
     under(scenario, names)
-    out = options.out or OUTPUTS / f"{scenario.name}-compare-seed{scenario.seed}"
+    out = scenario_output(options, scenario, "compare")
     claimed = claim_output(options, out, scenario)
 
     from abm.report.terminal import print_comparison, print_lines, progress
@@ -289,7 +288,7 @@ def _bound(options: argparse.Namespace) -> int:
     scenario = load(options.scenario, options)
     refuse_untrusted(scenario.code)
     label = "bound" if options.objective == "peak" else "bound_cost"
-    out = options.out or OUTPUTS / f"{scenario.name}-{label}-seed{scenario.seed}"
+    out = scenario_output(options, scenario, label)
     claimed = claim_output(options, out, scenario)
 
     from abm.report.study_terminal import bound_lines

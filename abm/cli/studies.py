@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from abm.cli.common import (
-    OUTPUTS,
+    add_json,
     add_output,
     add_replications,
     add_scenario,
+    add_strategies,
     add_workers,
     claim_output,
     cluster_of,
@@ -22,6 +23,7 @@ from abm.cli.common import (
     load,
     print_json,
     say_as_printed,
+    scenario_output,
     warn_of_limit,
 )
 from abm.errors import InputError, Problem
@@ -79,15 +81,11 @@ def add_verbs(verbs: Verbs) -> None:
 
 def _add_study(verb: argparse.ArgumentParser, out: str) -> None:
     add_scenario(verb)
-    verb.add_argument(
-        "--strategies",
-        metavar="A,B,...",
-        help="names or pairs rule+admission, comma between (default: the scenario's own)",
-    )
+    add_strategies(verb)
     add_workers(verb)
     add_output(verb, out)
     verb.add_argument("--resume", action="store_true", help="go on with what is in the folder")
-    verb.add_argument("--json", action="store_true", help="print the summary alone, as JSON")
+    add_json(verb, "the summary")
 
 
 # --- verbs -------------------------------------------------------------------------------------
@@ -105,7 +103,7 @@ def _montecarlo(options: argparse.Namespace) -> int:
     scenario = load(options.scenario, options)
     cases = strategy_cases(scenario, names_of(options.strategies))
     names = [str(case) for case in cases]
-    out = options.out or OUTPUTS / f"{scenario.name}-montecarlo-seed{scenario.seed}"
+    out = scenario_output(options, scenario, "montecarlo")
     stop = None if until is None else str(until)
     more = {} if until is None else {"at_least": until.at_least}
     varied = [case.scenario for case in cases]
@@ -182,7 +180,7 @@ def _sweep(options: argparse.Namespace) -> int:
         vary = {r.field: f"{r.low:g}..{r.high:g}" for r in ranges}
         design = {"design": f"sobol:{size}", "vary": vary}
     names = list(dict.fromkeys(case.labels["strategy"] for case in cases))
-    out = options.out or OUTPUTS / f"{scenario.name}-sweep-seed{scenario.seed}"
+    out = scenario_output(options, scenario, "sweep")
     varied = [case.scenario for case in cases]
     asked = question("sweep", scenario, names, replications, varied, **design)
     _check_room(options, cases, replications, out)
