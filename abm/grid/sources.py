@@ -137,6 +137,7 @@ def _of_simbench(code: str) -> ReadNet:
         import simbench
     except ImportError:
         raise missing_extra("simbench", "simbench", "its nets") from None
+    import pandas as pd
 
     codes = [str(one) for one in simbench.collect_all_simbench_codes()]
     if code not in codes:
@@ -144,6 +145,10 @@ def _of_simbench(code: str) -> ReadNet:
     net = simbench.get_simbench_net(code)
     # SimBench knows ratio taps alone and says no type, without which pandapower leaves them out.
     net.trafo["tap_changer_type"] = "Ratio"
+    # It merges columns through sets, so that their order is another in each process.
+    for kind, table in net.items():
+        if isinstance(table, pd.DataFrame):
+            net[kind] = table.sort_index(axis=1)
     return ReadNet(net, code, f"SimBench {code} (ODbL), simbench {simbench.__version__}", 0)
 
 

@@ -77,6 +77,9 @@ def test_a_net_of_simbench(code, tmp_path, monkeypatch):
     monkeypatch.setattr("abm.grid.importing.read_source", lambda reference: source)
     made = import_feeder(f"simbench:{code}")
     assert {"pv", "residential"} <= set(made.classes)
+    # The same bytes in each process.
+    for kind in ("bus", "line", "trafo", "load", "sgen"):
+        assert list(source.net[kind]) == sorted(source.net[kind])
     compare(written(made, tmp_path), solved(source.net))
 
 
