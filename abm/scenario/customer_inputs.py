@@ -10,7 +10,7 @@ from typing import Any
 
 from abm.errors import InputError, Problem
 from abm.scenario.calendar import Calendar
-from abm.scenario.customers import CustomerTable, load_problems, read_customers
+from abm.scenario.customers import CustomerTable, class_problems, load_problems, read_customers
 from abm.scenario.feeder import OWN_CUSTOMERS
 from abm.scenario.feeder_table import FeederTable
 from abm.scenario.heat_pumps import heat_pump_load, heat_pump_problems
@@ -89,7 +89,7 @@ def classes_of(section: BaseLoadSection, profile: LoadProfile | None) -> tuple[s
 
 
 def customers_of(
-    section: BaseLoadSection,
+    fields: ScenarioFields,
     feeder: FeederTable,
     profile: LoadProfile,
     read: Read,
@@ -101,17 +101,26 @@ def customers_of(
     customers.
     """
 
+    section = fields.base_load
+
     def reader(path: Path) -> CustomerTable:
         return read_customers(path, display(path), feeder, profile, section)
 
     singly = section.customers is not None or read_folder is not None
     found = list(load_problems(section, feeder, profile, singly))
-    if found or not singly:
-        return None, found
-    if section.customers is not None:
-        return read("a file of customers (CSV)", reader), []
-    assert read_folder is not None
-    return read_folder("a feeder (folder)", lambda folder: reader(folder / OWN_CUSTOMERS)), []
+    table: CustomerTable | None = None
+    classes = {str(name) for name in feeder.customer_class}
+    if singly:
+        if found:
+            return None, found
+        if section.customers is not None:
+            table = read("a file of customers (CSV)", reader)
+        elif read_folder is not None:
+            table = read_folder("a feeder (folder)", lambda folder: reader(folder / OWN_CUSTOMERS))
+        if table is None:
+            return None, []
+        classes |= set(table.customer_class.tolist())
+    return table, [*found, *class_problems(section, fields.heat_pumps, classes)]
 
 
 def heat_pump_of(

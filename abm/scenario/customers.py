@@ -16,7 +16,7 @@ from abm.errors import Problem, nearest
 from abm.scenario.csvio import NUMBER, OR_EMPTY, CsvRow, Table, read_table
 from abm.scenario.feeder_table import FeederTable
 from abm.scenario.fields import Allowed
-from abm.scenario.load_fields import ANY, BaseLoadSection
+from abm.scenario.load_fields import ANY, BaseLoadSection, HeatPumpsSection
 from abm.scenario.load_profiles import LoadProfile
 
 _POWER = "a number, at least 0, or empty with energy_kwh or a column in kW"
@@ -176,7 +176,6 @@ def load_problems(
     section: BaseLoadSection, feeder: FeederTable, profile: LoadProfile, singly: bool
 ) -> Iterator[Problem]:
     """What of the section does not go with the feeder and the profile. singly: by customer."""
-    classes = {str(name) for name in feeder.customer_class}
     kinds = set() if feeder.generation is None else {str(n) for n in feeder.generation.kind}
     for name in sorted(kinds):
         if profile.column_of(name, section.class_profiles) is None:
@@ -205,15 +204,24 @@ def load_problems(
                 "customer of the class; or base_load.by: bus"
             )
             yield Problem("base_load.profile", profile.unit, said)
-    if singly:
-        return
+
+
+def class_problems(
+    section: BaseLoadSection, heat_pumps: HeatPumpsSection, classes: set[str]
+) -> Iterator[Problem]:
+    """Classes that are named and that no customer has. classes: of the feeder and customers."""
+    known = sorted(classes - {""})
+    said = f"a class of the feeder: {', '.join(known)}"
+    growth = {"growth": section.growth, "growth_per_year": section.growth_per_year}
+    for field, factors in growth.items():
+        for name in factors:
+            if name not in (*known, ANY):
+                yield Problem(f"base_load.{field}.{name}", "", said, hint=nearest(name, known))
     lists = {
-        "growth": [name for name in section.growth if name != ANY],
-        "growth_per_year": [name for name in section.growth_per_year if name != ANY],
-        "variety.classes": section.variety.classes or [],
+        "base_load.variety.classes": section.variety.classes,
+        "heat_pumps.classes": heat_pumps.classes,
     }
     for field, names in lists.items():
-        for name in names:
-            if name not in classes:
-                said = f"a class of the feeder: {', '.join(sorted(classes))}"
-                yield Problem(f"base_load.{field}", name, said, hint=nearest(name, sorted(classes)))
+        for name in names or []:
+            if name not in known:
+                yield Problem(field, name, said, hint=nearest(name, known))

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, get_origin
 
 import numpy as np
 from pydantic import BaseModel
@@ -201,7 +201,7 @@ def _wrong_step(data: dict[str, Any], path: Path) -> Problem | None:
         free = free_at(step)
         if free is not None and end > len(free):
             return None
-        if has_names(step[:-1]):
+        if takes_names(step[:-1]):
             continue
         model = section_at(step[:-1])
         if model is None:
@@ -278,6 +278,12 @@ def section_at(path: Path) -> type[BaseModel] | None:
         inner = StrategySpec if path[: index + 1] == ("strategy",) else field.annotation
         model, named = section_of(inner), named_section_of(inner)
     return model
+
+
+def takes_names(path: Path) -> bool:
+    """Whether what stands below `path`, sections or values, has names that the user chooses."""
+    field = field_at(path)
+    return field is not None and get_origin(field.annotation) is dict
 
 
 def has_names(path: Path) -> bool:

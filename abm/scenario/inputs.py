@@ -204,7 +204,7 @@ def read_inputs(
     if feeder is not None and profile is not None:
         singly = os.path.isfile(locate(fields.grid.feeder, FEEDER, document) / OWN_CUSTOMERS)
         reads = partial(read, CUSTOMERS), partial(read, FEEDER) if singly else None
-        customers, found = customers_of(fields.base_load, feeder, profile, *reads)
+        customers, found = customers_of(fields, feeder, profile, *reads)
         note(found)
         if customers is not None:
             feeder = replace(feeder, customers=customers.counts(len(feeder.buses)))

@@ -111,6 +111,28 @@ def test_growth_is_by_class_and_by_year():
     wanted = np.array([factor[feeder.class_names[k]] for k in feeder.bus_class])
     assert grown.mean_p_mw(HOURS, 3600) == pytest.approx(wanted * plain.mean_p_mw(HOURS, 3600))
     assert any("a class of the feeder" in t for t in refused(base_load={"growth": {"homes": 2.0}}))
+    one = Scenario().override({"base_load.growth.residential": 2.0})
+    assert one.base_load.growth == {"residential": 2.0}
+    with pytest.raises(InputError, match="base_load.growth.residential is a value"):
+        Scenario().override({"base_load.growth.residential.now": 2.0})
+
+
+@pytest.mark.parametrize("singly", [False, True])
+def test_classes_that_no_customer_has_are_refused_wherever_they_are_named(tmp_path, singly):
+    load = {
+        "growth": {"homes": 2.0, "any": 1.5},
+        "growth_per_year": {"homs": 0.1},
+        "variety": {"kind": "lognormal", "classes": ["residental", "flats"]},
+    }
+    if singly:
+        rows = "bus,customer_class,p_kw,profile", "N2,flats,1,residential"
+        load["customers"] = write(tmp_path, "c.csv", *rows)
+    said = refused(base_load=load, heat_pumps={"classes": ["residental", "commercial"]})
+    wanted = ["growth.homes: ", "growth_per_year.homs: ", "variety.classes = residental"]
+    wanted += [] if singly else ["variety.classes = flats"]
+    wanted += ["heat_pumps.classes = residental"]
+    assert len(said) == len(wanted)
+    assert all(name in text for name, text in zip(wanted, said, strict=True))
 
 
 def test_by_bus_in_kw_by_number_or_name_and_with_the_power_factor_of_the_bus(tmp_path):
