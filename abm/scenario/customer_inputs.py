@@ -100,7 +100,6 @@ def customers_of(
     read: of base_load.customers. read_folder: of the feeder's folder, where that has a file of
     customers.
     """
-
     section = fields.base_load
 
     def reader(path: Path) -> CustomerTable:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
-from typing import Any, get_origin
+from typing import Any, get_args, get_origin
 
 import numpy as np
 from pydantic import BaseModel
@@ -298,6 +298,17 @@ def field_at(path: Path) -> FieldInfo | None:
     return model.model_fields.get(path[-1]) if model else None
 
 
+def _named_value_at(path: Path) -> FieldInfo | None:
+    """The declaration of a plain value under a name that the user chose; None where there is none.
+
+    Options may be anything and have none.
+    """
+    around = field_at(path[:-1])
+    if around is None or not takes_names(path[:-1]) or has_names(path[:-1]) or free_at(path):
+        return None
+    return FieldInfo.from_annotation(get_args(around.annotation)[1])
+
+
 def free_at(path: Path) -> Path | None:
     """The field of free options at or around `path`, None where there is none."""
     for end in range(2, len(path) + 1):
@@ -330,7 +341,7 @@ def problem_of(kind: str, path: Path, value: Any) -> Problem:
     """The problem of one pydantic error, without file and line. kind: pydantic's error type."""
     if kind == "extra_forbidden":
         return unknown_field(path, value)
-    field = field_at(path)
+    field = field_at(path) or _named_value_at(path)
     if field is None:
         named = section_at(path)
         if named is not None:  # a name of the user's own, such as owners.groups.NAME

@@ -385,6 +385,10 @@ def _words(kind: Any, metadata: list[Any]) -> str:
         return "a mapping of names to mappings with the keys " + ", ".join(named.model_fields)
     if section := section_of(kind):
         return keys_of(section)
+    if get_origin(kind) in (dict, list):
+        inner, more, _ = _unwrapped(get_args(kind)[-1], ())
+        several = "a list" if get_origin(kind) is list else "a mapping of names"
+        return f"{several}, each entry {_words(inner, more)}"
     if kind is bool:
         return "true or false"
     if kind is str:

@@ -113,7 +113,16 @@ def test_growth_is_by_class_and_by_year():
     assert any("a class of the feeder" in t for t in refused(base_load={"growth": {"homes": 2.0}}))
     one = Scenario().override({"base_load.growth.residential": 2.0})
     assert one.base_load.growth == {"residential": 2.0}
-    with pytest.raises(InputError, match="base_load.growth.residential is a value"):
+    factor = "a number at least 0 and at most 1000"
+    for bad, said in (
+        ({"growth": {"residential": "x"}}, f'growth.residential = "x": {factor}'),
+        ({"growth": 2.0}, f"growth = 2.0: a mapping of names, each entry {factor}"),
+        ({"class_profiles": 1}, "class_profiles = 1: a mapping of names, each entry text"),
+        ({"variety": {"classes": 1}}, "classes = 1: a list, each entry text, or null"),
+    ):
+        (told,) = refused(base_load=bad)
+        assert said in told
+    with pytest.raises(InputError, match="residential is a value"):
         Scenario().override({"base_load.growth.residential.now": 2.0})
 
 
