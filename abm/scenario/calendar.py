@@ -164,6 +164,12 @@ class Calendar:
         return (datetime(1970, 1, 1) + timedelta(seconds=wall)).isoformat(timespec="minutes")
 
 
+def days_of_year(year: int) -> IntArray:
+    """Days of a year, counted from 1970-01-01."""
+    first = (date(year, 1, 1) - EPOCH).days
+    return np.arange(first, (date(year + 1, 1, 1) - EPOCH).days)
+
+
 def months_and_days(days: IntArray) -> tuple[IntArray, IntArray]:
     """Month, 1-12, and day of the month of days counted from 1970-01-01."""
     dates = np.asarray(days).astype("datetime64[D]")

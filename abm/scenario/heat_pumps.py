@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from abm.equations.heat import AIR, GROUND, coefficient_of_performance
 from abm.errors import InputError, Problem
-from abm.scenario.calendar import EPOCH, Calendar
+from abm.scenario.calendar import EPOCH, Calendar, days_of_year
 from abm.scenario.load_fields import HeatPumpsSection
 from abm.scenario.series import Series, SeriesTable, placed
 
@@ -49,24 +49,18 @@ def heat_pump_load(section: HeatPumpsSection, calendar: Calendar, weather: Serie
     """
     wall_h = calendar.wall_s(np.arange(-1, calendar.hours + 1) * 3600) // 3600
     first, last = int(wall_h[1]) // 24, int(wall_h[-2]) // 24
-    days, daily = np.arange(first, last + 1), None
-    for before in (_BEFORE, 0):
-        try:
-            daily = _by_day(weather, calendar, first - before, last + 1)
-        except InputError:
-            if not before:
-                raise
-            continue
-        days = np.arange(first - before, last + 1)
-        break
-    assert daily is not None
+    begin = first - _BEFORE
+    try:
+        daily = _by_day(weather, calendar, begin, last + 1)
+    except InputError:  # the file does not go back so far
+        begin = first
+        daily = _by_day(weather, calendar, begin, last + 1)
+    days = np.arange(begin, last + 1)
     of_day_8c = section.heat_kwh_per_day
     if section.annual_heat_kwh is not None:
-        year = (EPOCH + timedelta(days=first)).year
-        begin = (datetime(year, 1, 1) - datetime(1970, 1, 1)).days
-        end = (datetime(year + 1, 1, 1) - datetime(1970, 1, 1)).days
-        over_year = _by_day(weather, calendar, begin, end)
-        _, per_day = _profile(section, calendar, np.arange(begin, end), over_year)
+        of_year = days_of_year((EPOCH + timedelta(days=first)).year)
+        over_year = _by_day(weather, calendar, int(of_year[0]), int(of_year[-1]) + 1)
+        _, per_day = _profile(section, calendar, of_year, over_year)
         of_day_8c = section.annual_heat_kwh / per_day
     assert of_day_8c is not None
     shape, _ = _profile(section, calendar, days, daily)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abm.errors import InputError, Problem
-from abm.scenario.calendar import DAY_S, EPOCH, Calendar
+from abm.scenario.calendar import DAY_S, EPOCH, Calendar, days_of_year
 from abm.scenario.load_fields import ANY
 from abm.scenario.series import Series, SeriesTable, placed
 from abm.scenario.series_fields import SeriesReading
@@ -158,12 +158,12 @@ def bdew_profile(reference: str, calendar: Calendar) -> LoadProfile:
     first, last = (EPOCH + timedelta(days=int(s // DAY_S)) for s in (wall_s[0], wall_s[-1]))
     years = []
     for year in range(first.year, last.year + 1):
-        of_year = _days_of(year)
+        of_year = days_of_year(year)
         free = of_year[calendar.is_holiday(of_year)]
         years.append(_bdew_year(reference, year, tuple(free.tolist())))
     names = years[0][0]
     values = np.concatenate([table for _, table in years])
-    row = (wall_s - _days_of(first.year)[0] * DAY_S) // _QUARTER_S
+    row = (wall_s - days_of_year(first.year)[0] * DAY_S) // _QUARTER_S
     more = [names.index(column) for column in _BDEW_CLASSES.values()]
     values = np.concatenate([values, values[:, more]], axis=1)
     series = Series(values, row, _QUARTER_S)
@@ -172,12 +172,6 @@ def bdew_profile(reference: str, calendar: Calendar) -> LoadProfile:
 
 def _quarters(calendar: Calendar) -> NDArray[np.int64]:
     return np.arange(-1, calendar.hours * 4 + 1) * _QUARTER_S
-
-
-def _days_of(year: int) -> NDArray[np.int64]:
-    """Days of a year, counted from 1970-01-01."""
-    first = (date(year, 1, 1) - EPOCH).days
-    return np.arange(first, (date(year + 1, 1, 1) - EPOCH).days)
 
 
 @lru_cache(maxsize=8)
