@@ -13,6 +13,7 @@ from abm.agents.supply import ZoneSupply
 from abm.equations import FloatArray, IntArray
 from abm.grid import Feeder, PowerFlow, Solver
 from abm.grid.curtailment import solve_curtailed
+from abm.grid.network import join_flows
 from abm.grid.reactive import ChargersReactive
 
 if TYPE_CHECKING:
@@ -47,18 +48,15 @@ class Solution:
 
     def part(self, rows: slice) -> Solution:
         """Some of the rows."""
-        flow = {name: getattr(self.flow, name)[rows] for name in PowerFlow.__dataclass_fields__}
-        return Solution(PowerFlow(**flow), self.taken_mvar[rows], self.curtailed_mw[rows])
+        flow = self.flow.each(lambda values: values[rows])
+        return Solution(flow, self.taken_mvar[rows], self.curtailed_mw[rows])
 
 
 def joined(parts: Sequence[Solution]) -> Solution:
     """Solutions of intervals that follow each other."""
-    flow = {
-        name: np.concatenate([getattr(part.flow, name) for part in parts])
-        for name in PowerFlow.__dataclass_fields__
-    }
+    flow = join_flows([part.flow for part in parts])
     taken = np.concatenate([part.taken_mvar for part in parts])
-    return Solution(PowerFlow(**flow), taken, np.concatenate([p.curtailed_mw for p in parts]))
+    return Solution(flow, taken, np.concatenate([part.curtailed_mw for part in parts]))
 
 
 class LoadFlows:
@@ -90,8 +88,7 @@ class LoadFlows:
     @property
     def flows(self) -> PowerFlow:
         """All of them, (n_flows, K, ...)."""
-        every, names = self._all().flow, PowerFlow.__dataclass_fields__
-        return PowerFlow(**{name: self._by_feeder(getattr(every, name)) for name in names})
+        return self._all().flow.each(self._by_feeder)
 
     @property
     def taken_mvar(self) -> FloatArray:

@@ -10,14 +10,13 @@ moves (projected Gauss-Seidel). Rows do not influence each other.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
 
 import numpy as np
 
 from abm.equations import FloatArray, IntArray
 from abm.grid.feeder import Feeder
 from abm.grid.network import PowerFlow
-from abm.grid.reactive import replace_rows, sensitivity
+from abm.grid.reactive import sensitivity
 
 # A bus is held this close below the limit.
 SETTLED_PU = 1e-6
@@ -56,9 +55,8 @@ def solve_curtailed(
         p = p_mw[rows]
         p[:, feeder.zone_bus] += curtailed[rows]
         found, taken[rows] = solve(rows, p)
-        replace_rows(flow, rows, found)
-    for field in fields(PowerFlow):
-        getattr(flow, field.name)[rows] = False if field.name == "converged" else np.nan
+        flow.put(rows, found)
+    flow.give_up(rows)
     curtailed[~flow.converged] = 0.0
     return flow, taken, curtailed
 

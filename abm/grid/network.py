@@ -6,6 +6,7 @@ at one end or a three-winding transformer brings a node that is no bus.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -187,6 +188,30 @@ class PowerFlow:
     converged: NDArray[np.bool_]
     mismatch_mva: FloatArray
     transformer_percent: FloatArray
+
+    def each(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> PowerFlow:
+        """All arrays, changed in the same way."""
+        return PowerFlow(**{name: change(getattr(self, name)) for name in _COLUMNS})
+
+    def put(self, rows: IntArray, by: PowerFlow) -> None:
+        """Put other load flows in the place of some rows."""
+        for name in _COLUMNS:
+            getattr(self, name)[rows] = getattr(by, name)
+
+    def give_up(self, rows: IntArray) -> None:
+        """Count some rows as not converged."""
+        for name in _COLUMNS:
+            getattr(self, name)[rows] = False if name == "converged" else np.nan
+
+
+_COLUMNS = tuple(PowerFlow.__dataclass_fields__)
+
+
+def join_flows(parts: Sequence[PowerFlow], axis: int = 0) -> PowerFlow:
+    """Several sets of load flows one after the other on an axis of their arrays."""
+    return PowerFlow(
+        **{name: np.concatenate([getattr(p, name) for p in parts], axis) for name in _COLUMNS}
+    )
 
 
 def empty_power_flow(rows: int, n_bus: int, n_line: int, n_transformer: int = 0) -> PowerFlow:

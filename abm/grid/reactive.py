@@ -9,7 +9,7 @@ converged.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -145,7 +145,7 @@ def solve_volt_var(
     if len(failed):
         # What has no solution by itself may have one with all the support there is.
         supplied[failed] = room_mvar[failed] * curve.share[0]
-        replace_rows(flow, failed, _solved(solver, feeder, p_mw, q_mvar, supplied, failed))
+        flow.put(failed, _solved(solver, feeder, p_mw, q_mvar, supplied, failed))
     rows = np.flatnonzero(flow.converged)
     for count in range(MOST_FLOWS):
         share, slope = droop(flow.vm_pu[rows][:, feeder.zone_bus], curve.vm_pu, curve.share)
@@ -158,10 +158,9 @@ def solve_volt_var(
         system = np.eye(moved.shape[0]) - (room_mvar[rows] * slope)[:, :, None] * moved
         step = np.linalg.solve(system, missing[:, :, None])[:, :, 0]
         supplied[rows] += step if count < WHOLE_STEPS else 0.4 * step
-        replace_rows(flow, rows, _solved(solver, feeder, p_mw, q_mvar, supplied, rows))
+        flow.put(rows, _solved(solver, feeder, p_mw, q_mvar, supplied, rows))
         rows = rows[flow.converged[rows]]
-    for field in fields(PowerFlow):
-        getattr(flow, field.name)[rows] = False if field.name == "converged" else np.nan
+    flow.give_up(rows)
     supplied[~flow.converged] = np.nan
     return flow, supplied
 
@@ -178,9 +177,3 @@ def _solved(
     q = q_mvar[rows]
     q[:, feeder.zone_bus] -= supplied[rows]
     return solver.solve(p_mw[rows], q)
-
-
-def replace_rows(flow: PowerFlow, rows: IntArray, by: PowerFlow) -> None:
-    """Put other load flows in the place of some rows."""
-    for field in fields(PowerFlow):
-        getattr(flow, field.name)[rows] = getattr(by, field.name)

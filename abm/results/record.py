@@ -48,7 +48,6 @@ FEEDER_AXIS = {
     "minute_discharge_kw": 1,
     "minute_plugged": 1,
 }
-FLOW_COLUMNS = tuple(PowerFlow.__dataclass_fields__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -378,8 +377,6 @@ class Record(Windows):
             stays={name: column[:, rows] for name, column in self.stays.items()},
             supply=None if self.supply is None else self.supply.only(k),
             names=None if self.names is None else self.names[rows],
-            flows=PowerFlow(
-                **{name: getattr(self.flows, name)[:, k : k + 1] for name in FLOW_COLUMNS}
-            ),
+            flows=self.flows.each(lambda values: values[:, k : k + 1]),
             **own,
         )

@@ -16,7 +16,8 @@ from abm.fleet.columns import RECORDED, STAY_STATE, STAY_SUMS
 from abm.fleet.cycles import visits_of
 from abm.grid import PowerFlow
 from abm.grid.base_load import BaseLoad, join_loads
-from abm.results.record import FEEDER_AXIS, FLOW_COLUMNS, Record
+from abm.grid.network import join_flows
+from abm.results.record import FEEDER_AXIS, Record
 from abm.results.supply import SupplyRecord, join_supplies
 from abm.scenario import Scenario
 
@@ -35,10 +36,6 @@ def join_records(parts: Sequence[Record]) -> Record:
         joined[name] = None if values[0] is None else np.concatenate(values, axis=axis)
     names = [part.names for part in parts]
     supplies = [part.supply for part in parts]
-    flows = {
-        name: np.concatenate([getattr(part.flows, name) for part in parts], axis=1)
-        for name in FLOW_COLUMNS
-    }
     return replace(
         first,
         seeds=tuple(seed for part in parts for seed in part.seeds),
@@ -50,7 +47,7 @@ def join_records(parts: Sequence[Record]) -> Record:
         },
         supply=None if None in supplies else join_supplies([one for one in supplies if one]),
         names=None if names[0] is None else tuple(name for own in names for name in own or ()),
-        flows=PowerFlow(**flows),
+        flows=join_flows([part.flows for part in parts], axis=1),
         **joined,
     )
 

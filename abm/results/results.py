@@ -66,10 +66,7 @@ class Results:
     @cached_property
     def flows(self) -> PowerFlow:
         """The load flows, one row each: per hour, or per part of it."""
-        every = self.record.flows
-        return PowerFlow(
-            **{name: getattr(every, name)[:, 0] for name in PowerFlow.__dataclass_fields__}
-        )
+        return self.record.flows.each(lambda values: values[:, 0])
 
     @property
     def soc_departure(self) -> FloatArray:
