@@ -24,6 +24,7 @@ from abm.report.figures import (
     width_for,
 )
 from abm.results import Results
+from abm.results.flows import zone_load, zone_net
 from abm.results.indicators import grain_of
 
 # Above the line what the zones have, below it what becomes of it, from the line outwards.
@@ -45,13 +46,11 @@ def balance_figure(title: str, results: Results) -> Figure:
     def total(values: FloatArray) -> FloatArray:
         return np.asarray(values.sum(axis=2).mean(axis=1))
 
-    window_s = 60 * record.flow_min
-    load = record.base.mean_p_mw(record.begin_s(window_s), window_s)[:, :, record.feeder.zone_bus]
-    net = record.zone_mw if record.flow_zone_mw is None else record.flow_zone_mw
+    net = zone_net(record)
     # Within an hour the meter has the net power alone; what is given in one flow is V2G there.
     given = record.zone_discharge_mw if per_hour == 1 else np.maximum(-net, 0.0)
     have = [supply.pv_mw, supply.discharge_mw, given, supply.imported_mw]
-    become = [np.broadcast_to(load, net.shape), net + given, supply.charge_mw, supply.exported_mw]
+    become = [zone_load(record), net + given, supply.charge_mw, supply.exported_mw]
     stored = bool(supply.capacity_kwh.any())
     cut = total(supply.curtailed_mw)
     rows = 2 if stored else 1

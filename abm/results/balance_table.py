@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from abm.results.flows import zone_load, zone_net
 from abm.results.record import Record
 from abm.results.tables import as_frame, by_feeder, flow_times, zone_numbers
 
@@ -21,12 +22,9 @@ def balance_table(record: Record) -> pd.DataFrame:
     drawn from and fed into the feeder, of every time step by itself, so that both may be above 0.
     """
     supply, none = record.supply, np.zeros_like(record.flow_zone_mvar)
-    window_s = 60 * record.flow_min
-    load = record.base.mean_p_mw(record.begin_s(window_s), window_s)[:, :, record.feeder.zone_bus]
-    ev_mw = record.zone_mw if record.flow_zone_mw is None else record.flow_zone_mw
     columns = {
-        "load_kw": np.broadcast_to(load, none.shape),
-        "ev_kw": ev_mw,
+        "load_kw": zone_load(record),
+        "ev_kw": zone_net(record),
         "ev_kvar": record.flow_zone_mvar,
         "pv_kw": none if supply is None else supply.pv_mw,
         "curtailed_kw": none if supply is None else supply.curtailed_mw,

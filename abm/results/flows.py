@@ -45,13 +45,24 @@ def highest_loading(record: Record) -> FloatArray:
     return np.asarray(np.fmax.reduce(values, axis=-1))
 
 
+def zone_load(record: Record) -> FloatArray:
+    """Mean load of the bus of every zone without EVs over every load flow, (F, K, Z) [MW]."""
+    window_s, evs = 60 * record.flow_min, zone_net(record)
+    base = record.base.mean_p_mw(record.begin_s(window_s), window_s)
+    return np.broadcast_to(base[:, :, record.feeder.zone_bus], evs.shape)
+
+
+def zone_net(record: Record) -> FloatArray:
+    """Mean net power of the chargers of every zone over every load flow, (F, K, Z) [MW]."""
+    return record.zone_mw if record.flow_zone_mw is None else record.flow_zone_mw
+
+
 def bus_load(record: Record) -> FloatArray:
     """Mean load of every bus over every load flow, (F, K, n_bus) [MW]."""
     window_s = 60 * record.flow_min
     base = record.base.mean_p_mw(record.begin_s(window_s), window_s)
     p_mw = np.broadcast_to(base, (len(base), record.n_feeders, base.shape[2])).copy()
-    evs = record.zone_mw if record.flow_zone_mw is None else record.flow_zone_mw
-    p_mw[:, :, record.feeder.zone_bus] += evs
+    p_mw[:, :, record.feeder.zone_bus] += zone_net(record)
     return p_mw
 
 
