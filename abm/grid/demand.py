@@ -14,7 +14,7 @@ from abm.fleet.stays import stream
 from abm.grid.base_load import CUSTOMERS, GENERATION, HEAT_PUMPS, BaseLoad, LoadGroup
 from abm.grid.feeder import Feeder
 from abm.scenario import Scenario
-from abm.scenario.customers import bus_columns
+from abm.scenario.customers import CustomerTable, bus_columns
 from abm.scenario.load_fields import ANY, BaseLoadSection, VarietySection
 
 _HOURS = {"hour": 1, "day": 24}
@@ -25,8 +25,7 @@ class _Loads:
     """Loads in the order of their buses, (E,) each: one for each bus, or for each customer.
 
     column: of the load profile. p_mw, q_mvar: where the profile is 1. tangent: reactive over active
-    power where that has no series of its own. kind: class. customers: how
-    many each is of.
+    power where that has no series of its own. kind: class. customers: how many each is of.
     """
 
     bus: IntArray
@@ -76,29 +75,11 @@ def _loads(scenario: Scenario, feeder: Feeder) -> _Loads:
     of_row = np.array([position[int(bus)] for bus in table.buses], dtype=np.int64)
     kinds = np.array(feeder.class_names, dtype=object)[feeder.bus_class]
     tangent = _tangent(section.power_factor, feeder)
-    counts = _counts(table.customers, of_row, feeder, section.variety)
-    growth = _growth(section, feeder.class_names)
     in_kvar = profile.reactive is not None and profile.unit != "-"
     if inputs.customers is not None:
-        singly = inputs.customers
-        bus = of_row[singly.bus]
-        own = np.isfinite(singly.power_factor)
-        factor = np.where(own, singly.power_factor, 1.0)
-        tan = np.where(own, np.sqrt(1.0 - factor**2) / factor, tangent[bus])
-        names = tuple(dict.fromkeys(singly.customer_class.tolist()))
-        of_class = np.array([names.index(name) for name in singly.customer_class], dtype=np.int64)
-        p_mw = section.scale * _growth(section, names)[of_class] * singly.p_kw / 1e3
-        loads = _Loads(
-            bus,
-            singly.column,
-            p_mw,
-            p_mw * (1.0 if in_kvar else tan),
-            tan,
-            singly.customer_class.astype(object),
-            np.ones(len(bus), dtype=np.int64),
-        )
-        return loads.some(np.argsort(bus, kind="stable"))
-    scale = section.scale * growth[feeder.bus_class]
+        return _singly(inputs.customers, section, of_row, tangent, in_kvar)
+    counts = _counts(table.customers, of_row, feeder, section.variety)
+    scale = section.scale * _growth(section, feeder.class_names)[feeder.bus_class]
     every = np.arange(feeder.n_bus)
     if section.by == "bus":
         column = np.full(feeder.n_bus, -1, dtype=np.int64)
@@ -125,6 +106,37 @@ def _loads(scenario: Scenario, feeder: Feeder) -> _Loads:
         q_mvar = p_mw * (1.0 if in_kvar else tangent)
     rows = column >= 0
     return _Loads(every, column, p_mw, q_mvar, tangent, kinds, counts).some(rows)
+
+
+def _singly(
+    customers: CustomerTable,
+    section: BaseLoadSection,
+    of_row: IntArray,
+    tangent: FloatArray,
+    in_kvar: bool,
+) -> _Loads:
+    """A load for each customer.
+
+    of_row: position of each row of the table of buses. tangent: reactive over active power at each
+    position.
+    """
+    bus = of_row[customers.bus]
+    own = np.isfinite(customers.power_factor)
+    factor = np.where(own, customers.power_factor, 1.0)
+    tan = np.where(own, np.sqrt(1.0 - factor**2) / factor, tangent[bus])
+    kinds = customers.customer_class
+    names, of_class = np.unique(kinds, return_inverse=True)
+    p_mw = section.scale * _growth(section, names.tolist())[of_class] * customers.p_kw / 1e3
+    loads = _Loads(
+        bus,
+        customers.column,
+        p_mw,
+        p_mw * (1.0 if in_kvar else tan),
+        tan,
+        kinds.astype(object),
+        np.ones(len(bus), dtype=np.int64),
+    )
+    return loads.some(np.argsort(bus, kind="stable"))
 
 
 def _without_column(scenario: Scenario, feeder: Feeder, buses: IntArray) -> InputError:
