@@ -3,42 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from scipy.special import ndtri
 
-from abm.equations import BoolArray, FloatArray, IntArray
-from abm.errors import InputError, Problem
+from abm.equations import FloatArray, IntArray
 from abm.fleet.stays import stream
 from abm.grid.base_load import CUSTOMERS, GENERATION, HEAT_PUMPS, BaseLoad, LoadGroup
 from abm.grid.feeder import Feeder
+from abm.grid.nominal_loads import NominalLoads, growth_of, nominal_loads
 from abm.scenario import Scenario
-from abm.scenario.customers import CustomerTable, bus_columns
-from abm.scenario.load_fields import ANY, BaseLoadSection, VarietySection
+from abm.scenario.load_fields import VarietySection
 
 _HOURS = {"hour": 1, "day": 24}
-
-
-@dataclass(frozen=True, eq=False)
-class _Loads:
-    """Loads in the order of their buses, (E,) each: one for each bus, or for each customer.
-
-    column: of the load profile. p_mw, q_mvar: where the profile is 1. tangent: reactive over active
-    power where that has no series of its own. kind: class. customers: how many each is of.
-    """
-
-    bus: IntArray
-    column: IntArray
-    p_mw: FloatArray
-    q_mvar: FloatArray
-    tangent: FloatArray
-    kind: np.ndarray
-    customers: IntArray
-
-    def some(self, rows: BoolArray | IntArray) -> _Loads:
-        """Some of them."""
-        return _Loads(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
 
 
 def base_load_of(scenario: Scenario, feeder: Feeder, seeds: Sequence[int] = ()) -> BaseLoad:
@@ -49,7 +27,7 @@ def base_load_of(scenario: Scenario, feeder: Feeder, seeds: Sequence[int] = ()) 
     no profile.
     """
     section, inputs = scenario.base_load, scenario.inputs
-    loads = _loads(scenario, feeder)
+    loads = nominal_loads(scenario, feeder)
     groups = _customers(scenario, loads, feeder.n_bus, seeds)
     if feeder.generation is not None:
         groups.append(_generation(scenario, feeder))
@@ -63,130 +41,8 @@ def base_load_of(scenario: Scenario, feeder: Feeder, seeds: Sequence[int] = ()) 
     return BaseLoad(tuple(groups), drawn)
 
 
-# --- nominal loads --------------------------------------------------------------------------------
-
-
-def _loads(scenario: Scenario, feeder: Feeder) -> _Loads:
-    """Loads as feeder, profile and customers say them."""
-    section, inputs = scenario.base_load, scenario.inputs
-    profile, table = inputs.profile, inputs.feeder
-    position = {int(index) + 1: at for at, index in enumerate(feeder.bus_index)}
-    # Position of each row of the table of buses.
-    of_row = np.array([position[int(bus)] for bus in table.buses], dtype=np.int64)
-    kinds = np.array(feeder.class_names, dtype=object)[feeder.bus_class]
-    tangent = _tangent(section.power_factor, feeder)
-    in_kvar = profile.reactive is not None and profile.unit != "-"
-    if inputs.customers is not None:
-        return _singly(inputs.customers, section, of_row, tangent, in_kvar)
-    counts = _counts(table.customers, of_row, feeder, section.variety)
-    scale = section.scale * _growth(section, feeder.class_names)[feeder.bus_class]
-    every = np.arange(feeder.n_bus)
-    if section.by == "bus":
-        column = np.full(feeder.n_bus, -1, dtype=np.int64)
-        column[of_row] = bus_columns(table, profile)
-        without = (column < 0) & (np.hypot(feeder.load_p_mw, feeder.load_q_mvar) > 0.0)
-        if ANY in profile.classes:
-            column[without] = profile.classes.index(ANY)
-        elif without.any():
-            raise _without_column(scenario, feeder, np.flatnonzero(without))
-    else:
-        found = [profile.column_of(name, section.class_profiles) for name in feeder.class_names]
-        at = [profile.classes.index(name) if name is not None else -1 for name in found]
-        column = np.array(at, dtype=np.int64)[feeder.bus_class]
-    if profile.unit == "-":
-        p_mw = scale * feeder.load_p_mw
-        q_mvar = scale * feeder.load_q_mvar
-        if section.power_factor is not None:
-            q_mvar = p_mw * tangent
-    else:
-        # kW of the bus, or of each of its customers.
-        if section.by == "bus":
-            counts = np.maximum(counts, 1)
-        p_mw = scale / 1e3 * (1.0 if section.by == "bus" else counts)
-        q_mvar = p_mw * (1.0 if in_kvar else tangent)
-    rows = column >= 0
-    return _Loads(every, column, p_mw, q_mvar, tangent, kinds, counts).some(rows)
-
-
-def _singly(
-    customers: CustomerTable,
-    section: BaseLoadSection,
-    of_row: IntArray,
-    tangent: FloatArray,
-    in_kvar: bool,
-) -> _Loads:
-    """A load for each customer.
-
-    of_row: position of each row of the table of buses. tangent: reactive over active power at each
-    position.
-    """
-    bus = of_row[customers.bus]
-    own = np.isfinite(customers.power_factor)
-    factor = np.where(own, customers.power_factor, 1.0)
-    tan = np.where(own, np.sqrt(1.0 - factor**2) / factor, tangent[bus])
-    kinds = customers.customer_class
-    names, of_class = np.unique(kinds, return_inverse=True)
-    p_mw = section.scale * _growth(section, names.tolist())[of_class] * customers.p_kw / 1e3
-    loads = _Loads(
-        bus,
-        customers.column,
-        p_mw,
-        p_mw * (1.0 if in_kvar else tan),
-        tan,
-        kinds.astype(object),
-        np.ones(len(bus), dtype=np.int64),
-    )
-    return loads.some(np.argsort(bus, kind="stable"))
-
-
-def _without_column(scenario: Scenario, feeder: Feeder, buses: IntArray) -> InputError:
-    """That these buses have load and no column."""
-    names = ", ".join(feeder.bus_names[at] for at in buses[:12])
-    said = f"a column for each bus with load, or `{ANY}` for all others; none for {names}"
-    return InputError([Problem("base_load.profile", scenario.base_load.profile, said)])
-
-
-def _tangent(power_factor: float | None, feeder: Feeder) -> FloatArray:
-    """Reactive over active power of each bus, (n_bus,); 0 where there is no nominal load."""
-    if power_factor is not None:
-        return np.full(feeder.n_bus, np.sqrt(1.0 - power_factor**2) / power_factor)
-    p_mw, q_mvar = feeder.load_p_mw, feeder.load_q_mvar
-    return np.divide(q_mvar, p_mw, out=np.zeros(feeder.n_bus), where=p_mw != 0.0)
-
-
-def _counts(
-    known: FloatArray, of_row: IntArray, feeder: Feeder, variety: VarietySection
-) -> IntArray:
-    """Customers at each bus position: as the feeder says, else by its nominal load."""
-    p_kw = 1e3 * np.abs(feeder.load_p_mw)
-    there = (p_kw > 0.0) | (feeder.load_q_mvar != 0.0)
-    by_load = np.maximum(np.floor(p_kw / variety.kw_per_customer + 0.5), 1.0)
-    counts = np.where(there, by_load, 0.0)
-    if len(known):
-        said = np.full(feeder.n_bus, np.nan)
-        said[of_row] = known
-        # A bus with load has a customer, whatever is said.
-        said = np.maximum(np.floor(said + 0.5), there)
-        counts = np.where(np.isnan(said), counts, said)
-    return counts.astype(np.int64)
-
-
-def _growth(section: BaseLoadSection, names: Sequence[str]) -> FloatArray:
-    """Factor of each class."""
-    plain, yearly = section.growth, section.growth_per_year
-    factors = [
-        plain.get(name, plain.get(ANY, 1.0))
-        * (1.0 + yearly.get(name, yearly.get(ANY, 0.0))) ** section.growth_years
-        for name in names
-    ]
-    return np.array(factors, dtype=np.float64)
-
-
-# --- groups ---------------------------------------------------------------------------------------
-
-
 def _customers(
-    scenario: Scenario, loads: _Loads, n_bus: int, seeds: Sequence[int]
+    scenario: Scenario, loads: NominalLoads, n_bus: int, seeds: Sequence[int]
 ) -> list[LoadGroup]:
     """The customers: those that follow their profile, and those that draw from a pool."""
     section, profile = scenario.base_load, scenario.inputs.profile
@@ -196,7 +52,7 @@ def _customers(
     if variety.classes is not None:
         varies = np.isin(loads.kind.astype(str), variety.classes)
 
-    def by_profile(rows: _Loads) -> LoadGroup:
+    def by_profile(rows: NominalLoads) -> LoadGroup:
         return LoadGroup(
             CUSTOMERS, profile.series, n_bus, rows.bus, rows.column[None, None, :],
             rows.p_mw[None, :], rows.q_mvar[None, :], reactive=profile.reactive, linear=linear,
@@ -243,7 +99,7 @@ def _lognormal(
 
 
 def _pool(
-    scenario: Scenario, loads: _Loads, n_bus: int, seeds: Sequence[int], linear: bool
+    scenario: Scenario, loads: NominalLoads, n_bus: int, seeds: Sequence[int], linear: bool
 ) -> LoadGroup:
     """Customers each of which has a profile of the pool; without seeds its mean."""
     section, profile, pool = scenario.base_load, scenario.inputs.profile, scenario.inputs.pool
@@ -256,7 +112,7 @@ def _pool(
     elif pool.unit == "-":
         p_mw = loads.p_mw
     else:
-        grown = section.scale * _growth(section, [str(kind) for kind in loads.kind])
+        grown = section.scale * growth_of(section, [str(kind) for kind in loads.kind])
         p_mw = grown * n / 1e3
     # A pool has no reactive power of its own.
     q_mvar = p_mw * loads.tangent
@@ -296,7 +152,9 @@ def _generation(scenario: Scenario, feeder: Feeder) -> LoadGroup:
     )  # fmt: skip
 
 
-def _heat_pumps(scenario: Scenario, loads: _Loads, n_bus: int, seeds: Sequence[int]) -> LoadGroup:
+def _heat_pumps(
+    scenario: Scenario, loads: NominalLoads, n_bus: int, seeds: Sequence[int]
+) -> LoadGroup:
     """Heat pumps of the customers that have one; without seeds the expected number of them."""
     section, series = scenario.heat_pumps, scenario.inputs.heat_pump
     assert series is not None
