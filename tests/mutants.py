@@ -69,7 +69,7 @@ MUTANTS = (
     ),
     Mutant(
         "who was not there pays for the peak of a zone",
-        (("share = np.divide(self.drew_kw, drew", "share = np.divide(1.0 + self.drew_kw, drew"),),
+        (("share = np.divide(drew, of_all", "share = np.divide(1.0 + drew, of_all"),),
         "tests/oracle/test_tariffs.py::test_who_was_not_there_pays_nothing_for_the_peak_of_a_zone",
     ),
     Mutant(
