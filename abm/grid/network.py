@@ -191,27 +191,27 @@ class PowerFlow:
 
     def each(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> PowerFlow:
         """All arrays, changed in the same way."""
-        return PowerFlow(**{name: change(getattr(self, name)) for name in _COLUMNS})
+        return type(self)(**{name: change(values) for name, values in vars(self).items()})
 
     def put(self, rows: IntArray, by: PowerFlow) -> None:
         """Put other load flows in the place of some rows."""
-        for name in _COLUMNS:
-            getattr(self, name)[rows] = getattr(by, name)
+        for name, values in vars(self).items():
+            values[rows] = getattr(by, name)
 
     def give_up(self, rows: IntArray) -> None:
         """Count some rows as not converged."""
-        for name in _COLUMNS:
-            getattr(self, name)[rows] = False if name == "converged" else np.nan
+        for values in vars(self).values():
+            values[rows] = _NOTHING[values.dtype.kind]
 
 
-_COLUMNS = tuple(PowerFlow.__dataclass_fields__)
+# What stands in the arrays of a row without a solution: floats, whole numbers, flags.
+_NOTHING: dict[str, Any] = {"f": np.nan, "i": -1, "b": False}
 
 
 def join_flows(parts: Sequence[PowerFlow], axis: int = 0) -> PowerFlow:
     """Several sets of load flows one after the other on an axis of their arrays."""
-    return PowerFlow(
-        **{name: np.concatenate([getattr(p, name) for p in parts], axis) for name in _COLUMNS}
-    )
+    columns = {name: [getattr(part, name) for part in parts] for name in vars(parts[0])}
+    return type(parts[0])(**{name: np.concatenate(of, axis) for name, of in columns.items()})
 
 
 def empty_power_flow(rows: int, n_bus: int, n_line: int, n_transformer: int = 0) -> PowerFlow:
