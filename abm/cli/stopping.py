@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import gc
 import os
 import signal
 import sys
@@ -11,6 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
+
+from abm.fault_log import write_log
 
 STOP = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
@@ -56,16 +59,21 @@ def stoppable() -> Iterator[None]:
 
     A signal that was ignored before stays ignored, as `nohup` wants. Other threads than the main
     one are not told of signals: there nothing is done.
+
+    What a stop leaves half made, such as an object within its constructor, may fail once more when
+    it is let go of, where nobody can catch it. Its traceback goes to a log, not to the terminal.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    raised: list[int] = []
+    raised: list[int] = []  # what holds now
+    stops: list[int] = []  # and ever did, lost or not
 
     def stop(number: int, _: FrameType | None) -> None:
         if raised:
             os._exit(128 + number)
         raised.append(number)
+        stops.append(number)
         raise Stopped(number, again)
 
     def again(number: int) -> None:
@@ -84,7 +92,11 @@ def stoppable() -> Iterator[None]:
             _thread.interrupt_main(signal.Signals(number))
 
     def unraisable(dropped: Any, before: Any = sys.unraisablehook) -> None:
-        if not isinstance(dropped.exc_value, Stopped):
+        if isinstance(dropped.exc_value, Stopped):
+            return
+        if stops:
+            write_log(dropped.exc_value or dropped.exc_type.__name__, "stopping")
+        else:
             before(dropped)
 
     kept = {number: signal.getsignal(number) for number in STOP}
@@ -96,6 +108,8 @@ def stoppable() -> Iterator[None]:
         sys.unraisablehook = unraisable
         yield
     finally:
+        if stops:  # the frames that it passed through may hold one another
+            gc.collect()
         sys.unraisablehook = hook
         for number, handler in kept.items():
             # None: set by something else than Python, which cannot be put back from here.

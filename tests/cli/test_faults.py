@@ -1,6 +1,7 @@
 """Signals, pipes, full disks, no memory, and what nobody foresaw: a line each, and an exit code."""
 
 import errno
+import gc
 import os
 import re
 import signal
@@ -171,6 +172,50 @@ def test_a_signal_that_would_be_lost_is_heard(verb, capsys, lose):
     verb(lose)
     assert main(["schema"]) == 143
     assert capsys.readouterr().err == "stopped by SIGTERM\n"
+
+
+class HalfMade:
+    """Stopped within its constructor, as llvmlite's are while numba compiles."""
+
+    def __init__(self):
+        kill(signal.SIGINT)
+        self.handle = 1
+
+    def __del__(self):
+        del self.handle
+
+
+def half_made(_):
+    HalfMade()
+
+
+def half_made_in_a_ring(_):
+    ring = [HalfMade.__new__(HalfMade)]
+    ring.append(ring)
+    ring[0].__init__()
+
+
+@pytest.mark.parametrize("leave", [half_made, half_made_in_a_ring])
+def test_what_a_stop_leaves_half_made_fails_in_a_log(verb, monkeypatch, capsys, folder, leave):
+    shown = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda dropped: shown.append(dropped.exc_value))
+    verb(leave)
+    assert main(["schema"]) == 130
+    gc.collect()
+    assert shown == []
+    assert capsys.readouterr().err == "stopped by SIGINT\n"
+    (log,) = (folder / "state" / "evenfall").iterdir()
+    assert "doing: stopping" in log.read_text()
+    assert "AttributeError: 'HalfMade' object has no attribute 'handle'" in log.read_text()
+
+
+def test_what_fails_in_a_destructor_without_a_stop_is_shown(verb, monkeypatch, folder):
+    shown = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda dropped: shown.append(dropped.exc_type))
+    verb(lambda _: HalfMade.__new__(HalfMade) and None)
+    assert main(["schema"]) == 0
+    assert shown == [AttributeError]
+    assert not (folder / "state").exists()
 
 
 def test_a_second_signal_ends_it_at_once(verb, monkeypatch):
