@@ -18,7 +18,7 @@ from typing import Any, Literal, cast
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from abm.equations import FloatArray, IntArray
+from abm.equations import BoolArray, FloatArray, IntArray
 
 ModeArray = NDArray[np.int8]
 
@@ -122,3 +122,51 @@ COMPILED = _names(lambda column: column.compiled)
 UNKNOWN_BY_ENERGY = frozenset(
     ("capacity_kwh", "soc", "soc_arrival", "soc_target", "soc_goal", "soc_min", "soc_departure")
 )
+
+
+class OfEveryEV:
+    """The columns by name and type, (n,) each: what the fleet has of every EV."""
+
+    feeder: IntArray
+    zone: IntArray
+    cell: IntArray
+    group: IntArray
+    arrival_min: FloatArray
+    departure_min: FloatArray
+    announced_min: FloatArray
+    arrival_step: IntArray
+    departure_step: IntArray
+    capacity_kwh: FloatArray
+    efficiency: FloatArray
+    p_max_kw: FloatArray
+    p_discharge_kw: FloatArray
+    soc_arrival: FloatArray
+    soc_target: FloatArray
+    soc_min: FloatArray
+    soc_required: FloatArray
+    soc_goal: FloatArray
+    soc_departure: FloatArray
+    soc: FloatArray
+    plugs_in: BoolArray
+    arrived: BoolArray
+    plugged: BoolArray
+    has_charged: BoolArray
+    v2g: BoolArray
+    boost: BoolArray
+    forced: BoolArray
+    trip_kwh: FloatArray
+    trip_short_kwh: FloatArray
+    can_charge: BoolArray
+    can_discharge: BoolArray
+    need_kwh: FloatArray
+    surplus_kwh: FloatArray
+    window_h: FloatArray
+    request: ModeArray
+    mode: ModeArray
+    p_kw: FloatArray
+    held_min: FloatArray
+    charged_kwh: FloatArray
+    discharged_kwh: FloatArray
+    purchase_usd: FloatArray
+    sale_usd: FloatArray
+    switches: IntArray

@@ -31,7 +31,7 @@ from abm.equations.battery import (
 )
 from abm.equations.switching import can_move
 from abm.equations.switching import mode as as_mode
-from abm.fleet.columns import COLUMNS, Mode, ModeArray, group_sums
+from abm.fleet.columns import COLUMNS, Mode, ModeArray, OfEveryEV, group_sums
 from abm.fleet.cycles import CycleStress, SocHistory
 from abm.fleet.stays import Stays, canonical_order
 from abm.scenario.fleet_fields import EvSection, Requirement
@@ -54,7 +54,7 @@ class Exchange:
     switched: IntArray
 
 
-class Fleet:
+class Fleet(OfEveryEV):
     """State of all EVs, arrays of shape (n,): the columns of abm/fleet/columns.csv.
 
     plugged_count: EVs plugged in, by cell. boosting: whether anybody may charge whatever is asked;
@@ -65,50 +65,6 @@ class Fleet:
 
     FIXED: ClassVar = ("feeder", "zone", "cell", "group", "names", "stay_index",
                        "row_of", "first_row")  # fmt: skip
-
-    feeder: IntArray
-    zone: IntArray
-    cell: IntArray
-    group: IntArray
-    arrival_min: FloatArray
-    departure_min: FloatArray
-    announced_min: FloatArray
-    arrival_step: IntArray
-    departure_step: IntArray
-    capacity_kwh: FloatArray
-    efficiency: FloatArray
-    p_max_kw: FloatArray
-    p_discharge_kw: FloatArray
-    soc_arrival: FloatArray
-    soc_target: FloatArray
-    soc_min: FloatArray
-    soc_required: FloatArray
-    soc_goal: FloatArray
-    soc_departure: FloatArray
-    soc: FloatArray
-    plugs_in: BoolArray
-    arrived: BoolArray
-    plugged: BoolArray
-    has_charged: BoolArray
-    v2g: BoolArray
-    boost: BoolArray
-    forced: BoolArray
-    trip_kwh: FloatArray
-    trip_short_kwh: FloatArray
-    can_charge: BoolArray
-    can_discharge: BoolArray
-    need_kwh: FloatArray
-    surplus_kwh: FloatArray
-    window_h: FloatArray
-    request: ModeArray
-    mode: ModeArray
-    p_kw: FloatArray
-    held_min: FloatArray
-    charged_kwh: FloatArray
-    discharged_kwh: FloatArray
-    purchase_usd: FloatArray
-    sale_usd: FloatArray
-    switches: IntArray
 
     def __init__(
         self,
