@@ -28,7 +28,8 @@ def measured_stays(scenario: Scenario, seeds: Sequence[int]) -> Stays:
 
     Raises AssertionError where `fleet.stays` is not given.
     """
-    evs = int(scenario.zone_evs.sum())
+    there, drawn_evs = there_of(scenario), int(scenario.zone_evs_drawn.sum())
+    evs = len(there)
     start, end_min = clock_minutes(scenario.clock.start) % DATE_MIN, 60 * scenario.hours
     dates = math.ceil((start + end_min) / DATE_MIN)
     shape = (len(seeds), evs, dates)
@@ -36,10 +37,10 @@ def measured_stays(scenario: Scenario, seeds: Sequence[int]) -> Stays:
     comes = np.zeros(shape, dtype=np.bool_)
     weekend = _weekends(scenario, dates, start)
     for date in range(dates):
-        drawn = [_drawn(scenario, seed, date, bool(weekend[date]), evs) for seed in seeds]
-        for k, values in enumerate(drawn):
+        of_date = date, bool(weekend[date]), drawn_evs
+        for k, seed in enumerate(seeds):
             comes[k, :, date], arrival[k, :, date], duration[k, :, date], energy[k, :, date] = (
-                values
+                values[there] for values in _drawn(scenario, seed, *of_date)
             )
     # Owners go by the clock on the wall, minutes are elapsed time.
     wall = np.round(60.0 * arrival) + np.arange(dates) * float(DATE_MIN) - start
@@ -50,6 +51,17 @@ def measured_stays(scenario: Scenario, seeds: Sequence[int]) -> Stays:
     lasts_h = (departure_min - arrival_min) / 60.0
     asked = np.minimum(np.maximum(energy, LEAST_KWH), scenario.ev.charger_kw * lasts_h)
     return _as_stays(scenario, comes, arrival_min, departure_min, asked)
+
+
+def there_of(scenario: Scenario) -> IntArray:
+    """Which of the EVs that are drawn for a feeder are there: of each zone the first ones.
+
+    So many uniforms are drawn for each feeder, zone by zone, that an EV has the same whatever the
+    number of those that are there.
+    """
+    drawn, there = scenario.zone_evs_drawn, scenario.zone_evs
+    within = np.arange(drawn.sum()) - np.repeat(np.cumsum(drawn) - drawn, drawn)
+    return np.flatnonzero(within < np.repeat(there, drawn))
 
 
 def _weekends(scenario: Scenario, dates: int, start: int) -> BoolArray:

@@ -20,7 +20,7 @@ from abm.equations.battery import battery_capacity
 from abm.errors import InputError, Problem
 from abm.fleet.columns import COLUMNS, FRACTIONS, PLANNED
 from abm.fleet.distributions import draws
-from abm.fleet.measured import measured_stays
+from abm.fleet.measured import measured_stays, there_of
 from abm.fleet.owners import (
     SATURDAY,
     DayPlan,
@@ -45,7 +45,7 @@ class Population:
     in V2G, (n,); learning changes it. Raises InputError for a behaviour that cannot be made.
     """
 
-    FIXED: ClassVar = ("groups", "group", "_rows", "_base", "seeds")
+    FIXED: ClassVar = ("groups", "group", "_rows", "_base", "_there", "seeds")
 
     def __init__(self, scenario: Scenario, n_zones: int, seeds: Sequence[int]) -> None:
         self.scenario, self.n_zones, self.seeds = scenario, n_zones, tuple(seeds)
@@ -60,8 +60,15 @@ class Population:
         if measured is not None:
             self.per_feeder = len(measured) // max(len(self.seeds), 1)
         self.n = self.per_feeder * len(self.seeds)
+        # Rows of a feeder that are drawn, and which of them are there.
+        self._drawn, self._there = self.per_feeder, np.arange(self.per_feeder)
+        if table is None:
+            evs = there_of(scenario)
+            dates = self.per_feeder // max(len(evs), 1)
+            self._drawn = int(scenario.zone_evs_drawn.sum()) * dates
+            self._there = (evs[:, None] * dates + np.arange(dates)).ravel()
         # Shares may be rounded to the whole EV in one way only.
-        edges = np.cumsum([kind.share for kind in self.groups]) * self.per_feeder
+        edges = np.cumsum([kind.share for kind in self.groups]) * self._drawn
         last = np.floor(edges + 0.5 + 1e-9).astype(np.int64)
         self.group: IntArray = np.zeros(self.n, dtype=np.int64)
         if len(self.groups) > 1:
@@ -82,14 +89,15 @@ class Population:
 
     def _rank(self, seed: int) -> IntArray:
         """A place for each EV of a feeder in a random order."""
-        order = np.argsort(stream(seed, "group").random(self.per_feeder), kind="stable")
-        rank = np.empty(self.per_feeder, dtype=np.int64)
-        rank[order] = np.arange(self.per_feeder)
-        return rank
+        order = np.argsort(stream(seed, "group").random(self._drawn), kind="stable")
+        rank = np.empty(self._drawn, dtype=np.int64)
+        rank[order] = np.arange(self._drawn)
+        return rank[self._there]
 
     def uniform(self, name: str, day: int = 0) -> FloatArray:
         """Uniform draws of one cause on one day, (n,)."""
-        parts = [stream(seed, name, day).random(self.per_feeder) for seed in self.seeds]
+        drawn = (stream(seed, name, day).random(self._drawn) for seed in self.seeds)
+        parts = [values[self._there] for values in drawn]
         return np.concatenate(parts) if parts else np.zeros(0)
 
     def each(self, of: Callable[[OwnerGroup, Any], Any], dtype: Any = np.float64) -> NDArray[Any]:

@@ -20,7 +20,7 @@ KINDS = ("voltage_low", "voltage_high", "line", "transformer", "not_converged")
 
 
 @dataclass(frozen=True, eq=False)
-class _Limit:
+class GridLimit:
     """One kind of limit: its elements, in each load flow the value and whether it is broken.
 
     names: of the elements in the source of the feeder; empty where it has none.
@@ -37,21 +37,21 @@ class _Limit:
     sign: float = 1.0
 
 
-def _limits(record: Record) -> Iterator[_Limit]:
+def grid_limits(record: Record) -> Iterator[GridLimit]:
     """The limits in the order of `KINDS`; what is not known (NaN) breaks none."""
     grid, feeder, flows = record.scenario.grid, record.feeder, record.flows
     vm_pu, buses, named = flows.vm_pu, feeder.bus_names, feeder.labels.bus.tolist()
     low, high = grid.vm_min_pu, grid.vm_max_pu
-    yield _Limit("voltage_low", buses, named, vm_pu, vm_pu < low, low, "p.u.", -1.0)
-    yield _Limit("voltage_high", buses, named, vm_pu, vm_pu > high, high, "p.u.")
+    yield GridLimit("voltage_low", buses, named, vm_pu, vm_pu < low, low, "p.u.", -1.0)
+    yield GridLimit("voltage_high", buses, named, vm_pu, vm_pu > high, high, "p.u.")
     loadings: tuple[tuple[str, Sequence[str], list[str], FloatArray], ...] = (
         ("line", feeder.line_names, feeder.labels.line.tolist(), record.loading_percent),
         ("transformer", feeder.network.transformers.names, [], flows.transformer_percent),
     )
     for kind, elements, names, percent in loadings:
-        yield _Limit(kind, elements, names, percent, percent > 100.0, 100.0, "%")
+        yield GridLimit(kind, elements, names, percent, percent > 100.0, 100.0, "%")
     failed = ~flows.converged[:, :, None]
-    yield _Limit("not_converged", ("",), (), np.full(failed.shape, np.nan), failed, np.nan, "")
+    yield GridLimit("not_converged", ("",), (), np.full(failed.shape, np.nan), failed, np.nan, "")
 
 
 def violation_table(record: Record) -> pd.DataFrame:
@@ -67,7 +67,7 @@ def violation_table(record: Record) -> pd.DataFrame:
     """
     import pandas as pd
 
-    parts = [_spans(limit, order) for order, limit in enumerate(_limits(record))]
+    parts = [_spans(limit, order) for order, limit in enumerate(grid_limits(record))]
     found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     keys = ("at", "order", "begin", "feeder")
     rows = np.lexsort([found[name] for name in keys])
@@ -97,14 +97,14 @@ def violation_columns(record: Record) -> dict[str, NDArray[Any]]:
     """How many rows the table has of each feeder, and the hours with any of them, (K,) each."""
     spans = np.zeros(record.n_feeders, dtype=np.int64)
     flows = np.zeros(record.flows.converged.shape, dtype=np.bool_)
-    for limit in _limits(record):
+    for limit in grid_limits(record):
         before = np.concatenate([np.zeros_like(limit.broken[:1]), limit.broken[:-1]])
         spans += (limit.broken & ~before).sum(axis=(0, 2))
         flows |= limit.broken.any(axis=2)
     return {"violations": spans, "violation_hours": in_hours(record, flows.sum(axis=0))}
 
 
-def _spans(limit: _Limit, order: int) -> dict[str, NDArray[Any]]:
+def _spans(limit: GridLimit, order: int) -> dict[str, NDArray[Any]]:
     """Feeder, place of the element, first and last load flow, and worst value of each span."""
     n_flows, _, n = limit.broken.shape
     # Feeder by feeder, element by element; a column behind keeps them apart.

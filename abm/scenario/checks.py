@@ -210,6 +210,13 @@ def _findings(fields: ScenarioFields, document: Document) -> Iterator[Finding]:
         for habit in habits(fields):
             yield from _windows(fields, document, habit, seen)
     yield from _days_and_groups(fields, document)
+    drawn_path: Path = ("fleet", "drawn_per_customer")
+    if (most := fields.fleet.drawn_per_customer) is not None:
+        given, needs = fields.fleet.evs_per_customer, (("fleet", "evs_per_customer"),)
+        if given is None:
+            yield Finding(drawn_path, "left out without fleet.evs_per_customer", needs)
+        elif most < given:
+            yield Finding(drawn_path, f"at least the {given:g} of fleet.evs_per_customer", needs)
     sky: Path = ("pv", "irradiance")
     if fields.pv.irradiance is not None and fields.pv.panels is None:
         yield Finding(sky, "null without pv.panels, whose weather it is", (("pv", "panels"),))

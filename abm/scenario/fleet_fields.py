@@ -35,6 +35,12 @@ class FleetSection(Section):
         le=1000.0,
         description="EVs per customer, in place of evs_per_zone: each RPZ has this times its customers (buses.csv of the feeder), to the nearest whole number, so that zones may differ.",
     )
+    drawn_per_customer: float | None = Field(
+        None,
+        ge=0.0,
+        le=1000.0,
+        description="EVs per customer that are drawn, at least evs_per_customer, of which those of the first evs_per_customer are there: with the same value here, the EVs of a lower evs_per_customer are among those of a higher one, in the same homes, with the same days. Left out: as many as are there.",
+    )
     sessions: str | None = Field(
         None,
         description="CSV of sessions that replaces the sampled fleet; columns ev_id, zone, arrival_min, departure_min (or arrival, departure as time stamps), then either capacity_kwh, soc_arrival, soc_target or energy_kwh, and optional p_max_kw, p_discharge_kw, efficiency. Minutes count from the start of the horizon, which may have several days; an EV may come again when it has left.",
@@ -67,13 +73,24 @@ class FleetSection(Section):
         """EVs in each zone, int64[n_zones]. customers: of each zone, NaN where not known."""
         if self.evs_per_customer is None:
             return np.full(len(customers), self.evs_per_zone, dtype=np.int64)
-        return np.floor(self.evs_per_customer * np.nan_to_num(customers) + 0.5).astype(np.int64)
+        return _to_whole(self.evs_per_customer, customers)
+
+    def drawn_of(self, customers: NDArray[np.float64]) -> NDArray[np.int64]:
+        """EVs in each zone that are drawn, int64[n_zones], the first of which are there."""
+        if self.drawn_per_customer is None or self.evs_per_customer is None:
+            return self.evs_of(customers)
+        return _to_whole(self.drawn_per_customer, customers)
 
     @property
     def has_evs(self) -> bool:
         """Whether a zone has any, as far as can be known without a feeder."""
         given = self.evs_per_customer
         return (self.evs_per_zone if given is None else given) > 0
+
+
+def _to_whole(each: float, customers: NDArray[np.float64]) -> NDArray[np.int64]:
+    """So many for each customer, to the nearest whole number; none where they are not known."""
+    return np.floor(each * np.nan_to_num(customers) + 0.5).astype(np.int64)
 
 
 class VoltVarSection(Section):

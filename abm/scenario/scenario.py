@@ -147,6 +147,11 @@ class Scenario(ScenarioFields):
         return self.fleet.evs_of(self._inputs.feeder.zone_customers())
 
     @property
+    def zone_evs_drawn(self) -> NDArray[np.int64]:
+        """EVs of each zone that are drawn, of which the first `zone_evs` are there, [n_zones]."""
+        return self.fleet.drawn_of(self._inputs.feeder.zone_customers())
+
+    @property
     def hours(self) -> int:
         """Length of the whole horizon, of one day or several, h."""
         days = self.horizon.days

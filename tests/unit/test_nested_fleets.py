@@ -1,0 +1,85 @@
+"""EVs of a lower share of customers are among those of a higher one."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from abm import InputError, Scenario
+from abm.fleet import Population
+from abm.fleet.stays import Stays
+
+SEEDS = (3, 11)
+GROUPS = {
+    "early": {"share": 0.4, "arrival": {"low": "14:00", "high": "16:00"}},
+    "late": {"share": 0.6, "boost_probability": 0.5, "v2g_participation": 0.7},
+}
+MEASURED = {
+    "weekday": {
+        "sessions_per_day": 0.7,
+        "arrival_h": {"low": 15.0, "high": 23.0},
+        "duration_h": {"low": 2.0, "high": 14.0},
+        "energy_kwh": {"low": 2.0, "high": 40.0},
+    }
+}
+
+
+def people(share, drawn=None, **fields) -> Population:
+    fleet = {"evs_per_customer": share, **fields.pop("fleet", {})}
+    if drawn is not None:
+        fleet["drawn_per_customer"] = drawn
+    scenario = Scenario.load("cigre_mv").override(fleet=fleet, **fields)
+    return Population(scenario, scenario.inputs.feeder.n_zones, SEEDS)
+
+
+def by_place(stays: Stays) -> dict:
+    """Everything of each EV and date by feeder, zone and number within the zone."""
+    found, seen = {}, {}
+    columns = [name for name in vars(stays) if name != "names"]
+    for row in range(len(stays)):
+        place = int(stays.feeder[row]), int(stays.zone[row])
+        number = seen[place] = seen.get(place, -1) + 1
+        found[(*place, number)] = tuple(getattr(stays, name)[row].item() for name in columns)
+    return found
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"owners": {"groups": GROUPS}},
+        {"fleet": {"stays": MEASURED}, "clock": {"hours": 30}},
+        {"horizon": {"days": 2}, "clock": {"hours": 24}},
+    ],
+)
+def test_the_evs_of_a_lower_share_are_among_those_of_a_higher_one(fields):
+    shares = (0.02, 0.05, 0.05, 0.1)
+    day = fields.get("horizon", {}).get("days", 1) - 1
+    sets = []
+    for share in shares:
+        own = {key: dict(value) for key, value in fields.items()}
+        population = people(share, 0.1, **own)
+        soc = np.full(population.n, 0.8) if day else None
+        sets.append(by_place(population.stays(day, soc)))
+    for lower, higher in pairwise(sets):
+        assert lower.items() <= higher.items()
+    assert len(sets[0]) < len(sets[1]) == len(sets[2]) < len(sets[3])
+
+
+def test_as_many_drawn_as_are_there_is_what_it_always_was():
+    plain, same = people(0.05).stays(), people(0.05, 0.05).stays()
+    for name, values in vars(plain).items():
+        if name != "names":
+            np.testing.assert_array_equal(values, getattr(same, name))
+
+
+def test_without_a_number_that_is_drawn_later_zones_are_others():
+    lower, higher = (by_place(people(share).stays()) for share in (0.05, 0.1))
+    assert not lower.items() <= higher.items()
+
+
+def test_fewer_drawn_than_are_there_are_refused():
+    with pytest.raises(InputError, match=r"drawn_per_customer = 0.1.*at least the 0.25"):
+        Scenario.load("cigre_mv").override({"fleet.drawn_per_customer": 0.1})
+    with pytest.raises(InputError, match=r"drawn_per_customer = 1.*left out without"):
+        Scenario(fleet={"drawn_per_customer": 1})
