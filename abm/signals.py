@@ -17,6 +17,7 @@ from abm.fleet.expected_arrivals import WINDOW_H, ExpectedArrivals, expected_arr
 from abm.fleet.stays import stream
 from abm.fleet.view import read_only
 from abm.scenario import Scenario
+from abm.scenario.calendar import Calendar
 from abm.scenario.grid_fields import BroadcastSection
 
 
@@ -42,7 +43,9 @@ class Broadcast:
     purchase_price, sale_price: what a kWh costs and earns in the interval that begins, with fees
     and taxes, (n_feeders,) [$/kWh]; price is alpha alone, as listed.
     battery_mw: power of the stationary batteries in the interval that ended, in demand_mw where EV
-    demand is; None where there are none.
+    demand is; None where there are none. operator_kw: what the connection of each EV may draw for
+    charging as the network operator says, (n_evs,) [kW], infinity where it has no limit; None where
+    the strategy has no operator.
     """
 
     hour: int
@@ -62,10 +65,11 @@ class Broadcast:
     purchase_price: FloatArray | None = None
     sale_price: FloatArray | None = None
     battery_mw: FloatArray | None = None
+    operator_kw: FloatArray | None = None
 
     def __post_init__(self) -> None:
         # Everybody holds the same message, and rules of the user's own do, too.
-        some = ("purchase_price", "sale_price", "battery_mw")
+        some = ("purchase_price", "sale_price", "battery_mw", "operator_kw")
         for name in ("demand_mw", "limit_mw", "headroom_mw", "ev_mw", "feeder", *some):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, read_only(getattr(self, name)))
@@ -224,6 +228,11 @@ class Outlook:
         self._pv_mw = np.broadcast_to(pv_mw, (self.n_hours, len(seeds)))
         self.prices = scenario.inputs.prices
         self.sale_ratio = scenario.tariff.sale_ratio
+
+    @cached_property
+    def calendar(self) -> Calendar:
+        """Dates, weekdays and clock times of the horizon."""
+        return self._scenario.calendar
 
     @cached_property
     def price(self) -> FloatArray:

@@ -213,7 +213,7 @@ def make_engine(model: V2GModel) -> Engine:
     wanted = engine == "compiled" or (engine == "auto" and worth)
     # The compiled hour knows one message per feeder, no minds but the rule's, and chargers that
     # switch whenever they are told to and keep their power.
-    plain = not model.fleet.holds and not model.fleet.taper
+    plain = not (model.fleet.holds or model.fleet.taper or model.fleet.particular)
     alone = not model.home.own_minds and scenario.broadcast.loss_probability == 0.0
     if wanted and alone and plain:
         hour = CompiledHour.of(model.fleet, model.meter, model.home.rule, model.admission)

@@ -14,6 +14,8 @@ from abm.agents.billing import Billing
 from abm.agents.load_flows import LoadFlows, ZonePower
 from abm.agents.supply import ZoneSupply
 from abm.clock import Phase
+from abm.control import Limited
+from abm.control.operator import Readings
 from abm.equations import BoolArray, FloatArray, IntArray
 from abm.equations.battery import hourly_demand
 from abm.grid import Feeder, PowerFlow, Solver
@@ -124,6 +126,10 @@ class GridAgent(mesa.Agent):
         self.flow_s = scenario.grid.flow_interval_min * 60
         self.reactive = ChargersReactive(scenario.ev)
         self.load_flows = LoadFlows(model, feeder, solver, self.base, self.supply, self.reactive)
+        # Who limits what connections draw, and what it has last said.
+        admission = model.admission
+        self.operator = admission.operator if isinstance(admission, Limited) else None
+        self._operator_kw: FloatArray | None = None
         # Messages that nobody has heard yet, and the step in which they are.
         self._on_their_way: list[tuple[int, Broadcast, BoolArray | None]] = []
 
@@ -179,6 +185,7 @@ class GridAgent(mesa.Agent):
             includes_losses=self.what == "net_with_losses" and measured is not None,
             outlook=self.outlook,
             battery_mw=None if measured is None else measured.battery_mw,
+            operator_kw=self._operator_kw,
         )
 
     def send(self) -> None:
@@ -191,6 +198,8 @@ class GridAgent(mesa.Agent):
         self._sequence += 1
         demand_mw, sent = self._demand(now_s)
         self.billing.follow(now_s, demand_mw)
+        if self.operator is not None:
+            self._operator_kw = self.operator.orders(model.fleet, self.readings())
         message = self.compose(hour, demand_mw)
         heard_by = self.channel.heard_by()
         if not sent.all():
@@ -201,6 +210,18 @@ class GridAgent(mesa.Agent):
         else:
             self._on_their_way.append((clock.step + self.delay_steps, message, heard_by))
             clock.once(Phase.GRID, clock.step + self.delay_steps, self._deliver)
+
+    def readings(self) -> Readings:
+        """What the operator goes by now."""
+        measured = self._measured
+        load_mw = None
+        if measured is not None:
+            began = np.array([measured.began_s])
+            base_mw = self.without_evs_mw(began, self.interval_s)[0]
+            load_mw = base_mw + measured.ev_mw + measured.battery_mw
+        now_s = np.array([int(self.model.env.now)])
+        limit_mw = self.limit.mean(now_s, self.interval_s)[0]
+        return Readings(self.model.minute, load_mw, np.repeat(limit_mw, self.model.fleet.n_feeders))
 
     def _deliver(self) -> None:
         """Hand over the oldest message that is on its way."""

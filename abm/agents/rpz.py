@@ -14,16 +14,22 @@ from abm.control import (
     BelowLimit,
     CoordinatedAdmission,
     CoordinatedRule,
+    Dimming,
     Eq13,
     FirstCome,
     G2VOnly,
     LeastLaxity,
+    Limited,
     MPCRule,
+    OffPeak,
     Rule,
+    Throttling,
 )
 from abm.control.answers import Answers, split
+from abm.control.limits import within
 from abm.equations import FloatArray
 from abm.fleet import Fleet, Mode, ModeArray
+from abm.fleet.cars import keep_going, note_pauses
 from abm.fleet.chargers import force, no_more_than
 from abm.fleet.view import FleetView, read_only
 from abm.signals import Broadcast
@@ -34,8 +40,16 @@ if TYPE_CHECKING:
 
 # Of these it is known that they write to no column, answer rightly, and grant nothing that an EV
 # cannot do.
-BUILT_IN_RULES = (G2VOnly, Eq13, CoordinatedRule, MPCRule)
-BUILT_IN_ADMISSIONS = (AllAtOnce, BelowLimit, FirstCome, LeastLaxity, CoordinatedAdmission)
+BUILT_IN_RULES = (G2VOnly, Eq13, CoordinatedRule, MPCRule, OffPeak)
+BUILT_IN_ADMISSIONS = (
+    AllAtOnce,
+    BelowLimit,
+    FirstCome,
+    LeastLaxity,
+    CoordinatedAdmission,
+    Dimming,
+    Throttling,
+)
 
 
 class HomeEnergyManager(mesa.Agent):
@@ -67,6 +81,8 @@ class HomeEnergyManager(mesa.Agent):
         model, fleet, rule = self.model, self.model.fleet, self.rule
         if self.own_minds or type(rule) not in BUILT_IN_RULES:
             fleet.stale = True  # somebody else's code may write to any column, at any time
+        if fleet.particular:
+            note_pauses(fleet)
         fleet.assess()
         fleet.asked_kw = None
         minute = model.minute
@@ -97,7 +113,7 @@ class HomeEnergyManager(mesa.Agent):
         for ev, answers in zip(self.own_minds, self._minds, strict=True):
             if fleet.plugged[ev.row]:
                 mode, power = split(fleet, answers.ask(ev.decide, 1, minute))
-                modes[ev.row] = mode[0]
+                modes[ev.row] = np.broadcast_to(mode, fleet.n)[ev.row]
                 asked_kw[ev.row] = np.inf if power is None else power[0]
         if fleet.asked_kw is not None or np.isfinite(asked_kw).any():
             fleet.asked_kw = asked_kw
@@ -179,6 +195,11 @@ class ResidentialParkingZone(mesa.Agent):
             own_kw = fleet.forced_power_kw
             if power_kw is not None or own_kw is not None:
                 power_kw = np.where(fleet.forced, no_more_than(own_kw), no_more_than(power_kw))
+        if isinstance(admission, Limited):
+            limit_kw = model.inbox.by_ev(lambda m: admission.limit_kw(fleet, m, minute))
+            granted, power_kw = within(fleet, granted, power_kw, limit_kw)
+        if fleet.particular:
+            granted, power_kw = keep_going(fleet, granted, power_kw)
         return granted, power_kw
 
     @property

@@ -15,11 +15,15 @@ from abm.control.admission import (
     split_by_largest_remainder,
 )
 from abm.control.by_price import ByPriceAdmission, ByPriceRule
+from abm.control.limits import Dimming, Limited, Throttling
 from abm.control.mpc import MPCRule
+from abm.control.off_peak import OffPeak
 from abm.control.planner import Planner
 from abm.control.rules import CoordinatedRule, Eq13, G2VOnly, Rule
+from abm.errors import InputError, Problem
 from abm.scenario import Scenario
 from abm.scenario.names import STRATEGIES, NamedStrategy, make_object
+from abm.scenario.yamlio import show
 
 __all__ = [
     "ADMISSION_CLASSES",
@@ -31,13 +35,17 @@ __all__ = [
     "ByPriceRule",
     "CoordinatedAdmission",
     "CoordinatedRule",
+    "Dimming",
     "Eq13",
     "FirstCome",
     "G2VOnly",
     "LeastLaxity",
+    "Limited",
     "MPCRule",
+    "OffPeak",
     "Planner",
     "Rule",
+    "Throttling",
     "make_admission",
     "make_rule",
     "make_strategy",
@@ -50,6 +58,7 @@ RULE_CLASSES: Mapping[str, Callable[..., Rule]] = {
     "eq13": Eq13,
     "coordinated": CoordinatedRule,
     "mpc": MPCRule,
+    "off_peak": OffPeak,
     "by_price": ByPriceRule,
 }
 ADMISSION_CLASSES: Mapping[str, Callable[..., Admission]] = {
@@ -58,8 +67,12 @@ ADMISSION_CLASSES: Mapping[str, Callable[..., Admission]] = {
     "first_come": FirstCome,
     "least_laxity": LeastLaxity,
     "coordinated": CoordinatedAdmission,
+    "dimming": Dimming,
+    "throttling": Throttling,
     "by_price": ByPriceAdmission,
 }
+# Those that put a limit on what another one grants.
+LIMITS = ("dimming", "throttling")
 
 
 def resolve_strategy(scenario: Scenario) -> NamedStrategy:
@@ -82,14 +95,15 @@ def make_strategy(scenario: Scenario) -> tuple[Rule, Admission]:
     Raises InputError when one of them cannot be made.
     """
     rule, admission = make_rule(scenario), make_admission(scenario)
+    planned = admission.first if isinstance(admission, Limited) else admission
     if (
         isinstance(rule, CoordinatedRule)
-        and isinstance(admission, CoordinatedAdmission)
+        and isinstance(planned, CoordinatedAdmission)
         # Options that differ make two plans.
-        and rule.planner.price_weight == admission.planner.price_weight
-        and rule.planner.margin_min == admission.planner.margin_min
+        and rule.planner.price_weight == planned.planner.price_weight
+        and rule.planner.margin_min == planned.planner.margin_min
     ):
-        admission.planner = rule.planner
+        planned.planner = rule.planner
     return rule, admission
 
 
@@ -112,6 +126,15 @@ def make_admission(scenario: Scenario) -> Admission:
     )
 
 
+def _first(after: object, scenario: Scenario) -> object:
+    """The admission that one with a limit asks first. Raises InputError."""
+    others = [name for name in ADMISSION_CLASSES if name not in LIMITS]
+    if after not in others:
+        field, allowed = "strategy.admission_options.after", "one of: " + ", ".join(others)
+        raise InputError([Problem(field, show(after), allowed)])
+    return _make("admission", str(after), ADMISSION_CLASSES, {}, scenario)
+
+
 def _make(
     kind: str,
     name: str,
@@ -121,6 +144,8 @@ def _make(
 ) -> object:
     section = getattr(scenario, name, None) if name in known else None
     arguments = {**(section.model_dump() if section is not None else {}), **options}
+    if name in LIMITS and name in known:
+        arguments["first"] = _first(arguments.pop("after"), scenario)
     code = scenario.code_at(("strategy", kind)) if name not in known else None
     if code is not None:
         return code.make()

@@ -219,7 +219,8 @@ class CoordinatedAdmission:
             charge_kw[rows[served]] = np.maximum(fleet.charging_kw, charge_kw)[rows[served]]
             if self.modulate:
                 left_kw = limit_kw - (total_kw - draws)
-                part = ~served & ~must[rows] & (left_kw > max(fleet.min_charge_kw, LEAST_KW))
+                least_kw = np.maximum(fleet.min_charge_kw[rows], LEAST_KW)
+                part = ~served & ~must[rows] & (left_kw > least_kw)
                 charge_kw[rows[part]] = left_kw[part]
         return charge_kw
 

@@ -7,6 +7,7 @@ import numpy as np
 from abm.control.admission import LeastLaxity
 from abm.control.rules import Eq13
 from abm.equations import BoolArray, FloatArray
+from abm.fleet import Fleet, ModeArray
 from abm.signals import Broadcast
 
 DAY_H = 24
@@ -31,7 +32,8 @@ class ByPriceRule(Eq13):
 class ByPriceAdmission(LeastLaxity):
     """Charging while a kWh costs at most `charge_below`; who has no slack left charges in any case.
 
-    Every home for itself: nobody asks whether the feeder has room.
+    Every home for itself: nobody asks whether the feeder has room. Owners who do not go by the
+    price (`timed`) charge on arrival.
     """
 
     def __init__(
@@ -47,6 +49,18 @@ class ByPriceAdmission(LeastLaxity):
         most = self.charge_below
         cheap = broadcast.purchase_price <= (day_mean(broadcast) if most is None else most)
         return np.where(cheap, np.inf, 0.0)
+
+    def admit(
+        self, fleet: Fleet, request: ModeArray, broadcast: Broadcast, minute: float
+    ) -> ModeArray | FloatArray:
+        """What the price allows, and all that the others ask for."""
+        granted = super().admit(fleet, request, broadcast, minute)
+        others = ~fleet.timed & (request > 0)
+        if not others.any():
+            return granted
+        if fleet.asked_kw is None:
+            return np.where(others, request, granted)
+        return np.where(others, fleet.charging_kw, granted)
 
 
 def day_mean(broadcast: Broadcast) -> FloatArray:

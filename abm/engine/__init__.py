@@ -87,6 +87,8 @@ class CompiledHour:
         rules = (G2VOnly, Eq13, CoordinatedRule, ByPriceRule)
         if type(rule) not in rules or type(admission) not in ADMISSION_CODES:
             return None
+        if isinstance(admission, ByPriceAdmission) and not fleet.timed.all():
+            return None
         for part in (rule, admission):
             if isinstance(part, CoordinatedRule | CoordinatedAdmission):
                 part.planner.levels = _compiled_levels

@@ -152,6 +152,13 @@ class OfEveryEV:
     plugged: BoolArray
     has_charged: BoolArray
     v2g: BoolArray
+    timed: BoolArray
+    delay_draw: FloatArray
+    cannot_pause: BoolArray
+    does_not_wake: BoolArray
+    needs_six_amp: BoolArray
+    paused_min: FloatArray
+    asleep: BoolArray
     boost: BoolArray
     forced: BoolArray
     trip_kwh: FloatArray

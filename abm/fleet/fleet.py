@@ -31,6 +31,7 @@ from abm.equations.battery import (
 )
 from abm.equations.switching import can_move
 from abm.equations.switching import mode as as_mode
+from abm.fleet.cars import least_powers
 from abm.fleet.columns import COLUMNS, Mode, ModeArray, OfEveryEV, group_sums
 from abm.fleet.cycles import CycleStress, SocHistory
 from abm.fleet.stays import Stays, canonical_order
@@ -79,7 +80,6 @@ class Fleet(OfEveryEV):
         """cycle_stress: of `abm.fleet.cycles`; None: the history of the SoC is not followed."""
         n = len(stays)
         charger = EvSection() if charger is None else charger
-        self.min_charge_kw = charger.min_charge_kw
         # A charger acts by whole steps.
         self.min_on_min = whole_steps(charger.min_on_min, 60.0 * step_h)
         self.min_off_min = whole_steps(charger.min_off_min, 60.0 * step_h)
@@ -99,6 +99,10 @@ class Fleet(OfEveryEV):
         self.as_printed = requirement.kind == "as_printed"
         self.factor = requirement.factor
         self._begin_columns("run", stays)
+        # Least power that each can be set to, (n,) [kW], and whether cars insist on anything else.
+        self.min_charge_kw: FloatArray = least_powers(self, charger.min_charge_kw)
+        self.wakes_within_min = charger.cars.wakes_within_min
+        self.particular = bool((self.cannot_pause | self.does_not_wake).any())
         self.cell = cell[order]
         # rows of feeder k: first_row[k] to first_row[k + 1]; the same bounds hold for `stay_index`.
         self.first_row: IntArray = np.searchsorted(self.feeder, np.arange(n_feeders + 1))
@@ -236,7 +240,8 @@ class Fleet(OfEveryEV):
         self.stale = False
 
     def _assess(self, rows: IntArray | slice) -> None:
-        soc, capacity, plugged = self.soc[rows], self.capacity_kwh[rows], self.plugged[rows]
+        soc, capacity = self.soc[rows], self.capacity_kwh[rows]
+        plugged = self.plugged[rows] & ~self.asleep[rows]
         if self.as_printed:
             # An EV that has not begun would start from the SoC of now.
             goal = printed_goal(soc, self.soc_required[rows])

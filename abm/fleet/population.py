@@ -30,7 +30,7 @@ from abm.fleet.owners import (
     draw_quantity,
     owner_groups,
 )
-from abm.fleet.stays import Stays, as_told, stays_from_sessions, stream
+from abm.fleet.stays import Stays, as_told, canonical_order, stays_from_sessions, stream
 from abm.scenario import Scenario, TimeOfDay, clock_minutes, stay_windows
 from abm.scenario.fields import Capacity
 from abm.scenario.modules import Plugin, name_of
@@ -82,6 +82,7 @@ class Population:
             for g in range(len(self.groups))
         ]
         self._base = self._for_good(table) if measured is None else measured
+        self._base = replace(self._base, **self._particulars())
         # What an EV could give is not known where its need is an energy.
         self.participates = np.zeros(self.n, dtype=np.bool_)
         if not scenario.by_energy:
@@ -170,6 +171,29 @@ class Population:
             **{**as_told(n), "group": self.group},
         )
 
+    def _particulars(self) -> dict[str, Any]:
+        """Whose owner goes by price or schedule, and what cars insist on, by column."""
+        cars = self.scenario.ev.cars
+
+        def drawn(name: str) -> BoolArray:
+            share: float = getattr(cars, name)
+            if share in (0.0, 1.0):
+                return np.full(self.n, share == 1.0)
+            return np.asarray(self.uniform(name) < share)
+
+        names = ("cannot_pause", "does_not_wake", "needs_six_amp")
+        return {"timed": self._draw("timed", "timed"), **{name: drawn(name) for name in names}}
+
+    def _delay_draws(self, day: int, stays: Stays) -> FloatArray:
+        """Draws that random delays go by, (n,); those of a file do not depend on its order."""
+        u = self.uniform("delay", day)
+        if not self.at_once:
+            return u
+        order = canonical_order(stays, stays.feeder * self.n_zones + stays.zone)
+        draws = np.empty(self.n)
+        draws[order] = u
+        return draws
+
     def _thresholds(self) -> FloatArray:
         """V2G thresholds: the fleet's, or an anxious owner's own where that is above it."""
         soc_min = self.scenario.ev.soc_min
@@ -227,7 +251,8 @@ class Population:
         )
         for name in ("arrival_min", "departure_min", "announced_min"):
             columns[name] = columns[name] + day_start if day else columns[name]
-        return Stays(**columns)
+        stays = Stays(**columns)
+        return replace(stays, delay_draw=self._delay_draws(day, stays))
 
     def _times(self, day: int, weekend: bool) -> tuple[FloatArray, FloatArray]:
         """Whole minutes whatever the time step, so that the fleet does not depend on it."""

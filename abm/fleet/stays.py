@@ -48,6 +48,11 @@ STREAMS = {
     "dependence": 26,
     "customers": 27,
     "heat_pumps": 28,
+    "delay": 31,
+    "timed": 32,
+    "cannot_pause": 33,
+    "does_not_wake": 34,
+    "needs_six_amp": 35,
 }
 COPIES = 1_000_000
 
@@ -93,6 +98,11 @@ class Stays:
     efficiency: FloatArray
     plugs_in: BoolArray
     v2g: BoolArray
+    timed: BoolArray
+    delay_draw: FloatArray
+    cannot_pause: BoolArray
+    does_not_wake: BoolArray
+    needs_six_amp: BoolArray
     boost: BoolArray
     trip_kwh: FloatArray
     trip_short_kwh: FloatArray

@@ -18,6 +18,7 @@ from abm.equations.battery import energy_gained
 from abm.results.emergence import city_emergence, emergence_columns
 from abm.results.flows import hourly_converged, in_hours
 from abm.results.indicators import of_city
+from abm.results.overloads import overload_columns
 from abm.results.record import Record
 from abm.results.supply import shares, supply_columns
 from abm.results.tables import BESIDE
@@ -38,6 +39,7 @@ def kpi_columns(record: Record) -> dict[str, NDArray[Any]]:
     """Every indicator as one array over the feeders, (K,); NaN or None where it is undefined."""
     return {
         **_demand(record),
+        **overload_columns(record),
         **_load_flow(record),
         **_energy_and_money(record),
         **_constraints(record),

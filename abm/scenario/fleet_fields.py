@@ -108,6 +108,29 @@ class VoltVarSection(Section):
     )
 
 
+class CarsSection(Section):
+    """What some cars insist on, whoever controls the charger; each share is drawn by itself."""
+
+    cannot_pause: Fraction = Field(
+        0.0,
+        description="Share of the EVs that cannot pause: once charging has begun in a stay it goes on until they are full, at 6 A at least, whatever is granted.",
+    )
+    does_not_wake: Fraction = Field(
+        0.0,
+        description="Share of the EVs that do not wake up: a pause of more than wakes_within_min after charging has begun ends it until they are plugged in anew.",
+    )
+    wakes_within_min: float = Field(
+        15.0,
+        ge=0.0,
+        le=1440.0,
+        description="Longest pause after which such an EV goes on charging, min.",
+    )
+    needs_six_amp: Fraction = Field(
+        0.0,
+        description="Share of the EVs that need 6 A on each phase to charge: 1.38 kW where the charger is rated up to 7.4 kW (one phase), 4.14 kW above (three); below it they do not. Read like ev.min_charge_kw, which holds for all.",
+    )
+
+
 class EvSection(Section):
     """Battery and charger, the same for every EV unless a session says otherwise."""
 
@@ -136,7 +159,7 @@ class EvSection(Section):
         0.0,
         ge=0.0,
         le=1e4,
-        description="Least power that a charger can be set to, kW; 6 A on one phase of 230 V are 1.38. Below it a charger is off. Only read where a rule or an admission answers with powers.",
+        description="Least power that a charger can be set to, kW; 6 A on one phase of 230 V are 1.38. Below it a charger is off. Only read where a rule or an admission answers with powers, or limits them.",
     )
     taper: float | None = Field(
         None,
@@ -156,6 +179,7 @@ class EvSection(Section):
         le=1440.0,
         description="Least time that a charger that was switched off stays off, min, rounded up to time steps; from V2G to G2V and back it need not be off.",
     )
+    cars: CarsSection = Field(CarsSection(), description="What some cars insist on.")
     power_factor: PowerFactor = Field(
         1.0,
         description="Power factor of the chargers, the same in G2V and V2G. Above 0 they take reactive power, |P| x tan(arccos PF) (inductive), below 0 they supply it (capacitive); 1 and -1: none. Ratings are of active power.",

@@ -36,6 +36,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "eq13": "the paper's switching rule, eq. (13), with its options in `eq13`",
         "coordinated": "V2G while base demand is above the hour's level, else G2V",
         "mpc": "powers planned ahead by an optimiser every few minutes, with what is known by then",
+        "off_peak": "G2V outside of peaks, after a random delay, with its options in `off_peak`",
         "by_price": "G2V, and V2G while a kWh sold earns enough, with its options in `by_price`",
     }
 )
@@ -55,6 +56,8 @@ ADMISSIONS: Mapping[str, str] = MappingProxyType(
         "first_come": "within the broadcast headroom, first come first served",
         "least_laxity": "within the broadcast headroom, the EV with least slack first",
         "coordinated": "up or down to the hour's level by slack, nobody left short",
+        "dimming": "an admission, with each charger limited to 4.2 kW while load is too high",
+        "throttling": "an admission, with chargers limited to a part of their rating in some hours",
         "by_price": "each home alone while a kWh bought is cheap, or when it has to",
     }
 )
@@ -109,6 +112,21 @@ STRATEGIES: Mapping[str, NamedStrategy] = MappingProxyType(
             "coordinated",
             "coordinated",
             "one demand level each quarter hour: valley filled and peak shaved to it by slack",
+        ),
+        "dimming": NamedStrategy(
+            "g2v_only",
+            "dimming",
+            "section 14a EnWG: every EV charges on arrival, at 4.2 kW while load is too high",
+        ),
+        "off_peak": NamedStrategy(
+            "off_peak",
+            "all_at_once",
+            "UK regulations of 2021: not from 8 to 11 and 16 to 22 on weekdays, random delay",
+        ),
+        "throttling": NamedStrategy(
+            "g2v_only",
+            "throttling",
+            "every EV charges on arrival, at half its rating from 16 to 20",
         ),
         "mpc": NamedStrategy(
             "mpc",

@@ -95,6 +95,9 @@ class Group(Section):
     own_threshold: Range | None = Field(
         None, description="Range anxiety: own V2G threshold, where above `ev.soc_min`; fraction."
     )
+    timed: Fraction | None = Field(
+        None, description="Probability that an owner goes by price or schedule."
+    )
     boost_probability: Fraction | None = Field(
         None, description="Probability of a boost on a day: charging at once, whatever is asked."
     )
@@ -161,6 +164,11 @@ class OwnersSection(Section):
     )
     own_threshold: Range | None = Field(
         None, description="Range anxiety: own V2G threshold, where above `ev.soc_min`; fraction."
+    )
+    timed: Fraction = Field(
+        1.0,
+        description="Probability that an owner goes by what a strategy leaves to owners, the price "
+        "under by_price or the schedule under off_peak; the others charge on arrival.",
     )
     boost_probability: Fraction = Field(
         0.0, description="Probability of a boost on a day: charging at once, whatever is asked."

@@ -36,6 +36,7 @@ from abm.scenario.grid_fields import (
 )
 from abm.scenario.load_fields import BaseLoadSection, HeatPumpsSection
 from abm.scenario.owners import Horizon, OwnersSection
+from abm.scenario.rule_fields import DimmingSection, OffPeakSection, ThrottlingSection
 from abm.scenario.series_fields import WeatherSection
 from abm.scenario.supply_fields import PvSection, StorageSection
 from abm.scenario.tariff_fields import TariffSection
@@ -69,7 +70,7 @@ class ClockSection(Section):
         "auto",
         description="How the steps are computed; the results are the same. compiled: by numba, "
         "where rule and admission are built in, no message is lost (broadcast.loss_probability 0) and "
-        "ev.min_on_min, ev.min_off_min and ev.taper are left out, else as numpy; auto: compiled from "
+        "ev.min_on_min, ev.min_off_min, ev.taper and ev.cars are left out, else as numpy; auto: compiled from "
         "20 million EV-steps on.",
     )
 
@@ -202,6 +203,13 @@ class ScenarioFields(Section):
     )
     by_price: ByPriceSection = Field(
         ByPriceSection(), description="Options of the rule and the admission by_price."
+    )
+    dimming: DimmingSection = Field(
+        DimmingSection(), description="Options of the admission dimming."
+    )
+    off_peak: OffPeakSection = Field(OffPeakSection(), description="Options of the rule off_peak.")
+    throttling: ThrottlingSection = Field(
+        ThrottlingSection(), description="Options of the admission throttling."
     )
     mpc: MpcSection = Field(MpcSection(), description="Options of the strategy mpc.")
     grid: GridSection = Field(GridSection(), description="Feeder, limits, solver.")

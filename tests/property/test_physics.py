@@ -86,6 +86,37 @@ def test_physics_of_modulated_chargers(kind, rows, step_s, least, times):
     )
 
 
+@every_strategy
+@given(
+    rows=sessions(),
+    step_s=st.sampled_from(STEPS),
+    cars=st.fixed_dictionaries(
+        {
+            name: st.sampled_from([0.0, 0.5, 1.0])
+            for name in ("cannot_pause", "does_not_wake", "needs_six_amp")
+        }
+    ),
+    times=least_times,
+)
+@settings(max_examples=5)
+def test_physics_of_cars_with_a_will_of_their_own(strategy, rows, step_s, cars, times):
+    more = {"coordinated": {"modulate": True}, "ev": {"cars": cars, **times}}
+    model = V2GModel(scenario(*rows, **fields_of(strategy, "energy_balanced", step_s, **more)))
+    exchange, fleet = model.fleet.exchange, model.fleet
+
+    def watched(mode, power_kw):
+        begun = fleet.cannot_pause & fleet.has_charged & fleet.can_charge
+        assert (mode[begun] > 0).all()
+        assert not mode[fleet.asleep].any()
+        if power_kw is not None:
+            least = np.minimum(fleet.min_charge_kw, fleet.p_max_kw)
+            assert (power_kw >= least)[mode > 0].all()
+        return exchange(mode, power_kw)
+
+    fleet.exchange = watched
+    check_physics(model, step_s)
+
+
 class AnyPower:
     """A rule and an admission of powers that go anywhere, ratings and needs or not."""
 

@@ -1,0 +1,106 @@
+"""The network operator: what it lets connections draw, by what it has measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from abm.equations import BoolArray, FloatArray, IntArray
+from abm.fleet import Fleet
+
+# BNetzA, BK6-22-300, annex 1: simultaneity of so many controllable devices behind one connection,
+# from two on; nine and more have the last.
+SIMULTANEITY = (0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5, 0.45)
+
+
+@dataclass(frozen=True, eq=False)
+class Readings:
+    """What the operator of K feeders has when it sends a message.
+
+    minute: of the horizon. load_mw: mean net demand, losses apart, over the interval that ended,
+    (K,); None before the first has. limit_mw: limit of the demand, (K,).
+    """
+
+    minute: float
+    load_mw: FloatArray | None
+    limit_mw: FloatArray
+
+
+class Operator(Protocol):
+    """Who works out what connections may draw."""
+
+    def connections(self, fleet: Fleet) -> IntArray:
+        """Connection of each EV, from 0, (n_evs,)."""
+
+    def orders(self, fleet: Fleet, readings: Readings) -> FloatArray:
+        """What the connection of each EV may draw for charging, (n_evs,) [kW], inf: no limit."""
+
+
+class DimmingOperator:
+    """Dims the chargers of a feeder whose load is above a threshold, until it is well below.
+
+    dimmed: which feeders are, (K,); since_min: since when. chargers_per_connection: so many EVs of
+    a zone in a row, by number, share a connection.
+    """
+
+    def __init__(
+        self,
+        limit_kw: float,
+        begin_above: float,
+        end_below: float,
+        least_min: float,
+        chargers_per_connection: int,
+    ) -> None:
+        if end_below > begin_above:
+            raise ValueError(f"end_below = {end_below!r}: at most begin_above = {begin_above!r}")
+        if chargers_per_connection < 1:
+            raise ValueError(f"chargers_per_connection = {chargers_per_connection!r}: at least 1")
+        self.limit_kw, self.begin_above, self.end_below = limit_kw, begin_above, end_below
+        self.least_min, self.chargers_per_connection = least_min, chargers_per_connection
+        self.dimmed: BoolArray | None = None
+        self.since_min: FloatArray = np.zeros(0)
+
+    def connections(self, fleet: Fleet) -> IntArray:
+        """So many EVs of a zone in a row, by their numbers, at each."""
+        order = np.lexsort((fleet.stay_index, fleet.cell))
+        cell = fleet.cell[order]
+        first = np.searchsorted(cell, cell)
+        number = (np.arange(fleet.n) - first) // self.chargers_per_connection
+        begins = np.ones(fleet.n, dtype=np.bool_)
+        begins[1:] = (cell[1:] != cell[:-1]) | (number[1:] != number[:-1])
+        found = np.empty(fleet.n, dtype=np.int64)
+        found[order] = np.cumsum(begins) - 1
+        return found
+
+    def switch(self, readings: Readings) -> BoolArray:
+        """Which feeders are dimmed from now on, (K,)."""
+        if self.dimmed is None:
+            self.dimmed = np.zeros(len(readings.limit_mw), dtype=np.bool_)
+            self.since_min = np.full(len(readings.limit_mw), -np.inf)
+        if readings.load_mw is not None:
+            held = readings.minute - self.since_min < self.least_min
+            high = readings.load_mw > self.begin_above * readings.limit_mw
+            low = readings.load_mw < self.end_below * readings.limit_mw
+            now = np.where(self.dimmed, held | ~low, high)
+            self.since_min = np.where(now & ~self.dimmed, readings.minute, self.since_min)
+            self.dimmed = now
+        return self.dimmed
+
+    def orders(self, fleet: Fleet, readings: Readings) -> FloatArray:
+        """The power that is always left to each connection where its feeder is dimmed."""
+        of = self.connections(fleet)
+        left_kw = always_left_kw(np.bincount(of), self.limit_kw)[of]
+        return np.where(self.switch(readings)[fleet.feeder], left_kw, np.inf)
+
+
+def always_left_kw(chargers: IntArray, each_kw: float) -> FloatArray:
+    """What may always be drawn behind connections with so many chargers, [kW].
+
+    P_min,14a = each + (n - 1) x simultaneity(n) x each, BK6-22-300, annex 1, 4.5.2, without heat
+    pumps.
+    """
+    table = np.array([0.0, 1.0, *SIMULTANEITY])
+    factor = table[np.minimum(chargers, len(table) - 1)]
+    return np.asarray(each_kw * (1.0 + np.maximum(chargers - 1, 0) * factor))

@@ -1,0 +1,87 @@
+"""Rules of the real world in a scenario: dimming, the default schedule, throttling.
+
+Every field says its unit; `docs/scenario.md` is generated from here.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from abm.scenario.fields import Fraction, Section
+from abm.scenario.tariff_fields import PriceWindow
+
+FirstAdmission = Literal[
+    "all_at_once", "below_limit", "first_come", "least_laxity", "coordinated", "by_price"
+]
+AFTER = "Admission that is asked first, with the options of its own section; the limit comes after."
+
+
+class DimmingSection(Section):
+    """Options of the admission `dimming`: section 14a EnWG."""
+
+    limit_kw: float = Field(
+        4.2,
+        ge=0.0,
+        le=1e4,
+        description="Power that a charger may always draw, kW; 4.2 in BK6-22-300.",
+    )
+    begin_above: float = Field(
+        1.0,
+        gt=0.0,
+        le=10.0,
+        description="Chargers are dimmed when the net demand of the feeder over the interval that ended is above this, share of grid.demand_limit_mw.",
+    )
+    end_below: float = Field(
+        0.9,
+        ge=0.0,
+        le=10.0,
+        description="They no longer are when it is below this, share of the same; not above begin_above.",
+    )
+    least_min: float = Field(
+        15.0, ge=0.0, le=1440.0, description="Least time for which chargers are dimmed, min."
+    )
+    chargers_per_connection: int = Field(
+        1,
+        ge=1,
+        le=1000,
+        description="EVs of a zone behind one connection. Together they may always draw limit_kw x (1 + (n - 1) x the simultaneity factor of BK6-22-300), shared evenly by those that can charge.",
+    )
+    after: FirstAdmission = Field("all_at_once", description=AFTER)
+
+
+def _weekday_peaks() -> dict[str, PriceWindow]:
+    return {
+        "morning": PriceWindow(start="8:00", end="11:00", days="workday"),
+        "evening": PriceWindow(start="16:00", end="22:00", days="workday"),
+    }
+
+
+class OffPeakSection(Section):
+    """Options of the rule `off_peak`: the Electric Vehicles (Smart Charge Points) Regulations 2021."""
+
+    peaks: dict[str, PriceWindow] = Field(
+        default_factory=_weekday_peaks,
+        description="Windows in which EVs do not charge. The regulations' are 8:00 to 11:00 and 16:00 to 22:00 from Monday to Friday.",
+    )
+    delay_s: float = Field(
+        600.0,
+        ge=0.0,
+        le=1800.0,
+        description="Longest random delay of every change, s, drawn evenly in whole seconds for each EV and day; 600 by default in the regulations, 1,800 at most.",
+    )
+
+
+def _evening() -> dict[str, PriceWindow]:
+    return {"evening": PriceWindow(start="16:00", end="20:00")}
+
+
+class ThrottlingSection(Section):
+    """Options of the admission `throttling`."""
+
+    windows: dict[str, PriceWindow] = Field(
+        default_factory=_evening, description="Windows in which charging is throttled."
+    )
+    share: Fraction = Field(0.5, description="Share of its rating that a charger has left then.")
+    after: FirstAdmission = Field("all_at_once", description=AFTER)
