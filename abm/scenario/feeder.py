@@ -7,11 +7,11 @@ import re
 from pathlib import Path
 
 import numpy as np
-from pydantic import ValidationError
 
-from abm.errors import InputError, Problem, nearest
+from abm.errors import InputError, Problem
 from abm.scenario.code import Code
-from abm.scenario.csvio import RowT, Table, read_table
+from abm.scenario.csvio import Table
+from abm.scenario.feeder_parts import check_classes, read_head, read_rows
 from abm.scenario.feeder_table import (
     BusRow,
     FeederHead,
@@ -26,12 +26,12 @@ from abm.scenario.feeder_table import (
 )
 from abm.scenario.fields import allowed
 from abm.scenario.names import display
-from abm.scenario.yamlio import read_yaml_file, show
+from abm.scenario.phase_feeder import PHASE_FILES, is_three_phase, read_three_phase
 
 FEEDER_FILES = ("feeder.yaml", "buses.csv", "lines.csv")
 # What may lie beside them.
 OWN_CUSTOMERS = "customers.csv"
-MORE_FILES = ("generation.csv", OWN_CUSTOMERS)
+MORE_FILES = ("generation.csv", OWN_CUSTOMERS, *PHASE_FILES)
 
 _FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 _NET = 'a function "module:function", or the pandapower JSON file beside feeder.yaml'
@@ -46,29 +46,33 @@ def read_feeder(
 ) -> FeederTable:
     """Read feeder.yaml, buses.csv, lines.csv, and generation.csv where there is one.
 
+    A folder whose feeder.yaml says three_phase is read by `abm.scenario.phase_feeder`.
+
     classes: the customer classes of the load profile, None when it could not be read. trust:
     whether a function that is named for the net may be called. beside: a folder in which its module
     may lie, too. Raises InputError with the problems of all files.
     """
     problems: list[Problem] = []
+    if is_three_phase(folder):
+        return read_three_phase(folder, classes)
     head, tabled, code = _read_head(folder, trust, beside, problems)
     bus_row: type[BusRow] = LoadBusRow if tabled else BusRow
     line_row: type[LineRow] = ImpedanceRow if tabled else LineRow
-    buses = _read(folder / "buses.csv", bus_row, problems)
+    buses = read_rows(folder / "buses.csv", bus_row, problems)
     known: set[int | None] | None = None
     if buses is not None:
         _check_buses(buses, classes, head.first_bus)
         problems += buses.problems
         known = None if buses.problems else {row.bus for row in buses.rows}
-    lines = _read(folder / "lines.csv", line_row, problems)
+    lines = read_rows(folder / "lines.csv", line_row, problems)
     if lines is not None:
         _check_lines(lines, known)
         problems += lines.problems
     feeds: Table[GenerationRow] | None = None
     if os.path.lexists(folder / "generation.csv"):
-        feeds = _read(folder / "generation.csv", GenerationRow, problems)
+        feeds = read_rows(folder / "generation.csv", GenerationRow, problems)
     if feeds is not None:
-        _check_classes(feeds, "generation_class", classes)
+        check_classes(feeds, "generation_class", classes)
         for at, row in enumerate(feeds.rows):
             if row.bus is not None and known is not None and row.bus not in known:
                 feeds.refuse(at, "bus")
@@ -144,15 +148,6 @@ def _table(
     )
 
 
-def _read(path: Path, model: type[RowT], problems: list[Problem]) -> Table[RowT] | None:
-    """The table; None, and its problems noted, where there is none to look at."""
-    try:
-        return read_table(path, display(path), model)
-    except InputError as error:
-        problems += error.problems
-        return None
-
-
 def _read_head(
     folder: Path, trust: bool, beside: Path | None, problems: list[Problem]
 ) -> tuple[FeederHead, bool, Code | None]:
@@ -162,31 +157,11 @@ def _read_head(
     the tables do without loads and impedances.
     """
     path = folder / "feeder.yaml"
-    file = display(path)
-    try:
-        data, lines = read_yaml_file(path, file)
-        if not isinstance(data, dict):
-            raise InputError([Problem("file", "", "a mapping", file)])
-    except InputError as error:
-        problems += error.problems
+    written = read_head(path, problems)
+    if written is None:
         return FeederHead(), False, None
-    known = FeederHead.model_fields
-
-    def refuse(key: str, said: str, hint: str = "") -> None:
-        shown = show(data[key]) if key in data else ""
-        problems.append(Problem(key, shown, said, file, lines.get((key,)), hint))
-
-    good = dict(data)
-    try:
-        FeederHead.model_validate(good)
-    except ValidationError as error:
-        for key in dict.fromkeys(str(item["loc"][0]) for item in error.errors()):
-            del good[key]
-            if key in known:
-                refuse(key, allowed(known[key]))
-            else:
-                near = nearest(key, list(known)) or "known: " + ", ".join(known)
-                refuse(key, "unknown field", near)
+    data, refuse, known = written.data, written.refuse, FeederHead.model_fields
+    good = written.good(FeederHead)
     of_tables = [key for key in _OF_TABLES if key in data]
     if "net" in data and of_tables:
         refuse("net", f"either net, or {of_tables[0]} and impedances in lines.csv")
@@ -202,24 +177,13 @@ def _read_head(
     if _FUNCTION.fullmatch(head.net):
         here = Path(os.path.abspath(folder))
         folders = (here,) if beside is None else (here, beside)
-        code = Code("net", head.net, folders, trust, file, lines.get(("net",)))
+        code = Code("net", head.net, folders, trust, written.file, written.lines.get(("net",)))
     elif "net" in good and not of_tables:
         own = folder / good["net"]
         if own.suffix != ".json" or not os.path.isfile(own):
             refuse("net", _NET)
         head = head.model_copy(update={"net": os.path.realpath(own)})
     return head, "net" not in data and bool(of_tables), code
-
-
-def _check_classes(table: Table[RowT], column: str, classes: tuple[str, ...] | None) -> None:
-    """Note the classes that are not in `classes`, each once."""
-    unknown: set[str] = set()
-    for at, row in enumerate(table.rows):
-        name = getattr(row, column)
-        if name is not None and classes is not None and name not in {*classes, *unknown}:
-            unknown.add(name)
-            said = f"a class of the load profile: {', '.join(classes)}; or base_load.class_profiles"
-            table.refuse(at, column, said, nearest(name, classes))
 
 
 def _check_buses(table: Table[BusRow], classes: tuple[str, ...] | None, first_bus: int) -> None:
@@ -229,7 +193,7 @@ def _check_buses(table: Table[BusRow], classes: tuple[str, ...] | None, first_bu
     for at, number in enumerate(numbers):
         if number is not None and number < first_bus:
             table.refuse(at, "bus")
-    _check_classes(table, "customer_class", classes)
+    check_classes(table, "customer_class", classes)
     zones = table.each_once(
         "zone", [row.zone for row in table.rows], "each zone on one bus; it is on line {} already"
     )

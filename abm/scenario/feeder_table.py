@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from abm.scenario.code import Code
 from abm.scenario.csvio import NUMBER, OR_EMPTY, WHOLE, CsvRow
 from abm.scenario.fields import Allowed, Section
+from abm.scenario.phase_values import PhaseValues
 
 # pandapower keeps arrays as long as its highest index.
 MOST_BUSES = 1_000_000
@@ -25,19 +26,19 @@ _RATING = "a number above 0, or empty where it is not known"
 _SWITCHED = "0, or empty, where it is closed, 1 where it is open"
 _NO_CLASS = "a class of the load profile"
 
-_Text = Annotated[str, AfterValidator(lambda text: " ".join(text.split()))]
+Text = Annotated[str, AfterValidator(lambda text: " ".join(text.split()))]
 _Name = Annotated[str | None, OR_EMPTY, Allowed("text, or empty")]
-_Coordinate = Annotated[float | None, NUMBER, OR_EMPTY, Allowed("a number, or empty")]
+Coordinate = Annotated[float | None, NUMBER, OR_EMPTY, Allowed("a number, or empty")]
 _BusOfRow = Annotated[int | None, WHOLE, Allowed("a bus of buses.csv")]
-_CLOSED = BeforeValidator(lambda cell: 0 if cell == "" else cell)
+CLOSED = BeforeValidator(lambda cell: 0 if cell == "" else cell)
 
 
 class FeederHead(Section):
     """feeder.yaml: the net, or the voltages of a network that is in the tables."""
 
-    net: _Text = Field("", description="Function or JSON file of a pandapower net.")
-    description: _Text = Field("", description="What the feeder is.")
-    source: _Text = Field("", description="Where it is from.")
+    net: Text = Field("", description="Function or JSON file of a pandapower net.")
+    description: Text = Field("", description="What the feeder is.")
+    source: Text = Field("", description="Where it is from.")
     vn_kv: Annotated[float, Ge(0.01), Le(2000)] = Field(1.0, description="Rated voltage; kV.")
     slack_bus: Annotated[int, Allowed("the number of the bus that is fed")] = Field(
         1, description="Bus that is fed."
@@ -80,8 +81,8 @@ class BusRow(CsvRow):
         Allowed("a number, at least 0, or empty where it is not known"),
     ] = Field(None, description="Customers at the bus; may be left out.")
     name: _Name = Field(None, description="Name in the source; may be left out.")
-    x: _Coordinate = Field(None, description="Place on a map, to the east; may be left out.")
-    y: _Coordinate = Field(None, description="Place on a map, to the north; may be left out.")
+    x: Coordinate = Field(None, description="Place on a map, to the east; may be left out.")
+    y: Coordinate = Field(None, description="Place on a map, to the north; may be left out.")
 
 
 class LoadBusRow(BusRow):
@@ -101,7 +102,7 @@ class LineRow(CsvRow):
     ampacity_a: Annotated[float | None, Gt(0), NUMBER, OR_EMPTY, Allowed(_RATING)] = Field(
         description="Rated current; A."
     )
-    open: Annotated[int | None, Ge(0), Le(1), WHOLE, _CLOSED, Allowed(_SWITCHED)] = Field(
+    open: Annotated[int | None, Ge(0), Le(1), WHOLE, CLOSED, Allowed(_SWITCHED)] = Field(
         None, description="Whether it is open, as a tie line is; may be left out."
     )
     name: _Name = Field(None, description="Name in the source; may be left out.")
@@ -194,6 +195,9 @@ class FeederTable:
     is_open: bool[m]; with a net an empty array leaves its switches as they are. line_index:
     int64[m], index in the net; empty: found by the ends. generation: what follows a series of its
     own. labels: names and places.
+    phases: of a three-phase feeder the network. Its buses are there; what is called bus here are
+    then its homes, 1 to H, with their names and places in labels. Several homes may be of one zone,
+    and there are no lines here.
     """
 
     name: str
@@ -214,6 +218,7 @@ class FeederTable:
     line_index: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     generation: Generation | None = None
     labels: Labels = field(default_factory=Labels)
+    phases: PhaseValues | None = None
 
     @property
     def n_zones(self) -> int:
