@@ -257,7 +257,7 @@ def demand_curves(
     )
     thin = 0.6 if first.n_hours > LONG_H else 1.0
     base_area(axes, first)
-    for (name, results), (color, style) in zip(runs.items(), _styles(len(runs)), strict=True):
+    for (name, results), (color, style) in zip(runs.items(), styles(len(runs)), strict=True):
         demand = results.record.demand_mw(GRAIN_MIN).mean(axis=1)
         label = name if bound is None else f"{name}{_gap(results, bound)}"
         look = {"color": color, "ls": style, "lw": 1.2 * thin, "zorder": 2}
@@ -287,7 +287,8 @@ def _gap(results: Results, bound: Results) -> str:
     return "" if gap is None else f" ({gap:+.1f} %)"
 
 
-def _styles(n: int) -> list[tuple[str, Any]]:
+def styles(n: int) -> list[tuple[str, Any]]:
+    """A colour and a line style for each of n curves."""
     return [CYCLE[i % len(CYCLE)] for i in range(n)]
 
 

@@ -43,6 +43,7 @@ from abm.report.figures import (
 )
 from abm.report.season_figures import by_the_day, carpet_figure, season_figure
 from abm.report.supply_figure import balance_figure
+from abm.report.transformer_figures import heat_figure
 from abm.results import Results
 from abm.results.day_tables import days_together
 from abm.results.folder import strategy_label
@@ -88,6 +89,9 @@ def run_figures(
     if results.record.supply is not None:
         balance = balance_figure(f"PV and storage of the zones: {title}", results)
         yield "figures/balance.png", png(balance)
+    if results.record.heat is not None:
+        heat = heat_figure(f"Hottest transformer: {title}", {title: results})
+        yield "figures/transformers.png", png(heat)
     if has_parts(results):
         yield "figures/prices.png", png(prices_figure(title, results))
     if results.record.ageing.use.mean_soc is not None:
@@ -99,12 +103,18 @@ def run_figures(
 def comparison_figures(
     scenario: Scenario, runs: Mapping[str, Results], bound: Results | None
 ) -> Iterator[tuple[str, bytes]]:
-    """The system demand of several strategies, with the bound where there is one."""
+    """The system demand of several strategies, with the bound where there is one.
+
+    And the hottest transformer under each, where temperatures are worked out.
+    """
     title = f"System demand by strategy: {scenario.name}"
     copies = scenario.feeder.copies
     of_whom = "" if copies == 1 else f", mean of {copies} feeders"
     curves = demand_curves(title, runs, f"{POWER}{of_whom}", bound)
     yield "figures/demand.png", png(curves)
+    if all(results.record.heat is not None for results in runs.values()):
+        title = f"Hottest transformer by strategy: {scenario.name}"
+        yield "figures/transformers.png", png(heat_figure(title, runs))
 
 
 def _demand(results: Results, title: str) -> Figure:

@@ -52,7 +52,7 @@ def season_figure(title: str, results: Results, limit_mw: float | None = None) -
     limit_line(axes, limit if (limit == limit[0]).all() else limit.reshape(days, -1).min(axis=1))
     axes.set_xlim(1, days)
     axes.set_ylabel(POWER)
-    axes.set_xlabel(_days_label(results))
+    axes.set_xlabel(days_label(results))
     legend_below(fig, axes, 5)
     return fig
 
@@ -79,12 +79,13 @@ def carpet_figure(title: str, results: Results) -> Figure:
         ticks = range(0, HOURS + 1, 6)
         axes.set_yticks(ticks, [f"{(first + hour) % HOURS}:00" for hour in ticks])
         axes.set_ylabel("Hour, by the clock of the first day")
-        axes.set_xlabel(_days_label(results))
+        axes.set_xlabel(days_label(results))
         fig.colorbar(image, ax=axes, label="MW", pad=0.02)
     return fig
 
 
-def _days_label(results: Results) -> str:
+def days_label(results: Results) -> str:
+    """What the axis of the days is called."""
     calendar, first = results.record.scenario.calendar, int(results.clock_hours[0])
     since = f" from {calendar.date_of(0).isoformat()}" if calendar.dated else ""
     # Where the clock jumps, the hours of a day are those of its beginning.

@@ -98,8 +98,9 @@ def print_lines(lines: Iterable[str]) -> None:
         out.print(line, soft_wrap=False)
 
 
-# A line that only feeders with transformers have.
+# Lines that only feeders with transformers have, and only where temperatures are worked out.
 TRANSFORMERS = "Highest transformer loading"
+HOTTEST, OLDEST = "Hottest transformer", "Loss of life of transformers"
 HEAT_PUMPS = "Heat pumps"
 SWITCHING = "Switching cost"
 BESIDE = "Grid fee, tax, demand charge"
@@ -128,6 +129,8 @@ KPI_LINES: tuple[tuple[str, tuple[str, ...]], ...] = (
             "max_transformer_loading_hour",
         ),
     ),
+    (HOTTEST, ("max_hot_spot_c", "max_hot_spot_transformer", "max_hot_spot_hour")),
+    (OLDEST, ("max_loss_of_life_h", "max_loss_of_life_percent", "mean_ageing_rate")),
     ("Bought / sold", ("purchase_usd", "sale_usd")),
     (BESIDE, ("grid_fee_usd", "tax_usd", "demand_charge_usd")),
     ("Net cost", ("net_cost_usd",)),
@@ -180,6 +183,9 @@ OF_LOAD_FLOWS = (
 BEHIND = {
     "capacity_loss_percent_per_year": "% of the capacity a year",
     "energy_short_kwh": "kWh missing",
+    "max_loss_of_life_h": "h of the one that ages most",
+    "max_loss_of_life_percent": "% of a normal life",
+    "mean_ageing_rate": "of the rated pace, mean",
     "synchronisation": "of the EVs within 5 min",
     "boosts": "boosts",
     "trip_short_kwh": "kWh charged elsewhere",
@@ -209,7 +215,7 @@ def print_kpis(title: str, kpis: Mapping[str, Any], days: int = 1, flow_min: int
     for label, names in lines:
         if label in (SWITCHING, BESIDE, HEAT_PUMPS) and not any(kpis[name] for name in names):
             continue
-        if label == TRANSFORMERS and kpis[names[0]] is None:
+        if label in (TRANSFORMERS, HOTTEST, OLDEST) and kpis[names[0]] is None:
             continue
         if label == "EVs short" and days > 1:
             label = "Stays short"
@@ -345,8 +351,19 @@ SUPPLY_COLUMNS = {
 }
 
 
+HEAT_COLUMNS = {
+    "max_hot_spot_c": "hot spot\ndegC",
+    "max_top_oil_c": "top oil\ndegC",
+    "hot_spot_over_transformer_hours": "hours\nover",
+    "max_loss_of_life_h": "loss of\nlife h",
+    "mean_ageing_rate": "ageing\nrate",
+}
+# Tables that are shown where the KPI that is named is known of any strategy.
+ONLY_WITH = {"PV and storage": "self_sufficiency", "Transformers": "max_hot_spot_c"}
+
+
 def print_comparison(table: pd.DataFrame, evs: int, flow_min: int = 60) -> None:
-    """One row per strategy, in two tables or three; flow_min: interval of the load flows, min."""
+    """One row per strategy, in two tables or more; flow_min: interval of the load flows, min."""
     rows = table.to_dict("records")
     shared = [row for row in rows if row["peak_15min_tied_hours"] > 0]
     for row in shared:
@@ -355,8 +372,9 @@ def print_comparison(table: pd.DataFrame, evs: int, flow_min: int = 60) -> None:
         (f"Strategies on the same {evs} EVs", COMPARISON_COLUMNS),
         ("Emergence", EMERGENCE_COLUMNS),
         ("PV and storage", SUPPLY_COLUMNS),
+        ("Transformers", HEAT_COLUMNS),
     ):
-        if columns is SUPPLY_COLUMNS and table["self_sufficiency"].isna().all():
+        if title in ONLY_WITH and table[ONLY_WITH[title]].isna().all():
             continue
         there = {name: header for name, header in columns.items() if name in table}
         if not any(row.get("switching_cost_usd") for row in rows):

@@ -65,6 +65,8 @@ def run_files(results: Results) -> Iterator[tuple[str, Content]]:
     names = [*TABLES, "zone_minute" if results.has_minutes else "zone_hour"]
     if results.record.feeder.network.transformers.names:
         names.append("transformer_hour")
+    if results.record.heat is not None:
+        names += ["transformers", "transformer_heat"]
     if results.has_balance:
         names.append("zone_balance")
     record = results.record

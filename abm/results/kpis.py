@@ -7,6 +7,7 @@ values of them. For several feeders together they are sums, the peak of the sum,
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ from abm.results.overloads import overload_columns
 from abm.results.record import Record
 from abm.results.supply import shares, supply_columns
 from abm.results.tables import BESIDE
+from abm.results.transformers import heat_columns
 from abm.results.violations import violation_columns
 
 NIGHT_H = 18
@@ -33,6 +35,27 @@ TIE_MW = 0.001
 # KPIs of which a city also says how its feeders differ, and the quantiles that say it.
 SPREAD = ("system_peak_mw", "min_vm_pu")
 QUANTILES = {"q05": 0.05, "q50": 0.5, "q95": 0.95}
+# KPIs of which a city has those of its worst feeder, what goes with them, and which is worse.
+LOWEST, HIGHEST = 1.0, -1.0
+WORST = (
+    ("min_vm_pu", ("min_vm_bus", "min_vm_hour"), LOWEST),
+    ("max_line_loading_percent", ("max_line_loading_line", "max_line_loading_hour"), HIGHEST),
+    (
+        "max_transformer_loading_percent",
+        ("max_transformer_loading_transformer", "max_transformer_loading_hour"),
+        HIGHEST,
+    ),
+    (
+        "max_hot_spot_c",
+        ("max_hot_spot_transformer", "max_hot_spot_hour", "max_top_oil_c"),
+        HIGHEST,
+    ),
+    (
+        "max_loss_of_life_h",
+        ("max_loss_of_life_transformer", "max_loss_of_life_percent"),
+        HIGHEST,
+    ),
+)
 
 
 def kpi_columns(record: Record) -> dict[str, NDArray[Any]]:
@@ -43,6 +66,7 @@ def kpi_columns(record: Record) -> dict[str, NDArray[Any]]:
         **_load_flow(record),
         **_energy_and_money(record),
         **_constraints(record),
+        **heat_columns(record),
         **emergence_columns(record),
         **violation_columns(record),
         **supply_columns(record),
@@ -341,19 +365,8 @@ def city_kpis(record: Record, columns: Mapping[str, NDArray[Any]]) -> dict[str, 
         **smallest,
         **sums,
         **largest,
-        **_worst(columns, "min_vm_pu", ("min_vm_bus", "min_vm_hour"), lowest=True),
-        **_worst(
-            columns,
-            "max_line_loading_percent",
-            ("max_line_loading_line", "max_line_loading_hour"),
-            lowest=False,
-        ),
-        **_worst(
-            columns,
-            "max_transformer_loading_percent",
-            ("max_transformer_loading_transformer", "max_transformer_loading_hour"),
-            lowest=False,
-        ),
+        **{name: value for of in WORST for name, value in _worst(columns, *of).items()},
+        "mean_ageing_rate": columns["mean_ageing_rate"].mean(),
         **city_emergence(record),
         **shares(sums),
         "feeder_coincidence_factor": total.max() / peaks if peaks else None,
@@ -388,11 +401,11 @@ def _largest(values: NDArray[Any]) -> float:
 
 
 def _worst(
-    columns: Mapping[str, NDArray[Any]], name: str, with_it: tuple[str, ...], lowest: bool
+    columns: Mapping[str, NDArray[Any]], name: str, with_it: tuple[str, ...], sign: float
 ) -> dict[str, Any]:
     """The worst value of a KPI over the feeders, what belongs to it, and the feeder, from 1."""
-    stem = name.removesuffix("_pu").removesuffix("_percent")
-    values = columns[name] if lowest else -columns[name]
+    stem = re.sub("_(pu|percent|c|h)$", "", name)
+    values = sign * columns[name]
     if not np.isfinite(values).all():
         return {name: None, **dict.fromkeys(with_it), f"{stem}_feeder": None}
     at = int(values.argmin())

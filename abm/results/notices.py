@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from abm.grid import build_feeder
+from abm.grid import Feeder, build_feeder
 from abm.grid.demand import base_load_of
 from abm.scenario import Scenario
 from abm.scenario.names import STRATEGIES
@@ -19,8 +19,21 @@ AS_PRINTED = (
 
 
 def limit_notices(scenario: Scenario) -> list[str]:
-    """A sentence for a demand limit that cannot be meant for the feeder, [] for any other."""
+    """A sentence for a demand limit that cannot be meant for the feeder, none for any other.
+
+    And one where transformers are asked after that the feeder has not.
+    """
     feeder = build_feeder(scenario.inputs.feeder)
+    found = _demand_limit(scenario, feeder)
+    cooling = scenario.transformers.cooling
+    if cooling is not None and not feeder.network.transformers.names:
+        found.append(
+            f"transformers.cooling = {cooling}, and feeder {feeder.name!r} has no transformers"
+        )
+    return found
+
+
+def _demand_limit(scenario: Scenario, feeder: Feeder) -> list[str]:
     hours_s = np.arange(scenario.hours) * 3600
     base_mw = base_load_of(scenario, feeder).mean_mw(hours_s, 3600).mean(axis=1)
     limits = scenario.demand_limit.mean(hours_s, 3600)[:, 0]

@@ -21,6 +21,7 @@ from abm.grid.base_load import HEAT_PUMPS, BaseLoad
 from abm.results.ageing import Ageing, ageing_of
 from abm.results.demand_charge import reference_demand_charge
 from abm.results.supply import SupplyRecord
+from abm.results.thermal import Heat, heat_of
 from abm.results.windows import Windows
 from abm.scenario import Scenario
 
@@ -184,6 +185,17 @@ class Record(Windows):
     def loading_percent(self) -> FloatArray:
         """Loading of every line, (F, K, n_line) [%]; NaN without a rating or a solution."""
         return loading_percent(self.flows.i_a, self.feeder.ampacity_a)
+
+    @cached_property
+    def heat(self) -> Heat | None:
+        """Temperatures and ageing of the transformers; None where they are not worked out."""
+        section, of_air = self.scenario.transformers, self.scenario.inputs.temperature
+        if section.cooling is None or not self.flows.transformer_percent.shape[2]:
+            return None
+        air_c = np.full(60 * self.n_hours, section.air_c)
+        if of_air is not None:
+            air_c = of_air.mean(self.begin_s(60), 60)[:, 0]
+        return heat_of(section, self.flows.transformer_percent, self.flow_min, air_c)
 
     # --- stays and EVs, in the order of rows ---------------------------------------------------
 

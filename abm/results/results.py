@@ -14,6 +14,7 @@ from abm.results import day_tables, tables
 from abm.results.balance_table import balance_table
 from abm.results.kpis import city_kpis, kpi_columns, kpi_dict
 from abm.results.record import Record
+from abm.results.transformers import transformer_heat_table, transformer_table
 from abm.results.violations import violation_table
 
 if TYPE_CHECKING:
@@ -25,10 +26,11 @@ class Results:
 
     `kpis` is a flat dict (of all feeders together), `kpi_columns` has arrays over the feeders; the
     tables are pandas DataFrames: `hourly`, `zone_minute`, `zone_hour`, `ev`, `bus_hour`,
-    `line_hour`, `transformer_hour`, `violations`, `zones`, with a column `feeder`, from 1, in front
-    where there are several. Hours are clock hours 0-23 (`hour`) with a running index (`hour_index`)
-    beside them, and where load flows are of parts of an hour (`grid.flow_interval_min`) the
-    `minute` in it; buses, lines, transformers and zones are numbered from 1, as in the paper.
+    `line_hour`, `transformer_hour`, `transformers`, `transformer_heat`, `violations`, `zones`, with
+    a column `feeder`, from 1, in front where there are several. Hours are clock hours 0-23 (`hour`)
+    with a running index (`hour_index`) beside them, and where load flows are of parts of an hour
+    (`grid.flow_interval_min`) the `minute` in it; buses, lines, transformers and zones are numbered
+    from 1, as in the paper.
     """
 
     def __init__(self, record: Record) -> None:
@@ -137,6 +139,16 @@ class Results:
     def transformer_hour(self) -> pd.DataFrame:
         """One row per load flow and transformer: loading; none on a feeder without transformers."""
         return tables.transformer_hour_table(self.record)
+
+    @cached_property
+    def transformers(self) -> pd.DataFrame:
+        """One row per transformer: loading, hot spot, loss of life (`transformers.cooling`)."""
+        return transformer_table(self.record)
+
+    @cached_property
+    def transformer_heat(self) -> pd.DataFrame:
+        """One row per hour and transformer: loading, top oil, hot spot, loss of life."""
+        return transformer_heat_table(self.record)
 
     @cached_property
     def violations(self) -> pd.DataFrame:

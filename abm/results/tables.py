@@ -73,7 +73,7 @@ def hourly_table(record: Record) -> pd.DataFrame:
         "sale_price": record.hourly_price(record.prices.sell),
         "headroom_mw": record.limit_mw()[:, None] - without_evs,
     }
-    return as_frame(record, _hours(record, 1), {n: by_feeder(c) for n, c in columns.items()})
+    return as_frame(record, hour_columns(record, 1), {n: by_feeder(c) for n, c in columns.items()})
 
 
 def zone_minute_table(record: Record) -> pd.DataFrame:
@@ -110,7 +110,7 @@ def zone_hour_table(record: Record) -> pd.DataFrame:
     n_zones = record.zone_mw.shape[2]
     return as_frame(
         record,
-        {**_hours(record, n_zones), **zone_numbers(record, record.n_hours)},
+        {**hour_columns(record, n_zones), **zone_numbers(record, record.n_hours)},
         {
             "p_kw": 1e3 * by_feeder(record.zone_mw),
             "charge_kw": 1e3 * by_feeder(record.zone_charge_mw),
@@ -337,7 +337,8 @@ def as_frame(
     return pd.DataFrame({**lead, **index, **columns}, copy=False)
 
 
-def _hours(record: Record, n: int) -> dict[str, NDArray[Any]]:
+def hour_columns(record: Record, n: int) -> dict[str, NDArray[Any]]:
+    """Of n rows for each hour: its index and that of the clock."""
     return {
         "hour_index": np.tile(np.repeat(np.arange(record.n_hours), n), record.n_feeders),
         "hour": np.tile(np.repeat(record.clock_hours, n), record.n_feeders),
@@ -346,7 +347,7 @@ def _hours(record: Record, n: int) -> dict[str, NDArray[Any]]:
 
 def flow_times(record: Record, n: int) -> dict[str, NDArray[Any]]:
     """Of n rows for each load flow; with the minute in the hour where an hour has several."""
-    hours = _hours(record, n * record.flows_per_hour)
+    hours = hour_columns(record, n * record.flows_per_hour)
     if record.flows_per_hour == 1:
         return hours
     minutes = np.repeat(np.arange(0, 60, record.flow_min), n)

@@ -40,6 +40,7 @@ from abm.scenario.rule_fields import DimmingSection, OffPeakSection, ThrottlingS
 from abm.scenario.series_fields import WeatherSection
 from abm.scenario.supply_fields import PvSection, StorageSection
 from abm.scenario.tariff_fields import TariffSection
+from abm.scenario.transformer_fields import TransformersSection
 
 
 class ClockSection(Section):
@@ -226,6 +227,9 @@ class ScenarioFields(Section):
     pv: PvSection = Field(PvSection(), description="PV at the zones.")
     storage: StorageSection = Field(
         StorageSection(), description="Stationary batteries at the zones."
+    )
+    transformers: TransformersSection = Field(
+        TransformersSection(), description="Temperatures and ageing of transformers."
     )
     heat_pumps: HeatPumpsSection = Field(HeatPumpsSection(), description="Heat pumps.")
     weather: WeatherSection = Field(WeatherSection(), description="Weather.")

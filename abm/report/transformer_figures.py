@@ -1,0 +1,85 @@
+"""Figure of the transformers' heat: the hottest of a run, or of each strategy compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from abm.equations import FloatArray
+from abm.equations.thermal import RATED_HOT_SPOT_C
+from abm.report.figures import (
+    GREY,
+    SKY,
+    STYLE,
+    WIDTH_IN,
+    clock_axis,
+    hour_steps,
+    legend_below,
+    panels,
+    styles,
+    width_for,
+)
+from abm.report.season_figures import HOURS, by_the_day, days_label
+from abm.results import Results
+
+
+def heat_figure(title: str, runs: Mapping[str, Results]) -> Figure:
+    """Hot spot and load of the hottest transformer of each run, by the hour or the day.
+
+    Of one run the top oil as well. runs: by what the legend calls them, all with temperatures.
+    """
+    first = next(iter(runs.values()))
+    section, daily = first.record.scenario.transformers, by_the_day(first)
+    fig, (above, below) = panels(2, 1, (width_for(first.n_hours), 3.8), sharex=True)
+    with mpl.rc_context(STYLE):
+        above.set_title(title)
+        for (name, results), (color, style) in zip(runs.items(), styles(len(runs)), strict=True):
+            hot_spot, top_oil, load = _hottest(results)
+            look: dict[str, Any] = {"color": color, "ls": style, "lw": 1.0}
+            known = "" if np.isfinite(hot_spot).all() else ": not known, not converged"
+            if len(runs) == 1:
+                _curve(above, top_oil, daily, color=SKY, lw=1.0, ls="--", label="top oil")
+                name = "hot spot"
+            _curve(above, hot_spot, daily, label=f"{name}{known}", **look)
+            _curve(below, 100.0 * load, daily, **look)
+        for limit, ls in ((RATED_HOT_SPOT_C[section.paper], ":"), (section.hot_spot_limit_c, "-.")):
+            label = f"{limit:g} degC: " + ("rated pace of ageing" if ls == ":" else "limit")
+            above.axhline(limit, color=GREY, ls=ls, lw=0.8, label=label)
+        below.axhline(100.0, color=GREY, ls=":", lw=0.8)
+        of = "day" if daily else "hour"
+        above.set_ylabel(f"Highest of the {of} (degC)")
+        below.set_ylabel(f"Load, {'highest hour' if daily else 'mean'} of\nthe {of} (% of rating)")
+        below.set_ylim(bottom=0.0)
+        if daily:
+            below.set_xlim(1, first.n_hours // HOURS)
+            below.set_xlabel(days_label(first))
+        else:
+            clock_axis(below, first.clock_hours)
+    fig.align_ylabels([above, below])
+    legend_below(fig, above, 2 if width_for(first.n_hours) == WIDTH_IN else 4)
+    return fig
+
+
+def _hottest(results: Results) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Hot spot, top oil [degC] and load [p.u.] of the transformer that gets hottest, (H,) each."""
+    heat = results.record.heat
+    assert heat is not None
+    hot_spot = heat.hot_spot_c.reshape(results.n_hours, -1)
+    at = int(np.nan_to_num(hot_spot, nan=-np.inf).max(axis=0).argmax())
+    top_oil, load = (
+        values.reshape(results.n_hours, -1)[:, at] for values in (heat.top_oil_c, heat.load)
+    )
+    return hot_spot[:, at], top_oil, load
+
+
+def _curve(axes: Axes, values: FloatArray, daily: bool, **look: Any) -> None:
+    if daily:
+        of_day = values.reshape(-1, HOURS).max(axis=1)
+        axes.plot(np.arange(1, len(of_day) + 1), of_day, **look)
+    else:
+        hour_steps(axes, values, **look)
