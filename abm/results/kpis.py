@@ -23,7 +23,7 @@ from abm.results.overloads import overload_columns
 from abm.results.record import Record
 from abm.results.supply import shares, supply_columns
 from abm.results.tables import BESIDE
-from abm.results.transformers import heat_columns
+from abm.results.transformers import HOURS_OVER, heat_columns
 from abm.results.violations import violation_columns
 
 NIGHT_H = 18
@@ -367,6 +367,7 @@ def city_kpis(record: Record, columns: Mapping[str, NDArray[Any]]) -> dict[str, 
         **largest,
         **{name: value for of in WORST for name, value in _worst(columns, *of).items()},
         "mean_ageing_rate": columns["mean_ageing_rate"].mean(),
+        HOURS_OVER: columns[HOURS_OVER].sum(),
         **city_emergence(record),
         **shares(sums),
         "feeder_coincidence_factor": total.max() / peaks if peaks else None,

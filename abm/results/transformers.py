@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PLACES = ("max_hot_spot_transformer", "max_hot_spot_hour", "max_loss_of_life_transformer")
+HOURS_OVER = "hot_spot_over_transformer_hours"
 NUMBERS = (
     "max_hot_spot_c", "max_top_oil_c", "max_loss_of_life_h", "max_loss_of_life_percent",
-    "mean_ageing_rate", "hot_spot_over_transformer_hours",
+    "mean_ageing_rate", HOURS_OVER,
 )  # fmt: skip
 
 
@@ -48,7 +49,7 @@ def heat_columns(record: Record) -> dict[str, NDArray[Any]]:
         found["max_loss_of_life_transformer"][k] = names[oldest]
         found["max_loss_of_life_percent"][k] = 100.0 * aged_h[oldest] / life_h
         found["mean_ageing_rate"][k] = aged_h.mean() / record.n_hours
-        found["hot_spot_over_transformer_hours"][k] = heat.over_h[:, k].sum()
+        found[HOURS_OVER][k] = heat.over_h[:, k].sum()
     return found
 
 

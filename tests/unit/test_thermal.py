@@ -207,6 +207,8 @@ def test_the_hottest_of_a_city_is_named(tmp_path: Path) -> None:
         assert kpis[name] == each[name].max()
         assert kpis[feeder] == each[name].idxmax() + 1
     assert kpis["mean_ageing_rate"] == pytest.approx(each["mean_ageing_rate"].mean())
+    over = "hot_spot_over_transformer_hours"
+    assert kpis[over] == pytest.approx(each[over].sum())
     assert each["max_hot_spot_transformer"].tolist() == ["T1 N1-N2"] * 3
     alone = model.results.of(1)
     assert alone.kpis["max_hot_spot_c"] == each["max_hot_spot_c"][1]
