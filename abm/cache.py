@@ -25,3 +25,19 @@ def user_folder() -> Path | None:
         return Path(base or Path.home() / ".cache") / "evenfall"
     except RuntimeError:  # there is no home
         return None
+
+
+def code_folder(name: str, numba_folder: str) -> Path | None:
+    """Folder of machine code of this name; None where none can be written.
+
+    Below numba_folder, numba's own setting, or else beside what is remembered of feeders.
+    """
+    base = Path(numba_folder) if numba_folder else cache_folder() or user_folder()
+    if base is None:
+        return None
+    folder = base / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return folder if os.access(folder, os.W_OK) else None

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -21,7 +20,7 @@ import numba
 import numba.core.config
 from numba.extending import overload
 
-from abm.cache import cache_folder, user_folder
+from abm.cache import code_folder
 from abm.control import level
 from abm.engine import admit, arrays, hour
 from abm.equations import admission, battery, switching
@@ -77,7 +76,8 @@ def compile_all() -> tuple[Compiled, Compiled]:
     overload(admit.least_laxity, jit_options=OPTIONS)(_least_laxity)
     overload(admit.coordinate, jit_options=OPTIONS)(_coordinate)
     jit: Any = partial(numba.njit, nogil=True, **OPTIONS)
-    folder, before = _code_folder(), CONFIG.CACHE_DIR
+    before = CONFIG.CACHE_DIR
+    folder = code_folder(f"hour-{sources_sha256()[:16]}", before)
     roots = hour.advance, level.levels
     if folder is None:
         return cast(tuple[Compiled, Compiled], tuple(jit()(root) for root in roots))
@@ -86,22 +86,6 @@ def compile_all() -> tuple[Compiled, Compiled]:
         return cast(tuple[Compiled, Compiled], tuple(jit(cache=True)(root) for root in roots))
     finally:
         CONFIG.CACHE_DIR = before
-
-
-def _code_folder() -> Path | None:
-    """Folder of the machine code of these sources; None where none can be written.
-
-    Below `NUMBA_CACHE_DIR`, or else beside what is remembered of feeders.
-    """
-    base = Path(CONFIG.CACHE_DIR) if CONFIG.CACHE_DIR else cache_folder() or user_folder()
-    if base is None:
-        return None
-    folder = base / f"hour-{sources_sha256()[:16]}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return None
-    return folder if os.access(folder, os.W_OK) else None
 
 
 advance, levels = compile_all()
