@@ -20,6 +20,9 @@ from abm.results.staging import Content, Files, OutputFolder
 from abm.scenario import Scenario
 
 TABLES = ("hourly", "ev", "bus_hour", "line_hour", "violations", "zones")
+# Those with a row for each load flow, and up to how many rows of buses they are written.
+OF_FLOWS = ("bus_hour", "line_hour", "transformer_hour", "zone_balance")
+MOST_ROWS = 10_000_000
 PACKAGES = ("evenfall", "mesa", "simpy", "numpy", "numba", "scipy", "pandas", "pyarrow",
             "pandapower", "power-grid-model", "pvlib", "holidays", "demandlib",
             "simbench")  # fmt: skip
@@ -78,8 +81,15 @@ def run_files(results: Results) -> Iterator[tuple[str, Content]]:
         names.append("groups")
     if results.n_feeders > 1:
         names.append("feeders")
+    wanted = scenario.record.flow_tables
+    if wanted is None:
+        wanted = record.flows.vm_pu.size <= MOST_ROWS
     for name in names:
-        yield f"{name}.parquet", getattr(results, name)
+        if name not in OF_FLOWS:
+            yield f"{name}.parquet", getattr(results, name)
+        elif wanted:
+            yield f"{name}.parquet", getattr(results, name)
+            vars(results).pop(name)  # so large that no two should be there at once
 
 
 def write_run(

@@ -87,6 +87,7 @@ class OutputFolder:
         """Write files one after the other; within: goes before their names, such as "evms/"."""
         for name, content in files:
             self.write(within + name, content)
+            del content  # before the next one is made
 
     def write_manifest(self, about: Mapping[str, Any], within: str = "") -> None:
         """The last file: what it is about (`manifest`), and what was written beside and below."""

@@ -177,6 +177,10 @@ class RecordSection(Section):
         None,
         description="Power of every zone by step; left out: yes for one feeder, by hour for more.",
     )
+    flow_tables: bool | None = Field(
+        None,
+        description="The tables of every load flow, bus_hour, line_hour, transformer_hour and zone_balance; left out: yes up to 10 million rows of buses. The KPIs and the other tables go by every load flow all the same.",
+    )
 
 
 class ScenarioFields(Section):

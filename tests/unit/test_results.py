@@ -230,6 +230,22 @@ def written(folder, results):
     return folder
 
 
+@pytest.mark.parametrize(
+    ("wanted", "most", "there"), [(None, 10**7, True), (None, 0, False), (True, 0, True)]
+)
+def test_tables_of_every_load_flow_are_written_up_to_a_size(
+    tmp_path, monkeypatch, wanted, most, there
+):
+    monkeypatch.setattr(store, "MOST_ROWS", most)
+    results = run(small_paper(strategy="none", record={"flow_tables": wanted})).results
+    folder = written(tmp_path / "run", results)
+    for name in ("bus_hour", "line_hour"):
+        assert (folder / f"{name}.parquet").is_file() == there
+        assert name not in vars(results)
+        assert len(getattr(results, name)) > 0
+    assert (folder / "hourly.parquet").is_file()
+
+
 def test_a_run_s_folder_reads_back(tmp_path, results):
     folder = written(tmp_path / "run", results)
     for name in COLUMNS:
