@@ -13,7 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abm.equations import BoolArray, FloatArray
+from abm.grid import Feeder
 from abm.results.record import Record
+from abm.scenario import Scenario
+
+# Up to so many rows of buses and lines the tables of every load flow are written.
+MOST_ROWS = 10_000_000
+
+
+def has_flow_tables(scenario: Scenario, feeder: Feeder, n_feeders: int) -> bool:
+    """Whether a run writes its tables of every load flow (`record.flow_tables`)."""
+    wanted = scenario.record.flow_tables
+    if wanted is not None:
+        return wanted
+    flows = n_feeders * scenario.hours * 60 // scenario.grid.flow_interval_min
+    return flows * (feeder.n_bus + feeder.n_line) <= MOST_ROWS
 
 
 def hourly_mean(record: Record, values: FloatArray) -> FloatArray:

@@ -13,6 +13,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from abm.results.flows import has_flow_tables
 from abm.results.notices import limit_notices
 from abm.results.ownership import FORMAT, FORMAT_VERSION
 from abm.results.results import Results
@@ -20,9 +21,8 @@ from abm.results.staging import Content, Files, OutputFolder
 from abm.scenario import Scenario
 
 TABLES = ("hourly", "ev", "bus_hour", "line_hour", "violations", "zones")
-# Those with a row for each load flow, and up to how many rows of buses they are written.
+# Those with a row for each load flow.
 OF_FLOWS = ("bus_hour", "line_hour", "transformer_hour", "zone_balance")
-MOST_ROWS = 10_000_000
 PACKAGES = ("evenfall", "mesa", "simpy", "numpy", "numba", "scipy", "pandas", "pyarrow",
             "pandapower", "power-grid-model", "pvlib", "holidays", "demandlib",
             "simbench")  # fmt: skip
@@ -81,13 +81,11 @@ def run_files(results: Results) -> Iterator[tuple[str, Content]]:
         names.append("groups")
     if results.n_feeders > 1:
         names.append("feeders")
-    wanted = scenario.record.flow_tables
-    if wanted is None:
-        wanted = record.flows.vm_pu.size <= MOST_ROWS
+    by_flow = has_flow_tables(scenario, record.feeder, record.n_feeders)
     for name in names:
         if name not in OF_FLOWS:
             yield f"{name}.parquet", getattr(results, name)
-        elif wanted:
+        elif by_flow:
             yield f"{name}.parquet", getattr(results, name)
             vars(results).pop(name)  # so large that no two should be there at once
 

@@ -179,7 +179,7 @@ class RecordSection(Section):
     )
     flow_tables: bool | None = Field(
         None,
-        description="The tables of every load flow, bus_hour, line_hour, transformer_hour and zone_balance; left out: yes up to 10 million rows of buses. The KPIs and the other tables go by every load flow all the same.",
+        description="The tables of every load flow, bus_hour, line_hour, transformer_hour and zone_balance; left out: yes up to 10 million rows of buses and lines. The KPIs and the other tables go by every load flow all the same.",
     )
 
 

@@ -231,12 +231,13 @@ def written(folder, results):
 
 
 @pytest.mark.parametrize(
-    ("wanted", "most", "there"), [(None, 10**7, True), (None, 0, False), (True, 0, True)]
+    ("wanted", "most", "there"),
+    [(None, 24 * 65, True), (None, 24 * 65 - 1, False), (True, 0, True), (False, 9999, False)],
 )
 def test_tables_of_every_load_flow_are_written_up_to_a_size(
     tmp_path, monkeypatch, wanted, most, there
 ):
-    monkeypatch.setattr(store, "MOST_ROWS", most)
+    monkeypatch.setattr("abm.results.flows.MOST_ROWS", most)
     results = run(small_paper(strategy="none", record={"flow_tables": wanted})).results
     folder = written(tmp_path / "run", results)
     for name in ("bus_hour", "line_hour"):
