@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from abm.scenario import Scenario
     from abm.study.ensemble import Ensemble
     from abm.study.folder import StudyFolder
+    from abm.study.hosting_results import Hosting
     from abm.study.replications import Case
     from abm.study.statistics import Until
 
@@ -46,7 +47,7 @@ FAILED, BAD_INPUT = 1, 2
 def add_verbs(verbs: Verbs) -> None:
     """`montecarlo` and `sweep` with their options."""
     verb = verbs.add_parser("montecarlo", help="many replications: how sure is that number?")
-    _add_study(verb, "outputs/SCENARIO-montecarlo-seedN")
+    add_study(verb, "outputs/SCENARIO-montecarlo-seedN")
     add_replications(verb, "how many (default 100); with --until at most", 100)
     verb.add_argument(
         "--until",
@@ -64,7 +65,7 @@ def add_verbs(verbs: Verbs) -> None:
     verb.set_defaults(verb=_montecarlo)
 
     verb = verbs.add_parser("sweep", help="vary fields: every combination, or a Sobol' design")
-    _add_study(verb, "outputs/SCENARIO-sweep-seedN")
+    add_study(verb, "outputs/SCENARIO-sweep-seedN")
     add_replications(verb, "at each point (default 20; 1 with --design)", None)
     verb.add_argument(
         "--vary",
@@ -79,7 +80,8 @@ def add_verbs(verbs: Verbs) -> None:
     verb.set_defaults(verb=_sweep)
 
 
-def _add_study(verb: argparse.ArgumentParser, out: str) -> None:
+def add_study(verb: argparse.ArgumentParser, out: str) -> None:
+    """What all verbs of many replications take."""
     add_scenario(verb)
     add_strategies(verb)
     add_workers(verb)
@@ -110,11 +112,11 @@ def _montecarlo(options: argparse.Namespace) -> int:
     asked = question(
         "montecarlo", scenario, names, options.replications, varied, until=stop, **more
     )
-    _check_room(options, cases, options.replications, out)
+    check_study_room(options, cases, options.replications, out)
     folder = StudyFolder(claim_output(options, out), asked, options.resume)
     options.held.callback(folder.close)
     if folder.finished:
-        return _nothing_to_do(folder, varied)
+        return nothing_to_do(folder, varied)
 
     from abm.report.study_figures import ensemble_figures
     from abm.report.study_terminal import print_ensemble
@@ -140,7 +142,7 @@ def _montecarlo(options: argparse.Namespace) -> int:
         if until is not None:
             print_lines([until_line(ensemble, until)])
         print_lines([f"Written to {out}"])
-    return _verdict(ensemble)
+    return verdict(ensemble, ensemble.n * len(ensemble.cases))
 
 
 def until_line(ensemble: Ensemble, until: Until) -> str:
@@ -183,11 +185,11 @@ def _sweep(options: argparse.Namespace) -> int:
     out = scenario_output(options, scenario, "sweep")
     varied = [case.scenario for case in cases]
     asked = question("sweep", scenario, names, replications, varied, **design)
-    _check_room(options, cases, replications, out)
+    check_study_room(options, cases, replications, out)
     folder = StudyFolder(claim_output(options, out), asked, options.resume)
     options.held.callback(folder.close)
     if folder.finished:
-        return _nothing_to_do(folder, varied)
+        return nothing_to_do(folder, varied)
 
     from abm.report.study_figures import sweep_figures
     from abm.report.study_terminal import print_sweep
@@ -208,7 +210,7 @@ def _sweep(options: argparse.Namespace) -> int:
         print_sweep(ensemble, tables, ranges, kpis)
         say_as_printed(varied)
         print_lines([f"Written to {out}"])
-    return _verdict(ensemble)
+    return verdict(ensemble, ensemble.n * len(ensemble.cases))
 
 
 # Files of `reproduce --replications`.
@@ -252,7 +254,7 @@ def print_replications(ensemble: Ensemble, tables: dict[str, pd.DataFrame]) -> i
     from abm.report.study_terminal import print_paper_replications
 
     print_paper_replications(*(tables[name] for name in REPLICATION_TABLES))
-    return _verdict(ensemble)
+    return verdict(ensemble, ensemble.n * len(ensemble.cases))
 
 
 # --- helpers -----------------------------------------------------------------------------------
@@ -271,7 +273,7 @@ def check_counts(options: argparse.Namespace) -> None:
         raise InputError(problems)
 
 
-def _check_room(
+def check_study_room(
     options: argparse.Namespace, cases: Sequence[Case], replications: int, out: Path
 ) -> None:
     """Raise InputError when a study needs more memory or disk than there is."""
@@ -328,22 +330,23 @@ def keeping(folder: StudyFolder | None, part: str = "chunk") -> Iterator[None]:
         raise
 
 
-def _nothing_to_do(folder: StudyFolder, scenarios: Iterable[Scenario]) -> int:
+def nothing_to_do(folder: StudyFolder, scenarios: Iterable[Scenario]) -> int:
+    """Say that a study is finished already; the exit code."""
     failed = int(folder.manifest().get("failed", 0))
     said = f"; {failed} of its replications failed" if failed else ""
     complain(f"{folder.path}: this study is finished, there is nothing to do{said}")
     return failed_code(range(failed), scenarios)
 
 
-def _verdict(ensemble: Ensemble) -> int:
-    """Say what failed; the exit code."""
+def verdict(study: Ensemble | Hosting, total: int) -> int:
+    """Say what failed of so many replications; the exit code."""
     from abm.study.ensemble import failure_lines
 
-    for line in failure_lines(ensemble):
+    for line in failure_lines(study.failures, total):
         complain(line)
-    if ensemble.trace:
-        complain(f"the traceback of one of them: {write_log(ensemble.trace)}")
-    return failed_code(ensemble.failures, [case.scenario for case in ensemble.cases])
+    if study.trace:
+        complain(f"the traceback of one of them: {write_log(study.trace)}")
+    return failed_code(study.failures, [case.scenario for case in study.cases])
 
 
 def failed_code(failures: Sized, scenarios: Iterable[Scenario]) -> int:

@@ -52,7 +52,7 @@ def feeder_figure(feeder: Feeder, table: FeederTable) -> Figure:
     height = WIDE_IN * (0.72 if is_map else min(1.2, max(0.35, 0.045 * np.ptp(places[:, 1]) + 0.2)))
     title = f"{table.name}: {table.description}" if table.description else table.name
     fig, axes = figure(_short(title), height, WIDE_IN)
-    _prepare(axes, places, is_map)
+    prepare(axes, places, is_map)
     _draw_lines(axes, feeder, table, places, is_map)
     _draw_buses(axes, feeder, places)
     with mpl.rc_context(STYLE):
@@ -66,7 +66,7 @@ def reconfiguration_figure(change: Reconfiguration, before: Results, after: Resu
     feeder, table = before.record.feeder, change.before
     places, is_map = layout(feeder, table)
     fig, (top, low, loss) = panels(3, 1, (WIDE_IN, 8.2), height_ratios=(2.2, 1.0, 1.0))
-    _prepare(top, places, is_map)
+    prepare(top, places, is_map)
     _draw_change(top, change, feeder, places, is_map)
     looks = ((before, "before", GREY, "--"), (after, "after", BLUE, "-"))
     numbers = feeder.bus_numbers
@@ -110,10 +110,10 @@ def _draw_change(
         (change.closed, GREEN, "-", "closed now", 2.0),
     )
     for rows, colour, style, label, width in looks:
-        ways = [_way(places[pair], is_map, feeder.has_line(*pair)) for pair in ends[rows]]
+        ways = [way(places[pair], is_map, feeder.has_line(*pair)) for pair in ends[rows]]
         _collect(axes, ways, colour, style, width, label)
     others = [[one, other] for one, other, (kind, _) in feeder.connections if kind != "line"]
-    ways = [_way(places[pair], is_map) for pair in others]
+    ways = [way(places[pair], is_map) for pair in others]
     _collect(axes, ways, BLACK, "-", 0.9, "transformer, switch")
     _dots(axes, places, s=8, color=BLACK, lw=0, zorder=3)
     _dots(axes, places[feeder.slack_buses], s=40, color=BLACK, marker="s", zorder=4, label="source")
@@ -174,7 +174,7 @@ def _tree(feeder: Feeder) -> FloatArray:
     return places
 
 
-def _way(pair: FloatArray, is_map: bool, of_tree: bool = True) -> FloatArray:
+def way(pair: FloatArray, is_map: bool, of_tree: bool = True) -> FloatArray:
     """A line between two buses: straight on a map; in a tree down, then to the right.
 
     What is not of the tree is an arc, so that it does not run over other buses.
@@ -200,7 +200,8 @@ def _ends(feeder: Feeder, table: FeederTable) -> IntArray:
 # --- what is drawn -----------------------------------------------------------------------------
 
 
-def _prepare(axes: Axes, places: FloatArray, is_map: bool) -> None:
+def prepare(axes: Axes, places: FloatArray, is_map: bool) -> None:
+    """Axes without ticks, with the proportions of a map where they are of one."""
     axes.grid(False)
     axes.set_xticks([])
     axes.set_yticks([])
@@ -245,15 +246,15 @@ def _draw_lines(
         if len(known):
             some = " to ".join(dict.fromkeys(f"{a:.0f}" for a in (known.min(), known.max()))) + " A"
         ends = zip(feeder.line_from[rows], feeder.line_to[rows], strict=True)
-        ways = [_way(places[[one, other]], is_map) for one, other in ends]
+        ways = [way(places[[one, other]], is_map) for one, other in ends]
         colour = _OF_VOLTAGE[place % len(_OF_VOLTAGE)]
         _collect(axes, ways, colour, "-", width, f"{level:g} kV, {some}")
     ties = [
-        _way(places[pair], is_map, of_tree=False) for pair in _ends(feeder, table)[table.is_open]
+        way(places[pair], is_map, of_tree=False) for pair in _ends(feeder, table)[table.is_open]
     ]
     _collect(axes, ties, GREY, (0, (3, 2)), 0.8, "open line")
     others = [(one, other, kind) for one, other, (kind, _) in feeder.connections if kind != "line"]
-    ways = [_way(places[[one, other]], is_map) for one, other, _ in others]
+    ways = [way(places[[one, other]], is_map) for one, other, _ in others]
     _collect(axes, ways, BLACK, "-", 0.8, "")
     middle = [
         way[-2:].mean(axis=0)

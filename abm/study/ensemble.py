@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+# Replication, seed, case and error.
+Failure = tuple[int, int, Case, str]
+
+
 @dataclass(frozen=True)
 class Ensemble:
     """All replications of all cases, complete: n x n_cases rows in that order.
@@ -83,7 +87,7 @@ class Ensemble:
         return flat.reshape(self.n, len(self.cases), length).swapaxes(0, 1)
 
     @cached_property
-    def failures(self) -> list[tuple[int, int, Case, str]]:
+    def failures(self) -> list[Failure]:
         """Replication, seed, case and error of everything that failed."""
         columns = (self.table[name].to_pylist() for name in KEYS)
         return [
@@ -247,12 +251,10 @@ def montecarlo_files(ensemble: Ensemble, scenario: Scenario) -> Iterator[tuple[s
     yield "summary.json", summary_dict(ensemble)
 
 
-def failure_lines(ensemble: Ensemble, most: int = 10) -> list[str]:
-    """What failed, in sentences; [] when nothing did."""
-    failures = ensemble.failures
+def failure_lines(failures: Sequence[Failure], total: int, most: int = 10) -> list[str]:
+    """What failed of so many replications in all, in sentences; [] when nothing did."""
     if not failures:
         return []
-    total = ensemble.n * len(ensemble.cases)
     lines = [f"{len(failures)} of {total} replications failed and are in no statistics:"]
     lines += [
         f"  replication {k}, seed {seed}, {case}: {error}"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,7 +15,7 @@ from abm.scenario import Scenario
 from abm.study.cluster import Cluster
 from abm.study.compare import under
 from abm.study.ensemble import Ensemble, ensemble_of
-from abm.study.executor import TRIES, hand_out, open_backend
+from abm.study.executor import TRIES, Backend, hand_out, open_backend
 from abm.study.folder import MemoryFolder
 from abm.study.replications import (
     BLOCK,
@@ -114,11 +115,10 @@ def run_study(
         raise InputError([Problem("--replications", str(replications), "a whole number from 1")])
     parts = MemoryFolder() if parts is None else parts
     progress = _Progress(len(cases), replications, until)
-    kept, stale = _sorted_out(parts, cases, replications)
+    kept, stale = sorted_out(parts, spans_of(cases, replications))
     for part in kept.values():
         progress.note(part)
-    lost: list[bytes] = []
-    trace = ""
+    collected = Collected(kept)
     tell = on_done or (lambda _: None)
     tell(int(progress.done.sum()))
     if progress.stopped is not None or progress.done.all():
@@ -129,43 +129,67 @@ def run_study(
         with open_backend(workers, cluster) as backend:
             parts.begin()
             parts.drop(stale)
-            results = hand_out(
-                backend,
-                chunks,
-                lambda chunk: (run_chunk, (jobs_of(chunk, cases, seed),)),
-                split_chunk,
-            )
-            try:
-                for chunk, result, error in results:
-                    if error is None:
-                        parts.check(result.made)
-                        part, trace = result.part, trace or result.trace
-                        kept[part_name(chunk)] = part
-                        parts.add(part_name(chunk), part)
-                    else:
-                        # Not kept in the folder: `--resume` tries again.
-                        part = _given_up(chunk, seed, error)
-                        lost.append(part)
+            with closing(collect(backend, chunks, cases, seed, parts, collected)) as results:
+                for chunk, part in results:
                     progress.note(part)
                     tell(sum(map(len, chunk)))
                     if progress.stopped is not None:
                         break
-            finally:
-                results.close()
     n = replications if progress.stopped is None else progress.stopped
-    ensemble = ensemble_of(cases, n, [*kept.values(), *lost], progress.stopped, len(lost))
-    return replace(ensemble, trace=trace)
+    every = [*kept.values(), *collected.lost]
+    ensemble = ensemble_of(cases, n, every, progress.stopped, len(collected.lost))
+    return replace(ensemble, trace=collected.trace)
 
 
-def _sorted_out(
-    parts: PartStore, cases: Sequence[Case], replications: int
-) -> tuple[dict[str, bytes], list[str]]:
-    """The parts that can be used, and the names of those that have to be run again.
+@dataclass
+class Collected:
+    """What has come in: parts that are kept, by name; parts of what was given up.
+
+    trace: traceback of the first replication that raised, "" where none did.
+    """
+
+    kept: dict[str, bytes] = field(default_factory=dict)
+    lost: list[bytes] = field(default_factory=list)
+    trace: str = ""
+
+
+def collect(
+    backend: Backend,
+    chunks: Sequence[Chunk],
+    cases: Sequence[Case],
+    seed: int,
+    parts: PartStore,
+    collected: Collected,
+) -> Generator[tuple[Chunk, bytes], None, None]:
+    """Run chunks and keep what comes of them; yields each with its part, as they are ready."""
+    results = hand_out(
+        backend,
+        chunks,
+        lambda chunk: (run_chunk, (jobs_of(chunk, cases, seed),)),
+        split_chunk,
+    )
+    with closing(results):
+        for chunk, result, error in results:
+            if error is None:
+                parts.check(result.made)
+                part = result.part
+                collected.trace = collected.trace or result.trace
+                collected.kept[part_name(chunk)] = part
+                parts.add(part_name(chunk), part)
+            else:
+                # Not kept in the folder: `--resume` tries again.
+                part = _given_up(chunk, seed, error)
+                collected.lost.append(part)
+            yield chunk, part
+
+
+def sorted_out(parts: PartStore, spans: Iterable[Span]) -> tuple[dict[str, bytes], list[str]]:
+    """The parts of such spans, and the names of those that have to be run again.
 
     When a study grows, its last block was cut short, and is run again whole: what is in a batch is
     then the same as if the study had been as large from the beginning.
     """
-    whole = {(span.case, k): span for span in spans_of(cases, replications) for k in span}
+    whole = {(span.case, k): span for span in spans for k in span}
     kept, stale = {}, []
     for name, part in parts.parts():
         rows = _rows_of(part)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import io
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from abm.equations import FloatArray
 from abm.errors import InputError, PluginError
 from abm.scenario import Scenario
 from abm.study.executor import ONE_AT_A_TIME
@@ -41,10 +41,14 @@ def replication_seed(seed: int, replication: int) -> int:
 
 @dataclass(frozen=True)
 class Case:
-    """One scenario of a study. labels: its columns in the tables, such as {"strategy": "evms"}."""
+    """One scenario of a study. labels: its columns in the tables, such as {"strategy": "evms"}.
+
+    simulate: what runs a batch of its seeds in a worker, `simulate_batch` where None.
+    """
 
     labels: Mapping[str, Any]
     scenario: Scenario
+    simulate: Simulate | None = None
 
     def __str__(self) -> str:
         return ", ".join(
@@ -126,6 +130,7 @@ class Job:
     scenario: Scenario
     replications: tuple[int, ...]
     seeds: tuple[int, ...]
+    simulate: Simulate | None = None
 
 
 def jobs_of(chunk: Chunk, cases: Sequence[Case], seed: int) -> tuple[Job, ...]:
@@ -134,16 +139,20 @@ def jobs_of(chunk: Chunk, cases: Sequence[Case], seed: int) -> tuple[Job, ...]:
     for span in chunk:
         numbers = tuple(span)
         seeds = tuple(replication_seed(seed, k) for k in numbers)
-        jobs.append(Job(span.case, cases[span.case].scenario, numbers, seeds))
+        case = cases[span.case]
+        jobs.append(Job(span.case, case.scenario, numbers, seeds, case.simulate))
     return tuple(jobs)
 
 
 @dataclass(frozen=True)
 class BatchResult:
-    """What is kept of a batch. kpis: one dict per seed. arrays: name -> (n_seeds, any length)."""
+    """What is kept of a batch. kpis: one dict per seed. arrays: by name an array for each seed."""
 
     kpis: list[dict[str, Any]]
-    arrays: dict[str, FloatArray]
+    arrays: dict[str, Sequence[NDArray[Any]]]
+
+
+Simulate = Callable[[Scenario, Sequence[int]], BatchResult]
 
 
 def simulate_batch(scenario: Scenario, seeds: Sequence[int]) -> BatchResult:
@@ -154,7 +163,7 @@ def simulate_batch(scenario: Scenario, seeds: Sequence[int]) -> BatchResult:
 
     results = results_of(V2GModel(scenario, seed=list(seeds)))
     record, columns = results.record, results.kpi_columns
-    arrays = {
+    arrays: dict[str, Any] = {
         "ev_mw": record.ev_mw.T,
         "total_mw": record.total_mw.T,
         "loss_mw": hourly_mean(record, record.flows.loss_mw).T,
@@ -199,14 +208,14 @@ def run_chunk(jobs: Sequence[Job]) -> ChunkResult:
 
 def _rows(job: Job, traces: list[str]) -> list[dict[str, Any]]:
     try:
-        result = simulate_batch(job.scenario, job.seeds)
+        result = (job.simulate or simulate_batch)(job.scenario, job.seeds)
     except (InputError, MemoryError):
         raise
     except Exception as error:
         if len(job.seeds) > 1:
             # One of them spoils the batch: each on its own tells which.
             alone = zip(job.replications, job.seeds, strict=True)
-            each = (Job(job.case, job.scenario, (k,), (seed,)) for k, seed in alone)
+            each = (replace(job, replications=(k,), seeds=(seed,)) for k, seed in alone)
             return [row for one in each for row in _rows(one, traces)]
         traces.append("".join(traceback.format_exception(error)))
         return [failed_row(job.case, job.replications[0], job.seeds[0], describe_error(error))]

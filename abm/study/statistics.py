@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from abm.equations import FloatArray
+from abm.equations import FloatArray, IntArray
 from abm.errors import InputError, Problem, nearest
 from abm.results.indicators import ALIASES, is_count, with_mean
 
@@ -123,6 +123,22 @@ def student(n: FloatArray) -> FloatArray:
 
     degrees = np.where(n > 1, n - 1.0, 1.0)
     return np.where(n > 1, t.ppf(0.5 + LEVEL / 2.0, degrees), np.nan)
+
+
+def proportion_interval(
+    events: IntArray, n: IntArray, level: float = LEVEL
+) -> tuple[FloatArray, FloatArray]:
+    """Interval of a probability that an event came so often in n tries: Clopper and Pearson's.
+
+    It holds the probability with at least this level whatever the probability is. 0 to 1 where n is
+    0.
+    """
+    from scipy.stats import beta
+
+    tail, others = (1.0 - level) / 2.0, n - events
+    low = np.where(events > 0, beta.ppf(tail, np.maximum(events, 1), others + 1.0), 0.0)
+    high = np.where(others > 0, beta.ppf(1.0 - tail, events + 1.0, np.maximum(others, 1)), 1.0)
+    return low, high
 
 
 def excludes_zero(low: FloatArray, high: FloatArray) -> NDArray[np.bool_]:

@@ -188,7 +188,7 @@ def test_many_failures_are_not_all_named():
     hopeless = SCENARIO.override(
         strategy={"rule": "study_rules:Sometimes", "rule_options": {"early": 1e9}}, trust=True
     )
-    lines = failure_lines(montecarlo(hopeless, 15))
+    lines = failure_lines(montecarlo(hopeless, 15).failures, 15)
     assert len(lines) == 12
     assert "5 more" in lines[-1]
 

@@ -1,0 +1,151 @@
+"""Limits that hosting is judged by: which ones, at which value, and what breaks them in a run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from abm.equations import BoolArray
+from abm.errors import InputError, Problem, nearest
+from abm.grid import Feeder
+from abm.results.record import Record
+from abm.results.violations import GridLimit, grid_limits
+from abm.study.bound import Bound
+
+# In the order in which they are told; the value of each, None: as the scenario or the rating says.
+LIMITS = ("voltage_low", "voltage_high", "unbalance", "line", "transformer")
+# What stands in the place of a limit where a load flow did not converge.
+UNSOLVED = "not_solved"
+# Voltages are judged by means over so long, as EN 50160 does, where the load flows are finer.
+VOLTAGE_MIN = 10
+VOLTAGES = ("voltage_low", "voltage_high")
+_BOTH = {"voltage": VOLTAGES}
+Limits = Mapping[str, float | None]
+
+
+def parse_limits(text: str | None) -> dict[str, float | None]:
+    """`"voltage_low=0.94,line"` -> {"voltage_low": 0.94, "line": None}; all of `LIMITS` when None.
+
+    `voltage` is both of its limits. Raises InputError with all problems.
+    """
+    if text is None:
+        return dict.fromkeys(LIMITS)
+    found: dict[str, float | None] = {}
+    problems = []
+    names = (*LIMITS, *_BOTH)
+    for part in text.split(","):
+        name, given, written = (piece.strip() for piece in part.partition("="))
+        value = _number(written) if given else None
+        if name not in names:
+            said = f"limits with commas between: {', '.join(names)}"
+            problems.append(Problem("--limits", name, said, hint=nearest(name, names)))
+        elif given and (name in _BOTH or value is None):
+            each = "; of each voltage by itself" if name in _BOTH else ""
+            problems.append(Problem("--limits", part.strip(), f"{name} with a value above 0{each}"))
+        for kind in _BOTH.get(name, (name,)):
+            if kind in found:
+                problems.append(Problem("--limits", name, "each limit once"))
+            found[kind] = value
+    if problems:
+        raise InputError(problems)
+    return {kind: found[kind] for kind in LIMITS if kind in found}
+
+
+def _number(text: str) -> float | None:
+    if not re.fullmatch(r"[0-9]*\.?[0-9]+", text):
+        return None
+    return float(text) if float(text) > 0.0 else None
+
+
+def broken_elements(record: Record, limits: Limits) -> dict[str, list[NDArray[np.str_]]]:
+    """Names of the elements that break each limit at any time, one array for each feeder."""
+    found: dict[str, list[NDArray[np.str_]]] = {}
+    for limit in grid_limits(record):
+        if limit.kind not in limits:
+            continue
+        names = np.array(limit.elements, dtype=np.str_)
+        broken = _broken(limit, limits[limit.kind], record.flow_min)
+        found[limit.kind] = [names[row] for row in broken]
+    return found
+
+
+def _broken(limit: GridLimit, value: float | None, flow_min: int) -> BoolArray:
+    """Which elements of which feeder break a limit, (K, M)."""
+    values, bound = limit.values, limit.limit if value is None else value
+    if limit.kind in VOLTAGES and flow_min < VOLTAGE_MIN and VOLTAGE_MIN % flow_min == 0:
+        together = VOLTAGE_MIN // flow_min
+        values = values.reshape(-1, together, *values.shape[1:])
+        # Flow by flow, so that no sum depends on how many feeders there are.
+        added = values[:, 0].copy()
+        for i in range(1, together):
+            added += values[:, i]
+        values = added / together
+    # What is not known (NaN) breaks none.
+    return np.asarray((limit.sign * values > limit.sign * bound).any(axis=0))
+
+
+def kinds_of(feeder: Feeder, limits: Limits) -> tuple[str, ...]:
+    """Limits that can be broken on a feeder: of what it has."""
+    there = {
+        "unbalance": False,
+        "line": bool(np.isfinite(feeder.ampacity_a).any()),
+        "transformer": bool(feeder.network.transformers.names),
+    }
+    return tuple(kind for kind in limits if there.get(kind, True))
+
+
+def head_mva(feeder: Feeder, limits: Limits) -> float | None:
+    """Apparent power that all branches at the sources can carry together within their limits, MVA.
+
+    None where one of them has no rating, or its limit does not count.
+    """
+    network = feeder.network
+    sources, ends = network.slack_nodes, (network.branches.from_node, network.branches.to_node)
+    v = dict(zip(sources.tolist(), np.abs(network.slack_v).tolist(), strict=True))
+    rated = np.full(len(ends[0]), np.nan)
+    lines = network.branch_of_line
+    if "line" in limits:
+        rated[lines] = feeder.ampacity_a * (limits["line"] or 100.0) / 100.0
+    windings = network.transformers
+    if "transformer" in limits:
+        of_winding = windings.rated_a * (limits["transformer"] or 100.0) / 100.0
+        at_end = np.where(windings.at_to, ends[1][windings.branch], ends[0][windings.branch])
+        at_source = np.isin(at_end, sources)
+        rated[windings.branch[at_source]] = of_winding[at_source]
+    total = 0.0
+    for end in ends:
+        for branch in np.flatnonzero(np.isin(end, sources)):
+            at = int(end[branch])
+            kv = float(network.base_kv[at]) * v[at]
+            total += float(np.sqrt(3.0) * kv * rated[branch]) / 1e3
+    return total if np.isfinite(total) and total > 0.0 else None
+
+
+def least_demand_mw(bound: Bound) -> float:
+    """Highest demand of a feeder that no plan could have stayed below, MW.
+
+    The lowest possible peak while EVs are plugged in, or the demand without them where that is
+    higher at another time.
+    """
+    record, grain_min = bound.results.record, float(bound.metric_min)
+    alone = record.demand_mw(grain_min)[~record.plugged_in(grain_min)]
+    known = [one.lowest_peak_mw for one in bound.feeders if one.lowest_peak_mw is not None]
+    return max([*known, float(alone.max(initial=-np.inf))])
+
+
+def metric_of(flow_min: int) -> int:
+    """Grain that a least peak is found on, min: 15 or 60, a whole number of load flows."""
+    return 15 if 15 % flow_min == 0 else 60
+
+
+def in_words(kind: str) -> str:
+    """A limit as text shows it."""
+    return kind.replace("_", " ")
+
+
+def as_asked(limits: Limits) -> list[str]:
+    """Limits with their values, as `parse_limits` reads them."""
+    return [kind if value is None else f"{kind}={value:g}" for kind, value in limits.items()]
