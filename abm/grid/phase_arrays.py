@@ -14,7 +14,7 @@ import numpy as np
 
 from abm.equations import BoolArray, ComplexArray, FloatArray, IntArray
 
-LANES = 8
+LANES = 32
 
 # Kinds of spans.
 PLAIN, SHUNTED, LEAF, MESHED, BUS = range(5)

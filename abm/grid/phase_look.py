@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from abm.equations import FloatArray
@@ -19,6 +21,71 @@ from abm.grid.phase_arrays import (
 )
 
 _H = 0.8660254037844386  # sin 120 degrees
+# Where the parts of three complex numbers are in a row: a, then b, then c, real and imaginary.
+_1, _2, _3, _4, _5 = LANES, 2 * LANES, 3 * LANES, 4 * LANES, 5 * LANES
+
+
+def product(y: FloatArray, x: FloatArray, out: FloatArray) -> None:
+    """Out += y x in all lanes. y: float64 [3, 3, 2]; x, out: [6 LANES]."""
+    for q in range(3):
+        real, imag = out[2 * q * LANES :], out[(2 * q + 1) * LANES :]
+        for j in range(3):
+            yr, yi = y[q, j, 0], y[q, j, 1]
+            if yr == 0.0 and yi == 0.0:
+                continue
+            from_r, from_i = x[2 * j * LANES :], x[(2 * j + 1) * LANES :]
+            for k in range(LANES):
+                real[k] += yr * from_r[k] - yi * from_i[k]
+            for k in range(LANES):
+                imag[k] += yr * from_i[k] + yi * from_r[k]
+
+
+def power(v: FloatArray, i: FloatArray, out: FloatArray, sign: float) -> None:
+    """Out += sign Re(v conj(i)), of all three phases. v, i: [6 LANES], out: [LANES]."""
+    for k in range(LANES):
+        out[k] += sign * (
+            (
+                (v[k] * i[k] + v[_1 + k] * i[_1 + k])
+                + (v[_2 + k] * i[_2 + k] + v[_3 + k] * i[_3 + k])
+            )
+            + (v[_4 + k] * i[_4 + k] + v[_5 + k] * i[_5 + k])
+        )
+
+
+def squares(i: FloatArray, out: FloatArray) -> None:
+    """Out = |i|^2 of each phase where that is larger. i: [6 LANES], out: [3 LANES]."""
+    for q in range(3):
+        real, imag, own = i[2 * q * LANES :], i[(2 * q + 1) * LANES :], out[q * LANES :]
+        for k in range(LANES):
+            one = real[k] * real[k] + imag[k] * imag[k]
+            own[k] = one if one > own[k] else own[k]
+
+
+def residual(i: FloatArray, out: FloatArray) -> None:
+    """Out = |ia + ib + ic|^2 where that is larger. i: [6 LANES], out: [LANES]."""
+    for k in range(LANES):
+        real, imag = i[k] + i[_2 + k] + i[_4 + k], i[_1 + k] + i[_3 + k] + i[_5 + k]
+        one = real * real + imag * imag
+        out[k] = one if one > out[k] else out[k]
+
+
+def unbalance(v: FloatArray, out: FloatArray) -> None:
+    """Out = |V2|^2 / |V1|^2. With a = -1/2 + jh: a b + a^2 c = -(b + c) / 2 + jh (b - c)."""
+    for k in range(LANES):
+        real = v[k] - (v[_2 + k] + v[_4 + k]) / 2.0
+        imag = v[_1 + k] - (v[_3 + k] + v[_5 + k]) / 2.0
+        hr, hi = _H * (v[_3 + k] - v[_5 + k]), _H * (v[_2 + k] - v[_4 + k])
+        one = (real - hr) * (real - hr) + (imag + hi) * (imag + hi)
+        two = (real + hr) * (real + hr) + (imag - hi) * (imag - hi)
+        out[k] = two / one
+
+
+def beaten(values: FloatArray, best: FloatArray, by: float) -> bool:
+    """Whether any lane's value is above by times its best: after a while, seldom."""
+    count = 0
+    for k in range(LANES):
+        count += 1 if values[k] > by * best[k] else 0
+    return count > 0
 
 
 def look(
@@ -36,219 +103,237 @@ def look(
 ) -> None:
     """Everything that follows from the voltages, to rows first.. of the arrays found."""
     rows = min(LANES, len(found.line_percent) - first)
-    n_core = len(tree.core_v) // 3
-    # Elements: voltage and mismatch.
-    size = np.zeros((len(tree.element_bus), LANES))
-    worst = np.zeros(LANES)
+    look_at_homes(tree, homes, s, v, fed, found, first, rows)
+    loss = np.zeros((3, LANES))
+    look_at_lines(spans, v, b, fed, found, first, rows, lines, loss)
+    look_at_machines(machines, v, found, first, rows, loss)
+    current = np.zeros(6 * LANES)
+    for k in range(6 * LANES):
+        current[k] = -b[0, k]
+    for i in range(len(tree.core_v) // 3):
+        product(machines.source_row[:, 3 * i : 3 * i + 3], v[i], current)
+    given = np.zeros(LANES)
+    power(v[0], current, given, 1.0)
+    for k in range(rows):
+        found.slack_p_mw[first + k] = given[k] / 1e6
+        reactive = 0.0
+        for q in range(3):
+            reactive += (
+                v[0, (2 * q + 1) * LANES + k] * current[2 * q * LANES + k]
+                - v[0, 2 * q * LANES + k] * current[(2 * q + 1) * LANES + k]
+            )
+        found.slack_q_mvar[first + k] = reactive / 1e6
+        for level in range(3):
+            found.level_loss_mw[first + k, level] = loss[level, k] / 1e6
+
+
+def look_at_homes(
+    tree: Tree,
+    homes: Homes,
+    s: FloatArray,
+    v: FloatArray,
+    fed: FloatArray,
+    found: Found,
+    first: int,
+    rows: int,
+) -> None:
+    """Voltages of the homes, and the largest mismatch."""
+    size, worst = np.zeros((len(tree.element_bus), LANES)), np.zeros(LANES)
+    real, imag = np.empty((2, LANES))
     for e in range(len(tree.element_bus)):
-        i = tree.element_bus[e]
-        base = homes.base_v[e]
+        bus, own, drawn, out = v[tree.element_bus[e]], fed[e], s[e], size[e]
+        wr, wi = tree.element_w[e, 0], tree.element_w[e, 1]
         for k in range(LANES):
-            vr = tree.element_w[e, 0] * fed[e, 0, k] - tree.element_w[e, 1] * fed[e, 1, k]
-            vi = tree.element_w[e, 0] * fed[e, 1, k] + tree.element_w[e, 1] * fed[e, 0, k]
-            for q in range(3):
-                r, m = tree.element_d[e, q, 0], tree.element_d[e, q, 1]
-                vr += r * v[i, q, 0, k] - m * v[i, q, 1, k]
-                vi += r * v[i, q, 1, k] + m * v[i, q, 0, k]
-            dp = s[e, 0, k] + (vr * fed[e, 0, k] + vi * fed[e, 1, k])
-            dq = s[e, 1, k] + (vi * fed[e, 0, k] - vr * fed[e, 1, k])
+            real[k] = wr * own[k] - wi * own[_1 + k]
+        for k in range(LANES):
+            imag[k] = wr * own[_1 + k] + wi * own[k]
+        for q in range(3):
+            dr, di = tree.element_d[e, q, 0], tree.element_d[e, q, 1]
+            if dr == 0.0 and di == 0.0:
+                continue
+            from_r, from_i = bus[2 * q * LANES :], bus[(2 * q + 1) * LANES :]
+            for k in range(LANES):
+                real[k] += dr * from_r[k] - di * from_i[k]
+            for k in range(LANES):
+                imag[k] += dr * from_i[k] + di * from_r[k]
+        for k in range(LANES):
+            dp = drawn[k] + (real[k] * own[k] + imag[k] * own[_1 + k])
+            dq = drawn[_1 + k] + (imag[k] * own[k] - real[k] * own[_1 + k])
             off = dp * dp + dq * dq
             worst[k] = worst[k] if worst[k] >= off else off
-            size[e, k] = np.sqrt(vr * vr + vi * vi) / base
+        base = homes.base_v[e]
+        for k in range(LANES):
+            out[k] = np.sqrt(real[k] * real[k] + imag[k] * imag[k]) / base
     for k in range(rows):
         found.mismatch_mva[first + k] = np.sqrt(worst[k]) / 1e6
-    before = -1
-    for t in range(len(homes.element)):
-        e, h = homes.element[t], homes.home[t]
-        high = homes.several[h]
-        for k in range(rows):
-            one = size[e, k]
-            if h != before or one < found.vm_pu[first + k, h] or one != one:
-                found.vm_pu[first + k, h] = one
-            if high >= 0 and (h != before or one > found.vm_high_pu[first + k, high] or one != one):
-                found.vm_high_pu[first + k, high] = one
-        before = h
+    for k in range(rows):
+        low, high = found.vm_pu[first + k], found.vm_high_pu[first + k]
+        before = -1
+        for t in range(len(homes.element)):
+            one, h = size[homes.element[t], k], homes.home[t]
+            if h != before or one < low[h] or one != one:
+                low[h] = one
+            at = homes.several[h]
+            if at >= 0 and (h != before or one > high[at] or one != one):
+                high[at] = one
+            before = h
 
-    over, loading = np.zeros(LANES, dtype=np.int64), np.zeros(LANES)
-    line_at, line_phase = np.zeros((2, LANES), dtype=np.int64)
-    neutral, neutral_at = np.zeros(LANES), np.zeros(LANES, dtype=np.int64)
-    vuf, vuf_at = np.zeros(LANES), np.zeros(LANES, dtype=np.int64)
-    loss = np.zeros((3, LANES))
-    above, below = np.zeros((2, 3, 2, LANES))  # currents at both ends
-    end = np.zeros((3, 2, LANES))  # voltage below
-    square = np.zeros((3, LANES))
-    top = np.zeros(LANES)
-    for line in range(len(spans.kind)):
-        kind, p, c = spans.kind[line], spans.above[line], spans.below[line]
-        m1, m2 = spans.m1[line], spans.m2[line]
+
+def look_at_lines(
+    spans: Spans,
+    v: FloatArray,
+    b: FloatArray,
+    fed: FloatArray,
+    found: Found,
+    first: int,
+    rows: int,
+    lines: bool,
+    loss: FloatArray,
+) -> None:
+    """Currents and losses of the lines, unbalance of the buses. loss: float64 [3, LANES]."""
+    over, at_line, at_phase, at_neutral, at_bus = np.zeros((5, LANES), dtype=np.int64)
+    loading, neutral, vuf, top, one = np.zeros((5, LANES))
+    below, above, end, both = np.empty((4, 6 * LANES))
+    square = np.empty(3 * LANES)
+    for span in range(len(spans.kind)):
+        kind, p, c = spans.kind[span], spans.above[span], spans.below[span]
+        m1, m2, start = spans.m1[span], spans.m2[span], v[p]
         if kind == LEAF:
+            own = fed[c]
+            end[:] = 0.0
+            product(m1, start, end)
             for q in range(3):
+                zr, zi, feeds = spans.m3[span, q, 0], spans.m3[span, q, 1], spans.feeds[span, q]
+                real, imag = end[2 * q * LANES :], end[(2 * q + 1) * LANES :]
+                into_r, into_i = below[2 * q * LANES :], below[(2 * q + 1) * LANES :]
                 for k in range(LANES):
-                    end[q, 0, k] = (
-                        spans.m3[line, q, 0] * fed[c, 0, k] - spans.m3[line, q, 1] * fed[c, 1, k]
-                    )
-                    end[q, 1, k] = (
-                        spans.m3[line, q, 0] * fed[c, 1, k] + spans.m3[line, q, 1] * fed[c, 0, k]
-                    )
-                    below[q, 0, k] = -spans.feeds[line, q] * fed[c, 0, k]
-                    below[q, 1, k] = -spans.feeds[line, q] * fed[c, 1, k]
-                for j in range(3):
-                    for k in range(LANES):
-                        end[q, 0, k] += m1[q, j, 0] * v[p, j, 0, k] - m1[q, j, 1] * v[p, j, 1, k]
-                        end[q, 1, k] += m1[q, j, 0] * v[p, j, 1, k] + m1[q, j, 1] * v[p, j, 0, k]
+                    real[k] += zr * own[k] - zi * own[_1 + k]
+                for k in range(LANES):
+                    imag[k] += zr * own[_1 + k] + zi * own[k]
+                for k in range(LANES):
+                    into_r[k] = -feeds * own[k]
+                for k in range(LANES):
+                    into_i[k] = -feeds * own[_1 + k]
         else:
-            for q in range(3):
-                for k in range(LANES):
-                    end[q, 0, k], end[q, 1, k] = v[c, q, 0, k], v[c, q, 1, k]
+            end[:] = v[c]
         if kind in (PLAIN, SHUNTED):
-            for q in range(3):
-                for k in range(LANES):
-                    below[q, 0, k], below[q, 1, k] = -b[c, q, 0, k], -b[c, q, 1, k]
+            total = b[c]
+            for k in range(6 * LANES):
+                below[k] = -total[k]
         if kind == SHUNTED:
-            for q in range(3):
-                for j in range(3):
-                    for k in range(LANES):
-                        below[q, 0, k] += m1[q, j, 0] * end[j, 0, k] - m1[q, j, 1] * end[j, 1, k]
-                        below[q, 1, k] += m1[q, j, 0] * end[j, 1, k] + m1[q, j, 1] * end[j, 0, k]
+            product(m1, end, below)
         if kind == MESHED:
-            for q in range(3):
-                for k in range(LANES):
-                    below[q, 0, k] = 0.0
-                    below[q, 1, k] = 0.0
-                for j in range(3):
-                    for k in range(LANES):
-                        dr, di = v[p, j, 0, k] - end[j, 0, k], v[p, j, 1, k] - end[j, 1, k]
-                        below[q, 0, k] += (m1[q, j, 0] * dr - m1[q, j, 1] * di) - (
-                            m2[q, j, 0] * end[j, 0, k] - m2[q, j, 1] * end[j, 1, k]
-                        )
-                        below[q, 1, k] += (m1[q, j, 0] * di + m1[q, j, 1] * dr) - (
-                            m2[q, j, 0] * end[j, 1, k] + m2[q, j, 1] * end[j, 0, k]
-                        )
+            for k in range(6 * LANES):
+                both[k] = start[k] - end[k]
+            below[:] = 0.0
+            product(m1, both, below)
+            for k in range(6 * LANES):
+                both[k] = -end[k]
+            product(m2, both, below)
         if kind <= MESHED:
-            for q in range(3):
-                for k in range(LANES):
-                    above[q, 0, k], above[q, 1, k] = below[q, 0, k], below[q, 1, k]
+            above[:] = below
             if kind != PLAIN:
-                for q in range(3):
-                    for j in range(3):
-                        for k in range(LANES):
-                            vr, vi = v[p, j, 0, k] + end[j, 0, k], v[p, j, 1, k] + end[j, 1, k]
-                            above[q, 0, k] += m2[q, j, 0] * vr - m2[q, j, 1] * vi
-                            above[q, 1, k] += m2[q, j, 0] * vi + m2[q, j, 1] * vr
-            level = 2 if spans.low_voltage[line] else 0
-            for q in range(3):
-                for k in range(LANES):
-                    loss[level, k] += (
-                        v[p, q, 0, k] * above[q, 0, k] + v[p, q, 1, k] * above[q, 1, k]
-                    ) - (end[q, 0, k] * below[q, 0, k] + end[q, 1, k] * below[q, 1, k])
-                    one = above[q, 0, k] * above[q, 0, k] + above[q, 1, k] * above[q, 1, k]
-                    other = below[q, 0, k] * below[q, 0, k] + below[q, 1, k] * below[q, 1, k]
-                    square[q, k] = one if one >= other else other
+                for k in range(6 * LANES):
+                    both[k] = start[k] + end[k]
+                product(m2, both, above)
+            level = 2 if spans.low_voltage[span] else 0
+            power(start, above, loss[level], 1.0)
+            power(end, below, loss[level], -1.0)
+            square[:] = 0.0
+            squares(above, square)
+            squares(below, square)
             for k in range(LANES):
-                top[k] = max(max(square[0, k], square[1, k]), square[2, k])
-            for g in range(spans.first_group[line], spans.first_group[line + 1]):
+                top[k] = max(max(square[k], square[_1 + k]), square[_2 + k])
+            for g in range(spans.first_group[span], spans.first_group[span + 1]):
                 rated = spans.group_a[g] * spans.group_a[g]
+                if not beaten(top, loading, rated):
+                    continue
                 for k in range(LANES):
                     ratio = top[k] / rated
-                    if ratio > 1.0:
-                        over[k] += spans.group_size[g]
                     if ratio > loading[k]:
-                        loading[k] = ratio
-                        line_at[k] = spans.group_line[g]
-                        phase = 0 if square[0, k] == top[k] else 1 if square[1, k] == top[k] else 2
-                        line_phase[k] = phase
+                        loading[k], at_line[k] = ratio, spans.group_line[g]
+                        at_phase[k] = (
+                            0 if square[k] == top[k] else 1 if square[_1 + k] == top[k] else 2
+                        )
+            for g in range(spans.first_group[span], spans.first_group[span + 1]):
+                rated = spans.group_a[g] * spans.group_a[g]
+                for k in range(LANES):
+                    over[k] += spans.group_size[g] if top[k] > rated else 0
             if level == 2:
-                for k in range(LANES):
-                    re = above[0, 0, k] + above[1, 0, k] + above[2, 0, k]
-                    im = above[0, 1, k] + above[1, 1, k] + above[2, 1, k]
-                    one = re * re + im * im
-                    re = below[0, 0, k] + below[1, 0, k] + below[2, 0, k]
-                    im = below[0, 1, k] + below[1, 1, k] + below[2, 1, k]
-                    other = re * re + im * im
-                    one = one if one >= other else other
-                    if one > neutral[k]:
-                        neutral[k] = one
-                        neutral_at[k] = spans.line[spans.first_line[line]]
-            if lines:
-                for q in range(3):
+                one[:] = 0.0
+                residual(above, one)
+                residual(below, one)
+                if beaten(one, neutral, 1.0):
                     for k in range(LANES):
-                        square[q, k] = np.sqrt(square[q, k])
+                        if one[k] > neutral[k]:
+                            neutral[k] = one[k]
+                            at_neutral[k] = spans.line[spans.first_line[span]]
+            if lines:
+                for k in range(3 * LANES):
+                    square[k] = np.sqrt(square[k])
+                for k in range(rows):
+                    for at in range(spans.first_line[span], spans.first_line[span + 1]):
+                        line = spans.line[at]
+                        found.i_a[first + k, line] = np.sqrt(top[k])
+                        found.i_phase_a[first + k, line, 0] = square[k]
+                        found.i_phase_a[first + k, line, 1] = square[_1 + k]
+                        found.i_phase_a[first + k, line, 2] = square[_2 + k]
+        if spans.bus[span] >= 0:
+            unbalance(end, one)
+            if beaten(one, vuf, 1.0):
                 for k in range(LANES):
-                    top[k] = np.sqrt(top[k])
-                for at in range(spans.first_line[line], spans.first_line[line + 1]):
-                    for k in range(rows):
-                        found.i_a[first + k, spans.line[at]] = top[k]
-                        for q in range(3):
-                            found.i_phase_a[first + k, spans.line[at], q] = square[q, k]
-        if spans.bus[line] >= 0:
-            for k in range(LANES):
-                # With a = -1/2 + j h: a b + a^2 c = -(b + c) / 2 + j h (b - c).
-                mr = end[0, 0, k] - (end[1, 0, k] + end[2, 0, k]) / 2.0
-                mi = end[0, 1, k] - (end[1, 1, k] + end[2, 1, k]) / 2.0
-                hr, hi = _H * (end[1, 1, k] - end[2, 1, k]), _H * (end[1, 0, k] - end[2, 0, k])
-                one = (mr - hr) * (mr - hr) + (mi + hi) * (mi + hi)
-                two = (mr + hr) * (mr + hr) + (mi - hi) * (mi - hi)
-                ratio = two / one
-                if ratio > vuf[k]:
-                    vuf[k] = ratio
-                    vuf_at[k] = spans.bus[line]
+                    if one[k] > vuf[k]:
+                        vuf[k], at_bus[k] = one[k], spans.bus[span]
+    for k in range(rows):
+        row = first + k
+        found.line_percent[row] = 100.0 * np.sqrt(loading[k])
+        found.line_at[row], found.line_phase[row] = at_line[k], at_phase[k]
+        found.lines_over[row] = over[k]
+        found.neutral_a[row], found.neutral_at[row] = np.sqrt(neutral[k]), at_neutral[k]
+        found.vuf_percent[row], found.vuf_at[row] = 100.0 * np.sqrt(vuf[k]), at_bus[k]
 
-    current = np.zeros((2, 6, 2, LANES))
+
+def look_at_machines(
+    machines: Machines, v: FloatArray, found: Found, first: int, rows: int, loss: FloatArray
+) -> None:
+    """Loading and losses of the transformers, losses of the capacitors."""
+    top, square = np.empty(LANES), np.empty(3 * LANES)
+    current = np.empty(6 * LANES)
     for x in range(len(machines.from_bus)):
+        one, other = v[machines.from_bus[x]], v[machines.to_bus[x]]
         top[:] = 0.0
-        for q in range(6):
-            current[:, q] = 0.0
-            for j in range(6):
-                i = machines.from_bus[x] if j < 3 else machines.to_bus[x]
-                yr, yi = machines.y[x, q, j, 0], machines.y[x, q, j, 1]
-                wr, wi = machines.winding_y[x, q, j, 0], machines.winding_y[x, q, j, 1]
-                for k in range(LANES):
-                    vr, vi = v[i, j % 3, 0, k], v[i, j % 3, 1, k]
-                    current[0, q, 0, k] += yr * vr - yi * vi
-                    current[0, q, 1, k] += yr * vi + yi * vr
-                    current[1, q, 0, k] += wr * vr - wi * vi
-                    current[1, q, 1, k] += wr * vi + wi * vr
-            i = machines.from_bus[x] if q < 3 else machines.to_bus[x]
+        for end in range(2):
+            at = slice(3 * end, 3 * end + 3)
+            current[:] = 0.0
+            product(machines.y[x, at, 0:3], one, current)
+            product(machines.y[x, at, 3:6], other, current)
+            power(one if end == 0 else other, current, loss[1], 1.0)
+            current[:] = 0.0
+            product(machines.winding_y[x, at, 0:3], one, current)
+            product(machines.winding_y[x, at, 3:6], other, current)
+            square[:] = 0.0
+            squares(current, square)
+            rated = machines.rated_a[x, 3 * end] * machines.rated_a[x, 3 * end]
             for k in range(LANES):
-                loss[1, k] += (
-                    v[i, q % 3, 0, k] * current[0, q, 0, k]
-                    + v[i, q % 3, 1, k] * current[0, q, 1, k]
-                )
-                re, im = (
-                    current[1, q, 0, k] / machines.rated_a[x, q],
-                    current[1, q, 1, k] / machines.rated_a[x, q],
-                )
-                one = re * re + im * im
-                top[k] = one if one > top[k] else top[k]
+                highest = max(max(square[k], square[_1 + k]), square[_2 + k]) / rated
+                top[k] = highest if highest > top[k] else top[k]
         for k in range(rows):
             found.transformer_percent[first + k, x] = 100.0 * np.sqrt(top[k])
     for x in range(len(machines.capacitor_bus)):
-        i, level = machines.capacitor_bus[x], machines.capacitor_level[x]
-        for q in range(3):
-            for j in range(3):
-                yr, yi = machines.capacitor_y[x, q, j, 0], machines.capacitor_y[x, q, j, 1]
-                for k in range(LANES):
-                    re = yr * v[i, j, 0, k] - yi * v[i, j, 1, k]
-                    im = yr * v[i, j, 1, k] + yi * v[i, j, 0, k]
-                    loss[level, k] += v[i, q, 0, k] * re + v[i, q, 1, k] * im
-    for k in range(rows):
-        power, reactive = 0.0, 0.0
-        for q in range(3):
-            re, im = -b[0, q, 0, k], -b[0, q, 1, k]
-            for column in range(3 * n_core):
-                yr, yi = machines.source_row[q, column, 0], machines.source_row[q, column, 1]
-                vr, vi = v[column // 3, column % 3, 0, k], v[column // 3, column % 3, 1, k]
-                re += yr * vr - yi * vi
-                im += yr * vi + yi * vr
-            power += v[0, q, 0, k] * re + v[0, q, 1, k] * im
-            reactive += v[0, q, 1, k] * re - v[0, q, 0, k] * im
-        row = first + k
-        found.slack_p_mw[row] = power / 1e6
-        found.slack_q_mvar[row] = reactive / 1e6
-        found.line_percent[row] = 100.0 * np.sqrt(loading[k])
-        found.line_at[row], found.line_phase[row] = line_at[k], line_phase[k]
-        found.lines_over[row] = over[k]
-        found.neutral_a[row], found.neutral_at[row] = np.sqrt(neutral[k]), neutral_at[k]
-        found.vuf_percent[row], found.vuf_at[row] = 100.0 * np.sqrt(vuf[k]), vuf_at[k]
-        for level in range(3):
-            found.level_loss_mw[row, level] = loss[level, k] / 1e6
+        own = v[machines.capacitor_bus[x]]
+        current[:] = 0.0
+        product(machines.capacitor_y[x], own, current)
+        power(own, current, loss[machines.capacitor_level[x]], 1.0)
+
+
+HELPERS: tuple[Any, ...] = (
+    product,
+    power,
+    squares,
+    residual,
+    unbalance,
+    beaten,
+    look_at_homes,
+    look_at_lines,
+    look_at_machines,
+)

@@ -103,7 +103,7 @@ class ThreePhaseSolver:
         self._start = self._without_load()
 
     def _without_load(self) -> FloatArray:
-        """Voltages of the buses of the tree without load, [n, 3, 2]."""
+        """Voltages of the buses of the tree without load, [n, 6]."""
         tree = self._tree
         v: ComplexArray = np.zeros((len(tree.parent), 3), dtype=np.complex128)
         core = tree.core_v[:, 0] + 1j * tree.core_v[:, 1]
@@ -112,7 +112,7 @@ class ThreePhaseSolver:
         d = tree.d[..., 0] + 1j * tree.d[..., 1]
         for i in range(n_core, len(v)):
             v[i] = d[i] @ v[tree.parent[i]]
-        return phase_arrays.as_pairs(v)
+        return phase_arrays.as_pairs(v).reshape(-1, 6)
 
     def solve(self, p_mw: FloatArray, q_mvar: FloatArray, *, lines: bool = True) -> ThreePhaseFlow:
         """Solve B load flows. p_mw, q_mvar: float64 [B, T] at the terminals, consumption positive.
