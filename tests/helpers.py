@@ -14,7 +14,7 @@ COLUMNS = tuple(SessionRow.model_fields)[:10]
 BY_ENERGY = ("ev_id", "zone", "arrival_min", "departure_min", "energy_kwh", "p_max_kw")
 CONNECTED = tuple(name for name, strategy in STRATEGIES.items() if strategy.connected)
 # Those that the compiled hour knows too.
-STEP_BY_STEP = ("mpc", "dimming", "off_peak", "throttling")
+STEP_BY_STEP = ("mpc", "dimming", "off_peak", "throttling", "operating_envelopes")
 COMPILED = tuple(name for name in CONNECTED if name not in STEP_BY_STEP)
 # One plan an hour: an optimiser takes its time.
 SELDOM = {"mpc": {"interval_min": 60}}

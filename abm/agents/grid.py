@@ -12,10 +12,11 @@ import numpy as np
 
 from abm.agents.billing import Billing
 from abm.agents.load_flows import LoadFlows, ZonePower
+from abm.agents.network_use import NetworkUse
 from abm.agents.supply import ZoneSupply
 from abm.clock import Phase
 from abm.control import Limited
-from abm.control.operator import Readings
+from abm.control.operator import NetworkModel, Readings
 from abm.equations import BoolArray, FloatArray, IntArray
 from abm.equations.battery import hourly_demand
 from abm.grid import Feeder, PowerFlow, Solver
@@ -214,14 +215,18 @@ class GridAgent(mesa.Agent):
     def readings(self) -> Readings:
         """What the operator goes by now."""
         measured = self._measured
-        load_mw = None
+        load_mw = network = None
         if measured is not None:
+            fleet, n_zones = self.model.fleet, len(self.feeder.zone_bus)
+            use = NetworkUse(self, measured)
+            network = NetworkModel(fleet.cell, n_zones, np.arange(fleet.n), use)
             began = np.array([measured.began_s])
             base_mw = self.without_evs_mw(began, self.interval_s)[0]
             load_mw = base_mw + measured.ev_mw + measured.battery_mw
         now_s = np.array([int(self.model.env.now)])
         limit_mw = self.limit.mean(now_s, self.interval_s)[0]
-        return Readings(self.model.minute, load_mw, np.repeat(limit_mw, self.model.fleet.n_feeders))
+        limit_mw = np.repeat(limit_mw, self.model.fleet.n_feeders)
+        return Readings(self.model.minute, load_mw, limit_mw, network)
 
     def _deliver(self) -> None:
         """Hand over the oldest message that is on its way."""

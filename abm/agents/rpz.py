@@ -22,6 +22,7 @@ from abm.control import (
     Limited,
     MPCRule,
     OffPeak,
+    OperatingEnvelopes,
     Rule,
     Throttling,
 )
@@ -49,6 +50,7 @@ BUILT_IN_ADMISSIONS = (
     CoordinatedAdmission,
     Dimming,
     Throttling,
+    OperatingEnvelopes,
 )
 
 

@@ -15,7 +15,7 @@ from abm.control.admission import (
     split_by_largest_remainder,
 )
 from abm.control.by_price import ByPriceAdmission, ByPriceRule
-from abm.control.limits import Dimming, Limited, Throttling
+from abm.control.limits import Dimming, Limited, OperatingEnvelopes, Throttling
 from abm.control.mpc import MPCRule
 from abm.control.off_peak import OffPeak
 from abm.control.planner import Planner
@@ -43,6 +43,7 @@ __all__ = [
     "Limited",
     "MPCRule",
     "OffPeak",
+    "OperatingEnvelopes",
     "Planner",
     "Rule",
     "Throttling",
@@ -69,10 +70,11 @@ ADMISSION_CLASSES: Mapping[str, Callable[..., Admission]] = {
     "coordinated": CoordinatedAdmission,
     "dimming": Dimming,
     "throttling": Throttling,
+    "operating_envelopes": OperatingEnvelopes,
     "by_price": ByPriceAdmission,
 }
 # Those that put a limit on what another one grants.
-LIMITS = ("dimming", "throttling")
+LIMITS = ("dimming", "throttling", "operating_envelopes")
 
 
 def resolve_strategy(scenario: Scenario) -> NamedStrategy:

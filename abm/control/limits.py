@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from abm.control.admission import LEAST_KW, Admission, AllAtOnce
+from abm.control.envelopes import EnvelopeOperator, Sharing
 from abm.control.operator import DimmingOperator, Operator
 from abm.control.windows import ClockWindows
 from abm.equations import FloatArray, IntArray
@@ -104,6 +105,19 @@ class Dimming(Told):
             limit_kw, begin_above, end_below, least_min, chargers_per_connection
         )
         super().__init__(operator, first)
+
+
+class OperatingEnvelopes(Told):
+    """Each connection within an envelope that keeps the network within its limits."""
+
+    def __init__(
+        self,
+        sharing: Sharing = "equal",
+        margin: float = 0.05,
+        first: Admission | None = None,
+    ) -> None:
+        """Options as in the scenario's section `operating_envelopes`."""
+        super().__init__(EnvelopeOperator(sharing, margin), first)
 
 
 def within(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,16 +17,32 @@ SIMULTANEITY = (0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5, 0.45)
 
 
 @dataclass(frozen=True, eq=False)
+class NetworkModel:
+    """The network as the operator of K feeders knows it, with the other loads as measured.
+
+    point: int64 [n_evs], where the charger of each EV hangs, feeder x n_points + point.
+    connection: int64 [n_evs], of each EV. use: how much of each limit of a feeder is used with
+    powers at its points, [B, n_points] kW -> [B, M], 1 at the limit.
+    """
+
+    point: IntArray
+    n_points: int
+    connection: IntArray
+    use: Callable[[int, FloatArray], FloatArray]
+
+
+@dataclass(frozen=True, eq=False)
 class Readings:
     """What the operator of K feeders has when it sends a message.
 
     minute: of the horizon. load_mw: mean net demand, losses apart, over the interval that ended,
-    (K,); None before the first has. limit_mw: limit of the demand, (K,).
+    (K,); None before the first has. limit_mw: limit of the demand, (K,). network: None before.
     """
 
     minute: float
     load_mw: FloatArray | None
     limit_mw: FloatArray
+    network: NetworkModel | None = None
 
 
 class Operator(Protocol):

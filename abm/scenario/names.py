@@ -58,6 +58,7 @@ ADMISSIONS: Mapping[str, str] = MappingProxyType(
         "coordinated": "up or down to the hour's level by slack, nobody left short",
         "dimming": "an admission, with each charger limited to 4.2 kW while load is too high",
         "throttling": "an admission, with chargers limited to a part of their rating in some hours",
+        "operating_envelopes": "an admission, with connections limited so that the network holds",
         "by_price": "each home alone while a kWh bought is cheap, or when it has to",
     }
 )
@@ -127,6 +128,11 @@ STRATEGIES: Mapping[str, NamedStrategy] = MappingProxyType(
             "g2v_only",
             "throttling",
             "every EV charges on arrival, at half its rating from 16 to 20",
+        ),
+        "operating_envelopes": NamedStrategy(
+            "g2v_only",
+            "operating_envelopes",
+            "every EV charges on arrival, within what the operator works out for its connection",
         ),
         "mpc": NamedStrategy(
             "mpc",

@@ -73,6 +73,22 @@ class OffPeakSection(Section):
     )
 
 
+class OperatingEnvelopesSection(Section):
+    """Options of the admission `operating_envelopes`."""
+
+    sharing: Literal["equal", "proportional", "least_cut"] = Field(
+        "equal",
+        description="How what the network allows is shared among the connections whose EVs ask for power: the same kW for each, the same share of its ratings, or as much as possible in all (a linear programme; then scaled until a load flow keeps the limits).",
+    )
+    margin: float = Field(
+        0.05,
+        ge=0.0,
+        lt=1.0,
+        description="Part of every limit (voltages from 1 p.u., lines, transformers) that the operator leaves for loads that change within the interval.",
+    )
+    after: FirstAdmission = Field("all_at_once", description=AFTER)
+
+
 def _evening() -> dict[str, PriceWindow]:
     return {"evening": PriceWindow(start="16:00", end="20:00")}
 

@@ -36,7 +36,12 @@ from abm.scenario.grid_fields import (
 )
 from abm.scenario.load_fields import BaseLoadSection, HeatPumpsSection
 from abm.scenario.owners import Horizon, OwnersSection
-from abm.scenario.rule_fields import DimmingSection, OffPeakSection, ThrottlingSection
+from abm.scenario.rule_fields import (
+    DimmingSection,
+    OffPeakSection,
+    OperatingEnvelopesSection,
+    ThrottlingSection,
+)
 from abm.scenario.series_fields import WeatherSection
 from abm.scenario.supply_fields import PvSection, StorageSection
 from abm.scenario.tariff_fields import TariffSection
@@ -215,6 +220,9 @@ class ScenarioFields(Section):
     off_peak: OffPeakSection = Field(OffPeakSection(), description="Options of the rule off_peak.")
     throttling: ThrottlingSection = Field(
         ThrottlingSection(), description="Options of the admission throttling."
+    )
+    operating_envelopes: OperatingEnvelopesSection = Field(
+        OperatingEnvelopesSection(), description="Options of the admission operating_envelopes."
     )
     mpc: MpcSection = Field(MpcSection(), description="Options of the strategy mpc.")
     grid: GridSection = Field(GridSection(), description="Feeder, limits, solver.")

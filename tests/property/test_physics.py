@@ -117,6 +117,20 @@ def test_physics_of_cars_with_a_will_of_their_own(strategy, rows, step_s, cars, 
     check_physics(model, step_s)
 
 
+@given(
+    rows=sessions(),
+    step_s=st.sampled_from(STEPS),
+    sharing=st.sampled_from(["equal", "proportional", "least_cut"]),
+    lowest=st.sampled_from([0.9, 0.913, 0.93]),
+)
+@settings(max_examples=20)
+def test_physics_within_envelopes(rows, step_s, sharing, lowest):
+    more = {"operating_envelopes": {"sharing": sharing}, "broadcast": {"interval_min": 15}}
+    fields = fields_of("operating_envelopes", "energy_balanced", step_s, **more)
+    fields["grid"] = fields["grid"] | {"vm_min_pu": lowest}
+    check_physics(V2GModel(scenario(*rows, **fields)), step_s)
+
+
 class AnyPower:
     """A rule and an admission of powers that go anywhere, ratings and needs or not."""
 

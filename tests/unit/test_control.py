@@ -22,6 +22,7 @@ from abm.control import (
     LeastLaxity,
     MPCRule,
     OffPeak,
+    OperatingEnvelopes,
     Throttling,
     make_admission,
     make_rule,
@@ -333,6 +334,7 @@ def test_names_of_scenarios_and_registry_are_the_same():
         ("dimming", G2VOnly, Dimming),
         ("off_peak", OffPeak, AllAtOnce),
         ("throttling", G2VOnly, Throttling),
+        ("operating_envelopes", G2VOnly, OperatingEnvelopes),
     ],
 )
 def test_named_strategies(name, rule, admission):
