@@ -29,7 +29,7 @@ EPS_USE = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class PowerAsked:
     """What the connections of one feeder ask for: C of them, at P points of the network.
 
     kw: float64 [C], ratings of their EVs that ask for power. at: float64 [C, P], the part of a
@@ -57,7 +57,7 @@ def largest(feasible: Callable[[FloatArray], BoolArray]) -> float:
     return low
 
 
-def envelopes(asked: Asked, use: Use, sharing: Sharing, margin: float) -> FloatArray:
+def envelopes(asked: PowerAsked, use: Use, sharing: Sharing, margin: float) -> FloatArray:
     """What each connection of a feeder may draw, float64 [C] kW, at most what it asks for.
 
     margin: part of every limit that is left. Whatever was worked out is verified by load flows.
@@ -83,7 +83,7 @@ def envelopes(asked: Asked, use: Use, sharing: Sharing, margin: float) -> FloatA
     return scaled(lambda parts: found * parts[:, None])
 
 
-def least_cut(asked: Asked, use: Use, nothing: FloatArray, most: FloatArray) -> FloatArray:
+def least_cut(asked: PowerAsked, use: Use, nothing: FloatArray, most: FloatArray) -> FloatArray:
     """The limits that leave the most in all, with the network linear, float64 [C] kW.
 
     nothing: use of the limits without EVs, most: what is allowed, [M] each. Connections at the same
@@ -146,7 +146,7 @@ class EnvelopeOperator:
             kw = group_sums(asks_kw[asking], member, len(which))
             at = np.zeros((len(which), network.n_points))
             np.add.at(at, (member, network.point[asking] % network.n_points), asks_kw[asking])
-            asked = Asked(kw, at / kw[:, None])
+            asked = PowerAsked(kw, at / kw[:, None])
             limits = envelopes(asked, partial(network.use, k), self.sharing, self.margin)
             told[asking] = limits[member]
         return told

@@ -6,7 +6,7 @@ from helpers import ev, scenario
 
 from abm import InputError, Scenario, V2GModel
 from abm.control import make_admission
-from abm.control.envelopes import LEVELS, Asked, envelopes, largest
+from abm.control.envelopes import LEVELS, PowerAsked, envelopes, largest
 
 # Two points one after the other: the far one uses three times as much of the one limit.
 PER_KW = np.array([[0.01], [0.03]])
@@ -17,7 +17,7 @@ def use(p_kw):
 
 
 def asked(*kw, at=(0, 1)):
-    return Asked(np.array(kw, dtype=float), np.eye(2)[list(at)])
+    return PowerAsked(np.array(kw, dtype=float), np.eye(2)[list(at)])
 
 
 def test_the_largest_part_is_found_to_a_fine_step():
