@@ -35,13 +35,13 @@ def add_verbs(verbs: Verbs) -> None:
 
     verb = parts.add_parser(
         "import",
-        help="a feeder folder out of a net of pandapower, SimBench or MATPOWER",
+        help="a feeder folder out of a net of pandapower, SimBench, MATPOWER or OpenDSS",
         description="Makes a folder that every verb takes with --set grid.feeder=DIR.",
     )
     verb.add_argument(
         "source",
         metavar="SOURCE",
-        help="pandapower:NAME, simbench:CODE, or a file: .json, .xlsx, .m, .mat",
+        help="pandapower:NAME, simbench:CODE, or a file: .json, .xlsx, .m, .mat, .dss, .dss.gz",
     )
     verb.add_argument(
         "--zones",
@@ -63,6 +63,12 @@ def add_verbs(verbs: Verbs) -> None:
         default="auto",
         help="customers at a bus: loads (one each), kw:KW (nominal load over KW), or auto: the "
         "former below 1 kV, kw:1.5 above (default)",
+    )
+    verb.add_argument(
+        "--three-phase",
+        action="store_true",
+        help="a three-phase feeder, which an OpenDSS script and a net with loads of single phases "
+        "become anyway",
     )
     add_output(verb, "outputs/NAME-feeder")
     verb.set_defaults(verb=_import)
@@ -95,7 +101,8 @@ def _import(options: argparse.Namespace) -> int:
     from abm.results.folder import made_by
     from abm.scenario import Scenario
 
-    made = import_feeder(options.source, options.zones, options.classes, options.customers)
+    made = import_feeder(options.source, options.zones, options.classes, options.customers,
+                         options.three_phase)  # fmt: skip
     out = options.out or OUTPUTS / f"{made.name}-feeder"
     rules = {key: getattr(options, key) for key in ("zones", "classes", "customers")}
     with claim_output(options, out).new() as folder:

@@ -31,6 +31,21 @@ _WORDS = (
 
 
 @dataclass(frozen=True, eq=False)
+class ImportedFeeder:
+    """A feeder as the files of its folder.
+
+    files: name -> text or table. summary: what there is. notes: what was left out, is assumed or is
+    not known. classes: of the load profile, which it needs.
+    """
+
+    name: str
+    files: dict[str, Any]
+    summary: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
 class Loads:
     """The loads of a net. first: number that its source gives to index 0.
 

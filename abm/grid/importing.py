@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +10,7 @@ import numpy as np
 from abm.equations import FloatArray
 from abm.errors import InputError, LoadFlowError, Problem
 from abm.grid.import_rules import (
+    ImportedFeeder,
     Loads,
     classes_of,
     customers_of,
@@ -21,51 +20,45 @@ from abm.grid.import_rules import (
     words_of,
     zones_of,
 )
+from abm.grid.phase_importing import import_opendss, import_phases, is_opendss, placed
+from abm.grid.phase_nets import has_phases
 from abm.grid.reference import nominal_load, solved_net
 from abm.grid.sources import ReadNet, as_json, read_source
 from abm.grid.switching import UNKNOWN_KA, amperes_of, open_lines
 from abm.grid.tidy import tidy
-from abm.scenario.names import display
 from abm.scenario.yamlio import show, yaml_text
 
 PLAUSIBLE_PU = (0.8, 1.2)
 _GENERATION = (("pv", r"pv|solar|lv_|photovolt"), ("wind", r"wind|\bwp\b|\bwka?\b"))
 
 
-@dataclass(frozen=True, eq=False)
-class ImportedFeeder:
-    """A feeder as the files of its folder.
-
-    files: name -> text or table. summary: what there is. notes: what was left out, is assumed or is
-    not known. classes: of the load profile, which it needs.
-    """
-
-    name: str
-    files: dict[str, Any]
-    summary: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    classes: tuple[str, ...] = ()
-
-
 def import_feeder(
-    reference: str, zones: str = "loads", classes: str = "words", customers: str = "auto"
+    reference: str,
+    zones: str = "loads",
+    classes: str = "words",
+    customers: str = "auto",
+    three_phase: bool = False,
 ) -> ImportedFeeder:
     """Make a feeder folder of a source, `abm.grid.sources.SOURCES`.
 
-    zones, classes, customers: rules, see `abm.grid.import_rules`. Raises InputError with everything
-    that is wrong in the source, or in the rules.
+    zones, classes, customers: rules, see `abm.grid.import_rules`. three_phase: whether a net is to
+    become a three-phase feeder; one with loads of single phases and zero-sequence data does anyway,
+    and so does an OpenDSS script. Raises InputError with everything that is wrong in the source, or
+    in the rules.
     """
+    rules = (zones, classes, customers)
+    if is_opendss(reference):
+        return import_opendss(reference, rules)
     source = read_source(reference)
     try:
+        if three_phase or has_phases(source.net):
+            return import_phases(source, reference, rules)
         net, notes, problems = tidy(source.net, source.first_bus)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         said = f"a pandapower net with its tables ({type(error).__name__}: {error})"
         raise InputError([Problem("SOURCE", show(reference), said)]) from error
     if problems:
-        shown = display(Path(reference)) if Path(reference).suffix else reference
-        raise InputError(
-            Problem(one.field, one.value, one.allowed, one.file or shown) for one in problems
-        )
+        raise InputError(placed(problems, reference))
     at_nominal = _at_nominal(reference, net, source.first_bus, notes)
     generation = _generation(net, source.first_bus)
     p_mw = powers(net.load, "p_mw").groupby(net.load["bus"]).sum()
@@ -76,7 +69,7 @@ def import_feeder(
         load_mw={int(bus): float(value) for bus, value in p_mw.items() if value > 0.0},
         notes=notes,
     )
-    feeder = _feeder(source, loads, generation, (zones, classes, customers))
+    feeder = _feeder(source, loads, generation, rules)
     feeder.summary.append(at_nominal)
     return feeder
 

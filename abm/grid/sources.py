@@ -20,7 +20,7 @@ from abm.scenario.yamlio import plain_scalar, show
 
 SOURCES = (
     "pandapower:NAME (a function of pandapower.networks), simbench:CODE, or a file: a pandapower "
-    "net (.json, .xlsx) or a MATPOWER case (.m, .mat)"
+    "net (.json, .xlsx), a MATPOWER case (.m, .mat) or an OpenDSS script (.dss, .dss.gz)"
 )
 _PICKLES = (".p", ".pkl", ".pickle")
 

@@ -82,7 +82,10 @@ def _not_known(net: Any) -> Iterator[Problem]:
             if kind == "gen":
                 said += "; a sgen in its place feeds in without holding the voltage"
             if kind == "asymmetric_load":
-                said += "; loads of single phases need a load flow of three phases"
+                said += (
+                    "; with r0_ohm_per_km and x0_ohm_per_km of the lines and vector_group of the "
+                )
+                said += "transformers the net becomes a three-phase feeder"
             yield Problem(kind, f"{len(serving)} in service", said)
     shares = [name for name in net.load if name.startswith(("const_z", "const_i"))]
     for index in net.load.index[(net.load[shares].fillna(0.0) != 0.0).any(axis=1)]:

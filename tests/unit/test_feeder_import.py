@@ -299,7 +299,7 @@ def test_what_is_not_constant_power(tmp_path):
         net.load["const_z_p_percent"] = [0.0, 50.0, 0.0, 0.0]
     found = refused(net, tmp_path)
     assert [field for field, _, _ in found] == ["gen", "asymmetric_load", "load 1"]
-    assert "three phases" in found[1][2]
+    assert "becomes a three-phase feeder" in found[1][2]
 
 
 def test_no_source_and_no_column(tmp_path):

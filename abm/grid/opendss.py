@@ -1,0 +1,255 @@
+"""A feeder out of an OpenDSS script: OpenDSS builds it, its elements become rows of the folder."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from abm.errors import InputError, Problem
+from abm.grid.dss_script import Script, read_script
+from abm.grid.opendss_elements import (
+    Reading,
+    read_capacitor,
+    read_line,
+    read_load,
+    read_source,
+    read_transformer,
+)
+from abm.grid.phase_source import CodeBook, PhaseSource, some
+from abm.grid.sources import missing_extra
+from abm.scenario.names import display
+
+_SUPPORTED = ("vsource", "line", "transformer", "load", "capacitor")
+_MOST_PROBLEMS = 50
+_RATED = re.compile(r"\bnorma\w*\s*=", re.IGNORECASE)
+
+
+@dataclass(frozen=True, eq=False)
+class Solved:
+    """OpenDSS's own load flow. volts: complex volts to ground by bus and phase, ("b1", 0)."""
+
+    volts: dict[tuple[str, int], complex]
+    converged: bool
+
+
+def read_opendss(path: Path) -> tuple[PhaseSource, Solved]:
+    """The feeder of a .dss or .dss.gz file, and OpenDSS's voltages at its nominal load.
+
+    Raises InputError with everything in the script that is refused, that OpenDSS does not
+    understand or that a feeder cannot have, each with file, line and element.
+    """
+    engine = _engine()
+    script = read_script(path)
+    shown = display(path)
+    name = path.name.removesuffix(".gz").removesuffix(".dss").removesuffix(".DSS") or "feeder"
+    _build(engine, script, shown)
+    rated = {one.element for one in script.commands if _RATED.search(one.text)}
+    reading = Reading(engine, script, PhaseSource(name), shown, rated)
+    converged = _solve(engine, reading)
+    _read_elements(reading)
+    if reading.problems:
+        raise InputError(reading.problems)
+    _add_buses(reading)
+    _add_notes(reading, converged)
+    return reading.source, Solved(_volts(engine), converged)
+
+
+def _engine() -> Any:
+    """An OpenDSS of its own, which opens no window, runs no program and stays in its folder."""
+    try:
+        from opendssdirect import dss
+    except ImportError:
+        raise missing_extra("opendssdirect.py", "opendss", "OpenDSS scripts") from None
+    engine = dss.NewContext()
+    engine.Basic.AllowForms(False)
+    engine.Basic.AllowEditor(False)
+    engine.Basic.AllowDOScmd(False)
+    engine.Basic.AllowChangeDir(False)
+    return engine
+
+
+def _build(engine: Any, script: Script, shown: str) -> None:
+    """Carry out the commands. Raises InputError with all that OpenDSS does not take."""
+    problems = []
+    for command in script.commands:
+        try:
+            engine.Text.Command(command.text)
+        except engine.DSSException as error:
+            said = " ".join(str(error.args[-1]).split())
+            field_ = command.element or "command"
+            problems.append(
+                Problem(field_, "", f"OpenDSS says: {said[:300]}", command.file, command.line)
+            )
+            if command.element.startswith("circuit.") or len(problems) >= _MOST_PROBLEMS:
+                break
+    if problems:
+        raise InputError(problems)
+
+
+def _solve(engine: Any, reading: Reading) -> bool:
+    """OpenDSS's load flow of constant powers, to its last digits; whether it converged."""
+    script = reading.script
+    based = any(one.text.startswith("set voltagebases") for one in script.commands)
+    try:
+        if based:
+            engine.Text.Command("calcvoltagebases")
+        engine.Text.Command("set mode=snapshot controlmode=off tolerance=1e-10 maxiterations=500")
+        engine.Text.Command(f"set loadmult={script.load_factor!r}")
+        if engine.Loads.Count():
+            _note_limits(engine, reading)
+            engine.Text.Command("batchedit load..* vminpu=0.1 vmaxpu=3")
+        engine.Text.Command("solve")
+    except engine.DSSException as error:
+        said = " ".join(str(error.args[-1]).split())
+        raise InputError(
+            [Problem("circuit", "", f"OpenDSS says: {said[:300]}", reading.shown)]
+        ) from None
+    return bool(engine.Solution.Converged())
+
+
+def _note_limits(engine: Any, reading: Reading) -> None:
+    """Say where the loads of the script are constant powers within some voltages only."""
+    found = set()
+    at = engine.Loads.First()
+    while at:
+        found.add((float(engine.Loads.Vminpu()), float(engine.Loads.Vmaxpu())))
+        at = engine.Loads.Next()
+    narrow = [pair for pair in found if pair[0] > 0.85 or pair[1] < 1.15]
+    if narrow:
+        low, high = max(pair[0] for pair in narrow), min(pair[1] for pair in narrow)
+        reading.source.notes.append(
+            f"loads are constant powers at any voltage here; OpenDSS makes impedances of them "
+            f"beyond {low:g} to {high:g} p.u., unless vminpu and vmaxpu are wide"
+        )
+
+
+def _read_elements(reading: Reading) -> None:
+    """All elements of the circuit, in OpenDSS's order."""
+    engine = reading.engine
+    by_class: dict[str, list[str]] = defaultdict(list)
+    for full in engine.Circuit.AllElementNames():
+        kind, _, name = str(full).lower().partition(".")
+        by_class[kind].append(name)
+    for kind, names in by_class.items():
+        if kind in _SUPPORTED:
+            continue
+        for name in names:
+            engine.Circuit.SetActiveElement(f"{kind}.{name}")
+            if engine.CktElement.Enabled():
+                said = (
+                    "lines, transformers, capacitors, loads and one source; this is not supported"
+                )
+                reading.refuse(f"{kind}.{name}", "", said)
+            else:
+                reading.left[f"disabled {kind} left out"].append(name)
+    codes = CodeBook(reading.source)
+    sources = list(_serving(reading, "vsource", by_class["vsource"]))
+    for name in sources[1:]:
+        reading.refuse(f"vsource.{name}", "", f"one source; {sources[0]} is one already")
+    if sources:
+        read_source(reading, sources[0])
+    else:
+        reading.problems.append(Problem("vsource", "", "a source in service", reading.shown))
+    for name in _serving(reading, "line", by_class["line"]):
+        read_line(reading, codes, name)
+    for name in _serving(reading, "transformer", by_class["transformer"]):
+        read_transformer(reading, name)
+    for name in _serving(reading, "capacitor", by_class["capacitor"]):
+        read_capacitor(reading, name)
+    for name in _serving(reading, "load", by_class["load"]):
+        read_load(reading, name)
+    if not by_class["load"]:
+        reading.problems.append(Problem("load", "", "loads, which are the homes", reading.shown))
+
+
+def _serving(reading: Reading, kind: str, names: list[str]) -> Iterator[str]:
+    """The elements in service, made active one after another; the others are noted."""
+    engine = reading.engine
+    own = {"line": engine.Lines, "transformer": engine.Transformers, "load": engine.Loads,
+           "capacitor": engine.Capacitors}.get(kind)  # fmt: skip
+    for name in names:
+        engine.Circuit.SetActiveElement(f"{kind}.{name}")
+        if not engine.CktElement.Enabled():
+            reading.left[f"disabled {kind} left out"].append(name)
+            continue
+        if own is not None:
+            own.Name(name)
+        yield name
+
+
+def _add_buses(reading: Reading) -> None:
+    """The buses at which something is, with voltage and place."""
+    engine, rows = reading.engine, reading.source.rows
+    used = {reading.source.head["source_bus"]}
+    for table in ("lines.csv", "transformers.csv"):
+        used |= {row[end] for row in rows[table] for end in ("from_bus", "to_bus")}
+    used |= {row["bus"] for table in ("capacitors.csv", "homes.csv") for row in rows[table]}
+    guessed = _voltages(reading) if _without_bases(reading, used) else {}
+    for name in map(str, engine.Circuit.AllBusNames()):
+        if name not in used:
+            reading.left["bus left out, without an element in service"].append(name)
+            continue
+        engine.Circuit.SetActiveBus(name)
+        kv = float(engine.Bus.kVBase()) * 3**0.5 or guessed.get(name, float("nan"))
+        x, y = reading.script.bus_places.get(name, (None, None))
+        rows["buses.csv"].append({"bus": name, "vn_kv": float(f"{kv:.9g}"), "x": x, "y": y})
+
+
+def _without_bases(reading: Reading, used: set[str]) -> bool:
+    for name in used:
+        reading.engine.Circuit.SetActiveBus(name)
+        if float(reading.engine.Bus.kVBase()) <= 0.0:
+            return True
+    return False
+
+
+def _voltages(reading: Reading) -> dict[str, float]:
+    """Rated voltages that follow from the source and the transformers, kV by bus."""
+    rows, head = reading.source.rows, reading.source.head
+    reading.source.notes.append("no voltage bases in the script: those of source and transformers")
+    reading.engine.Circuit.SetActiveElement("vsource.source")
+    found: dict[str, float] = {}
+    for row in rows["transformers.csv"]:
+        found |= {row["from_bus"]: row["vn_from_kv"], row["to_bus"]: row["vn_to_kv"]}
+    found[head["source_bus"]] = reading.number("basekv")
+    beside: dict[str, list[str]] = defaultdict(list)
+    for row in rows["lines.csv"]:
+        beside[row["from_bus"]].append(row["to_bus"])
+        beside[row["to_bus"]].append(row["from_bus"])
+    ahead = list(found)
+    while ahead:
+        bus = ahead.pop()
+        for other in beside[bus]:
+            if other not in found:
+                found[other] = found[bus]
+                ahead.append(other)
+    return found
+
+
+def _add_notes(reading: Reading, converged: bool) -> None:
+    notes, script = reading.source.notes, reading.script
+    for what, names in reading.left.items():
+        notes.append(f"{len(names)} x {what}: {some(names)}")
+    for kind, count in script.left_out.items():
+        why = ": taken as closed" if kind in ("fuse", "relay", "recloser") else ""
+        notes.append(f"{count} x {kind} left out{why}")
+    if script.load_factor != 1.0:
+        notes.append(f"loads times {script.load_factor:g}, as `set loadmult` says")
+    if not converged:
+        notes.append("OpenDSS's own load flow does not converge at nominal load")
+
+
+def _volts(engine: Any) -> dict[tuple[str, int], complex]:
+    names = [str(name).lower() for name in engine.Circuit.AllNodeNames()]
+    volts = np.array(engine.Circuit.AllBusVolts(), dtype=np.float64).view(np.complex128)
+    found: dict[tuple[str, int], complex] = {}
+    for name, value in zip(names, volts, strict=True):
+        bus, _, node = name.rpartition(".")
+        found[bus, int(node) - 1] = complex(value)
+    return found

@@ -1,0 +1,362 @@
+"""Feeders out of OpenDSS scripts: the same equations, and what is said about the rest."""
+# ruff: noqa: E501
+
+import gzip
+import os
+
+import numpy as np
+import pytest
+
+from abm.cli import main
+from abm.errors import InputError
+from abm.grid.importing import import_feeder
+from abm.grid.opendss import read_opendss
+from abm.grid.phase_importing import lowest_voltages, nominal_flow
+from abm.scenario.feeder import read_feeder
+from abm.scenario.names import shipped_files
+
+pytest.importorskip("opendssdirect", reason="opendssdirect.py is not there: the extra opendss")
+
+HEAD = """clear
+set defaultbasefrequency=50
+new circuit.town bus1=sub basekv=11 pu=1.03 angle=15 mvasc3=120 mvasc1=90
+"""
+FOOT = """set voltagebases=[11 0.4]
+calcvoltagebases
+solve
+"""
+# All that is supported, in odd units, orders and connections; a loop of medium voltage.
+TOWN = (
+    HEAD
+    + """new linecode.ohl nphases=3 r1=0.6 x1=0.5 r0=1.1 x0=2.4 c1=9 c0=4 units=mi normamps=250
+new linecode.odd nphases=3 units=kft
+~ rmatrix=(0.09 | 0.03 0.088 | 0.028 0.03 0.089)   ! by rows
+~ xmatrix=(0.2 | 0.09 0.21 | 0.07 0.08 0.2)
+~ cmatrix=(3 | -0.5 3.1 | -0.4 -0.3 2.9)
+new linecode.two nphases=2 rmatrix=(0.5 | 0.1 0.6) xmatrix=(0.4 | 0.15 0.42) units=km
+/* a block
+of words */
+New Line.L1 bus1=sub bus2=north linecode=ohl length=2 units=km  // a remark
+new line.l2 bus1=sub bus2=south linecode=odd length=1500 units=ft
+new line.l3 bus1=north.3.1.2 bus2=south.3.1.2 linecode=odd length=300 units=m
+new transformer.t1 buses=(north n0) conns=(delta wye) kvs=(11 0.4) kvas=(250 250) xhl=4.2
+~ %rs=(0.6 0.7) %noloadloss=0.2 %imag=0.6 leadlag=lead wdg=1 tap=1.025
+new transformer.t2 buses=(south s0) conns=(wye wye) kvs=(11 0.42) kvas=(160 160) xhl=4 %loadloss=1.4
+new transformer.t3 buses=(south d0) conns=(wye delta) kvs=(11 0.4) kvas=(100 100) xhl=4
+new line.n1 bus1=n0 bus2=n1 r1=0.3 x1=0.08 r0=1.2 x0=0.3 c1=0 c0=0 length=0.12 units=km normamps=180
+new line.n2 bus1=n1.2.3 bus2=n2.2.3 linecode=two length=80 units=m
+new line.n3 bus1=n1.1 bus2=n3.1 phases=1 r1=0.9 x1=0.09 r0=0.9 x0=0.09 c1=0 c0=0 length=0.05 units=km
+new line.tie bus1=n1 bus2=n4 linecode=ohl length=10 units=m
+new line.old bus1=n1 bus2=n4 linecode=ohl length=10 units=m enabled=no
+new line.spare bus1=n0 bus2=n4 linecode=ohl length=12 units=m
+open line.spare term=1
+new capacitor.c1 bus1=north kv=11 kvar=200
+new capacitor.c2 bus1=s0 kv=0.4 kvar=20 conn=delta
+new capacitor.c3 bus1=n1.2 phases=1 kv=0.231 kvar=3
+new load.a bus1=n3.1 phases=1 kv=0.23 kw=4 pf=0.95
+new load.b bus1=n2.2 phases=1 kv=0.23 kw=3 kvar=1.2
+new load.c bus1=n2.2.3 phases=1 kv=0.4 kw=2 pf=0.9 conn=delta
+new load.three bus1=n4 phases=3 kv=0.4 kw=20 pf=0.97
+new load.ring bus1=d0 phases=3 kv=0.4 kw=15 pf=0.92 conn=delta
+new load.s bus1=s0.3 phases=1 kv=0.24 kw=6 kvar=-1 daily=day
+new loadshape.day npts=24 interval=1 csvfile=nowhere.csv
+new energymeter.m line.l1 1
+load.s.kw=7
+"""
+    + FOOT
+)
+
+
+def script(folder, text, name="town.dss"):
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def shapes_first(text):
+    """OpenDSS wants shapes before the loads that follow them."""
+    shape = "new loadshape.day npts=24 interval=1 csvfile=nowhere.csv\n"
+    return text.replace(shape, "").replace("new load.a", shape + "new load.a")
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory):
+    path = script(tmp_path_factory.mktemp("town"), shapes_first(TOWN))
+    source, solved = read_opendss(path)
+    return source, solved, source.table(source.files(), str(path)).phases
+
+
+def said(folder, text, **rules):
+    path = script(folder, text)
+    with pytest.raises(InputError) as caught:
+        import_feeder(str(path), **rules)
+    return [str(problem).replace(f"{folder}/", "") for problem in caught.value.problems]
+
+
+# --- what is right -------------------------------------------------------------------------------
+
+
+def test_voltages_are_those_of_opendss(town):
+    _, solved, values = town
+    assert solved.converged
+    flow = nominal_flow(values)
+    assert flow.vm_pu[0] == pytest.approx(lowest_voltages(values, solved), abs=1e-8)
+    assert flow.vm_pu[0].min() < 0.99
+
+
+def test_lines_have_the_impedances_of_opendss(town, tmp_path):
+    from opendssdirect import dss
+
+    _, _, values = town
+    engine = dss.NewContext()
+    for line in shapes_first(TOWN).splitlines():
+        if not line.startswith(("/*", "of words", "new loadshape", "new energymeter")):
+            engine.Text.Command(line.replace("daily=day", ""))
+    for at, name in enumerate(map(str, values.line)):
+        engine.Circuit.SetActiveElement(f"line.{name}")
+        n = int(values.line_phases[at].sum())
+        y = np.array(engine.CktElement.YPrim()).view(complex).reshape(2 * n, 2 * n)
+        nodes = np.argsort(engine.CktElement.NodeOrder()[:n])
+        there = np.flatnonzero(values.line_phases[at])
+        z, shunt = (array[at][np.ix_(there, there)]
+                    for array in (values.line_z_ohm, values.line_y_siemens))  # fmt: skip
+        pick = np.ix_(nodes, nodes)
+        assert np.linalg.inv(-y[:n, n:])[pick] == pytest.approx(z, rel=1e-9)
+        assert (y[:n, :n] + y[:n, n:])[pick] == pytest.approx(shunt / 2, abs=1e-12)
+
+
+def test_elements_of_the_town(town):
+    source, _, values = town
+    assert values.line.tolist() == ["l1", "l2", "l3", "n1", "n2", "n3", "tie"]
+    assert [row["connection"] for row in source.rows["transformers.csv"]] == [
+        "Dyn11", "YNyn0", "YNd1"]  # fmt: skip
+    assert values.tap_from.tolist() == [1.025, 1.0, 1.0]
+    rated = dict(zip(values.line.tolist(), values.line_ampacity_a.tolist(), strict=True))
+    assert rated["l1"] == 250.0
+    assert rated["n1"] == 180.0
+    assert np.isnan(rated["l2"])
+    homes = {row["home"]: row for row in source.rows["homes.csv"]}
+    assert homes["c"]["phases"] == "bc"
+    assert homes["c"]["connection"] == "delta"
+    assert homes["a"]["power_factor"] == 0.95
+    assert homes["b"]["q_kvar"] == 1.2
+    assert homes["s"]["p_kw"] == 7.0
+    assert homes["s"]["q_kvar"] == pytest.approx(-7 / 6)
+    assert values.capacitor_y_siemens[2, 1, 1] == pytest.approx(1j * 3e-3 / 0.231**2)
+    assert source.head["source_va_degree"] == 15.0
+    notes = " ".join(source.notes)
+    assert "1 x disabled line left out: old" in notes
+    assert "1 x line kept as open: spare" in notes
+    assert "1 x energymeter left out" in notes
+    assert "beyond 0.95 to 1.05 p.u." in notes
+
+
+def test_import_and_folder_give_the_same_arrays(town, tmp_path):
+    _source, _, values = town
+    path = script(tmp_path, shapes_first(TOWN))
+    out = tmp_path / "out"
+    assert main(["feeder", "import", str(path), "--out", str(out)]) == 0
+    read = read_feeder(out, ("residential",)).phases
+    for name, array in vars(values).items():
+        assert np.array_equal(getattr(read, name), array, equal_nan=array_is_float(array)), name
+
+
+def array_is_float(array):
+    return np.asarray(array).dtype.kind in "fc"
+
+
+def test_the_report_names_the_difference(tmp_path, capsys):
+    path = script(tmp_path, shapes_first(TOWN), "street.dss")
+    out = str(tmp_path / "out")
+    assert main(["feeder", "import", str(path), "--out", out, "--classes", "all:commercial"]) == 0
+    shown = capsys.readouterr().out
+    assert "6 homes (1 on a, 1 on b, 1 on c, 1 on bc, 2 on abc), 51 kW" in shown
+    assert "largest difference from the voltages of OpenDSS: " in shown
+    assert read_feeder(tmp_path / "out", None).customer_class.tolist() == ["commercial"] * 6
+
+
+def test_a_difference_is_a_warning_with_the_worst_bus(town):
+    from abm.grid.opendss import Solved
+    from abm.grid.phase_importing import _difference
+
+    _, solved, values = town
+    moved = Solved({**solved.volts, ("n3", 0): 1.01 * solved.volts["n3", 0]}, True)
+    notes = []
+    names = [str(number) for number in range(values.n_home)]
+    _difference(nominal_flow(values), values, names, moved, notes)
+    assert notes[0].startswith("warning: voltages differ from OpenDSS's by up to 0.0")
+    assert notes[0].endswith("most at home 0, bus n3")
+
+
+def test_files_beside_it_packed_and_without_bases(tmp_path):
+    (tmp_path / "Parts").mkdir()
+    (tmp_path / "Parts" / "Lines.TXT").write_text(
+        "new line.l bus1=sub bus2=b r1=.0003 x1=.0001 r0=.001 x0=.001 length=100 units=m\n"
+    )
+    (tmp_path / "Parts" / "places.csv").write_text("bus, x, y\nSUB, 1, 2\nb, 3, 4\n")
+    text = (
+        HEAD
+        + "redirect Parts\\lines.txt\nnew load.a bus1=b.2 phases=1 kv=6.3 kw=4\nbuscoords parts/places.csv\nset loadmult=2\nsolve\n"
+    )
+    path = tmp_path / "own.dss.gz"
+    path.write_bytes(gzip.compress(text.encode()))
+    made = import_feeder(str(path))
+    buses = made.files["buses.csv"]
+    assert buses["bus"].tolist() == ["sub", "b"]
+    assert buses["vn_kv"].tolist() == [11.0, 11.0]
+    assert buses["y"].tolist() == [2.0, 4.0]
+    assert made.files["homes.csv"]["p_kw"].tolist() == [8.0]
+    assert made.name == "own"
+    assert any("loads times 2" in note for note in made.notes)
+    assert any("no voltage bases" in note for note in made.notes)
+
+
+# --- what is refused -----------------------------------------------------------------------------
+
+L = "new line.l bus1=sub bus2=b r1=0.3 x1=0.1 r0=1 x0=1 length=0.1 units=km\n"
+A = "new load.a bus1=b.1 phases=1 kv=6.35 kw=4\n"
+T = "new transformer.t buses=(b c) kvs=(11 .4) kvas=(100 100)"
+
+WRONG = {
+    "a command that writes": (
+        HEAD + L + A + "show voltages\nExport summary\nsave circuit\nplot circuit\n",
+        [f"town.dss:{line}: command = {word}: no command that writes or runs something; import "
+         "only reads: take the line out"
+         for line, word in ((6, "show voltages"), (7, "Export summary"), (8, "save circuit"),
+                            (9, "plot circuit"))],
+    ),
+    "a program": (
+        HEAD + L + A + "shell touch /tmp/evil\ncd /\nfileedit x\n",
+        [f"town.dss:{line}: command = {word}: no command that writes or runs something; import "
+         "only reads: take the line out"
+         for line, word in ((6, "shell touch /tmp/evil"), (7, "cd /"), (8, "fileedit x"))],
+    ),
+    "no such command": (
+        HEAD + L + A + "nwe line.x bus1=b\n",
+        ["town.dss:6: command = nwe line.x bus1=b: a command of OpenDSS that builds a network "
+         "(did you mean 'new'?)"],
+    ),
+    "a file that is not there": (
+        HEAD + "redirect nothing.dss\nredirect town.dss\n" + L + A,
+        ["town.dss:4: command = nothing.dss: a file; there is none of this name",
+         "town.dss:5: command = town.dss: no script that is being read already"],
+    ),
+    "numbers in another file": (
+        HEAD + L + A + "new linecode.x nphases=1 rmatrix=(file=/etc/passwd)\n",
+        ["town.dss:6: linecode.x = new linecode.x nphases=1 rmatrix=(file=/etc/passwd): numbers "
+         "in the script itself, not in another file"],
+    ),
+    "no circuit": (A, ["town.dss: file: an OpenDSS script with a circuit: new circuit.NAME"]),
+    "what OpenDSS does not take": (
+        HEAD + "new line.x bus1=sub bus2=b linecode=none length=1\n" + L + A + "new lood.b bus1=b\n",
+        ['town.dss:4: line.x: OpenDSS says: Line.x.LineCode: LineCode object "none" not found.',
+         'town.dss:7: lood.b: OpenDSS says: New Command: Object Type "lood" not found. new lood.b '
+         "bus1=b"],
+    ),
+    "elements": (
+        HEAD + L + A + T + "\nnew generator.g bus1=b kw=3\nnew pvsystem.p bus1=b kva=3 pmpp=3\n"
+        "new reactor.r bus1=b kvar=10\nnew regcontrol.c transformer=t winding=2\n",
+        [f"town.dss:{line}: {name}: lines, transformers, capacitors, loads and one source; this is"
+         " not supported"
+         for line, name in ((7, "generator.g"), (8, "pvsystem.p"), (9, "reactor.r"),
+                            (10, "regcontrol.c"))],
+    ),
+    "transformers": (
+        HEAD + L + A + "new transformer.one phases=1 buses=(b.1 d.1) kvs=(6.35 .23) kvas=(25 25)\n"
+        "new transformer.split windings=3 buses=(b d d) kvs=(11 .4 .4) kvas=(9 9 9)\n"
+        "new transformer.open buses=(b.1.2.3 c.1.2.3.4) conns=(delta wye) kvs=(11 .4) kvas=(9 9)\n",
+        ["town.dss:6: transformer.one = 1 phases, 2 windings: three phases and two windings; "
+         "others are not supported",
+         "town.dss:7: transformer.split = 3 phases, 3 windings: three phases and two windings; "
+         "others are not supported",
+         "town.dss:8: transformer.open = c.1.2.3.4: phases 1, 2, 3, and an earthed neutral where "
+         "it is wye"],
+    ),
+    "neutrals": (
+        HEAD + L + "new line.four phases=4 bus1=sub.1.2.3.4 bus2=c.1.2.3.4 "
+        "rmatrix=(1|0 1|0 0 1|0 0 0 1) xmatrix=(1|0 1|0 0 1|0 0 0 1) length=1 units=km\n"
+        "new load.n bus1=c.1.4 phases=1 kv=6.35 kw=4\n",
+        ["town.dss:5: line.four = 1.2.3.4: phases 1, 2 and 3; a conductor for the neutral (node 4, "
+         "or 0 of a line) is not supported",
+         "town.dss:6: load.n = c.1.4: phases 1, 2 and 3; a conductor for the neutral (node 4) is "
+         "not supported"],
+    ),
+    "loads": (
+        HEAD + L + A + "new load.z bus1=b.2 phases=1 kv=6.35 kw=4 model=2\n"
+        "new load.sun bus1=b.2 phases=1 kv=6.35 kw=-4\n",
+        ["town.dss:6: load.z = model 2: model 1, constant power; other models of loads are not "
+         "supported",
+         "town.dss:7: load.sun = -4 kW: a load of 0 kW or more; generation is not supported"],
+    ),
+    "twisted lines": (
+        HEAD + L + A + "new line.t bus1=sub.1.2.3 bus2=c.2.3.1 length=0.1 units=km\n",
+        ["town.dss:6: line.t = 1.2.3 to 2.3.1: the same phases in the same order at both ends, "
+         "each once"],
+    ),
+    "an island": (
+        HEAD + L + A + "new line.far bus1=x bus2=y length=0.1 units=km\n"
+        "new load.far bus1=y.1 phases=1 kv=6.35 kw=1\nset voltagebases=[11]\ncalcvoltagebases\n",
+        ["town.dss: bus = x: a bus that closed lines and transformers join to source_bus sub; it "
+         "is one of 2 (x, y), with 1 homes (bus x)"],
+    ),
+    "a second source": (
+        HEAD + L + A + "new vsource.two bus1=b basekv=11\n",
+        ["town.dss:6: vsource.two: one source; source is one already"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_bad_scripts_are_refused_with_file_line_and_element(case, tmp_path):
+    text, wanted = WRONG[case]
+    found = said(tmp_path, text)
+    assert [one[: len(more)] for one, more in zip(found, wanted, strict=True)] == wanted
+
+
+def test_rules_of_balanced_feeders_are_refused(tmp_path):
+    found = said(tmp_path, HEAD + L + A, zones="farthest:3", classes="voltage:1", customers="loads")
+    assert [line.split(" = ")[0] for line in found] == ["--zones", "--customers", "--classes"]
+
+
+def test_nothing_is_written_and_no_folder_changed(tmp_path, monkeypatch):
+    text = shapes_first(TOWN) + (
+        "set datapath=elsewhere\nset casename=mine\nset demandinterval=true\nset mode=daily\nsolve\n"
+        "new monitor.m line.l1 1\nset editor=touch\n"
+    )
+    path = script(tmp_path, text)
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    read_opendss(path)
+    assert os.getcwd() == str(here)
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["here", "town.dss"]
+    assert list(here.iterdir()) == []
+
+
+def test_a_bad_script_ends_with_code_2_and_writes_nothing(tmp_path, capsys):
+    path = script(tmp_path, HEAD + L + A + "shell ls\n")
+    assert main(["feeder", "import", str(path), "--out", str(tmp_path / "out")]) == 2
+    assert "town.dss:6: command = shell ls" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_script(tmp_path):
+    with pytest.raises(InputError, match="a file; there is none of this name"):
+        import_feeder(str(tmp_path / "none.dss"))
+    (tmp_path / "bad.dss.gz").write_bytes(b"no gzip")
+    with pytest.raises(InputError, match="not a gzip file"):
+        import_feeder(str(tmp_path / "bad.dss.gz"))
+    (tmp_path / "bytes.dss").write_bytes(b"new circuit.x\0\1")
+    with pytest.raises(InputError, match="which is text"):
+        import_feeder(str(tmp_path / "bytes.dss"))
+
+
+def test_the_shipped_european_feeder_is_what_its_script_gives():
+    shared = shipped_files("feeders")["ieee_european_lv"]
+    path = shared.parents[2].parent / "shared" / "data" / "ieee_european_lv" / "dss" / "Master.dss"
+    if not path.is_file():
+        pytest.skip("the OpenDSS text of the European feeder is not there: ../shared/data")
+    made = import_feeder(str(path))
+    for name in ("buses.csv", "linecodes.csv", "lines.csv", "transformers.csv", "homes.csv"):
+        text = made.files[name].to_csv(index=False, lineterminator="\n")
+        assert text == (shared / name).read_text()
