@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import matplotlib as mpl
@@ -29,12 +29,16 @@ from abm.results import Results
 
 
 def heat_figure(title: str, runs: Mapping[str, Results]) -> Figure:
-    """Hot spot and load of the hottest transformer of each run, by the hour or the day.
+    """Hot spot and load of the hottest transformer of each run.
 
+    By the hour; of a long run by the day, of several long ones how many hours are above each value.
     Of one run the top oil as well. runs: by what the legend calls them, all with temperatures.
     """
     first = next(iter(runs.values()))
-    section, daily = first.record.scenario.transformers, by_the_day(first)
+    section = first.record.scenario.transformers
+    draw: Callable[..., None] = hour_steps
+    if by_the_day(first):
+        draw = _daily if len(runs) == 1 else _sorted
     fig, (above, below) = panels(2, 1, (width_for(first.n_hours), 3.8), sharex=True)
     with mpl.rc_context(STYLE):
         above.set_title(title)
@@ -43,21 +47,26 @@ def heat_figure(title: str, runs: Mapping[str, Results]) -> Figure:
             look: dict[str, Any] = {"color": color, "ls": style, "lw": 1.0}
             known = "" if np.isfinite(hot_spot).all() else ": not known, not converged"
             if len(runs) == 1:
-                _curve(above, top_oil, daily, color=SKY, lw=1.0, ls="--", label="top oil")
+                draw(above, top_oil, color=SKY, lw=1.0, ls="--", label="top oil")
                 name = "hot spot"
-            _curve(above, hot_spot, daily, label=f"{name}{known}", **look)
-            _curve(below, 100.0 * load, daily, **look)
+            draw(above, hot_spot, label=f"{name}{known}", **look)
+            draw(below, 100.0 * load, **look)
         for limit, ls in ((RATED_HOT_SPOT_C[section.paper], ":"), (section.hot_spot_limit_c, "-.")):
             label = f"{limit:g} degC: " + ("rated pace of ageing" if ls == ":" else "limit")
             above.axhline(limit, color=GREY, ls=ls, lw=0.8, label=label)
         below.axhline(100.0, color=GREY, ls=":", lw=0.8)
-        of = "day" if daily else "hour"
-        above.set_ylabel(f"Highest of the {of} (degC)")
-        below.set_ylabel(f"Load, {'highest hour' if daily else 'mean'} of\nthe {of} (% of rating)")
+        grain = "day" if draw is _daily else "hour"
+        above.set_ylabel(f"Temperature, highest\nof the {grain} (degC)")
+        of = "highest hour of\nthe day" if draw is _daily else "mean of\nthe hour"
+        below.set_ylabel(f"Load, {of} (% of rating)")
         below.set_ylim(bottom=0.0)
-        if daily:
-            below.set_xlim(1, first.n_hours // HOURS)
+        if draw is _daily:
+            below.set_xlim(0.5, first.n_hours // HOURS + 0.5)
             below.set_xlabel(days_label(first))
+        elif draw is _sorted:
+            below.set_xscale("log")
+            below.set_xlim(1, first.n_hours)
+            below.set_xlabel(f"Hours with as much or more, of {first.n_hours:,} (h)")
         else:
             clock_axis(below, first.clock_hours)
     fig.align_ylabels([above, below])
@@ -77,9 +86,12 @@ def _hottest(results: Results) -> tuple[FloatArray, FloatArray, FloatArray]:
     return hot_spot[:, at], top_oil, load
 
 
-def _curve(axes: Axes, values: FloatArray, daily: bool, **look: Any) -> None:
-    if daily:
-        of_day = values.reshape(-1, HOURS).max(axis=1)
-        axes.plot(np.arange(1, len(of_day) + 1), of_day, **look)
-    else:
-        hour_steps(axes, values, **look)
+def _daily(axes: Axes, values: FloatArray, **look: Any) -> None:
+    """The highest hour of each day."""
+    of_day = values.reshape(-1, HOURS).max(axis=1)
+    axes.plot(np.arange(1, len(of_day) + 1), of_day, **look)
+
+
+def _sorted(axes: Axes, values: FloatArray, **look: Any) -> None:
+    """All hours from the highest to the lowest; those that are not known come last."""
+    axes.plot(np.arange(1, len(values) + 1), -np.sort(-values), **look)

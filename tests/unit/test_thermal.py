@@ -13,6 +13,7 @@ from abm import Scenario, V2GModel
 from abm.cli import main
 from abm.equations.thermal import COOLING, ageing_rate, hot_spot_rise, top_oil_rise
 from abm.report.terminal import print_kpis
+from abm.report.transformer_figures import heat_figure
 from abm.results.claim import new_folder
 from abm.results.folder import write_run
 from abm.results.notices import limit_notices
@@ -260,6 +261,20 @@ def test_strategies_are_compared_by_their_heat(tmp_path: Path, capsys, monkeypat
         for name in ("none", "uncoordinated")
     }
     assert kpis["none"]["max_loss_of_life_h"] < kpis["uncoordinated"]["max_loss_of_life_h"]
+
+
+def test_long_runs_are_drawn_by_the_day_and_compared_by_their_hours(tmp_path, monkeypatch):
+    results = run_once(village(tmp_path, 4, transformers=HEAT)).results
+    monkeypatch.setattr("abm.report.season_figures.MANY_DAYS", 1)
+    for runs, label, points in (
+        ({"a": results}, "Day, each from 12:00 on", 1),
+        ({"a": results, "b": results}, "Hours with as much or more, of 24 (h)", 24),
+    ):
+        above, below = heat_figure("title", runs).axes
+        assert below.get_xlabel() == label
+        hot_spot = next(line for line in above.lines if line.get_label() in ("a", "hot spot"))
+        assert len(hot_spot.get_xdata()) == points
+        assert hot_spot.get_ydata()[0] == results.kpis["max_hot_spot_c"]
 
 
 def test_kinds_are_asked_for_by_name() -> None:
