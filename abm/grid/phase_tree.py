@@ -79,6 +79,7 @@ class _Build:
         self.below = np.zeros(count, dtype=np.bool_)  # a home hangs here or below
         self.below[values.home_bus] = True
         self._strip()
+        self._supply_core()
         self._eliminate()
 
     def _add_shunt(self, bus: int, y: ComplexArray) -> None:
@@ -127,6 +128,20 @@ class _Build:
         ]
         self.core_edges = sorted({edge for bus in self.core for edge in edges_at[bus]})
 
+    def _supply_core(self) -> None:
+        """Which phases of the core the source reaches, by lines that have them."""
+        before = -1
+        while before < (before := int(self.supplied.sum())):
+            for edge in self.core_edges:
+                one, other = self.ends[edge]
+                reached = self.supplied[one] | self.supplied[other]
+                if edge < self.n_line:
+                    reached &= self.values.line_phases[edge]
+                elif not reached.all():
+                    continue
+                self.supplied[one] |= reached
+                self.supplied[other] |= reached
+
     def _eliminate(self) -> None:
         """D, W and the shunts left over, leaves first."""
         values = self.values
@@ -168,7 +183,7 @@ class _Build:
                 self.supplied[bus] = True
                 if not self.supplied[above].all():
                     raise self._unsupplied(above)
-        for bus in self.order:
+        for bus in (*self.core, *self.order):
             drawn = np.zeros(3, dtype=np.bool_)
             for pair in self.elements.get(bus, ()):
                 drawn[[phase for phase in pair if phase >= 0]] = True
@@ -350,23 +365,12 @@ class _Build:
                     for column in range(2):
                         part = block[3 * row : 3 * row + 3, 3 * column : 3 * column + 3]
                         add(at[row], at[column], part)
-        alive = np.abs(np.diagonal(y)) > 0.0
-        alive[:3] = True
         for bus in self.core:
             if bus in self.shunt:
                 add(int(slot[bus]), int(slot[bus]), self.shunt[bus])
         source_row = y[:3].copy()
-        self.supplied[self.core] = alive.reshape(-1, 3)
-        for bus in self.core:
-            drawn = np.zeros(3, dtype=np.bool_)
-            for pair in self.elements.get(bus, ()):
-                drawn[[phase for phase in pair if phase >= 0]] = True
-            if bus in self.shunt:
-                drawn |= self.shunt[bus].any(axis=1)
-            if (drawn & ~self.supplied[bus]).any():
-                raise self._unsupplied(bus)
         z, v = np.zeros_like(y), np.zeros(size, dtype=np.complex128)
-        free = np.flatnonzero(alive)
+        free = np.flatnonzero(self.supplied[self.core])
         if network.stiff:
             free = free[free >= 3]
             v[:3] = network.source_v
