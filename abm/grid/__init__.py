@@ -1,15 +1,14 @@
 """The distribution feeder and the load flows on it, eqs. (10), (11)."""
 
 from abm.equations.load_flow import loading_percent, power_mismatch
+from abm.grid.agreement import LoadFlowWarning, UnsupportedFeederError
 from abm.grid.feeder import Feeder, build_feeder
 from abm.grid.nets import load_net
 from abm.grid.network import Network, PowerFlow, empty_power_flow
 from abm.grid.reference import PandapowerSolver
 from abm.grid.solve import (
-    LoadFlowWarning,
     PowerGridModelSolver,
     Solver,
-    UnsupportedFeederError,
     disagreement,
     make_solver,
 )

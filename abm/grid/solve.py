@@ -11,21 +11,14 @@ mismatch of eqs. (10), (11) then says so).
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import os
-import tempfile
 import warnings
 from functools import lru_cache
-from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from abm.cache import cache_folder
-from abm.equations import ComplexArray, FloatArray, load_flow
+from abm.equations import ComplexArray, FloatArray
 from abm.equations.load_flow import (
     largest_residual,
     magnitude,
@@ -34,6 +27,16 @@ from abm.equations.load_flow import (
     times_conjugate,
 )
 from abm.errors import InputError, LoadFlowError, Problem, nearest
+from abm.grid.agreement import (
+    AGREE_MW,
+    AGREE_PU,
+    CHECK_FACTORS,
+    LoadFlowWarning,
+    UnsupportedFeederError,
+    memory_of,
+    remember,
+    remembered,
+)
 from abm.grid.network import Network, PowerFlow, checked_load, empty_power_flow
 from abm.grid.reference import (
     MAX_ITERATIONS,
@@ -47,11 +50,6 @@ if TYPE_CHECKING:
 
 SOLVERS = ("power-grid-model", "pandapower")
 
-AGREE_PU = 1e-6
-AGREE_MW = 1e-6
-# Nominal, light load, and every customer feeding in.
-CHECK_FACTORS = (1.0, 0.3, -0.6)
-
 TOLERANCE_PU = 1e-10
 # The default short-circuit power, 1e10 VA, is an impedance that shifts case33bw by 4e-4 p.u.;
 # at 1e18 VA the shift is 3e-12.
@@ -60,14 +58,6 @@ SOURCE_VA = 1e18
 VOLTAGES_PER_CHUNK = 200_000
 # Plain NaN in a complex array has an imaginary part of 0.
 _NO_VALUE = complex(np.nan, np.nan)
-
-
-class LoadFlowWarning(UserWarning):
-    """The solver that was asked for is not the one that is used."""
-
-
-class UnsupportedFeederError(LoadFlowError):
-    """The feeder holds something that this solver does not model; another solver may."""
 
 
 class Solver(Protocol):
@@ -107,10 +97,10 @@ def _checked_solver(name: str, feeder: Feeder) -> tuple[Solver, str]:
     """A solver, and in words why it is not the one that was asked for."""
     if name == PandapowerSolver.name:
         return _reference(feeder), ""
-    memory = _memory_of(feeder)
+    memory = memory_of(feeder)
     try:
         fast = PowerGridModelSolver(feeder)
-        if _remembered(memory):
+        if remembered(memory):
             return fast, ""
         reference = _reference(feeder)
         doubt = disagreement(fast, reference, feeder)
@@ -118,7 +108,7 @@ def _checked_solver(name: str, feeder: Feeder) -> tuple[Solver, str]:
         reference, doubt = _reference(feeder), str(error)
     if doubt:
         return reference, f"feeder {feeder.name!r}: {name} {doubt}; pandapower is used instead"
-    _remember(memory)
+    remember(memory)
     return fast, ""
 
 
@@ -158,56 +148,6 @@ def disagreement(solver: Solver, reference: Solver, feeder: Feeder) -> str:
     if volts <= AGREE_PU and power <= AGREE_MW:
         return ""
     return f"differs from pandapower by {volts:.2g} p.u. and {power:.2g} MW"
-
-
-def _memory_of(feeder: Feeder) -> Path | None:
-    """File that says that the solvers agree on this feeder; None where nothing is remembered.
-
-    Its name is a digest of all that a solver is given, of both solvers' versions and of this code.
-    """
-    folder = cache_folder()
-    if folder is None:
-        return None
-    digest = hashlib.sha256()
-    for package in ("power-grid-model", "pandapower", "numpy"):
-        digest.update(f"{package} {version(package)}\n".encode())
-    for source in (*sorted(Path(__file__).parent.glob("*.py")), Path(load_flow.__file__)):
-        digest.update(source.read_bytes())
-
-    network = feeder.network
-    for values in (
-        *(matrix.data for matrix in (network.y_bus, network.y_from, network.y_to)),
-        *(value for value in vars(network).values() if isinstance(value, np.ndarray | float)),
-        *vars(network.branches).values(),
-        feeder.p_mw,
-        feeder.q_mvar,
-    ):
-        digest.update(np.ascontiguousarray(values).tobytes() + b"|")
-    return folder / f"{digest.hexdigest()}.agrees"
-
-
-def _remembered(memory: Path | None) -> bool:
-    """Whether the file is there and whole: it holds its own name."""
-    try:
-        return memory is not None and memory.read_bytes() == memory.name.encode()
-    except OSError:
-        return False
-
-
-def _remember(memory: Path | None) -> None:
-    """Write the file in one go. A folder that cannot be written costs the next run a check."""
-    if memory is None:
-        return
-    with contextlib.suppress(OSError):
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        handle, half = tempfile.mkstemp(dir=memory.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(memory.name.encode())
-            os.replace(half, memory)
-        except OSError:
-            os.unlink(half)
-            raise
 
 
 class PowerGridModelSolver:
