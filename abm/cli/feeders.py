@@ -23,8 +23,6 @@ from abm.cli.common import (
 from abm.errors import InputError, Problem, nearest, printable
 
 if TYPE_CHECKING:
-    from abm.scenario import FeederTable
-
     Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
@@ -125,22 +123,34 @@ def _import(options: argparse.Namespace) -> int:
 def _show(options: argparse.Namespace) -> int:
     from abm.grid import build_feeder
     from abm.grid.reconfigure import all_lines
+    from abm.scenario.feeder import read_feeder
+    from abm.scenario.phase_feeder import line_lengths
 
-    table = feeder_table(options.feeder, options.trust)
+    place = feeder_folder(options.feeder)
+    table = read_feeder(place, None, options.trust)
     out = options.out or OUTPUTS / f"{table.name}-map"
     claimed = claim_output(options, out)
-    feeder, table = build_feeder(table), all_lines(table)
+    if table.phases is not None:
+        from abm.report.phase_figure import phase_figure
+        from abm.report.phase_terminal import phase_lines
 
-    from abm.report.feeder_figures import feeder_figure
-    from abm.report.feeder_terminal import feeder_lines
+        length_m, n_open = line_lengths(place)
+        figure, lines = phase_figure(table, length_m), phase_lines(table, length_m, n_open)
+    else:
+        from abm.report.feeder_figures import feeder_figure
+        from abm.report.feeder_terminal import feeder_lines
+
+        feeder, table = build_feeder(table), all_lines(table)
+        figure, lines = feeder_figure(feeder, table), feeder_lines(feeder, table)
+
     from abm.report.figures import png
     from abm.report.terminal import print_lines
     from abm.results.folder import made_by
 
     with claimed.new() as folder:
-        folder.write("feeder.png", png(feeder_figure(feeder, table)))
+        folder.write("feeder.png", png(figure))
         folder.write_manifest(made_by("feeder show", None, feeder=table.name))
-    print_lines([*feeder_lines(feeder, table), f"Written to {out}"])
+    print_lines([*lines, f"Written to {out}"])
     return 0
 
 
@@ -150,6 +160,9 @@ def _reconfigure(options: argparse.Namespace) -> int:
     from abm.scenario.code import refuse_untrusted
 
     scenario = load(options.scenario, options)
+    if scenario.inputs.feeder.phases is not None:
+        said = "a balanced feeder; lines of one with three phases are not opened and closed here"
+        raise InputError([Problem("grid.feeder", scenario.grid.feeder, said)])
     refuse_untrusted(scenario.code)
     out = scenario_output(options, scenario, "reconfigure")
     claimed = claim_output(options, out, scenario)
@@ -187,9 +200,8 @@ def _reconfigure(options: argparse.Namespace) -> int:
     return 0
 
 
-def feeder_table(reference: str, trust: bool = False) -> FeederTable:
-    """A feeder by the name of a shipped one or by its folder. Raises InputError."""
-    from abm.scenario.feeder import read_feeder
+def feeder_folder(reference: str) -> Path:
+    """The folder of a feeder, by the name of a shipped one or by itself. Raises InputError."""
     from abm.scenario.names import shipped_feeders, shipped_files
 
     shipped = shipped_files("feeders").get(reference)
@@ -199,4 +211,4 @@ def feeder_table(reference: str, trust: bool = False) -> FeederTable:
         raise InputError(
             [Problem("DIR", reference, "a feeder folder, or a name from `list`", hint=hint)]
         )
-    return read_feeder(folder, None, trust)
+    return folder

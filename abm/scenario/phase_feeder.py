@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abm.errors import InputError, Problem, nearest
-from abm.scenario.csvio import RowT, Table, frozen
+from abm.scenario.csvio import RowT, Table, frozen, read_table
 from abm.scenario.feeder_parts import check_classes, read_head, read_rows
 from abm.scenario.feeder_table import FeederTable, Labels
 from abm.scenario.names import display
@@ -119,6 +119,18 @@ def read_three_phase(folder: Path, classes: tuple[str, ...] | None) -> FeederTab
     if found := tables.problems():
         raise InputError(found)
     return _table(folder.name, head, tables.homes, values, zones)
+
+
+def line_lengths(folder: Path) -> tuple[FloatArray, int]:
+    """Length of each closed line, m, (L,), in their order; and how many lines are open.
+
+    Raises InputError as `read_three_phase` does.
+    """
+    path = folder / "lines.csv"
+    table = read_table(path, display(path), PhaseLineRow)
+    table.check()
+    closed = ~table.column("open", np.bool_)
+    return table.column("length_m", np.float64)[closed], int(np.count_nonzero(~closed))
 
 
 def _read(folder: Path, problems: list[Problem]) -> _Tables:

@@ -1,0 +1,205 @@
+"""A three-phase feeder as a picture: by its coordinates, or as a tree over the length of lines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+
+from abm.equations import FloatArray, IntArray
+from abm.report.feeder_figures import prepare, way
+from abm.report.figures import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    STYLE,
+    WIDE_IN,
+    WINE,
+    figure,
+)
+from abm.scenario.feeder_table import FeederTable
+from abm.scenario.phase_values import PHASES, PhaseValues
+
+# Colour and marker of the homes of each phase: they differ without colours, too.
+OF_PHASE = ((BLUE, "o"), (ORANGE, "^"), (GREEN, "s"))
+_OF_VOLTAGE = (BLACK, GREY, WINE, PURPLE)
+# Of the buses as many have to have a place for a map; the others stand by a neighbour.
+_PLACED = 0.5
+_MANY, _FEW = 400, 12  # homes from there on are small, and transformers
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """Where things are. places: [B, 2]. is_map: whether they are of a map. tree: edges by which
+    each bus is reached, true [L + X], lines before transformers. reached: bool [B].
+    """
+
+    places: FloatArray
+    is_map: bool
+    tree: Any
+
+
+def phase_figure(table: FeederTable, length_m: FloatArray) -> Figure:
+    """Lines by voltage, transformers, source, and homes by phase.
+
+    table: of a three-phase feeder. length_m: of each of its lines, (L,).
+    """
+    values = table.phases
+    if values is None:
+        raise ValueError(f"{table.name} has no phases")
+    placed = place(values, length_m)
+    height = WIDE_IN * (0.75 if placed.is_map else 0.62)
+    title = f"{table.name}: {table.description}" if table.description else table.name
+    fig, axes = figure(title if len(title) <= 110 else title[:107] + "...", height, WIDE_IN)
+    prepare(axes, placed.places, placed.is_map)
+    _draw_lines(axes, values, placed, length_m)
+    _draw_transformers(axes, values, placed)
+    _draw_homes(axes, values, placed)
+    source = placed.places[[values.source_bus]]
+    _dots(axes, source, "source", s=60, marker="s", color=BLACK, zorder=4)
+    with mpl.rc_context(STYLE):
+        if not placed.is_map:
+            axes.set_xticks(*_ticks(placed.places[:, 0].max()))
+            axes.set_xlabel("Way from the source along the lines (m)")
+            axes.spines["bottom"].set_visible(True)
+        handles, labels = axes.get_legend_handles_labels()
+        larger = 1.0 if values.n_home <= _MANY else 2.0
+        fig.legend(handles, labels, loc="outside lower center", ncols=4, markerscale=larger)
+    return fig
+
+
+def _ticks(most: float) -> tuple[list[float], list[str]]:
+    step = 10.0 ** np.floor(np.log10(max(most, 1e-9)))
+    step = next(part for part in (0.2 * step, 0.5 * step, step, 2 * step) if most / part <= 8.0)
+    at = np.arange(0.0, most + 0.5 * step, step)
+    return at.tolist(), [f"{value:g}" for value in at]
+
+
+def place(values: PhaseValues, length_m: FloatArray) -> Placed:
+    """Coordinates where most buses have some and differ; else the tree from the source.
+
+    In a tree a bus stands at its way from the source in metres, to the right, and in the order of a
+    walk along the branches, downwards.
+    """
+    edges = np.concatenate(
+        [
+            np.column_stack([values.line_from, values.line_to]),
+            np.column_stack([values.transformer_from, values.transformer_to]),
+        ]
+    )
+    metres = np.concatenate([length_m, np.zeros(len(values.transformer))])
+    parent, by_edge, order = _tree(values, edges)
+    tree = np.zeros(len(edges), dtype=np.bool_)
+    tree[by_edge[by_edge >= 0]] = True
+    places = np.column_stack([values.x, values.y])
+    known = np.asarray(np.isfinite(places).all(axis=1))
+    different = len(np.unique(places[known], axis=0))
+    if known.mean() >= _PLACED and different > max(2, len(values.bus) // 4):
+        # What has no place of its own stands by what feeds it, or what it feeds.
+        for bus in order[::-1]:
+            if known[bus] and parent[bus] >= 0 and not known[parent[bus]]:
+                places[parent[bus]], known[parent[bus]] = places[bus], True
+        for bus in order:
+            if not known[bus] and parent[bus] >= 0:
+                places[bus], known[bus] = places[parent[bus]], True
+        return Placed(places, True, tree)
+    return Placed(_rows(parent, by_edge, order, metres), False, tree)
+
+
+def _tree(values: PhaseValues, edges: IntArray) -> tuple[IntArray, IntArray, list[int]]:
+    """Of each bus what feeds it and by which edge, -1 for the source; and the order of the walk."""
+    beside: list[list[tuple[int, int]]] = [[] for _ in values.bus]
+    for edge, (one, other) in enumerate(edges.tolist()):
+        beside[one].append((other, edge))
+        beside[other].append((one, edge))
+    parent = np.full(len(values.bus), -1, dtype=np.int64)
+    by_edge = np.full(len(values.bus), -1, dtype=np.int64)
+    order = [values.source_bus]
+    seen = {values.source_bus}
+    for bus in order:
+        for other, edge in beside[bus]:
+            if other not in seen:
+                seen.add(other)
+                parent[other], by_edge[other] = bus, edge
+                order.append(other)
+    return parent, by_edge, order
+
+
+def _rows(parent: IntArray, by_edge: IntArray, order: list[int], metres: FloatArray) -> FloatArray:
+    """Places of a tree: to the right by metres, a row for each end of a branch."""
+    n = len(parent)
+    places = np.zeros((n, 2))
+    below: list[list[int]] = [[] for _ in range(n)]
+    ends = np.zeros(n, dtype=np.int64)
+    for bus in order[1:]:
+        places[bus, 0] = places[parent[bus], 0] + metres[by_edge[bus]]
+        below[parent[bus]].append(bus)
+    for bus in order[::-1]:
+        ends[bus] = max(1, sum(int(ends[one]) for one in below[bus]))
+    first = np.zeros(n, dtype=np.int64)
+    for bus in order:
+        row = int(first[bus])
+        # The largest branch straight on, others below it.
+        for one in sorted(below[bus], key=lambda one: (-int(ends[one]), one)):
+            first[one] = row
+            row += int(ends[one])
+        places[bus, 1] = -float(first[bus])
+    return places
+
+
+def _draw_lines(axes: Axes, values: PhaseValues, placed: Placed, length_m: FloatArray) -> None:
+    places, n_line = placed.places, len(values.line)
+    pairs = np.column_stack([values.line_from, values.line_to])
+    kv_of = values.vn_kv[values.line_from]
+    of_tree = placed.tree[:n_line]
+    for at, kv in enumerate(sorted(set(kv_of.tolist()), reverse=True)):
+        rows = np.flatnonzero(kv_of == kv)
+        ways = [way(places[pairs[row]], placed.is_map or not of_tree[row]) for row in rows]
+        colour = _OF_VOLTAGE[at % len(_OF_VOLTAGE)]
+        km = 1e-3 * length_m[rows].sum()
+        lines = LineCollection(ways, colors=colour, linewidths=1.1 if kv > 1.0 else 0.7)
+        lines.set_label(f"{kv:g} kV, {km:.3g} km")
+        axes.add_collection(lines)
+    axes.autoscale_view()
+
+
+def _draw_transformers(axes: Axes, values: PhaseValues, placed: Placed) -> None:
+    if not len(values.transformer):
+        return
+    ends = np.column_stack([values.transformer_from, values.transformer_to])
+    ways = [way(placed.places[pair], placed.is_map) for pair in ends]
+    axes.add_collection(LineCollection(ways, colors=BLACK, linewidths=0.8))
+    # At the end that is fed, where a map shows it.
+    at = placed.places[values.transformer_to]
+    n = len(values.transformer)
+    label = f"{n} transformer{'s' if n > 1 else ''}, {values.sn_kva.sum():.6g} kVA"
+    size = 34.0 if n <= _FEW else 12.0
+    _dots(axes, at, label, s=size, marker="D", facecolor="white", edgecolor=BLACK, lw=0.9, zorder=5)
+
+
+def _draw_homes(axes: Axes, values: PhaseValues, placed: Placed) -> None:
+    at = placed.places[values.home_bus]
+    several = values.home_phases.sum(axis=1) > 1
+    size = 20.0 if values.n_home <= _MANY else 3.0
+    for phase, (colour, marker) in enumerate(OF_PHASE):
+        mine = ~several & values.home_phases[:, phase]
+        label = f"{mine.sum()} homes on {PHASES[phase]}"
+        _dots(axes, at[mine], label, s=size, marker=marker, color=colour, edgecolor="white",
+              lw=0.2, zorder=7)  # fmt: skip
+    label = f"{several.sum()} of several phases"
+    _dots(axes, at[several], label, s=3.5 * size, marker="*", color=PURPLE, edgecolor=BLACK,
+          lw=0.3, zorder=6)  # fmt: skip
+
+
+def _dots(axes: Axes, places: FloatArray, label: str, **look: Any) -> None:
+    """A marker at each of these places, [n, 2], where there are some."""
+    if len(places):
+        axes.scatter(places[:, 0], places[:, 1], label=label, **look)
