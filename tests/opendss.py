@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-import pytest
 
 from abm.grid.phase_flow import Terminals
 from abm.scenario.phase_values import PhaseValues
@@ -32,16 +31,15 @@ def _matrix(values):
 
 
 class OpenDSS:
-    """One network at a time: OpenDSS has one active circuit in a process."""
+    """A network in an OpenDSS of its own."""
 
     def __init__(self, values: PhaseValues):
-        self.dss = pytest.importorskip(
-            "opendssdirect", reason="OpenDSS is not installed: pip install -e .[opendss]"
-        ).dss
+        from opendssdirect import dss
+
+        self.dss = dss.NewContext()
         self.values, self.terminals = values, Terminals.of(values)
         self.bus = [f"b{i}" for i in range(len(values.bus))]
         for command in (
-            "clear",
             f"set defaultbasefrequency={values.f_hz}",
             *self.source(),
             *self.lines(),

@@ -1,6 +1,9 @@
 """Three-phase networks for tests, built element by element."""
 
+from pathlib import Path
+
 import numpy as np
+import pytest
 
 from abm.grid.phase_network import of_sequences
 from abm.scenario.phase_values import PHASES, PhaseValues
@@ -131,3 +134,12 @@ def street(seed=0, buses=12, shunts=True):
             ]
             net.home(f"b{i}", phases, delta=bool(delta))
     return net.home(f"b{buses - 1}", "b").values()
+
+
+def shared_data(name):
+    """A file of the data that lie beside the repository; the test is skipped where it is absent."""
+    for top in Path(__file__).resolve().parents[2:4]:
+        path = top / "shared" / "data" / name
+        if path.is_file():
+            return path
+    pytest.skip(f"../shared/data/{name} is not there")

@@ -26,7 +26,7 @@ from abm.grid.agreement import (
 )
 from abm.grid.phase_flow import Terminals
 from abm.grid.phase_network import PhaseNetwork, node_admittances, phase_network
-from abm.grid.phase_power_grid_model import PowerGridModelPhases
+from abm.grid.phase_power_grid_model import PowerGridModelPhases, beyond
 from abm.grid.phase_solve import ThreePhaseSolver
 from abm.scenario.phase_values import PhaseValues
 
@@ -115,20 +115,21 @@ def _check(solver: ThreePhaseSolver) -> str:
     p, q = solver.nominal()
     if not solver.solve(p[np.newaxis], q[np.newaxis], lines=False).converged.all():
         raise LoadFlowError("the load flow does not converge at nominal load")
+    lacks = beyond(solver.values)
+    kind: type[Voltages] = NodeVoltages if lacks else PowerGridModelPhases
+    solver.checked_by = f"{kind.name}, as power-grid-model {lacks}" if lacks else kind.name
     memory = memory_file(("power-grid-model", "scipy", "numpy"), vars(solver.values).values())
-    others: tuple[type[Voltages], ...] = (PowerGridModelPhases, NodeVoltages)
-    for kind in others:
-        try:
-            other = kind(solver.values)
-        except UnsupportedFeederError as error:
-            solver.checked_by += f"{kind.name} {error}; "
-            continue
-        solver.checked_by += other.name
-        doubt = "" if remembered(memory) else disagreement(solver, other)
-        if not doubt:
-            remember(memory)
-        return f"{solver.name} {doubt}" if doubt else ""
-    return ""
+    if remembered(memory):
+        return ""
+    try:
+        doubt = disagreement(solver, kind(solver.values))
+    except UnsupportedFeederError as error:
+        doubt = f"is not checked: {kind.name} {error}"
+    if not doubt:
+        remember(memory)
+        return ""
+    solver.checked_by = ""
+    return f"{solver.name} {doubt}"
 
 
 def disagreement(solver: ThreePhaseSolver, other: Voltages) -> str:

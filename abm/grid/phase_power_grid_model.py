@@ -80,8 +80,8 @@ def _sequences(matrices: ComplexArray) -> tuple[ComplexArray, ComplexArray]:
     return own - mutual, own + 2.0 * mutual
 
 
-def _refuse(values: PhaseValues) -> None:
-    """What is beyond it."""
+def beyond(values: PhaseValues) -> str:
+    """What power-grid-model cannot model of a network, in words; "" where it can model it all."""
     found = (
         (values.home_delta, "loads between phases"),
         (~values.line_phases.all(axis=1), "lines without all three phases"),
@@ -91,16 +91,16 @@ def _refuse(values: PhaseValues) -> None:
             "shunts of lines that differ by phase or are no capacitance",
         ),
     )
-    beyond = [f"{int(np.sum(rows))} {name}" for rows, name in found if np.any(rows)]
-    if beyond:
-        raise UnsupportedFeederError(f"cannot model {', '.join(beyond)}")
+    lacks = [f"{int(np.sum(rows))} {name}" for rows, name in found if np.any(rows)]
+    return f"cannot model {', '.join(lacks)}" if lacks else ""
 
 
 def _grid_of(values: PhaseValues) -> dict[Any, Any]:
     """Its input: nodes (the last one is behind the source), lines, transformers, shunts, loads."""
     from power_grid_model import ComponentType, LoadGenType, WindingType, initialize_array
 
-    _refuse(values)
+    if lacks := beyond(values):
+        raise UnsupportedFeederError(lacks)
     used = 0
 
     def component(kind: Any, count: int) -> Any:

@@ -3,9 +3,13 @@
 import numpy as np
 import pytest
 from opendss import OpenDSS
-from three_phase import Network, street
+from three_phase import Network, shared_data, street
 
 from abm.grid.phase_solve import ThreePhaseSolver
+from abm.scenario.feeder import read_feeder
+from abm.scenario.names import shipped_files
+
+pytest.importorskip("opendssdirect", reason="OpenDSS is not installed: pip install -e .[opendss]")
 
 ALPHA = np.exp(2j * np.pi / 3)
 
@@ -111,3 +115,22 @@ def test_capacitors_parts_of_phases_loops_and_two_levels():
     net.home("m2", "bc", delta=True)
     values = net.values()
     compare(values, *random_loads(values, 3, 4.0))
+
+
+def test_the_european_feeder_from_light_load_to_feeding_in():
+    values = read_feeder(shipped_files("feeders")["ieee_european_lv"], None).phases
+    p, _ = ThreePhaseSolver(values).nominal()
+    kw = np.random.default_rng(3).gamma(1.0, 1.5, (3, len(p)))
+    evs = 7.0 * (np.random.default_rng(4).random((3, len(p))) < 0.3)
+    loads = np.concatenate([[p, 0.1 * p], kw / 1e3, (kw + evs) / 1e3, (kw - 2.0 * evs) / 1e3])
+    compare(values, loads, np.abs(loads) * 0.3)
+
+
+def test_a_feeder_of_five_thousand_homes():
+    from abm.grid.opendss import read_opendss
+
+    source, _ = read_opendss(shared_data("ausnet_hpk11/hpk11.dss.gz"))
+    values = source.table(source.files(), "hpk11").phases
+    p, q = ThreePhaseSolver(values).nominal()
+    evs = 7e-3 * (np.random.default_rng(4).random(len(p)) < 0.3)
+    compare(values, np.stack([p, p - evs]), np.stack([q, q]))

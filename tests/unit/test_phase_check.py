@@ -52,8 +52,8 @@ def test_power_grid_model_is_asked_first(z1):
 
 def test_what_it_does_not_model_is_said_and_all_admittances_are_asked():
     solver = three_phase_solver(street(), "key")
-    said = "power-grid-model cannot model 4 loads between phases; the admittances of all nodes"
-    assert solver.checked_by == said
+    lacks = "power-grid-model cannot model 4 loads between phases"
+    assert solver.checked_by == f"the admittances of all nodes, as {lacks}"
     assert three_phase_solver(street(), "key") is solver
     net = Network(0.4).line("source", "one", z=(0.2, 0.2), phases="a").home("one")
     net.capacitor("one", np.diag([1e-4j, 0.0, 0.0]))
@@ -90,3 +90,10 @@ def test_a_nominal_load_without_a_solution_is_an_error():
     heavy = dataclasses.replace(values, home_p_kw=values.home_p_kw * 1e3)
     with pytest.raises(LoadFlowError, match="does not converge at nominal load"):
         three_phase_solver(heavy, "key")
+
+
+def test_phases_in_the_air_leave_it_unchecked_and_say_so():
+    net = Network(0.4).line("source", "one", z=(0.2, 0.2), phases="a").home("one")
+    net.line("one", "two", z=(0.2, 0.2)).home("two")
+    with pytest.warns(LoadFlowWarning, match="is not checked: .* phases that nothing supplies"):
+        assert three_phase_solver(net.values(), "key").checked_by == ""
