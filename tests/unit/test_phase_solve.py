@@ -1,5 +1,9 @@
 """The fixed point of three-phase load flows: what it says of itself."""
 
+import dataclasses
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 from three_phase import Network, street
@@ -108,3 +112,101 @@ def test_windings_have_their_lags():
     net = Network().transformer("source", "low", to_kv=0.4, delta=(True, False), lag=0)
     with pytest.raises(LoadFlowError, match="delta and wye do not shift the voltage by 0 degrees"):
         ThreePhaseSolver(net.home("low").values())
+
+
+def balanced_street(z=0.4 + 0.2j):
+    """Lines with a zero sequence of their own, and the ends of each."""
+    net = Network(0.4, vm_pu=1.02, z1=0.0, z0=0.0)
+    ends = [("source", "b1"), ("b1", "b2"), ("b2", "b3"), ("b1", "b4")]
+    for one, other in ends:
+        net.line(one, other, z=(3.0 * z + 0.1, z), km=0.1)
+    for bus in net.bus[1:]:
+        net.home(bus, "abc")
+    return net, ends
+
+
+def test_balanced_load_on_three_phases_is_what_the_balanced_solver_says():
+    from abm.grid.feeder import build_feeder
+    from abm.grid.solve import PowerGridModelSolver
+    from abm.scenario.feeder import read_feeder
+
+    z = 0.4 + 0.2j
+    net, ends = balanced_street(z)
+    solver = ThreePhaseSolver(net.values())
+    rng = np.random.default_rng(5)
+    p = rng.normal(5.0, 5.0, (4, 4)) / 1e3
+    q = 0.3 * np.abs(p)
+    flow = solver.solve(np.repeat(p / 3.0, 3, axis=1), np.repeat(q / 3.0, 3, axis=1))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "feeder.yaml").write_text("slack_bus: 1\nslack_vm_pu: 1.02\nvn_kv: 0.4\n")
+        rows = [f"{bus + 1},residential,{bus + 1},0.0,0.0" for bus in range(5)]
+        head = "bus,customer_class,zone,p_mw,q_mvar"
+        (folder / "buses.csv").write_text("\n".join([head, *rows]) + "\n")
+        rows = [
+            f"{net.bus.index(one) + 1},{net.bus.index(other) + 1},{0.1 * z.real},{0.1 * z.imag},100"
+            for one, other in ends
+        ]
+        head = "from_bus,to_bus,r_ohm,x_ohm,ampacity_a"
+        (folder / "lines.csv").write_text("\n".join([head, *rows]) + "\n")
+        feeder = build_feeder(read_feeder(folder, None))
+    none = np.zeros((4, 1))
+    other = PowerGridModelSolver(feeder).solve(np.hstack([none, p]), np.hstack([none, q]))
+    np.testing.assert_allclose(flow.vm_pu, other.vm_pu[:, 1:], rtol=0, atol=1e-9)
+    np.testing.assert_allclose(flow.i_a, other.i_a, rtol=1e-9)
+    np.testing.assert_allclose(flow.loss_mw, other.loss_mw, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(flow.slack_q_mvar, other.slack_q_mvar, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(flow.vuf_percent, 0.0, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(flow.neutral_a, 0.0, rtol=0, atol=1e-9)
+
+
+def test_other_names_of_the_phases_give_the_same_in_other_places():
+    values = street(seed=7)
+    solver, p, q = loads(values, 5)
+    flow = solver.solve(p, q)
+    # a becomes b, b becomes c, c becomes a; the source, too, so that it is a matter of names.
+    turned = dataclasses.replace(
+        values,
+        source_va_degree=values.source_va_degree - 240.0,
+        home_phases=np.roll(values.home_phases, 1, axis=1),
+        line_z_ohm=np.roll(values.line_z_ohm, (1, 1), axis=(1, 2)),
+    )
+    other = ThreePhaseSolver(turned)
+    one, two = solver.terminals, other.terminals
+    # Where each terminal of the first has gone: by home and phase.
+    place = {key: at for at, key in enumerate(zip(two.home, two.phase, strict=True))}
+    order = [place[home, (phase + 1) % 3] for home, phase in zip(one.home, one.phase, strict=True)]
+    p_two, q_two = np.zeros_like(p), np.zeros_like(q)
+    p_two[:, order], q_two[:, order] = p, q
+    again = other.solve(p_two, q_two)
+    for name in ("vm_pu", "i_a", "loss_mw", "neutral_a", "vuf_percent", "transformer_percent"):
+        wanted = getattr(flow, name)
+        np.testing.assert_allclose(getattr(again, name), wanted, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(again.i_phase_a, np.roll(flow.i_phase_a, 1, axis=2), atol=1e-9)
+    assert not np.allclose(again.i_phase_a, flow.i_phase_a, atol=1e-3)
+
+
+def test_the_order_of_lines_and_homes_does_not_matter():
+    values = street(seed=8)
+    solver, p, q = loads(values, 3)
+    rng = np.random.default_rng(0)
+    lines, homes = rng.permutation(len(values.line)), rng.permutation(values.n_home)
+    names = [name for name in vars(values) if name.startswith("line")]
+    mixed = dataclasses.replace(values, **{name: getattr(values, name)[lines] for name in names})
+    names = [name for name in vars(values) if name.startswith("home")]
+    mixed = dataclasses.replace(mixed, **{name: getattr(values, name)[homes] for name in names})
+    other = ThreePhaseSolver(mixed)
+    order = np.concatenate([np.flatnonzero(solver.terminals.home == home) for home in homes])
+    flow, again = solver.solve(p, q), other.solve(p[:, order], q[:, order])
+    np.testing.assert_allclose(again.vm_pu, flow.vm_pu[:, homes], rtol=0, atol=1e-12)
+    np.testing.assert_allclose(again.i_a, flow.i_a[:, lines], rtol=1e-9)
+
+
+def test_it_goes_to_the_greatest_load_that_can_be_supplied():
+    net = Network(0.4, z1=0.0, z0=0.0).line("source", "end", z=(0.2, 0.2)).home("end", "b")
+    solver = ThreePhaseSolver(net.values())
+    greatest = (400.0 / np.sqrt(3.0)) ** 2 / (4.0 * 0.2) / 1e6
+    p = greatest * np.array([[0.9999], [1.0001], [-50.0]])
+    flow = solver.solve(p, 0.0 * p)
+    assert flow.converged.tolist() == [True, False, False]  # the last one above 2 p.u.
+    assert flow.vm_pu[0, 0] == pytest.approx(0.5 * (1.0 + np.sqrt(1.0 - 0.9999)), abs=1e-6)
