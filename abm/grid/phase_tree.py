@@ -169,10 +169,6 @@ class _Build:
                 self._add_shunt(above, half + total @ self.d[bus])
             else:
                 self.w[bus] = values.line_z_ohm[edge]
-        # A branch may begin at a loop, which has what its lines and transformers have.
-        for edge in self.core_edges:
-            has = values.line_phases[edge] if edge < self.n_line else True
-            self.supplied[self.ends[edge]] |= has
         for bus in reversed(self.order):
             edge, above = self.edge[bus], self.parent[bus]
             if edge < self.n_line:
