@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -66,7 +67,11 @@ def _engine() -> Any:
         from opendssdirect import dss
     except ImportError:
         raise missing_extra("opendssdirect.py", "opendss", "OpenDSS scripts") from None
-    engine = dss.NewContext()
+    here = os.getcwd()
+    try:
+        engine = dss.NewContext()
+    finally:
+        os.chdir(here)  # it goes back to where the library was loaded
     engine.Basic.AllowForms(False)
     engine.Basic.AllowEditor(False)
     engine.Basic.AllowDOScmd(False)

@@ -17,6 +17,15 @@ from abm.scenario.ev_models import ModelRow
 from abm.scenario.feeder_table import FeederHead, GenerationRow, ImpedanceRow, LoadBusRow
 from abm.scenario.fields import allowed
 from abm.scenario.names import STRATEGIES
+from abm.scenario.phase_table import (
+    CapacitorRow,
+    HomeRow,
+    LinecodeRow,
+    PhaseBusRow,
+    PhaseHead,
+    PhaseLineRow,
+    TransformerRow,
+)
 from abm.scenario.scenario import Scenario
 from abm.scenario.schema import ScenarioFields
 from abm.scenario.session_table import SessionRow
@@ -52,6 +61,13 @@ def scenario_reference(page: str) -> str:
         "buses.csv": _columns(LoadBusRow),
         "lines.csv": _columns(ImpedanceRow),
         "generation.csv": _columns(GenerationRow),
+        "three-phase feeder.yaml": _columns(PhaseHead),
+        "three-phase buses.csv": _columns(PhaseBusRow),
+        "linecodes.csv": _columns(LinecodeRow),
+        "three-phase lines.csv": _columns(PhaseLineRow),
+        "transformers.csv": _columns(TransformerRow),
+        "capacitors.csv": _columns(CapacitorRow),
+        "homes.csv": _columns(HomeRow),
         "dependence": _columns(DependenceRow),
         "customers": _columns(CustomerRow),
         "ev models": _columns(ModelRow),

@@ -111,7 +111,7 @@ _Tap = Annotated[
 class PhaseHead(Section):
     """feeder.yaml of a three-phase feeder: what feeds it."""
 
-    three_phase: Literal[True] = Field(
+    three_phase: Annotated[Literal[True], Allowed("true, or no such key")] = Field(
         description="Says that the tables are those of a three-phase feeder."
     )
     description: Text = Field("", description="What the feeder is.")

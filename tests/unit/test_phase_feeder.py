@@ -380,6 +380,12 @@ def test_homes_without_a_class_need_the_one_they_stand_for(tmp_path):
     )
 
 
+def test_three_phases_are_not_denied(tmp_path):
+    assert said(tmp_path, ("feeder.yaml", "three_phase: true", "three_phase: false")) == [
+        "feeder.yaml:1: three_phase = false: true, or no such key"
+    ]
+
+
 def test_generation_is_not_read(tmp_path):
     (tmp_path / "generation.csv").write_text("bus,generation_class,p_mw,q_mvar\n")
     assert said(tmp_path)[0].startswith("generation.csv: file: no such file in a three-phase")
