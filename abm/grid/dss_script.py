@@ -241,7 +241,18 @@ def _build(script: Script, command: Command, verb: str, rest: str) -> None:
         return
     if verb == "new":
         script.places.setdefault(element, (command.file, command.line))
+    elif verb != "batchedit" and not _known(script, command, element):
+        return
     _keep(script, command, f"{verb} {rest}", element)
+
+
+def _known(script: Script, command: Command, element: str) -> bool:
+    """Whether an element is there already; OpenDSS itself may crash where it is not."""
+    if element in script.places or element == "vsource.source":
+        return True
+    said = "an element that is there already: new CLASS.NAME above it"
+    script.refuse(command, element, said, nearest(element, list(script.places)))
+    return False
 
 
 def _read_property(script: Script, command: Command, text: str) -> None:
@@ -254,7 +265,8 @@ def _read_property(script: Script, command: Command, text: str) -> None:
     if kind in (*_SERIES, *_METERS, *_PROTECTION):
         script.skipping = True
         return
-    _keep(script, command, f"edit {element} {match[3]}={text[match.end() :]}", element)
+    if _known(script, command, element):
+        _keep(script, command, f"edit {element} {match[3]}={text[match.end() :]}", element)
 
 
 def _set(script: Script, command: Command, rest: str) -> None:

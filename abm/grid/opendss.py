@@ -52,11 +52,14 @@ def read_opendss(path: Path) -> tuple[PhaseSource, Solved]:
     _build(engine, script, shown)
     rated = {one.element for one in script.commands if _RATED.search(one.text)}
     reading = Reading(engine, script, PhaseSource(name), shown, rated)
-    converged = _solve(engine, reading)
-    _read_elements(reading)
-    if reading.problems:
-        raise InputError(reading.problems)
-    _add_buses(reading)
+    try:
+        converged = _solve(engine, reading)
+        _read_elements(reading)
+        if reading.problems:
+            raise InputError(reading.problems)
+        _add_buses(reading)
+    except engine.DSSException as error:
+        raise InputError([Problem("circuit", "", _words(error), shown)]) from None
     _add_notes(reading, converged)
     return reading.source, Solved(_volts(engine), converged)
 
@@ -86,35 +89,31 @@ def _build(engine: Any, script: Script, shown: str) -> None:
         try:
             engine.Text.Command(command.text)
         except engine.DSSException as error:
-            said = " ".join(str(error.args[-1]).split())
-            field_ = command.element or "command"
-            problems.append(
-                Problem(field_, "", f"OpenDSS says: {said[:300]}", command.file, command.line)
-            )
+            element = command.element or "command"
+            problems.append(Problem(element, "", _words(error), command.file, command.line))
             if command.element.startswith("circuit.") or len(problems) >= _MOST_PROBLEMS:
                 break
     if problems:
         raise InputError(problems)
 
 
+def _words(error: Exception) -> str:
+    """What OpenDSS says, on one line."""
+    return "OpenDSS says: " + " ".join(str(error.args[-1]).split())[:300]
+
+
 def _solve(engine: Any, reading: Reading) -> bool:
     """OpenDSS's load flow of constant powers, to its last digits; whether it converged."""
     script = reading.script
     based = any(one.text.startswith("set voltagebases") for one in script.commands)
-    try:
-        if based:
-            engine.Text.Command("calcvoltagebases")
-        engine.Text.Command("set mode=snapshot controlmode=off tolerance=1e-10 maxiterations=500")
-        engine.Text.Command(f"set loadmult={script.load_factor!r}")
-        if engine.Loads.Count():
-            _note_limits(engine, reading)
-            engine.Text.Command("batchedit load..* vminpu=0.1 vmaxpu=3")
-        engine.Text.Command("solve")
-    except engine.DSSException as error:
-        said = " ".join(str(error.args[-1]).split())
-        raise InputError(
-            [Problem("circuit", "", f"OpenDSS says: {said[:300]}", reading.shown)]
-        ) from None
+    if based:
+        engine.Text.Command("calcvoltagebases")
+    engine.Text.Command("set mode=snapshot controlmode=off tolerance=1e-10 maxiterations=500")
+    engine.Text.Command(f"set loadmult={script.load_factor!r}")
+    if engine.Loads.Count():
+        _note_limits(engine, reading)
+        engine.Text.Command("batchedit load..* vminpu=0 vmaxpu=1000")
+    engine.Text.Command("solve")
     return bool(engine.Solution.Converged())
 
 

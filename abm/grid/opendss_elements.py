@@ -236,7 +236,7 @@ def read_transformer(reading: Reading, name: str) -> None:
         "vn_from_kv": short(kv[0]),
         "vn_to_kv": short(kv[1]),
         "sn_kva": short(kva[0]),
-        "r_percent": short(sum(value * kva[0] / own for value, own in zip(r, kva, strict=True))),
+        "r_percent": short(sum(r)),
         "x_percent": short(float(transformers.Xhl())),
         "noload_percent": short(no_load) or None,
         "magnetising_percent": short(magnetising) or None,

@@ -43,7 +43,7 @@ new line.l3 bus1=north.3.1.2 bus2=south.3.1.2 linecode=odd length=300 units=m
 new transformer.t1 buses=(north n0) conns=(delta wye) kvs=(11 0.4) kvas=(250 250) xhl=4.2
 ~ %rs=(0.6 0.7) %noloadloss=0.2 %imag=0.6 leadlag=lead wdg=1 tap=1.025
 new transformer.t2 buses=(south s0) conns=(wye wye) kvs=(11 0.42) kvas=(160 160) xhl=4 %loadloss=1.4
-new transformer.t3 buses=(south d0) conns=(wye delta) kvs=(11 0.4) kvas=(100 100) xhl=4
+new transformer.t3 buses=(south d0) conns=(wye delta) kvs=(11 0.4) kvas=(100 50) xhl=4
 new line.n1 bus1=n0 bus2=n1 r1=0.3 x1=0.08 r0=1.2 x0=0.3 c1=0 c0=0 length=0.12 units=km normamps=180
 new line.n2 bus1=n1.2.3 bus2=n2.2.3 linecode=two length=80 units=m
 new line.n3 bus1=n1.1 bus2=n3.1 phases=1 r1=0.9 x1=0.09 r0=0.9 x0=0.09 c1=0 c0=0 length=0.05 units=km
@@ -236,6 +236,13 @@ WRONG = {
         HEAD + L + A + "nwe line.x bus1=b\n",
         ["town.dss:6: command = nwe line.x bus1=b: a command of OpenDSS that builds a network "
          "(did you mean 'new'?)"],
+    ),
+    "an element that is not there": (
+        HEAD + L + A + "open line.x term=1\nLine.ll.r1=0.2\n",
+        ["town.dss:6: command = line.x: an element that is there already: new CLASS.NAME above it"
+         " (did you mean 'line.l'?)",
+         "town.dss:7: command = line.ll: an element that is there already: new CLASS.NAME above it"
+         " (did you mean 'line.l'?)"],
     ),
     "a file that is not there": (
         HEAD + "redirect nothing.dss\nredirect town.dss\n" + L + A,
