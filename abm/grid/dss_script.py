@@ -217,6 +217,10 @@ def _keep(script: Script, command: Command, text: str, element: str) -> None:
     if re.search(r"\b(csv|dbl|sng|pqcsv)?file\s*=", text, re.IGNORECASE):
         script.refuse(kept, text, "numbers in the script itself, not in another file")
         return
+    if element.startswith("capacitor.") and re.search(r"\bcm\w*\s*=", text, re.IGNORECASE):
+        # On a wrong size of this matrix OpenDSS ends the whole process.
+        script.refuse(kept, text, "a capacitor by kv and kvar; cmatrix is not supported")
+        return
     script.commands.append(kept)
 
 

@@ -244,6 +244,11 @@ WRONG = {
          "town.dss:7: command = line.ll: an element that is there already: new CLASS.NAME above it"
          " (did you mean 'line.l'?)"],
     ),
+    "a matrix of a capacitor": (
+        HEAD + L + A + "new capacitor.c bus1=b kv=11\n~ cmatrix=(1 | 1 1)\n",
+        ["town.dss:7: capacitor.c = more cmatrix=(1 | 1 1): a capacitor by kv and kvar; cmatrix "
+         "is not supported"],
+    ),
     "a file that is not there": (
         HEAD + "redirect nothing.dss\nredirect town.dss\n" + L + A,
         ["town.dss:4: command = nothing.dss: a file; there is none of this name",
