@@ -32,7 +32,8 @@ class ThreePhaseFlow(PowerFlow):
     loaded above 100 %. neutral_a: float64 [B], highest residual current |Ia + Ib + Ic| of a line of
     low voltage, A, which returns by neutral and earth; neutral_at: int64 [B], of which line.
     vuf_percent: float64 [B], highest voltage unbalance factor |V2| / |V1| of a bus with three
-    phases below which a home hangs, %; vuf_at: int64 [B], which bus. level_loss_mw: float64
+    phases below which a home hangs, %, where a home's own line or one of several branches
+    off; vuf_at: int64 [B], which bus. level_loss_mw: float64
     [B, 3], losses of `LEVELS`, MW: lines and capacitors above 1 kV, transformers, the rest; their
     sum is loss_mw. Of a row that did not converge whole numbers are -1.
     """

@@ -182,7 +182,8 @@ def settle(
 
     A lane that has settled keeps its currents, from which each walk makes the same voltages.
     """
-    live, worst = np.ones(LANES), np.zeros(LANES)
+    live, worst, before = np.ones(LANES), np.zeros(LANES), np.zeros(LANES)
+    enough = tolerance_w * tolerance_w
     for i in range(len(tree.parent)):
         for q in range(6):
             v[i, q * LANES : (q + 1) * LANES] = start[i, q]
@@ -192,9 +193,12 @@ def settle(
         walk(tree, v, b)
         left = 0
         for k in range(LANES):
-            # Infinite and undefined ones are left alone too.
-            if live[k] > 0.0 and worst[k] > tolerance_w * tolerance_w and worst[k] < 1e300:
+            # The walk that was just made is worth as much as the one before it. Infinite and
+            # undefined ones are left alone too.
+            expected = worst[k] * min(1.0, worst[k] / before[k])
+            if live[k] > 0.0 and expected > enough and worst[k] < 1e300:
                 left += 1
+                before[k] = worst[k]
             else:
                 live[k] = 0.0
         if left == 0:

@@ -27,17 +27,36 @@ _1, _2, _3, _4, _5 = LANES, 2 * LANES, 3 * LANES, 4 * LANES, 5 * LANES
 
 def product(y: FloatArray, x: FloatArray, out: FloatArray) -> None:
     """Out += y x in all lanes. y: float64 [3, 3, 2]; x, out: [6 LANES]."""
+    apart = 0.0
+    for q in range(3):
+        for j in range(3):
+            if j != q:
+                apart += abs(y[q, j, 0]) + abs(y[q, j, 1])
     for q in range(3):
         real, imag = out[2 * q * LANES :], out[(2 * q + 1) * LANES :]
-        for j in range(3):
-            yr, yi = y[q, j, 0], y[q, j, 1]
-            if yr == 0.0 and yi == 0.0:
-                continue
-            from_r, from_i = x[2 * j * LANES :], x[(2 * j + 1) * LANES :]
+        if apart == 0.0:
+            yr, yi = y[q, q, 0], y[q, q, 1]
+            own = x[2 * q * LANES :]
             for k in range(LANES):
-                real[k] += yr * from_r[k] - yi * from_i[k]
+                real[k] += yr * own[k] - yi * own[_1 + k]
             for k in range(LANES):
-                imag[k] += yr * from_i[k] + yi * from_r[k]
+                imag[k] += yr * own[_1 + k] + yi * own[k]
+            continue
+        r0, i0 = y[q, 0, 0], y[q, 0, 1]
+        r1, i1 = y[q, 1, 0], y[q, 1, 1]
+        r2, i2 = y[q, 2, 0], y[q, 2, 1]
+        for k in range(LANES):
+            real[k] += (
+                (r0 * x[k] - i0 * x[_1 + k])
+                + (r1 * x[_2 + k] - i1 * x[_3 + k])
+                + (r2 * x[_4 + k] - i2 * x[_5 + k])
+            )
+        for k in range(LANES):
+            imag[k] += (
+                (r0 * x[_1 + k] + i0 * x[k])
+                + (r1 * x[_3 + k] + i1 * x[_2 + k])
+                + (r2 * x[_5 + k] + i2 * x[_4 + k])
+            )
 
 
 def power(v: FloatArray, i: FloatArray, out: FloatArray, sign: float) -> None:
@@ -52,21 +71,32 @@ def power(v: FloatArray, i: FloatArray, out: FloatArray, sign: float) -> None:
         )
 
 
-def squares(i: FloatArray, out: FloatArray) -> None:
-    """Out = |i|^2 of each phase where that is larger. i: [6 LANES], out: [3 LANES]."""
-    for q in range(3):
-        real, imag, own = i[2 * q * LANES :], i[(2 * q + 1) * LANES :], out[q * LANES :]
-        for k in range(LANES):
-            one = real[k] * real[k] + imag[k] * imag[k]
-            own[k] = one if one > own[k] else own[k]
+def squares(one: FloatArray, other: FloatArray, out: FloatArray, top: FloatArray) -> None:
+    """Out = |i|^2 of each phase, the larger of two ends; top: of the phases the largest.
 
-
-def residual(i: FloatArray, out: FloatArray) -> None:
-    """Out = |ia + ib + ic|^2 where that is larger. i: [6 LANES], out: [LANES]."""
+    one, other: [6 LANES]; out: [3 LANES]; top: [LANES].
+    """
     for k in range(LANES):
-        real, imag = i[k] + i[_2 + k] + i[_4 + k], i[_1 + k] + i[_3 + k] + i[_5 + k]
-        one = real * real + imag * imag
-        out[k] = one if one > out[k] else out[k]
+        top[k] = 0.0
+    for q in range(3):
+        a, b, own = one[2 * q * LANES :], other[2 * q * LANES :], out[q * LANES :]
+        for k in range(LANES):
+            here = a[k] * a[k] + a[_1 + k] * a[_1 + k]
+            there = b[k] * b[k] + b[_1 + k] * b[_1 + k]
+            own[k] = here if here > there else there
+        for k in range(LANES):
+            top[k] = own[k] if own[k] > top[k] else top[k]
+
+
+def residual(one: FloatArray, other: FloatArray, out: FloatArray) -> None:
+    """Out = |ia + ib + ic|^2, the larger of two ends. one, other: [6 LANES], out: [LANES]."""
+    for k in range(LANES):
+        real, imag = one[k] + one[_2 + k] + one[_4 + k], one[_1 + k] + one[_3 + k] + one[_5 + k]
+        here = real * real + imag * imag
+        real = other[k] + other[_2 + k] + other[_4 + k]
+        imag = other[_1 + k] + other[_3 + k] + other[_5 + k]
+        there = real * real + imag * imag
+        out[k] = here if here > there else there
 
 
 def unbalance(v: FloatArray, out: FloatArray) -> None:
@@ -193,14 +223,16 @@ def look_at_lines(
     """Currents and losses of the lines, unbalance of the buses. loss: float64 [3, LANES]."""
     over, at_line, at_phase, at_neutral, at_bus = np.zeros((5, LANES), dtype=np.int64)
     loading, neutral, vuf, top, one = np.zeros((5, LANES))
-    below, above, end, both = np.empty((4, 6 * LANES))
-    square = np.empty(3 * LANES)
+    below, above, through, both = np.empty((4, 6 * LANES))
+    square, hot = np.empty(3 * LANES), False
     for span in range(len(spans.kind)):
         kind, p, c = spans.kind[span], spans.above[span], spans.below[span]
         m1, m2, start = spans.m1[span], spans.m2[span], v[p]
         if kind == LEAF:
             own = fed[c]
-            end[:] = 0.0
+            end = through
+            for k in range(6 * LANES):
+                end[k] = 0.0
             product(m1, start, end)
             for q in range(3):
                 zr, zi, feeds = spans.m3[span, q, 0], spans.m3[span, q, 1], spans.feeds[span, q]
@@ -215,7 +247,7 @@ def look_at_lines(
                 for k in range(LANES):
                     into_i[k] = -feeds * own[_1 + k]
         else:
-            end[:] = v[c]
+            end = v[c]
         if kind in (PLAIN, SHUNTED):
             total = b[c]
             for k in range(6 * LANES):
@@ -231,7 +263,8 @@ def look_at_lines(
                 both[k] = -end[k]
             product(m2, both, below)
         if kind <= MESHED:
-            above[:] = below
+            for k in range(6 * LANES):
+                above[k] = below[k]
             if kind != PLAIN:
                 for k in range(6 * LANES):
                     both[k] = start[k] + end[k]
@@ -239,11 +272,7 @@ def look_at_lines(
             level = 2 if spans.low_voltage[span] else 0
             power(start, above, loss[level], 1.0)
             power(end, below, loss[level], -1.0)
-            square[:] = 0.0
-            squares(above, square)
-            squares(below, square)
-            for k in range(LANES):
-                top[k] = max(max(square[k], square[_1 + k]), square[_2 + k])
+            squares(above, below, square, top)
             for g in range(spans.first_group[span], spans.first_group[span + 1]):
                 rated = spans.group_a[g] * spans.group_a[g]
                 if not beaten(top, loading, rated):
@@ -251,18 +280,18 @@ def look_at_lines(
                 for k in range(LANES):
                     ratio = top[k] / rated
                     if ratio > loading[k]:
+                        hot |= ratio > 1.0
                         loading[k], at_line[k] = ratio, spans.group_line[g]
                         at_phase[k] = (
                             0 if square[k] == top[k] else 1 if square[_1 + k] == top[k] else 2
                         )
-            for g in range(spans.first_group[span], spans.first_group[span + 1]):
+            # As long as no line was above its rating in any lane, there is nothing to count.
+            for g in range(spans.first_group[span], spans.first_group[span + 1] if hot else 0):
                 rated = spans.group_a[g] * spans.group_a[g]
                 for k in range(LANES):
                     over[k] += spans.group_size[g] if top[k] > rated else 0
             if level == 2:
-                one[:] = 0.0
-                residual(above, one)
-                residual(below, one)
+                residual(above, below, one)
                 if beaten(one, neutral, 1.0):
                     for k in range(LANES):
                         if one[k] > neutral[k]:
@@ -297,7 +326,7 @@ def look_at_machines(
     machines: Machines, v: FloatArray, found: Found, first: int, rows: int, loss: FloatArray
 ) -> None:
     """Loading and losses of the transformers, losses of the capacitors."""
-    top, square = np.empty(LANES), np.empty(3 * LANES)
+    top, highest, square = np.empty(LANES), np.empty(LANES), np.empty(3 * LANES)
     current = np.empty(6 * LANES)
     for x in range(len(machines.from_bus)):
         one, other = v[machines.from_bus[x]], v[machines.to_bus[x]]
@@ -311,12 +340,11 @@ def look_at_machines(
             current[:] = 0.0
             product(machines.winding_y[x, at, 0:3], one, current)
             product(machines.winding_y[x, at, 3:6], other, current)
-            square[:] = 0.0
-            squares(current, square)
+            squares(current, current, square, highest)
             rated = machines.rated_a[x, 3 * end] * machines.rated_a[x, 3 * end]
             for k in range(LANES):
-                highest = max(max(square[k], square[_1 + k]), square[_2 + k]) / rated
-                top[k] = highest if highest > top[k] else top[k]
+                loading = highest[k] / rated
+                top[k] = loading if loading > top[k] else top[k]
         for k in range(rows):
             found.transformer_percent[first + k, x] = 100.0 * np.sqrt(top[k])
     for x in range(len(machines.capacitor_bus)):

@@ -27,9 +27,9 @@ from abm.grid.phase_network import phase_network
 from abm.grid.reference import VM_PLAUSIBLE_PU
 from abm.scenario.phase_values import PhaseValues
 
-# A milliwatt, of the kilowatt that a home draws; iterations go on to a tenth of it, and one more.
+# A milliwatt, of the kilowatt that a home draws; iterations end where a hundredth is expected.
 MISMATCH_LIMIT_MVA = 1e-9
-TOLERANCE_W = 1e-4
+TOLERANCE_W = 1e-5
 # Close to the greatest load that can be supplied the fixed point takes hundreds; else under ten.
 MOST_ITERATIONS = 1000
 

@@ -276,7 +276,7 @@ class _Build:
                 feeds, through = self._feeds(pair), self.d.get(child, one)
                 spans.append(
                     Stretch(
-                        LEAF, position, len(element_bus), self._unbalance(child), lines,
+                        LEAF, position, len(element_bus), -1, lines,
                         m1=through, m2=self.half[lines[-1]], m3=z @ feeds, feeds=feeds,
                     )
                 )  # fmt: skip

@@ -153,7 +153,7 @@ def test_balanced_load_on_three_phases_is_what_the_balanced_solver_says():
     none = np.zeros((4, 1))
     other = PowerGridModelSolver(feeder).solve(np.hstack([none, p]), np.hstack([none, q]))
     np.testing.assert_allclose(flow.vm_pu, other.vm_pu[:, 1:], rtol=0, atol=1e-9)
-    np.testing.assert_allclose(flow.i_a, other.i_a, rtol=1e-9)
+    np.testing.assert_allclose(flow.i_a, other.i_a, rtol=1e-8)
     np.testing.assert_allclose(flow.loss_mw, other.loss_mw, rtol=0, atol=1e-9)
     np.testing.assert_allclose(flow.slack_q_mvar, other.slack_q_mvar, rtol=0, atol=1e-9)
     np.testing.assert_allclose(flow.vuf_percent, 0.0, rtol=0, atol=1e-9)
