@@ -99,10 +99,9 @@ def _import(options: argparse.Namespace) -> int:
     from abm.results.folder import made_by
     from abm.scenario import Scenario
 
-    made = import_feeder(options.source, options.zones, options.classes, options.customers,
-                         options.three_phase)  # fmt: skip
-    out = options.out or OUTPUTS / f"{made.name}-feeder"
     rules = {key: getattr(options, key) for key in ("zones", "classes", "customers")}
+    made = import_feeder(options.source, **rules, three_phase=options.three_phase, apart=True)
+    out = options.out or OUTPUTS / f"{made.name}-feeder"
     with claim_output(options, out).new() as folder:
         folder.write_all(made.files.items())
         folder.write_manifest(made_by("feeder import", None, source=options.source, **rules))

@@ -38,17 +38,19 @@ def import_feeder(
     classes: str = "words",
     customers: str = "auto",
     three_phase: bool = False,
+    apart: bool = False,
 ) -> ImportedFeeder:
     """Make a feeder folder of a source, `abm.grid.sources.SOURCES`.
 
     zones, classes, customers: rules, see `abm.grid.import_rules`. three_phase: whether a net is to
     become a three-phase feeder; one with loads of single phases and zero-sequence data does anyway,
-    and so does an OpenDSS script. Raises InputError with everything that is wrong in the source, or
+    and so does an OpenDSS script. apart: whether OpenDSS runs in a process of its own, as it can
+    crash. Raises InputError with everything that is wrong in the source, or
     in the rules.
     """
     rules = (zones, classes, customers)
     if is_opendss(reference):
-        return import_opendss(reference, rules)
+        return import_opendss(reference, rules, apart)
     source = read_source(reference)
     try:
         if three_phase or has_phases(source.net):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections import Counter
 from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,8 +37,12 @@ def is_opendss(reference: str) -> bool:
     return reference.lower().endswith((".dss", ".dss.gz"))
 
 
-def import_opendss(reference: str, rules: tuple[str, str, str]) -> ImportedFeeder:
+def import_opendss(
+    reference: str, rules: tuple[str, str, str], apart: bool = False
+) -> ImportedFeeder:
     """Make a feeder folder of a .dss or .dss.gz file. rules: zones, classes, customers.
+
+    apart: whether OpenDSS runs in a process of its own, which it ends on some odd scripts.
 
     Raises InputError with everything that is wrong in the script, and LoadFlowError where there is
     no load flow at its nominal load.
@@ -45,9 +52,20 @@ def import_opendss(reference: str, rules: tuple[str, str, str]) -> ImportedFeede
         said = "a file; there is none of this name"
         raise InputError([Problem("SOURCE", show(reference), said)])
     home_class = class_of_homes(rules)
-    source, solved = read_opendss(path)
+    source, solved = _read_apart(path) if apart else read_opendss(path)
     source.head["source"] = path.name
     return imported(source, display(path), home_class, solved)
+
+
+def _read_apart(path: Path) -> tuple[PhaseSource, Solved]:
+    """`read_opendss` in another process. Raises InputError where OpenDSS ends that."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        try:
+            return pool.submit(read_opendss, path).result()
+        except BrokenProcessPool:
+            said = "a script that OpenDSS can read; it crashed on this one"
+            raise InputError([Problem("file", "", said, display(path))]) from None
 
 
 def import_phases(source: ReadNet, reference: str, rules: tuple[str, str, str]) -> ImportedFeeder:

@@ -374,3 +374,10 @@ def test_the_shipped_european_feeder_is_what_its_script_gives():
     for name in ("buses.csv", "linecodes.csv", "lines.csv", "transformers.csv", "homes.csv"):
         text = made.files[name].to_csv(index=False, lineterminator="\n")
         assert text == (shared / name).read_text()
+
+
+def test_a_crash_of_opendss_is_an_error_like_others(tmp_path, capfd):
+    path = script(tmp_path, HEAD + "new linecode.x 1000000000\n" + L + A)
+    assert main(["feeder", "import", str(path), "--out", str(tmp_path / "out")]) == 2
+    assert "a script that OpenDSS can read; it crashed on this one" in capfd.readouterr().err
+    assert not (tmp_path / "out").exists()
