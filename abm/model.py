@@ -8,6 +8,7 @@ admit, the batteries exchange energy, and the meter writes it down.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import mesa
@@ -23,6 +24,7 @@ from abm.fleet import Fleet, Population, feeder_seeds, no_stays
 from abm.fleet.cycles import cycle_stress
 from abm.fleet.owners import LearningOwners
 from abm.grid import build_feeder, make_solver
+from abm.grid.phase_feeder import ThreePhaseFeeder
 from abm.results import Record, Results, make_record
 from abm.scenario import Scenario, clock_minutes
 from abm.scenario.calendar import DAY_S
@@ -74,6 +76,10 @@ class V2GModel(mesa.Model):
         if self.population is not None and scenario.owners.learning.graph != "off":
             self.learning = LearningOwners(self.population)
         stays = no_stays() if self.population is None else self.population.stays()
+        n_points = 0
+        if isinstance(feeder, ThreePhaseFeeder):
+            n_points = len(feeder.points.home)
+            stays = replace(stays, point=feeder.points_of(stays, scenario.connection, self.seeds))
         self.clock = Clock(scenario.hours, scenario.clock.step_s, DAY_S * len(days))
         # Called when a day has ended and the next one was drawn, with how many have.
         self.on_day: Callable[[int], None] | None = None
@@ -97,6 +103,7 @@ class V2GModel(mesa.Model):
             minutes=len(self.seeds) == 1 if minutes is None else minutes,
             flow_min=scenario.grid.flow_interval_min,
             keep_zones=has_pv(scenario.pv) or has_storage(scenario.storage),
+            n_points=n_points,
         )
         rule, self.admission = make_strategy(scenario)
         self._results: Results | None = None

@@ -103,7 +103,7 @@ class GridAgent(mesa.Agent):
         self.sale_ratio = scenario.tariff.sale_ratio
         self.limit = scenario.demand_limit
         self.limit_mw = np.full(model.fleet.n_feeders, scenario.grid.demand_limit_mw)
-        section, clock, n_feeders = scenario.broadcast, model.clock, model.fleet.n_feeders
+        section, clock = scenario.broadcast, model.clock
         self.what, self.interval_s = section.what, section.interval_min * 60
         self.billing = Billing(scenario, model.fleet, self.base, self.interval_s)
         self.delay_steps = math.ceil(round(section.delay_min * 60.0 / clock.step_s, 9))
@@ -111,7 +111,7 @@ class GridAgent(mesa.Agent):
         self._sequence = 0
         self._measured: Measured | None = None
         # What the meter had summed up in this hour when the interval began.
-        self._before = np.zeros((2, n_feeders * model.fleet.n_zones))
+        self._before: dict[str, FloatArray] = {}
         self._sent_mw = self._base_from(0)
         self.billing.follow(0, self._sent_mw)
         # Nobody knows beforehand what this feeder's customers draw.
@@ -277,18 +277,22 @@ class GridAgent(mesa.Agent):
 
     def _measure(self, began_s: int, on_the_hour: bool) -> Measured:
         """The interval that ended; began_s: when it began, s of the horizon."""
-        fleet, meter, hour = self.model.fleet, self.model.meter, began_s // 3600
-        summed = np.array([meter.hour_charge, meter.hour_discharge])
+        meter, hour = self.model.meter, began_s // 3600
+        summed = {
+            "zones": np.array([meter.hour_charge, meter.hour_discharge]),
+            "points": np.array([meter.point_charge.sum(axis=0), meter.point_discharge.sum(axis=0)]),
+        }
         per_mw = self.interval_s // self.model.clock.step_s * 1e3
-        shape = (2, fleet.n_feeders, fleet.n_zones)
-        charge_mw, discharge_mw = ((summed - self._before) / per_mw).reshape(shape)
-        self._before = np.zeros_like(summed) if on_the_hour else summed
-        ev_mw = hourly_demand(charge_mw - discharge_mw)
-        zones = self._zone_power(
-            began_s, self.interval_s, charge_mw - discharge_mw, charge_mw + discharge_mw
-        )
+        shape = (2, 1, self.model.fleet.n_feeders, -1)
+        found = {}
+        for name, sums in summed.items():
+            charge_mw, discharge_mw = ((sums - self._before.get(name, 0.0)) / per_mw).reshape(shape)
+            found[name] = charge_mw - discharge_mw, charge_mw + discharge_mw
+        self._before = {} if on_the_hour else summed
+        ev_mw = hourly_demand(found["zones"][0][0])
+        zones = self._zone_power(began_s, self.interval_s, *found["zones"], *found["points"])
         # A feeder may have no zones.
-        battery_mw = np.cumsum(np.insert(zones.battery_mw, 0, 0.0, axis=1), axis=1)[:, -1]
+        battery_mw = np.cumsum(np.insert(zones.battery_mw[0], 0, 0.0, axis=1), axis=1)[:, -1]
         return Measured(hour, ev_mw, battery_mw, began_s, zones, self)
 
     def flow_of(self, measured: Measured) -> PowerFlow:
@@ -296,36 +300,47 @@ class GridAgent(mesa.Agent):
         if self.interval_s == self.flow_s == 3600:
             # The hour is solved for the results in any case.
             return self.load_flows.at(measured.hour)
-        return self.load_flows.solve(measured.began_s, self.interval_s, [measured.zones]).flow
+        return self.load_flows.solve(measured.began_s, self.interval_s, measured.zones).flow
 
     def _zone_power(
-        self, began_s: int, window_s: int, net_mw: FloatArray, through_mw: FloatArray
+        self,
+        began_s: int,
+        window_s: int,
+        net_mw: FloatArray,
+        through_mw: FloatArray,
+        point_mw: FloatArray,
+        point_through_mw: FloatArray,
     ) -> ZonePower:
-        """Of a window that has ended, with who was plugged in where somebody needs to know."""
+        """Of windows that have ended, with who was plugged in where somebody needs to know.
+
+        net_mw, through_mw: (W, n_feeders, n_zones); the same by point.
+        """
+        begin_s = began_s + np.arange(len(net_mw)) * window_s
         rated_mw = battery_mw = np.zeros_like(net_mw)
         if self.reactive.by_voltage:
-            step_s = self.model.clock.step_s
-            rated_mw = rated_in_use(
-                self.model.fleet, began_s // step_s, (began_s + window_s) // step_s
-            )
+            fleet, step_s = self.model.fleet, self.model.clock.step_s
+            spans = [(int(at) // step_s, (int(at) + window_s) // step_s) for at in begin_s]
+            rated_mw = np.array([rated_in_use(fleet, *span) for span in spans])
         if self.supply is not None:
-            battery_mw = self.supply.battery_mw(began_s, window_s)
-        return ZonePower(net_mw, through_mw, rated_mw, battery_mw)
+            of = [self.supply.battery_mw(int(at), window_s) for at in begin_s]
+            battery_mw = np.array(of)
+        return ZonePower(net_mw, through_mw, rated_mw, battery_mw, point_mw, point_through_mw)
 
     def _close(self, hour: int) -> None:
         meter, flow_s = self.model.meter, self.flow_s
         net_mw = meter.close_hour(hour)
+        per_hour = 3600 // flow_s
+        here, shape = slice(hour * per_hour, (hour + 1) * per_hour), (per_hour, len(net_mw), -1)
         if flow_s == 3600:
             through = meter.zone_charge_mw[hour] + meter.zone_discharge_mw[hour]
-            windows = [(net_mw, through.reshape(net_mw.shape))]
+            of_zones = [net_mw[None], through.reshape(1, *net_mw.shape)]
         else:
-            here = slice(hour * 3600 // flow_s, (hour + 1) * 3600 // flow_s)
-            shape = (-1, *net_mw.shape)
-            net, through = meter.flow_zone_mw[here], meter.flow_through_mw[here]
-            windows = list(zip(net.reshape(shape), through.reshape(shape), strict=True))
-        for i, (net, through) in enumerate(windows):
-            began_s = hour * 3600 + i * flow_s
-            self.load_flows.zone_power.append(self._zone_power(began_s, flow_s, net, through))
+            metered = meter.flow_zone_mw, meter.flow_through_mw
+            of_zones = [values[here].reshape(per_hour, *net_mw.shape) for values in metered]
+        metered = meter.flow_point_mw, meter.flow_point_through_mw
+        of_points = [values[here].reshape(shape) for values in metered]
+        zones = self._zone_power(hour * 3600, flow_s, *of_zones, *of_points)
+        self.load_flows.zone_power.append(zones)
         if self.supply is not None:
             self.supply.close_hour(hour)
 

@@ -14,7 +14,11 @@ from abm.equations import FloatArray, IntArray
 from abm.grid import Feeder, PowerFlow, Solver
 from abm.grid.curtailment import solve_curtailed
 from abm.grid.network import join_flows
+from abm.grid.phase_feeder import ThreePhaseFeeder
 from abm.grid.reactive import ChargersReactive
+
+# Loads of buses that are in memory at once.
+_NUMBERS_AT_ONCE = 8_000_000
 
 if TYPE_CHECKING:
     from abm.grid.base_load import BaseLoad
@@ -23,16 +27,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class ZonePower:
-    """What the chargers of the zones did, mean over a window, (n_feeders, n_zones) each [MW].
+    """What the chargers of the zones did, mean over windows in a row, (W, n_feeders, n_zones) [MW].
 
     net_mw: G2V less V2G. through_mw: both added up. rated_mw: rating of the chargers in use.
-    battery_mw: of the stationary batteries.
+    battery_mw: of the stationary batteries. point_mw, point_through_mw: as the first two, by point
+    of a three-phase feeder, (W, n_feeders, n_points), without points on another.
     """
 
     net_mw: FloatArray
     through_mw: FloatArray
     rated_mw: FloatArray
     battery_mw: FloatArray
+    point_mw: FloatArray
+    point_through_mw: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +69,7 @@ def joined(parts: Sequence[Solution]) -> Solution:
 class LoadFlows:
     """The load flows of a feeder and K fleets.
 
-    zone_power: what the zones did in the interval of each, in their order. flow_s: its length, s.
+    zone_power: what the zones did in the intervals of each hour. flow_s: length of an interval, s.
     """
 
     GROWS: ClassVar = ("zone_power",)
@@ -104,38 +111,64 @@ class LoadFlows:
         n = self._model.fleet.n_feeders
         return rows.reshape(len(rows) // n, n, *rows.shape[1:])
 
-    def solve(self, began_s: int, window_s: int, zones: Sequence[ZonePower]) -> Solution:
+    def solve(self, began_s: int, window_s: int, zones: ZonePower) -> Solution:
         """The load flows of windows in a row, for the mean powers over each.
 
         began_s: when the first began, s of the horizon. Of n_windows x n_feeders rows.
         """
-        n_feeders, at = self._model.fleet.n_feeders, self.feeder.zone_bus
-        begin_s = began_s + np.arange(len(zones)) * window_s
-        shape = (len(zones), n_feeders, self.feeder.n_bus)
+        n_windows, n_feeders = zones.net_mw.shape[:2]
+        begin_s = began_s + np.arange(n_windows) * window_s
+        shape = (n_windows, n_feeders, self.feeder.n_bus)
         p_mw, q_mvar = (
             np.broadcast_to(mean(begin_s, window_s), shape).reshape(-1, shape[2]).copy()
             for mean in (self.base.mean_p_mw, self.base.mean_q_mvar)
         )
-        net_mw, through_mw, rated_mw, battery_mw = (
-            np.concatenate([getattr(zone, name) for zone in zones])
-            for name in ("net_mw", "through_mw", "rated_mw", "battery_mw")
-        )
-        p_mw[:, at] += net_mw
+        of = {name: values.reshape(len(p_mw), -1) for name, values in vars(zones).items()}
+        pv_mw = np.zeros_like(of["net_mw"])
+        if self.supply is not None:
+            pv_mw = np.repeat(self.supply.pv_mw(begin_s, window_s), n_feeders, axis=0)
+        if isinstance(self.feeder, ThreePhaseFeeder):
+            if self.supply is not None:
+                self.feeder.add_to_buses(p_mw, of["battery_mw"] - pv_mw)
+            return self._solve_phases(self.feeder, p_mw, q_mvar, of)
+        return self._solve_balanced(p_mw, q_mvar, of, pv_mw)
+
+    def _solve_balanced(
+        self, p_mw: FloatArray, q_mvar: FloatArray, of: dict[str, FloatArray], pv_mw: FloatArray
+    ) -> Solution:
+        """p_mw, q_mvar: of the loads (B, n_bus). of: fields of `ZonePower`, pv_mw: (B, n_zones)."""
         feeder, solver, reactive = self.feeder, self.solver, self.reactive
+        feeder.add_to_buses(p_mw, of["net_mw"])
 
         def solve(rows: IntArray, p: FloatArray) -> tuple[PowerFlow, FloatArray]:
-            of_zones = through_mw[rows], rated_mw[rows]
+            of_zones = of["through_mw"][rows], of["rated_mw"][rows]
             return reactive.solve(solver, feeder, p, q_mvar[rows], *of_zones)
 
         every = np.arange(len(p_mw))
         if self.supply is None:
-            return Solution(*solve(every, p_mw), np.zeros_like(net_mw))
-        pv_mw = np.repeat(self.supply.pv_mw(begin_s, window_s), n_feeders, axis=0)
-        p_mw[:, at] += battery_mw - pv_mw
+            return Solution(*solve(every, p_mw), np.zeros_like(pv_mw))
+        feeder.add_to_buses(p_mw, of["battery_mw"] - pv_mw)
         if not self._model.scenario.pv.curtail:
-            return Solution(*solve(every, p_mw), np.zeros_like(net_mw))
+            return Solution(*solve(every, p_mw), np.zeros_like(pv_mw))
         limit = self._model.scenario.grid.vm_max_pu
         return Solution(*solve_curtailed(solve, feeder, p_mw, pv_mw, limit))
+
+    def _solve_phases(
+        self,
+        feeder: ThreePhaseFeeder,
+        p_mw: FloatArray,
+        q_mvar: FloatArray,
+        of: dict[str, FloatArray],
+    ) -> Solution:
+        """p_mw, q_mvar: of the homes without chargers, (B, H)."""
+        at, points = feeder.terminals, feeder.points
+        per_kw = self.reactive.per_kw
+        p, q = (values[:, at.home] * at.share for values in (p_mw, q_mvar))
+        p += points.at_terminals(of["point_mw"])
+        if per_kw:
+            q += per_kw * points.at_terminals(of["point_through_mw"])
+        flow = self.solver.solve(p, q)
+        return Solution(flow, per_kw * of["through_mw"], np.zeros_like(of["net_mw"]))
 
     def _all(self) -> Solution:
         """All load flows so far; those that wait are solved together."""
@@ -145,18 +178,29 @@ class LoadFlows:
         return self._solved[0]
 
     def _solve_waiting(self) -> None:
-        if self._n_solved < len(self.zone_power):
-            waiting = self.zone_power[self._n_solved :]
-            began_s = self._n_solved * self.flow_s
-            self._solved.append(self.solve(began_s, self.flow_s, waiting))
-            self._n_solved = len(self.zone_power)
+        """Those of the hours that wait, some hours at a time, so that little is in memory."""
+        per_hour = 3600 // self.flow_s
+        rows = self._model.fleet.n_feeders * per_hour * max(self.feeder.n_bus, 1)
+        at_once = max(1, _NUMBERS_AT_ONCE // rows)
+        while self._n_solved < len(self.zone_power):
+            waiting = self.zone_power[self._n_solved : self._n_solved + at_once]
+            zones = ZonePower(
+                **{
+                    name: np.concatenate([getattr(hour, name) for hour in waiting])
+                    for name in vars(waiting[0])
+                }
+            )
+            self._solved.append(self.solve(self._n_solved * 3600, self.flow_s, zones))
+            self._n_solved += len(waiting)
 
-    def at(self, number: int) -> PowerFlow:
-        """One load flow, K rows; number: from 0."""
+    def at(self, hour: int) -> PowerFlow:
+        """The load flows of an hour, from 0; K rows for each."""
         self._solve_waiting()
-        n, after = self._model.fleet.n_feeders, self._n_solved
+        per_hour = self._model.fleet.n_feeders * 3600 // self.flow_s
+        after = self._n_solved
         for part in reversed(self._solved):
-            after -= len(part.taken_mvar) // n
-            if number >= after:
-                return part.part(slice((number - after) * n, (number - after + 1) * n)).flow
-        raise IndexError(f"load flow {number}")
+            after -= len(part.taken_mvar) // per_hour
+            if hour >= after:
+                first = (hour - after) * per_hour
+                return part.part(slice(first, first + per_hour)).flow
+        raise IndexError(f"load flows of hour {hour}")

@@ -185,6 +185,7 @@ class CompiledHour:
             by_step=meter.minutes,
             keep_zones=meter.keep_zones,
             steps_per_flow=meter.steps_per_flow,
+            points=meter.point_charge.shape[1] > 0,
             soc_lower=meter.soc_lower,
             soc_upper=meter.soc_upper,
             window=meter.window,

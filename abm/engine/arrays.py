@@ -33,6 +33,8 @@ class MeterArrays(NamedTuple):
     hour_discharge: FloatArray
     flow_charge: FloatArray
     flow_discharge: FloatArray
+    point_charge: FloatArray
+    point_discharge: FloatArray
     net_kw: FloatArray
     zone_plugged: IntArray
     plugged_peak: IntArray
@@ -55,8 +57,9 @@ class HourOrders(NamedTuple):
     charge_above: options of eq. (13). admission: number of the admission; guarantee, margin_min:
     options of least laxity and of coordinated. by_step: whether zones are metered by step;
     keep_zones: whether their net power is kept for the hour.
-    steps_per_flow: steps that one load flow is of. window: steps within which changes of mode count
-    as done together. history: whether the SoC is followed.
+    steps_per_flow: steps that one load flow is of. points: whether power is metered by point.
+    window: steps within which changes of mode count as done together. history: whether the SoC is
+    followed.
     """
 
     first_step: int
@@ -81,6 +84,7 @@ class HourOrders(NamedTuple):
     by_step: bool
     keep_zones: bool
     steps_per_flow: int
+    points: bool
     soc_lower: float
     soc_upper: float
     window: int

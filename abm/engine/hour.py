@@ -200,6 +200,7 @@ def exchange(k, n_move, step, t0, ev, orders, meter, work):
     """The batteries: `Fleet.exchange` for the rows in work.cand. Returns who is out of bounds."""
     t1, step_h = t0 + orders.step_min, orders.step_h
     n_below = n_above = 0
+    flow = step % orders.steps_per_hour // orders.steps_per_flow
     for i in range(n_move):
         row = work.cand[i]
         hours = step_h
@@ -212,12 +213,16 @@ def exchange(k, n_move, step, t0, ev, orders, meter, work):
             ev.has_charged[row] = True
             ev.charged_kwh[row] += e
             work.zone_in[ev.zone[row]] += e
+            if orders.points:
+                meter.point_charge[flow, ev.point[row]] += mean_power(e, step_h)
             ev.p_kw[row] = mean_power(e, step_h)
         else:
             e = discharged_in(ev.surplus_kwh[row], ev.p_discharge_kw[row], efficiency, hours)
             soc = soc_discharged(soc, e, efficiency, capacity, ev.soc_min[row])
             ev.discharged_kwh[row] += e
             work.zone_out[ev.zone[row]] += e
+            if orders.points:
+                meter.point_discharge[flow, ev.point[row]] += mean_power(e, step_h)
             ev.p_kw[row] = -mean_power(e, step_h)
         if orders.history:
             note_way(row, ev.soc[row], soc, ev)

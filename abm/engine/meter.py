@@ -31,8 +31,9 @@ class Meter:
     ev_kw: net power of the EVs by step, whether `minutes` or not, (n_steps, n_feeders).
     sync_change: change of `switched_evs` from step to step, (n_steps + window, n_feeders).
     flow_zone_mw: mean net power over each load flow, (n_flows, n_cells); without rows where a load
-    flow is of a whole hour; flow_through_mw: the same of both ways added up. last_switch: step of
-    each EV's last change of mode, (n_evs,).
+    flow is of a whole hour; flow_through_mw: the same of both ways added up. flow_point_mw,
+    flow_point_through_mw: the same by point of a three-phase feeder, of whole hours as well,
+    (n_flows, n_feeders x n_points). last_switch: step of each EV's last change of mode, (n_evs,).
     below_min, above_min: EV-minutes outside eqs. (5), (6) per feeder; soc_lowest, soc_highest: the
     extreme SoC seen while plugged in, NaN where nobody ever was.
     """
@@ -42,6 +43,7 @@ class Meter:
         **dict.fromkeys(("plugged_peak", "ev_mw", "unsent"), "hours"),
         **dict.fromkeys(("charge_kw", "discharge_kw", "plugged", "ev_kw"), "steps"),
         **dict.fromkeys(("flow_zone_mw", "flow_through_mw"), "flows"),
+        **dict.fromkeys(("flow_point_mw", "flow_point_through_mw"), "flows"),
         "sync_change": "steps_and_window",
     }
     GROWS: ClassVar = ("days",)
@@ -55,10 +57,12 @@ class Meter:
         minutes: bool,
         flow_min: int = 60,
         keep_zones: bool = False,
+        n_points: int = 0,
     ) -> None:
         """minutes: whether zones are metered by step. flow_min: interval of the load flows, min.
 
-        keep_zones: whether `net_of_zones` will be asked, in either engine.
+        keep_zones: whether `net_of_zones` will be asked, in either engine. n_points: of a
+        three-phase feeder, else 0.
         """
         cells, feeders, hours = fleet.n_feeders * fleet.n_zones, fleet.n_feeders, clock.n_hours
         self.clock, self.fleet, self.minutes = clock, fleet, minutes
@@ -96,6 +100,13 @@ class Meter:
         self.flow_discharge: FloatArray = np.zeros((flows, cells))
         self.flow_zone_mw: FloatArray = np.full((hours * flows, cells), np.nan)
         self.flow_through_mw: FloatArray = np.full((hours * flows, cells), np.nan)
+        # The same by point, where there are any; of an hour too.
+        points = feeders * n_points
+        self.point_charge: FloatArray = np.zeros((max(flows, 1), points))
+        self.point_discharge: FloatArray = np.zeros((max(flows, 1), points))
+        point_flows = hours * max(flows, 1)
+        self.flow_point_mw: FloatArray = np.full((point_flows, points), np.nan)
+        self.flow_point_through_mw: FloatArray = np.full((point_flows, points), np.nan)
         # What is left for later: net power by zone in the steps of the hour that runs, where it is
         # not in the arrays by step, and who changed mode.
         self.keep_zones = keep_zones and not minutes
@@ -120,12 +131,13 @@ class Meter:
         if len(exchange.switched):
             self._switched.append((step, exchange.switched))
             self._n_switched += len(exchange.switched)
-        for rows, kwh, hour_kw, flow_kw, minute_kw, add in (
+        for rows, kwh, hour_kw, flow_kw, point_kw, minute_kw, add in (
             (
                 exchange.charging,
                 exchange.charged_kwh,
                 self.hour_charge,
                 self.flow_charge,
+                self.point_charge,
                 self.charge_kw,
                 np.add,
             ),
@@ -134,11 +146,15 @@ class Meter:
                 exchange.discharged_kwh,
                 self.hour_discharge,
                 self.flow_discharge,
+                self.point_discharge,
                 self.discharge_kw,
                 np.subtract,
             ),
         ):
             if len(rows):
+                if point_kw.shape[1]:
+                    kw = kwh / fleet.step_h
+                    np.add.at(point_kw[flow], fleet.point[rows], kw)
                 kw = group_sums(kwh, fleet.cell[rows], len(hour_kw)) / fleet.step_h
                 hour_kw += kw
                 if len(flow_kw):
@@ -204,6 +220,8 @@ class Meter:
         self.hour_discharge[:] = 0.0
         if len(self.flow_zone_mw):
             self._close_flows(hour)
+        if self.point_charge.shape[1]:
+            self._close_points(hour)
         if self._by_step:
             self._close_steps(hour)
         self.net_kw[:] = 0.0
@@ -221,6 +239,15 @@ class Meter:
         self.flow_through_mw[here] = charge + discharge
         self.flow_charge[:] = 0.0
         self.flow_discharge[:] = 0.0
+
+    def _close_points(self, hour: int) -> None:
+        flows, per_mw = len(self.point_charge), self.steps_per_flow * 1e3
+        here = slice(hour * flows, (hour + 1) * flows)
+        charge, discharge = self.point_charge / per_mw, self.point_discharge / per_mw
+        self.flow_point_mw[here] = charge - discharge
+        self.flow_point_through_mw[here] = charge + discharge
+        self.point_charge[:] = 0.0
+        self.point_discharge[:] = 0.0
 
     def _close_steps(self, hour: int) -> None:
         """Scratch off what `record` left: once an hour costs a small part of once a step."""

@@ -130,6 +130,7 @@ class OfEveryEV:
     feeder: IntArray
     zone: IntArray
     cell: IntArray
+    point: IntArray
     group: IntArray
     arrival_min: FloatArray
     departure_min: FloatArray

@@ -64,7 +64,7 @@ class Fleet(OfEveryEV):
     that is known of the need of EVs, see `abm.fleet.stays.by_energy`.
     """
 
-    FIXED: ClassVar = ("feeder", "zone", "cell", "group", "names", "stay_index",
+    FIXED: ClassVar = ("feeder", "zone", "cell", "point", "group", "names", "stay_index",
                        "row_of", "first_row")  # fmt: skip
 
     def __init__(

@@ -48,6 +48,8 @@ STREAMS = {
     "dependence": 26,
     "customers": 27,
     "heat_pumps": 28,
+    "homes": 29,
+    "charger_phase": 30,
     "delay": 31,
     "timed": 32,
     "cannot_pause": 33,
@@ -85,6 +87,7 @@ class Stays:
     names: tuple[str, ...] | None
     feeder: IntArray
     zone: IntArray
+    point: IntArray
     group: IntArray
     arrival_min: FloatArray
     departure_min: FloatArray

@@ -2,7 +2,8 @@
 
 from abm.equations.load_flow import loading_percent, power_mismatch
 from abm.grid.agreement import LoadFlowWarning, UnsupportedFeederError
-from abm.grid.feeder import Feeder, build_feeder
+from abm.grid.building import build_feeder
+from abm.grid.feeder import Feeder
 from abm.grid.nets import load_net
 from abm.grid.network import Network, PowerFlow, empty_power_flow
 from abm.grid.reference import PandapowerSolver

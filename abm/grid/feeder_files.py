@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from abm.grid.feeder import build_feeder
+from abm.grid.building import build_feeder
 from abm.grid.sources import as_json
 from abm.scenario.feeder_table import FeederTable
 from abm.scenario.yamlio import yaml_text

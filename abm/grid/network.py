@@ -122,6 +122,29 @@ class Network:
         return total
 
 
+def empty_network(transformers: Transformers, f_hz: float) -> Network:
+    """A network without nodes, of a feeder that is solved in another way."""
+    from scipy.sparse import csr_matrix
+
+    none, whole = np.zeros(0), np.zeros(0, dtype=np.int64)
+    nothing = csr_matrix(np.zeros((0, 0), dtype=np.complex128))
+    return Network(
+        branches=Branches(whole, whole, none, none, none, none, none, none, none.astype(np.bool_)),
+        y_bus=nothing,
+        y_from=nothing,
+        y_to=nothing,
+        shunt_mva=none.astype(np.complex128),
+        base_mva=BASE_MVA,
+        base_kv=none,
+        f_hz=f_hz,
+        node_of_bus=whole,
+        slack_nodes=whole,
+        slack_v=none.astype(np.complex128),
+        branch_of_line=whole,
+        transformers=transformers,
+    )
+
+
 def line_network(
     values: LineValues, line_from: IntArray, line_to: IntArray, n_bus: int, slack: int
 ) -> Network:

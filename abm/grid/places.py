@@ -23,7 +23,10 @@ def class_of_each(table: FeederTable) -> tuple[str, ...]:
 def customers_of(
     table: FeederTable, position: dict[int, int]
 ) -> tuple[IntArray, tuple[str, ...], IntArray, list[Problem]]:
-    """Class of each bus position, names of the classes, bus position of each zone, problems."""
+    """Class of each bus position, names of the classes, bus position of each zone, problems.
+
+    Of a zone of several homes the first of them.
+    """
     problems = []
     first = table.first_bus
     top = max(position, default=0) + first
@@ -49,7 +52,8 @@ def customers_of(
     ]
     n_zone = max(buses_of_zone, default=0)
     for zone in sorted({*range(1, n_zone + 1), *buses_of_zone}):
-        if zone < 1 or len(buses_of_zone.get(zone, [])) != 1:
+        of_zone = len(buses_of_zone.get(zone, []))
+        if zone < 1 or of_zone == 0 or (of_zone > 1 and table.phases is None):
             found = ", ".join(f"N{at + first}" for at in buses_of_zone.get(zone, [])) or "no bus"
             problems.append(
                 Problem(

@@ -51,6 +51,11 @@ class ChargersReactive:
             self._kva_per_kw = ev.volt_var.kva_per_kw
 
     @property
+    def per_kw(self) -> float:
+        """Reactive power that a charger takes for each kW through it, kvar."""
+        return self._per_kw
+
+    @property
     def by_voltage(self) -> bool:
         """Whether reactive power follows voltage, and so needs to know who is plugged in."""
         return self._curve is not None
@@ -77,7 +82,7 @@ class ChargersReactive:
         taken = self._per_kw * through_mw
         if self._per_kw:
             q_mvar = q_mvar.copy()
-            q_mvar[:, feeder.zone_bus] += taken
+            feeder.add_to_buses(q_mvar, taken)
         return solver.solve(p_mw, q_mvar), taken
 
 

@@ -21,7 +21,8 @@ import numpy as np
 from abm.equations import BoolArray, FloatArray, IntArray
 from abm.errors import InputError, LoadFlowError, Problem
 from abm.grid.agreement import UnsupportedFeederError
-from abm.grid.feeder import Feeder, build_feeder
+from abm.grid.building import build_feeder
+from abm.grid.feeder import Feeder
 from abm.grid.reference import MAX_ITERATIONS
 from abm.grid.solve import SOURCE_VA, TOLERANCE_PU, grid_of, make_solver
 from abm.grid.switching import amperes_of, ends_of, open_lines, rows_of

@@ -38,6 +38,8 @@ from abm.grid.agreement import (
     remembered,
 )
 from abm.grid.network import Network, PowerFlow, checked_load, empty_power_flow
+from abm.grid.phase_check import three_phase_solver
+from abm.grid.phase_feeder import ThreePhaseFeeder
 from abm.grid.reference import (
     MAX_ITERATIONS,
     MISMATCH_LIMIT_MVA,
@@ -75,7 +77,7 @@ class Solver(Protocol):
 
 
 def make_solver(name: str, feeder: Feeder) -> Solver:
-    """Solver by name, "power-grid-model" or "pandapower"; one per feeder and process.
+    """Solver by name, one per feeder and process; a three-phase feeder has its own.
 
     power-grid-model is compared with pandapower on this feeder first (`CHECK_FACTORS` times the
     nominal load), unless that was done before. Where it cannot model the feeder or differs by more
@@ -86,6 +88,8 @@ def make_solver(name: str, feeder: Feeder) -> Solver:
         raise InputError(
             [Problem("solver", name, f"one of {', '.join(SOLVERS)}", hint=nearest(name, SOLVERS))]
         )
+    if isinstance(feeder, ThreePhaseFeeder):
+        return three_phase_solver(feeder.phases, feeder.key)
     solver, doubt = _checked_solver(name, feeder)
     if doubt:
         warnings.warn(doubt, LoadFlowWarning, stacklevel=2)

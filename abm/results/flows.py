@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from abm.equations import BoolArray, FloatArray
 from abm.grid import Feeder
+from abm.grid.phase_feeder import ThreePhaseFeeder
+from abm.grid.phase_flow import ThreePhaseFlow
 from abm.results.record import Record
 from abm.scenario import Scenario
 
@@ -53,6 +55,8 @@ def hourly_converged(record: Record) -> BoolArray:
 
 def highest_loading(record: Record) -> FloatArray:
     """Loading of the line with the highest, (F, K) [%]; NaN without ratings or a solution."""
+    if isinstance(record.flows, ThreePhaseFlow):
+        return record.flows.line_percent
     values = record.loading_percent
     if values.shape[-1] == 0:
         return np.full(values.shape[:-1], np.nan)
@@ -63,7 +67,7 @@ def zone_load(record: Record) -> FloatArray:
     """Mean load of the bus of every zone without EVs over every load flow, (F, K, Z) [MW]."""
     window_s, evs = 60 * record.flow_min, zone_net(record)
     base = record.base.mean_p_mw(record.begin_s(window_s), window_s)
-    return np.broadcast_to(base[:, :, record.feeder.zone_bus], evs.shape)
+    return np.broadcast_to(record.feeder.in_zones(base), evs.shape)
 
 
 def zone_net(record: Record) -> FloatArray:
@@ -76,8 +80,27 @@ def bus_load(record: Record) -> FloatArray:
     window_s = 60 * record.flow_min
     base = record.base.mean_p_mw(record.begin_s(window_s), window_s)
     p_mw = np.broadcast_to(base, (len(base), record.n_feeders, base.shape[2])).copy()
-    p_mw[:, :, record.feeder.zone_bus] += zone_net(record)
+    if isinstance(record.feeder, ThreePhaseFeeder):
+        # One point of a home after the other.
+        homes = record.feeder.points.home
+        for point in range(len(homes)):
+            p_mw[:, :, homes[point]] += record.flow_point_mw[:, :, point]
+    else:
+        record.feeder.add_to_buses(p_mw, zone_net(record))
     return p_mw
+
+
+def highest_voltage(record: Record) -> FloatArray:
+    """Highest voltage of every bus, of the phases of every home, (F, K, n_bus) [p.u.]."""
+    flows, feeder = record.flows, record.feeder
+    if not (isinstance(flows, ThreePhaseFlow) and isinstance(feeder, ThreePhaseFeeder)):
+        return flows.vm_pu
+    several = feeder.terminals.several()
+    if not len(several):
+        return flows.vm_pu
+    highest = flows.vm_pu.copy()
+    highest[:, :, several] = flows.vm_high_pu
+    return highest
 
 
 def in_hours(record: Record, flows: NDArray[Any]) -> NDArray[Any]:

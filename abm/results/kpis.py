@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from abm.equations import BoolArray, FloatArray, IntArray
 from abm.equations.battery import energy_gained
 from abm.results.emergence import city_emergence, emergence_columns
-from abm.results.flows import hourly_converged, in_hours
+from abm.results.flows import highest_voltage, hourly_converged, in_hours
 from abm.results.indicators import of_city
 from abm.results.overloads import overload_columns
+from abm.results.phases import phase_columns
 from abm.results.record import Record
 from abm.results.supply import shares, supply_columns
 from abm.results.tables import BESIDE
@@ -38,8 +39,15 @@ QUANTILES = {"q05": 0.05, "q50": 0.5, "q95": 0.95}
 # KPIs of which a city has those of its worst feeder, what goes with them, and which is worse.
 LOWEST, HIGHEST = 1.0, -1.0
 WORST = (
-    ("min_vm_pu", ("min_vm_bus", "min_vm_hour"), LOWEST),
-    ("max_line_loading_percent", ("max_line_loading_line", "max_line_loading_hour"), HIGHEST),
+    ("min_vm_pu", ("min_vm_bus", "min_vm_hour", "min_vm_home", "min_vm_time"), LOWEST),
+    ("max_vm_pu", ("max_vm_home", "max_vm_time"), HIGHEST),
+    ("max_vuf_percent", ("max_vuf_bus", "max_vuf_time"), HIGHEST),
+    ("max_neutral_a", ("max_neutral_line", "max_neutral_time"), HIGHEST),
+    (
+        "max_line_loading_percent",
+        ("max_line_loading_line", "max_line_loading_hour", "max_line_loading_phase"),
+        HIGHEST,
+    ),
     (
         "max_transformer_loading_percent",
         ("max_transformer_loading_transformer", "max_transformer_loading_hour"),
@@ -70,6 +78,8 @@ def kpi_columns(record: Record) -> dict[str, NDArray[Any]]:
         **emergence_columns(record),
         **violation_columns(record),
         **supply_columns(record),
+        # Last: lines of a three-phase feeder may be known by their highest loading alone.
+        **phase_columns(record),
     }
 
 
@@ -186,7 +196,7 @@ def _load_flow(record: Record) -> dict[str, NDArray[Any]]:
         "min_vm_bus": _where(solved, record.feeder.bus_numbers[vm_bus]),
         "min_vm_hour": _where(solved, hours[vm_at]),
         "ev_reactive_mvarh": in_hours(record, np.abs(record.flow_zone_mvar).sum(axis=(0, 2))),
-        "max_vm_pu": flows.vm_pu.max(axis=(0, 2)),
+        "max_vm_pu": highest_voltage(record).max(axis=(0, 2)),
         "nonconverged_hours": in_hours(record, (~flows.converged).sum(axis=0)),
         "nonconverged_clock_hours": _objects([which[failed[:, k]].tolist() for k in feeders]),
     }
@@ -259,7 +269,7 @@ def _constraints(record: Record) -> dict[str, NDArray[Any]]:
         "soc_lowest": record.soc_lowest,
         "soc_highest": record.soc_highest,
         "vm_below_bus_hours": counted(vm_pu < grid.vm_min_pu),
-        "vm_above_bus_hours": counted(vm_pu > grid.vm_max_pu),
+        "vm_above_bus_hours": counted(highest_voltage(record) > grid.vm_max_pu),
         "line_over_line_hours": counted(loading > 100.0),
         "max_line_loading_percent": worst,
         "max_line_loading_line": line,
@@ -325,7 +335,7 @@ def city_kpis(record: Record, columns: Mapping[str, NDArray[Any]]) -> dict[str, 
     after = hours_after_evening_peaks(record.base_mw.sum(axis=1), limit, record.n_days)
     loss = record.flows.loss_mw.sum(axis=1)
     peaks = columns["system_peak_mw"].sum()
-    sums = {name: columns[name].sum() for name in of_city("sum")}
+    sums = {name: _sum(columns[name]) for name in of_city("sum")}
     largest = {name: _largest(columns[name]) for name in of_city("largest")}
     if not record.flows.converged.all():
         largest |= {"max_vm_pu": np.nan, "max_mismatch_mva": np.nan}
@@ -396,6 +406,11 @@ def coincidence_by_number(record: Record) -> tuple[IntArray, FloatArray]:
     return numbers, np.where(np.isfinite(factor), factor, np.nan)
 
 
+def _sum(values: NDArray[Any]) -> Any:
+    """None where one is not known."""
+    return None if values.dtype == object and None in values.tolist() else values.sum()
+
+
 def _largest(values: NDArray[Any]) -> float:
     known = values[np.isfinite(values)]
     return float(known.max()) if len(known) else float("nan")
@@ -405,7 +420,7 @@ def _worst(
     columns: Mapping[str, NDArray[Any]], name: str, with_it: tuple[str, ...], sign: float
 ) -> dict[str, Any]:
     """The worst value of a KPI over the feeders, what belongs to it, and the feeder, from 1."""
-    stem = re.sub("_(pu|percent|c|h)$", "", name)
+    stem = re.sub("_(pu|percent|c|h|a)$", "", name)
     values = sign * columns[name]
     if not np.isfinite(values).all():
         return {name: None, **dict.fromkeys(with_it), f"{stem}_feeder": None}

@@ -43,6 +43,7 @@ FEEDER_AXIS = {
     "flow_zone_mw": 1,
     "alpha": 1,
     "flow_zone_mvar": 1,
+    "flow_point_mw": 1,
     "ev_kw": 1,
     "switched_evs": 1,
     "minute_charge_kw": 1,
@@ -57,11 +58,13 @@ class Record(Windows):
 
     base: load without EVs. alpha: price by step of the prices, (T, K), where it follows the demand,
     else None. ev: `RECORDED`, (n,) each, what is paid beside the energy, and "number", the EV's
-    place in its feeder's table of stays. names: by EV in the order of rows, or None where they are
-    numbered. stays: `STAY_STATE` and `STAY_SUMS` of each day, (D, n) each. zone_*: (H, K, Z).
-    plugged_peak: (H, K). soc_*, *_min: (K,). flows: arrays with (F, K, ...). flow_zone_mw: mean net
-    power over each load flow, (F, K, Z), or None where those are hours. flow_zone_mvar: reactive
-    power that the chargers take in each load flow, (F, K, Z). supply: PV and batteries of the
+    place in its feeder's table of stays; "point" is that of its own feeder. names: by EV in the
+    order of rows, or None where they are numbered. stays: `STAY_STATE` and `STAY_SUMS` of each day,
+    (D, n) each. zone_*: (H, K, Z). plugged_peak: (H, K). soc_*, *_min: (K,). flows: arrays with
+    (F, K, ...). flow_zone_mw: mean net power over each load flow, (F, K, Z), or None where those
+    are hours. flow_zone_mvar: reactive
+    power that the chargers take in each load flow, (F, K, Z). flow_point_mw: net power by point of
+    a three-phase feeder, (F, K, P), without points on another. supply: PV and batteries of the
     zones, None where there are none. unsent: (H, K), messages kept back by load flows that did not
     converge. ev_kw, switched_evs: (S, K), net power of the EVs, and how many changed mode within
     the five minutes that end with the step. minute_*: (S, K, Z), or None.
@@ -85,6 +88,7 @@ class Record(Windows):
     flows: PowerFlow
     flow_zone_mw: FloatArray | None
     flow_zone_mvar: FloatArray
+    flow_point_mw: FloatArray
     supply: SupplyRecord | None
     unsent: IntArray
     ev_kw: FloatArray
@@ -184,7 +188,8 @@ class Record(Windows):
     @cached_property
     def loading_percent(self) -> FloatArray:
         """Loading of every line, (F, K, n_line) [%]; NaN without a rating or a solution."""
-        return loading_percent(self.flows.i_a, self.feeder.ampacity_a)
+        rating_a = self.feeder.ampacity_a[: self.flows.i_a.shape[2]]
+        return loading_percent(self.flows.i_a, rating_a)
 
     @cached_property
     def heat(self) -> Heat | None:

@@ -82,6 +82,8 @@ def make_record(
 
     ev: dict[str, NDArray[Any]] = {name: getattr(fleet, name) for name in RECORDED}
     ev["number"] = fleet.stay_index - fleet.first_row[fleet.feeder]
+    n_points = meter.flow_point_mw.shape[1] // max(fleet.n_feeders, 1)
+    ev["point"] = fleet.point - fleet.feeder * n_points
     ev |= billed
     if fleet.history is not None:
         own = None if fleet.names is None else [fleet.names[i] for i in fleet.stay_index]
@@ -108,6 +110,9 @@ def make_record(
         flows=flows,
         flow_zone_mw=by_zone(meter.flow_zone_mw) if len(meter.flow_zone_mw) else None,
         flow_zone_mvar=taken_mvar,
+        flow_point_mw=meter.flow_point_mw.reshape(
+            len(meter.flow_point_mw), fleet.n_feeders, n_points
+        ),
         supply=supply,
         stays={name: np.stack([day[name] for day in days]) for name in days[0]},
         unsent=meter.unsent,

@@ -19,6 +19,7 @@ from abm.results.flows import (
     hourly_mean,
     lowest_bus,
 )
+from abm.results.phases import TEXT_SUFFIXES, bus_columns, line_columns
 from abm.results.record import Record
 from abm.results.supply import zone_columns
 
@@ -222,7 +223,7 @@ def bus_hour_table(record: Record) -> pd.DataFrame:
         },
         {
             "vm_pu": by_feeder(flows.vm_pu),
-            "va_degree": np.degrees(by_feeder(flows.va_rad)),
+            **bus_columns(record),
             "p_mw": by_feeder(bus_load(record)),
         },
     )
@@ -231,19 +232,22 @@ def bus_hour_table(record: Record) -> pd.DataFrame:
 def line_hour_table(record: Record) -> pd.DataFrame:
     """One row per load flow and line: current, loading, loss; with its name as for buses."""
     feeder, flows = record.feeder, record.flows
+    # Without rows where the currents were not kept.
+    n_line = flows.i_a.shape[2]
+    one_end, other_end = (names[:n_line] for names in feeder.line_ends)
     return as_frame(
         record,
         {
-            **flow_times(record, feeder.n_line),
-            "line": repeated(record, np.arange(1, feeder.n_line + 1)),
-            "from_bus": repeated(record, feeder.bus_numbers[feeder.line_from]),
-            "to_bus": repeated(record, feeder.bus_numbers[feeder.line_to]),
-            **_named(record, "line_name", feeder.labels.line),
+            **flow_times(record, n_line),
+            "line": repeated(record, np.arange(1, n_line + 1)),
+            "from_bus": repeated(record, one_end),
+            "to_bus": repeated(record, other_end),
+            **_named(record, "line_name", feeder.labels.line[:n_line]),
         },
         {
             "i_a": by_feeder(flows.i_a),
             "loading_percent": by_feeder(record.loading_percent),
-            "loss_mw": by_feeder(flows.line_loss_mw),
+            **line_columns(flows),
         },
     )
 
@@ -317,7 +321,7 @@ def feeder_table(record: Record, kpi_columns: Mapping[str, NDArray[Any]]) -> pd.
     for name, values in kpi_columns.items():
         if name == "nonconverged_clock_hours":
             continue
-        if values.dtype == object and not name.endswith(("_line", "_time", "_transformer")):
+        if values.dtype == object and not name.endswith(TEXT_SUFFIXES):
             columns[name] = pd.array(list(values), dtype="Int64")
         else:
             columns[name] = values

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abm.equations import BoolArray, FloatArray
-from abm.results.flows import in_hours
+from abm.grid.phase_flow import ThreePhaseFlow
+from abm.results.flows import highest_voltage, in_hours
 from abm.results.record import Record
 
 if TYPE_CHECKING:
@@ -41,11 +42,16 @@ def grid_limits(record: Record) -> Iterator[GridLimit]:
     """The limits in the order of `KINDS`; what is not known (NaN) breaks none."""
     grid, feeder, flows = record.scenario.grid, record.feeder, record.flows
     vm_pu, buses, named = flows.vm_pu, feeder.bus_names, feeder.labels.bus.tolist()
+    highest = highest_voltage(record)
     low, high = grid.vm_min_pu, grid.vm_max_pu
     yield GridLimit("voltage_low", buses, named, vm_pu, vm_pu < low, low, "p.u.", -1.0)
-    yield GridLimit("voltage_high", buses, named, vm_pu, vm_pu > high, high, "p.u.")
+    yield GridLimit("voltage_high", buses, named, highest, highest > high, high, "p.u.")
+    lines, loading = feeder.line_names, record.loading_percent
+    if isinstance(flows, ThreePhaseFlow) and not loading.shape[2]:
+        # Which line it is at each moment is not kept, but how much the highest carries.
+        lines, loading = ("the highest of all",), flows.line_percent[:, :, None]
     loadings: tuple[tuple[str, Sequence[str], list[str], FloatArray], ...] = (
-        ("line", feeder.line_names, feeder.labels.line.tolist(), record.loading_percent),
+        ("line", lines, feeder.labels.line.tolist() if len(lines) > 1 else [], loading),
         ("transformer", feeder.network.transformers.names, [], flows.transformer_percent),
     )
     for kind, elements, names, percent in loadings:

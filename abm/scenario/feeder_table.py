@@ -232,9 +232,10 @@ class FeederTable:
         return frozenset(map(str, (*self.customer_class, *kinds)))
 
     def zone_customers(self) -> NDArray[np.float64]:
-        """Customers at the bus of each zone, float64[n_zones]; NaN where not known."""
-        found = np.full(self.n_zones, np.nan)
-        if len(self.customers):
-            at = self.zone > 0
-            found[self.zone[at] - 1] = self.customers[at]
+        """Customers at the buses of each zone, float64[n_zones]; NaN where not known."""
+        if not len(self.customers):
+            return np.full(self.n_zones, np.nan)
+        at = self.zone > 0
+        found = np.zeros(self.n_zones)
+        np.add.at(found, self.zone[at] - 1, self.customers[at])
         return found

@@ -36,6 +36,7 @@ from abm.scenario.grid_fields import (
 )
 from abm.scenario.load_fields import BaseLoadSection, HeatPumpsSection
 from abm.scenario.owners import Horizon, OwnersSection
+from abm.scenario.phase_fields import ConnectionSection
 from abm.scenario.rule_fields import (
     DimmingSection,
     OffPeakSection,
@@ -244,5 +245,8 @@ class ScenarioFields(Section):
         TransformersSection(), description="Temperatures and ageing of transformers."
     )
     heat_pumps: HeatPumpsSection = Field(HeatPumpsSection(), description="Heat pumps.")
+    connection: ConnectionSection = Field(
+        ConnectionSection(), description="Chargers on the phases of a three-phase feeder."
+    )
     weather: WeatherSection = Field(WeatherSection(), description="Weather.")
     record: RecordSection = Field(RecordSection(), description="What is written down.")
