@@ -45,10 +45,10 @@ from abm.report.season_figures import by_the_day, carpet_figure, season_figure
 from abm.report.supply_figure import balance_figure
 from abm.report.transformer_figures import heat_figure
 from abm.results import Results
+from abm.results.city import coincidence_by_number
 from abm.results.day_tables import days_together
 from abm.results.folder import strategy_label
 from abm.results.indicators import grain_of
-from abm.results.kpis import coincidence_by_number
 from abm.scenario import Scenario
 
 

@@ -12,7 +12,8 @@ from abm.equations import FloatArray, IntArray
 from abm.grid import PowerFlow
 from abm.results import day_tables, tables
 from abm.results.balance_table import balance_table
-from abm.results.kpis import city_kpis, kpi_columns, kpi_dict
+from abm.results.city import city_kpis
+from abm.results.kpis import kpi_columns, kpi_dict
 from abm.results.record import Record
 from abm.results.transformers import transformer_heat_table, transformer_table
 from abm.results.violations import violation_table
