@@ -21,6 +21,7 @@ from abm.equations import BoolArray, FloatArray, IntArray
 from abm.equations.battery import hourly_demand
 from abm.grid import Feeder, PowerFlow, Solver
 from abm.grid.demand import base_load_of
+from abm.grid.phase_feeder import ThreePhaseFeeder
 from abm.grid.reactive import ChargersReactive, rated_in_use
 from abm.results.supply import SupplyRecord
 from abm.scenario.supply import has_pv, has_storage
@@ -217,9 +218,12 @@ class GridAgent(mesa.Agent):
         measured = self._measured
         load_mw = network = None
         if measured is not None:
-            fleet, n_zones = self.model.fleet, len(self.feeder.zone_bus)
+            fleet, feeder = self.model.fleet, self.feeder
+            where, n_places = fleet.cell, len(feeder.zone_bus)
+            if isinstance(feeder, ThreePhaseFeeder):
+                where, n_places = fleet.point, len(feeder.points.home)
             use = NetworkUse(self, measured)
-            network = NetworkModel(fleet.cell, n_zones, np.arange(fleet.n), use)
+            network = NetworkModel(where, n_places, np.arange(fleet.n), use)
             began = np.array([measured.began_s])
             base_mw = self.without_evs_mw(began, self.interval_s)[0]
             load_mw = base_mw + measured.ev_mw + measured.battery_mw

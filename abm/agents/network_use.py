@@ -9,6 +9,7 @@ import numpy as np
 from abm.equations import FloatArray
 from abm.equations.reactive import taken_per_kw
 from abm.grid import PowerFlow
+from abm.grid.phase_feeder import ThreePhaseFeeder
 
 if TYPE_CHECKING:
     from abm.agents.grid import GridAgent, Measured
@@ -30,7 +31,12 @@ class NetworkUse:
         )
         if grid.supply is not None:
             pv_mw = grid.supply.pv_mw(begin_s, grid.interval_s)[0]
-            self.p_mw[:, feeder.zone_bus] += measured.zones.battery_mw - pv_mw
+            feeder.add_to_buses(self.p_mw, measured.zones.battery_mw[0] - pv_mw)
+        if isinstance(feeder, ThreePhaseFeeder):
+            at = feeder.terminals
+            self.p_mw, self.q_mvar = (
+                values[:, at.home] * at.share for values in (self.p_mw, self.q_mvar)
+            )
 
     def __call__(self, k: int, charging_kw: FloatArray) -> FloatArray:
         """Use of each limit of feeder k with powers at its points, [B, P] kW -> [B, M].
@@ -38,10 +44,14 @@ class NetworkUse:
         1 is the limit: of voltages below and above, lines and transformers. Infinity where a load
         flow has no solution.
         """
-        rows, at = len(charging_kw), self.feeder.zone_bus
+        rows, feeder, charging_mw = len(charging_kw), self.feeder, charging_kw / 1e3
         p_mw, q_mvar = (np.repeat(own[[k]], rows, axis=0) for own in (self.p_mw, self.q_mvar))
-        p_mw[:, at] += charging_kw / 1e3
-        q_mvar[:, at] += self.mvar_per_mw * charging_kw / 1e3
+        if isinstance(feeder, ThreePhaseFeeder):
+            drawn = feeder.points.at_terminals(charging_mw)
+            p_mw, q_mvar = p_mw + drawn, q_mvar + self.mvar_per_mw * drawn
+        else:
+            feeder.add_to_buses(p_mw, charging_mw)
+            feeder.add_to_buses(q_mvar, self.mvar_per_mw * charging_mw)
         return self.of(self.solver.solve(p_mw, q_mvar))
 
     def of(self, flow: PowerFlow) -> FloatArray:

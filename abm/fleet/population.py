@@ -187,7 +187,7 @@ class Population:
     def _delay_draws(self, day: int, stays: Stays) -> FloatArray:
         """Draws that random delays go by, (n,); those of a file do not depend on its order."""
         u = self.uniform("delay", day)
-        if not self.at_once:
+        if self.scenario.inputs.sessions is None:
             return u
         order = canonical_order(stays, stays.feeder * self.n_zones + stays.zone)
         draws = np.empty(self.n)

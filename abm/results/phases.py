@@ -63,11 +63,12 @@ def phase_columns(record: Record) -> dict[str, NDArray[Any]]:
     found["max_neutral_a"] = _highest(flows.neutral_a, solved)
     phases = np.array(list(PHASES), dtype=object)
     own = extreme("max_line_loading", "line", flows.line_percent, lines, flows.line_at)
-    at = flows.line_phase[own, np.arange(n)]
-    found["max_line_loading_phase"] = _where(solved & (at >= 0), phases[at])
+    found["max_line_loading_percent"] = loading = _highest(flows.line_percent, solved)
     del found["max_line_loading_time"]
-    found["max_line_loading_hour"] = _where(solved & (at >= 0), record.flow_hours[own])
-    found["max_line_loading_percent"] = _highest(flows.line_percent, solved)
+    rated = np.isfinite(loading)
+    at = flows.line_phase[own, np.arange(n)]
+    found["max_line_loading_phase"] = _where(rated, phases[at])
+    found["max_line_loading_hour"] = _where(rated, record.flow_hours[own])
     over = np.where(flows.lines_over > 0, flows.lines_over, 0).sum(axis=0)
     found["line_over_line_hours"] = in_hours(record, over)
     energy = np.ascontiguousarray(flows.level_loss_mw.transpose(1, 2, 0)).sum(axis=2)
