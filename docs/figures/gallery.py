@@ -37,6 +37,10 @@ SHOWN: dict[str, tuple[str, tuple[str, str, str]]] = {
     "v2g_adoption": ("days", ("v2g_share", "peak_15min_mw", "net_cost_usd")),
     "weekend": ("days", ("peak_15min_mw", "energy_short_kwh", "net_cost_usd")),
     "worn_batteries": ("ageing", ("ageing_usd", "ageing_more_usd", "benefit_net_usd")),
+    "transformer_year": (
+        "transformers",
+        ("max_hot_spot_c", "max_loss_of_life_h", "peak_15min_mw"),
+    ),
     "year": ("hours", ("peak_15min_mw", "loss_energy_mwh", "net_cost_usd")),
 }
 
