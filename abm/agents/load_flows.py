@@ -15,7 +15,9 @@ from abm.grid import Feeder, PowerFlow, Solver
 from abm.grid.curtailment import solve_curtailed
 from abm.grid.network import join_flows
 from abm.grid.phase_feeder import ThreePhaseFeeder
+from abm.grid.phase_solve import ThreePhaseSolver
 from abm.grid.reactive import ChargersReactive
+from abm.results.flows import has_flow_tables
 
 # Loads of buses that are in memory at once.
 _NUMBERS_AT_ONCE = 8_000_000
@@ -167,7 +169,10 @@ class LoadFlows:
         p += points.at_terminals(of["point_mw"])
         if per_kw:
             q += per_kw * points.at_terminals(of["point_through_mw"])
-        flow = self.solver.solve(p, q)
+        # Currents of all lines take fifty times the room of the voltages of the homes.
+        lines = has_flow_tables(self._model.scenario, feeder, self._model.fleet.n_feeders)
+        assert isinstance(self.solver, ThreePhaseSolver)
+        flow = self.solver.solve(p, q, lines=lines)
         return Solution(flow, per_kw * of["through_mw"], np.zeros_like(of["net_mw"]))
 
     def _all(self) -> Solution:

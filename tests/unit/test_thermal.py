@@ -286,3 +286,25 @@ def test_kinds_are_asked_for_by_name() -> None:
     assert kind.field == "transformers.cooling"
     assert "onan_distribution" in str(kind)
     assert constant.field == "transformers.k21"
+
+
+def test_currents_of_lines_are_kept_where_tables_of_every_load_flow_are(tmp_path: Path) -> None:
+    """Of a year by the minute they would not fit; the KPIs are the same."""
+    street = {
+        "grid": {"feeder": "ieee_european_lv", "demand_limit_mw": 0.1},
+        "fleet": {"evs_per_customer": 0.2},
+        "transformers": {**HEAT, "rating_factor": 0.25},
+        "strategy": "uncoordinated",
+    }
+    kept, left_out = (
+        run(Scenario(**street, record={"flow_tables": wanted})).results for wanted in (True, False)
+    )
+    assert kept.record.flows.i_a.shape == (24, 1, 905)
+    assert left_out.record.flows.i_a.shape == (24, 1, 0)
+    assert kept.kpis == left_out.kpis
+    assert kept.kpis["max_hot_spot_transformer"] == "tr1"
+    assert kept.kpis["max_hot_spot_c"] > 20.0
+    pd.testing.assert_frame_equal(kept.hourly, left_out.hourly)
+    with new_folder(tmp_path / "out") as folder:
+        write_run(folder, left_out, 1.0)
+    assert not (tmp_path / "out" / "line_hour.parquet").exists()
