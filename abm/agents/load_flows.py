@@ -170,7 +170,8 @@ class LoadFlows:
         if per_kw:
             q += per_kw * points.at_terminals(of["point_through_mw"])
         # Currents of all lines take fifty times the room of the voltages of the homes.
-        lines = has_flow_tables(self._model.scenario, feeder, self._model.fleet.n_feeders)
+        model, elements = self._model, feeder.n_bus + feeder.n_line
+        lines = has_flow_tables(model.scenario, elements, model.fleet.n_feeders)
         assert isinstance(self.solver, ThreePhaseSolver)
         flow = self.solver.solve(p, q, lines=lines)
         return Solution(flow, per_kw * of["through_mw"], np.zeros_like(of["net_mw"]))

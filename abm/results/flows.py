@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abm.equations import BoolArray, FloatArray
-from abm.grid import Feeder
 from abm.grid.phase_feeder import ThreePhaseFeeder
 from abm.grid.phase_flow import ThreePhaseFlow
 from abm.results.record import Record
@@ -23,13 +22,16 @@ from abm.scenario import Scenario
 MOST_ROWS = 10_000_000
 
 
-def has_flow_tables(scenario: Scenario, feeder: Feeder, n_feeders: int) -> bool:
-    """Whether a run writes its tables of every load flow (`record.flow_tables`)."""
+def has_flow_tables(scenario: Scenario, elements: int, n_feeders: int) -> bool:
+    """Whether a run writes its tables of every load flow (`record.flow_tables`).
+
+    elements: buses and lines of a feeder, of three phases its homes and lines.
+    """
     wanted = scenario.record.flow_tables
     if wanted is not None:
         return wanted
     flows = n_feeders * scenario.hours * 60 // scenario.grid.flow_interval_min
-    return flows * (feeder.n_bus + feeder.n_line) <= MOST_ROWS
+    return flows * elements <= MOST_ROWS
 
 
 def hourly_mean(record: Record, values: FloatArray) -> FloatArray:

@@ -81,7 +81,8 @@ def run_files(results: Results) -> Iterator[tuple[str, Content]]:
         names.append("groups")
     if results.n_feeders > 1:
         names.append("feeders")
-    by_flow = has_flow_tables(scenario, record.feeder, record.n_feeders)
+    elements = record.feeder.n_bus + record.feeder.n_line
+    by_flow = has_flow_tables(scenario, elements, record.n_feeders)
     for name in names:
         if name not in OF_FLOWS:
             yield f"{name}.parquet", getattr(results, name)

@@ -12,13 +12,15 @@ from pathlib import Path
 
 from abm.errors import InputError, Problem
 from abm.machine import disk_there, in_words, memory_there
+from abm.results.flows import has_flow_tables
 from abm.scenario import Scenario
 from abm.study.replications import Case, most_together
 
 # In memory, tables included: an EV; the history of its SoC; its stay on each of several days; a
-# step of a feeder, and of a zone where those are recorded; a bus or line of a load flow; a
-# replication's row; a point of a sweep.
+# step of a feeder, and of a zone where those are recorded; a bus or line of a load flow, and the same
+# without its tables; a replication's row; a point of a sweep.
 EV, SOC_HISTORY, EV_DAY, FEEDER_STEP, ZONE_STEP, FLOW = 700, 500, 1300, 90, 55, 110
+FLOW_ALONE = 30
 ROW, CASE = 10_000, 10_000
 # On disk, compressed.
 EV_FILE, EV_DAY_FILE, ZONE_STEP_FILE, FLOW_FILE, ROW_FILE = 60, 40, 0.3, 1.5, 1500
@@ -70,8 +72,15 @@ def run_size(scenario: Scenario, copies: int | None = None) -> Size:
     size.add("steps of feeders", steps, FEEDER_STEP, 0.0)
     if feeders == 1 if minutes is None else minutes:
         size.add("steps of zones", steps * table.n_zones, ZONE_STEP, ZONE_STEP_FILE)
-    branches = len(table.buses) + len(table.line_from) - int(table.is_open.sum())
-    size.add("buses and lines of load flows", flows * branches, FLOW, FLOW_FILE)
+    elements = len(table.buses) + len(table.line_from) - int(table.is_open.sum())
+    if table.phases is not None:
+        elements += len(table.phases.line)
+    what = "buses and lines of load flows"
+    if has_flow_tables(scenario, elements, feeders):
+        size.add(what, flows * elements, FLOW, FLOW_FILE)
+    else:
+        kept = elements if table.phases is None else len(table.buses)
+        size.add(what, flows * kept, FLOW_ALONE, 0.0)
     return size
 
 

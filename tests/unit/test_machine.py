@@ -115,3 +115,11 @@ def test_a_study_needs_one_batch_per_worker_and_all_rows():
     assert four.memory["replications"] == 1000 * size.ROW
     assert study_size(cases, 500, 0).memory == {"replications": 1000 * size.ROW}
     assert study_size(cases, 1, 64).memory["EVs"] == 2 * 45 * size.EV
+
+
+def test_a_street_s_year_by_the_minute_keeps_no_lines():
+    year = Scenario.load("transformer_year")
+    what = "buses and lines of load flows"
+    assert run_size(year).memory[what] == 525_600 * 55 * size.FLOW_ALONE
+    day = year.override({"horizon.days": 1})
+    assert run_size(day).memory[what] == 1440 * (55 + 905) * size.FLOW
