@@ -17,7 +17,7 @@ from abm.scenario import Scenario
 from abm.study.replications import Case, most_together
 
 # In memory, tables included: an EV; the history of its SoC; its stay on each of several days; a
-# step of a feeder, and of a zone where those are recorded; a bus or line of a load flow, and the same
+# step of a feeder, and of a zone where those are recorded; a bus or line of a load flow, with and
 # without its tables; a replication's row; a point of a sweep.
 EV, SOC_HISTORY, EV_DAY, FEEDER_STEP, ZONE_STEP, FLOW = 700, 500, 1300, 90, 55, 110
 FLOW_ALONE = 30
