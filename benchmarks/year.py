@@ -19,7 +19,7 @@ from typing import Any
 
 from _common import ROOT, machine, options, print_table, sized
 
-DAYS = sized((365, 30), (3, 2))
+DAYS = sized((365, 30), (2,))
 REPEATS = sized(3, 1)
 
 
