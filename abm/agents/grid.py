@@ -12,16 +12,15 @@ import numpy as np
 
 from abm.agents.billing import Billing
 from abm.agents.load_flows import LoadFlows, ZonePower
-from abm.agents.network_use import NetworkUse
+from abm.agents.network_use import connections_of, readings
 from abm.agents.supply import ZoneSupply
 from abm.clock import Phase
 from abm.control import Limited
-from abm.control.operator import NetworkModel, Readings
+from abm.control.limits import Told
 from abm.equations import BoolArray, FloatArray, IntArray
 from abm.equations.battery import hourly_demand
 from abm.grid import Feeder, PowerFlow, Solver
 from abm.grid.demand import base_load_of
-from abm.grid.phase_feeder import ThreePhaseFeeder
 from abm.grid.reactive import ChargersReactive, rated_in_use
 from abm.results.supply import SupplyRecord
 from abm.scenario.supply import has_pv, has_storage
@@ -131,6 +130,8 @@ class GridAgent(mesa.Agent):
         # Who limits what connections draw, and what it has last said.
         admission = model.admission
         self.operator = admission.operator if isinstance(admission, Limited) else None
+        if isinstance(admission, Told):
+            admission.connection = connections_of(model.fleet, feeder, admission.operator)
         self._operator_kw: FloatArray | None = None
         # Messages that nobody has heard yet, and the step in which they are.
         self._on_their_way: list[tuple[int, Broadcast, BoolArray | None]] = []
@@ -201,7 +202,7 @@ class GridAgent(mesa.Agent):
         demand_mw, sent = self._demand(now_s)
         self.billing.follow(now_s, demand_mw)
         if self.operator is not None:
-            self._operator_kw = self.operator.orders(model.fleet, self.readings())
+            self._operator_kw = self.operator.orders(model.fleet, readings(self, self._measured))
         message = self.compose(hour, demand_mw)
         heard_by = self.channel.heard_by()
         if not sent.all():
@@ -212,25 +213,6 @@ class GridAgent(mesa.Agent):
         else:
             self._on_their_way.append((clock.step + self.delay_steps, message, heard_by))
             clock.once(Phase.GRID, clock.step + self.delay_steps, self._deliver)
-
-    def readings(self) -> Readings:
-        """What the operator goes by now."""
-        measured = self._measured
-        load_mw = network = None
-        if measured is not None:
-            fleet, feeder = self.model.fleet, self.feeder
-            where, n_places = fleet.cell, len(feeder.zone_bus)
-            if isinstance(feeder, ThreePhaseFeeder):
-                where, n_places = fleet.point, len(feeder.points.home)
-            use = NetworkUse(self, measured)
-            network = NetworkModel(where, n_places, np.arange(fleet.n), use)
-            began = np.array([measured.began_s])
-            base_mw = self.without_evs_mw(began, self.interval_s)[0]
-            load_mw = base_mw + measured.ev_mw + measured.battery_mw
-        now_s = np.array([int(self.model.env.now)])
-        limit_mw = self.limit.mean(now_s, self.interval_s)[0]
-        limit_mw = np.repeat(limit_mw, self.model.fleet.n_feeders)
-        return Readings(self.model.minute, load_mw, limit_mw, network)
 
     def _deliver(self) -> None:
         """Hand over the oldest message that is on its way."""

@@ -1,4 +1,4 @@
-"""How much of the limits of the network would be used if EVs charged with so much."""
+"""What the network operator goes by: connections, loads, and how much of the limits is used."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from abm.equations import FloatArray
+from abm.control.limits import Told
+from abm.control.operator import NetworkModel, Operator, Readings
+from abm.equations import FloatArray, IntArray
 from abm.equations.reactive import taken_per_kw
-from abm.grid import PowerFlow
+from abm.fleet import Fleet
+from abm.grid import Feeder, PowerFlow
 from abm.grid.phase_feeder import ThreePhaseFeeder
+from abm.grid.phase_flow import ThreePhaseFlow
 
 if TYPE_CHECKING:
     from abm.agents.grid import GridAgent, Measured
@@ -31,12 +35,10 @@ class NetworkUse:
         )
         if grid.supply is not None:
             pv_mw = grid.supply.pv_mw(begin_s, grid.interval_s)[0]
-            feeder.add_to_buses(self.p_mw, measured.zones.battery_mw[0] - pv_mw)
+            feeder.add_to_buses(self.p_mw, measured.zones.battery_mw[-1] - pv_mw)
         if isinstance(feeder, ThreePhaseFeeder):
             at = feeder.terminals
-            self.p_mw, self.q_mvar = (
-                values[:, at.home] * at.share for values in (self.p_mw, self.q_mvar)
-            )
+            self.p_mw, self.q_mvar = (v[:, at.home] * at.share for v in (self.p_mw, self.q_mvar))
 
     def __call__(self, k: int, charging_kw: FloatArray) -> FloatArray:
         """Use of each limit of feeder k with powers at its points, [B, P] kW -> [B, M].
@@ -44,27 +46,58 @@ class NetworkUse:
         1 is the limit: of voltages below and above, lines and transformers. Infinity where a load
         flow has no solution.
         """
-        rows, feeder, charging_mw = len(charging_kw), self.feeder, charging_kw / 1e3
-        p_mw, q_mvar = (np.repeat(own[[k]], rows, axis=0) for own in (self.p_mw, self.q_mvar))
+        feeder, more_mw = self.feeder, charging_kw / 1e3
+        p_mw, q_mvar = (np.repeat(v[[k]], len(more_mw), axis=0) for v in (self.p_mw, self.q_mvar))
         if isinstance(feeder, ThreePhaseFeeder):
-            drawn = feeder.points.at_terminals(charging_mw)
-            p_mw, q_mvar = p_mw + drawn, q_mvar + self.mvar_per_mw * drawn
+            more_mw = feeder.points.at_terminals(more_mw)
+            p_mw += more_mw
+            q_mvar += self.mvar_per_mw * more_mw
         else:
-            feeder.add_to_buses(p_mw, charging_mw)
-            feeder.add_to_buses(q_mvar, self.mvar_per_mw * charging_mw)
+            feeder.add_to_buses(p_mw, more_mw)
+            feeder.add_to_buses(q_mvar, self.mvar_per_mw * more_mw)
         return self.of(self.solver.solve(p_mw, q_mvar))
 
     def of(self, flow: PowerFlow) -> FloatArray:
         """Use of each limit in load flows, [B, M]."""
-        deviation = flow.vm_pu - 1.0
+        low, high = flow.vm_pu - 1.0, flow.vm_pu - 1.0
+        if isinstance(flow, ThreePhaseFlow):
+            # Of homes with several phases vm_pu is the lowest of them.
+            high = np.concatenate([high, flow.vm_high_pu - 1.0], axis=1)
         # A line without a rating has no limit.
         lines = np.nan_to_num(flow.i_a / self.feeder.ampacity_a)
         parts = [
-            deviation / (self.vm_min_pu - 1.0),
-            deviation / (self.vm_max_pu - 1.0),
+            low / (self.vm_min_pu - 1.0),
+            high / (self.vm_max_pu - 1.0),
             lines,
             flow.transformer_percent / 100.0,
         ]
         found = np.concatenate(parts, axis=1)
         found[~flow.converged] = np.inf
         return found
+
+
+def connections_of(fleet: Fleet, feeder: Feeder, operator: Operator) -> IntArray:
+    """Connection of each EV, from 0, (n_evs,): its home on a three-phase feeder."""
+    if not isinstance(feeder, ThreePhaseFeeder):
+        return operator.connections(fleet)
+    homes = feeder.points.home
+    return fleet.feeder * len(feeder.points.first) + homes[fleet.point % len(homes)]
+
+
+def readings(grid: GridAgent, measured: Measured | None) -> Readings:
+    """What the operator goes by when a message is sent; measured: the interval that ended."""
+    model, feeder = grid.model, grid.feeder
+    admission = model.admission
+    assert isinstance(admission, Told)
+    load_mw = network = None
+    if measured is not None:
+        fleet, point, n_points = model.fleet, model.fleet.cell, model.fleet.n_zones
+        if isinstance(feeder, ThreePhaseFeeder):
+            point, n_points = fleet.point, len(feeder.points.home)
+        network = NetworkModel(point, n_points, NetworkUse(grid, measured))
+        began = np.array([measured.began_s])
+        base_mw = grid.without_evs_mw(began, grid.interval_s)[0]
+        load_mw = base_mw + measured.ev_mw + measured.battery_mw
+    now_s = np.array([int(model.env.now)])
+    limit_mw = np.repeat(grid.limit.mean(now_s, grid.interval_s)[0], model.fleet.n_feeders)
+    return Readings(model.minute, load_mw, limit_mw, admission.connection, network)

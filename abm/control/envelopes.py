@@ -134,7 +134,7 @@ class EnvelopeOperator:
         network = readings.network
         if network is None:
             return told
-        of = network.connection
+        of = readings.connection
         asks_kw = np.where(fleet.can_charge, fleet.p_max_kw, 0.0)
         for k in range(fleet.n_feeders):
             rows = slice(int(fleet.first_row[k]), int(fleet.first_row[k + 1]))

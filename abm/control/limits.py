@@ -67,23 +67,24 @@ class Throttling(Limited):
 
 
 class Told(Limited):
-    """What the operator lets each connection draw; its EVs that can charge share it evenly."""
+    """What the operator lets each connection draw; its EVs that can charge share it evenly.
 
-    FIXED: ClassVar = ("_connection",)
+    connection: of each EV, from 0, (n_evs,); the grid agent says it.
+    """
+
+    FIXED: ClassVar = ("connection",)
 
     def __init__(self, operator: Operator, first: Admission | None = None) -> None:
         super().__init__(first)
         self.operator: Operator = operator
-        self._connection: IntArray | None = None
+        self.connection: IntArray = np.zeros(0, dtype=np.int64)
 
     def limit_kw(self, fleet: Fleet, broadcast: Broadcast, minute: float) -> FloatArray:
         """The EV's part of the limit in the message."""
         told = broadcast.operator_kw
         if told is None:
             return np.full(fleet.n, np.inf)
-        if self._connection is None:
-            self._connection = self.operator.connections(fleet)
-        of = self._connection
+        of = self.connection
         n_of = group_sums(fleet.can_charge.astype(np.float64), of, int(of.max(initial=0)) + 1)
         return told / np.maximum(n_of[of], 1.0)
 

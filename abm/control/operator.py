@@ -20,14 +20,12 @@ SIMULTANEITY = (0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5, 0.45)
 class NetworkModel:
     """The network as the operator of K feeders knows it, with the other loads as measured.
 
-    point: int64 [n_evs], where the charger of each EV hangs, feeder x n_points + point.
-    connection: int64 [n_evs], of each EV. use: how much of each limit of a feeder is used with
+    point: int64 [n_evs], where the charger of each EV hangs, feeder x n_points + point. use: how much of each limit of a feeder is used with
     powers at its points, [B, n_points] kW -> [B, M], 1 at the limit.
     """
 
     point: IntArray
     n_points: int
-    connection: IntArray
     use: Callable[[int, FloatArray], FloatArray]
 
 
@@ -36,12 +34,14 @@ class Readings:
     """What the operator of K feeders has when it sends a message.
 
     minute: of the horizon. load_mw: mean net demand, losses apart, over the interval that ended,
-    (K,); None before the first has. limit_mw: limit of the demand, (K,). network: None before.
+    (K,); None before the first has. limit_mw: limit of the demand, (K,). connection: int64 [n_evs],
+    of each EV, from 0. network: None before the first interval has ended.
     """
 
     minute: float
     load_mw: FloatArray | None
     limit_mw: FloatArray
+    connection: IntArray
     network: NetworkModel | None = None
 
 
@@ -49,7 +49,7 @@ class Operator(Protocol):
     """Who works out what connections may draw."""
 
     def connections(self, fleet: Fleet) -> IntArray:
-        """Connection of each EV, from 0, (n_evs,)."""
+        """Connection of each EV where no homes are known, from 0, (n_evs,)."""
 
     def orders(self, fleet: Fleet, readings: Readings) -> FloatArray:
         """What the connection of each EV may draw for charging, (n_evs,) [kW], inf: no limit."""
@@ -107,7 +107,7 @@ class DimmingOperator:
 
     def orders(self, fleet: Fleet, readings: Readings) -> FloatArray:
         """The power that is always left to each connection where its feeder is dimmed."""
-        of = self.connections(fleet)
+        of = readings.connection
         left_kw = always_left_kw(np.bincount(of), self.limit_kw)[of]
         return np.where(self.switch(readings)[fleet.feeder], left_kw, np.inf)
 

@@ -40,7 +40,11 @@ def operator(**fields):
 def dimmed(operator, *loads, limit=1.0, every=15.0):
     """Whether the one feeder is dimmed after each of these loads in a row."""
     return [
-        bool(operator.switch(Readings(every * i, np.array([load]), np.array([limit])))[0])
+        bool(
+            operator.switch(Readings(every * i, np.array([load]), np.array([limit]), np.zeros(0)))[
+                0
+            ]
+        )
         for i, load in enumerate(loads)
     ]
 
@@ -59,8 +63,14 @@ def test_dimming_lasts_for_its_least_time():
 def test_every_feeder_is_dimmed_by_itself():
     one = operator(least_min=0.0)
     limit = np.ones(2)
-    assert one.switch(Readings(0.0, np.array([1.2, 0.2]), limit)).tolist() == [True, False]
-    assert one.switch(Readings(15.0, np.array([0.5, 1.2]), limit)).tolist() == [False, True]
+    assert one.switch(Readings(0.0, np.array([1.2, 0.2]), limit, np.zeros(0))).tolist() == [
+        True,
+        False,
+    ]
+    assert one.switch(Readings(15.0, np.array([0.5, 1.2]), limit, np.zeros(0))).tolist() == [
+        False,
+        True,
+    ]
 
 
 LOW = {"grid": {"demand_limit_mw": 1.0}, "broadcast": {"interval_min": 15}}
