@@ -20,8 +20,9 @@ SIMULTANEITY = (0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5, 0.45)
 class NetworkModel:
     """The network as the operator of K feeders knows it, with the other loads as measured.
 
-    point: int64 [n_evs], where the charger of each EV hangs, feeder x n_points + point. use: how much of each limit of a feeder is used with
-    powers at its points, [B, n_points] kW -> [B, M], 1 at the limit.
+    point: int64 [n_evs], where the charger of each EV hangs, feeder x n_points + point. use: how
+    much of each limit of a feeder is used with powers at its points, [B, n_points] kW -> [B, M], 1
+    at the limit.
     """
 
     point: IntArray

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 
 from abm import Scenario, V2GModel
 from abm.equations import FloatArray
+from abm.grid.phase_feeder import ThreePhaseFeeder
 from abm.report.figures import BLUE, GREEN, ORANGE, STYLE, WIDE_IN, save
 from abm.results import Results
 from abm.study import bound
@@ -55,6 +56,34 @@ KPIS = {
     "net_cost_usd": ("net cost, $", 0),
     "fairness_unmet_evs": ("fairness of what is missing", 2),
     "mode_switches_per_ev": ("switches per EV", 2),
+}
+# On the street of `rules_street`, with the KPIs of it.
+EVERY_STREET: dict[str, dict[str, Any]] = {
+    "`uncoordinated`": {"strategy": "uncoordinated"},
+    "`dimming`": {"strategy": "dimming"},
+    "`throttling`": {"strategy": "throttling"},
+    "`off_peak`": {"strategy": "off_peak"},
+    "`by_price`": {"strategy": BY_PRICE},
+    "`operating_envelopes`, equal": {"strategy": "operating_envelopes"},
+    "`operating_envelopes`, least cut": {
+        "strategy": "operating_envelopes",
+        "operating_envelopes.sharing": "least_cut",
+    },
+    "`operating_envelopes`, equal, margin 0.2": {
+        "strategy": "operating_envelopes",
+        "operating_envelopes.margin": 0.2,
+    },
+    "`coordinated`": {"strategy": "coordinated"},
+}
+STREET = dict(few(EVERY_STREET.items()))
+STREET_KPIS = {
+    "peak_15min_mw": ("peak of 15 min, kW", 0, 1e3),
+    "min_vm_pu": ("lowest voltage, p.u.", 3, 1.0),
+    "homes_below": ("homes below 0.94", 1, 1.0),
+    "max_vuf_percent": ("unbalance, %", 2, 1.0),
+    "energy_short_kwh": ("energy missing, kWh", 1, 1.0),
+    "net_cost_usd": ("net cost, $", 0, 1.0),
+    "mode_switches_per_ev": ("switches per EV", 2, 1.0),
 }
 EVERY_CAR: dict[str, dict[str, Any]] = {
     "as they are told": {},
@@ -123,6 +152,62 @@ def later_h(found: Results, at_once: Results) -> FloatArray:
         return [(hours * mw).sum(axis=0) / mw.sum(axis=0) for mw in by_third]
 
     return np.array(mean_h(found)) - np.array(mean_h(at_once))
+
+
+def later_on_street_h(found: Results, at_once: Results) -> FloatArray:
+    """The same by third of the homes, nearest to the transformer first, (3, K) [h]."""
+    feeder = found.record.feeder
+    assert isinstance(feeder, ThreePhaseFeeder)
+    phases = feeder.phases
+    there = np.maximum(phases.line_phases.sum(axis=1), 1)
+    ohm = np.trace(phases.line_z_ohm.real, axis1=1, axis2=2) / there
+    begin = np.concatenate([phases.line_from, phases.transformer_from])
+    end = np.concatenate([phases.line_to, phases.transformer_to])
+    ohm = np.concatenate([ohm, np.zeros(len(phases.transformer))])
+    # The source comes first.
+    order = np.argsort(np.arange(len(phases.bus)) != phases.source_bus, kind="stable")
+    place = np.argsort(order, kind="stable")
+    resistance = way_ohm(place[begin], place[end], ohm, len(order))[place[phases.home_bus]]
+    thirds = np.array_split(np.argsort(resistance, kind="stable"), 3)
+    home = feeder.points.home
+
+    def mean_h(results: Results) -> list[FloatArray]:
+        mw = results.record.flow_point_mw
+        hours = (np.arange(len(mw))[:, None] + 0.5) * results.record.n_hours / len(mw)
+        by_third = [mw[:, :, np.isin(home, third)].sum(axis=2) for third in thirds]
+        return [(hours * part).sum(axis=0) / part.sum(axis=0) for part in by_third]
+
+    return np.array(mean_h(found)) - np.array(mean_h(at_once))
+
+
+def street() -> None:
+    """Print the table of the street, and how much later a kWh comes there."""
+    print("\n| rule | " + " | ".join(label for label, _, _ in STREET_KPIS.values()) + " |")
+    print("| --- |" + " ---: |" * len(STREET_KPIS))
+    found = {}
+    for name, changes in STREET.items():
+        scenario = Scenario.load("rules_street").override(changes)
+        found[name] = V2GModel(scenario, seed=SEEDS).run().results
+        columns = found[name].kpi_columns
+        cells = [
+            cell(columns[kpi].astype(np.float64) * factor, digits)
+            for kpi, (_, digits, factor) in STREET_KPIS.items()
+        ]
+        print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
+    optima = [
+        bound.optimum(Scenario.load("rules_street").override(seed=seed)).results.kpis
+        for seed in BOUND_SEEDS
+    ]
+    cells = [
+        cell(np.array([kpis[kpi] for kpis in optima]) * factor, digits)
+        for kpi, (_, digits, factor) in STREET_KPIS.items()
+    ]
+    print(f"| the bound, {len(BOUND_SEEDS)} seeds | " + " | ".join(cells) + " |")
+    print("\n| rule | on the street a kWh comes later, h: near | middle | far |")
+    print("| --- | ---: | ---: | ---: |")
+    for name, results in found.items():
+        later = later_on_street_h(results, found["`uncoordinated`"])
+        print(f"| {name} | " + " | ".join(cell(third, 2) for third in later) + " |", flush=True)
 
 
 def way_ohm(begin: Any, end: Any, ohm: FloatArray, n_bus: int) -> FloatArray:
@@ -202,3 +287,4 @@ if __name__ == "__main__":
                 for kpi, digits in (("peak_15min_mw", 2), ("evs_short", 1), ("energy_short_kwh", 0))
             ]
             print(f"| {cars} | {control} | " + " | ".join(cells) + " |", flush=True)
+    street()

@@ -37,6 +37,10 @@ def operator(**fields):
     return DimmingOperator(**{**options, "chargers_per_connection": 1, **fields})
 
 
+def reading(minute, load_mw, limit_mw):
+    return Readings(minute, load_mw, limit_mw, np.zeros(0, dtype=np.int64))
+
+
 def dimmed(operator, *loads, limit=1.0, every=15.0):
     """Whether the one feeder is dimmed after each of these loads in a row."""
     return [
@@ -63,11 +67,11 @@ def test_dimming_lasts_for_its_least_time():
 def test_every_feeder_is_dimmed_by_itself():
     one = operator(least_min=0.0)
     limit = np.ones(2)
-    assert one.switch(Readings(0.0, np.array([1.2, 0.2]), limit, np.zeros(0))).tolist() == [
+    assert one.switch(reading(0.0, np.array([1.2, 0.2]), limit)).tolist() == [
         True,
         False,
     ]
-    assert one.switch(Readings(15.0, np.array([0.5, 1.2]), limit, np.zeros(0))).tolist() == [
+    assert one.switch(reading(15.0, np.array([0.5, 1.2]), limit)).tolist() == [
         False,
         True,
     ]
