@@ -22,7 +22,7 @@ from abm.study.statistics import describe
 SEEDS = few(range(1, 21), 2)
 GROUPS = few(range(15), 2)
 DAYS = 7
-SHARES = few((0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0), 3)
+SHARES = few((0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0))
 SIZES = few((2, 5, 10, 20, 40))
 SIZE = SIZES[-1] if len(SIZES) < 3 else 10
 KW_PER_EV = few((3.0, 4.0, 5.0))
@@ -38,7 +38,7 @@ def hours(size: int, kw_per_ev: float, strategy: Any, share: float = 1.0) -> Flo
             "grid.demand_limit_mw": size * kw_per_ev / 1e3,
             "owners.timed": share,
             "feeder.copies": len(GROUPS),
-            "clock.engine": "compiled",
+            "clock.engine": "compiled" if len(SEEDS) > 2 else "numpy",
             "horizon.days": DAYS if len(SEEDS) > 2 else 1,
         }
     )

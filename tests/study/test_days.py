@@ -56,6 +56,14 @@ CASES = {
         "strategy": "evms",
         "tariff": {"demand_charge": {"usd_per_kw": 5.0}, "tax": {"purchase_rate": 0.2}},
     },
+    "dimming after coordinated, cars": {
+        "strategy": {"rule": "coordinated", "admission": "dimming"},
+        "dimming": {"after": "coordinated", "least_min": 120.0},
+        "broadcast": {"interval_min": 15, "delay_min": 20.0},
+        "ev": {"cars": {"cannot_pause": 0.3, "does_not_wake": 0.3, "needs_six_amp": 0.5}},
+    },
+    "off peak, throttled": {"strategy": {"rule": "off_peak", "admission": "throttling"}},
+    "envelopes": {"strategy": "operating_envelopes", "broadcast": {"interval_min": 15}},
     "price that follows": {
         "strategy": "coordinated",
         "broadcast": {"what": "net"},

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from helpers import ev, same, scenario, small_paper
 
-from abm import InputError, Scenario, V2GModel
+from abm import EV, InputError, Scenario, V2GModel
 from abm.control import make_admission
 from abm.control.operator import DimmingOperator, Readings, always_left_kw
 
@@ -294,6 +294,20 @@ def test_shares_of_cars_are_drawn_each_by_itself():
     assert all(110 < column.sum() < 190 for column in drawn)
     assert 40 < (drawn[0] & drawn[1]).sum() < 110
     assert not (drawn[0] == drawn[1]).all()
+
+
+def test_what_an_ev_decides_is_held_against_its_own_charger():
+    class Little(EV):
+        def decide(self):
+            return 0.8
+
+    rows = [{**ROW, "p_max_kw": 0.5}, {**ROW, "ev_id": "b"}]
+    model = V2GModel(scenario(*rows, ev={"min_charge_kw": 1.38}), ev_class=Little)
+    for _ in range(302):
+        model.step()
+    of_a, of_b = model.fleet.p_kw[model.fleet.row_of]
+    # 0.5 kW is all that the one charger has; the other cannot be set to less than 1.38.
+    assert (of_a, of_b) == (0.5, 0.0)
 
 
 # --- the KPI --------------------------------------------------------------------------------------
