@@ -42,7 +42,7 @@ from abm.grid.phase_network import PhaseNetwork, line_admittances
 from abm.scenario.phase_values import PHASES, PhaseValues
 
 # Of a core: its matrix is dense.
-LARGEST_CORE = 700
+LARGEST_CORE = 300
 # Above it a line is medium voltage.
 LOW_KV = 1.0
 
@@ -375,12 +375,32 @@ class _Build:
             y[:3, :3] += network.source_y
             current = np.zeros(size, dtype=np.complex128)
             current[:3] = network.source_y @ network.source_v
-        try:
-            z[np.ix_(free, free)] = np.linalg.inv(y[np.ix_(free, free)])
-        except np.linalg.LinAlgError:
-            raise LoadFlowError("the impedances of its loops have no inverse") from None
-        v[free] = z[np.ix_(free, free)] @ current[free]
+        among = np.ix_(free, free)
+        z[among] = inverse(y[among])
+        v[free] = (z[among] * current[free]).sum(axis=1)
         return z, v, source_row
+
+
+def inverse(y: ComplexArray) -> ComplexArray:
+    """Inverse of [N, N] by elimination, row by row. LoadFlowError where there is none.
+
+    The bits of LAPACK's depend on the number of threads, of which a worker has one.
+    """
+    left, right = y.copy(), np.eye(len(y), dtype=np.complex128)
+    for i in range(len(y)):
+        pivot = i + int(np.abs(left[i:, i]).argmax())
+        for matrix in (left, right):
+            matrix[[i, pivot]] = matrix[[pivot, i]]
+        if left[i, i] == 0.0:
+            raise LoadFlowError("the impedances of its loops have no inverse")
+        right[i] /= left[i, i]
+        left[i] /= left[i, i]
+        factor = left[:, i].copy()
+        factor[i] = 0.0
+        rows = np.flatnonzero(factor)
+        for matrix in (left, right):
+            matrix[rows] -= factor[rows, np.newaxis] * matrix[i]
+    return right
 
 
 def phase_tree(values: PhaseValues, network: PhaseNetwork, terminals: Terminals) -> PhaseTree:

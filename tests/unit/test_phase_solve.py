@@ -1,6 +1,9 @@
 """The fixed point of three-phase load flows: what it says of itself."""
 
 import dataclasses
+import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -9,6 +12,7 @@ import pytest
 from three_phase import Network, street
 
 from abm.errors import LoadFlowError
+from abm.grid.phase_check import NodeVoltages, disagreement
 from abm.grid.phase_solve import MISMATCH_LIMIT_MVA, ThreePhaseSolver
 
 
@@ -210,3 +214,40 @@ def test_it_goes_to_the_greatest_load_that_can_be_supplied():
     flow = solver.solve(p, 0.0 * p)
     assert flow.converged.tolist() == [True, False, False]  # the last one above 2 p.u.
     assert flow.vm_pu[0, 0] == pytest.approx(0.5 * (1.0 + np.sqrt(1.0 - 0.9999)), abs=1e-6)
+
+
+def ring(buses):
+    """Homes around a loop of low voltage."""
+    net = Network(0.4)
+    names = ["source", *(f"b{i}" for i in range(buses))]
+    for one, other in zip(names, [*names[1:], "source"], strict=True):
+        net.line(one, other, z=(0.9 + 0.3j, 0.3 + 0.08j), y=(1e-4j, 1e-4j), km=0.03)
+    return net.home("b7", "b").home("b20", "abc", delta=True).home("b29", "ca").values()
+
+
+RING = """
+import hashlib
+from abm.grid.phase_solve import ThreePhaseSolver
+from test_phase_solve import ring
+print(hashlib.sha256(ThreePhaseSolver(ring(80))._tree.core_z.tobytes()).hexdigest())
+"""
+
+
+def test_loops_have_the_same_bits_with_any_number_of_threads():
+    paths = os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])
+    found = set()
+    for threads in ("1", "2"):
+        names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+        environment = {**os.environ, "PYTHONPATH": paths, **dict.fromkeys(names, threads)}
+        command = [sys.executable, "-c", RING]
+        ran = subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=True, timeout=120
+        )
+        found.add(ran.stdout)
+    assert len(found) == 1
+
+
+def test_the_impedances_of_a_loop_are_the_inverse_of_its_admittances():
+    solver = ThreePhaseSolver(ring(30))
+    assert disagreement(solver, NodeVoltages(solver.values)) == ""
+    assert solver._tree.core_z.shape == (93, 93, 2)
