@@ -130,7 +130,7 @@ def balanced_street(z=0.4 + 0.2j):
 
 
 def test_balanced_load_on_three_phases_is_what_the_balanced_solver_says():
-    from abm.grid.feeder import build_feeder
+    from abm.grid import build_feeder
     from abm.grid.solve import PowerGridModelSolver
     from abm.scenario.feeder import read_feeder
 
