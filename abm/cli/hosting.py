@@ -107,7 +107,7 @@ def _hosting(options: argparse.Namespace) -> int:
         replications=options.replications,
         risk=options.risk,
         within=options.within,
-        limits=limits,
+        limits=limits if options.limits is not None else None,
         bound=options.bound is not False and not why_not,
     )
     out = scenario_output(options, scenario, "hosting")

@@ -223,6 +223,9 @@ def hosting_lines(study: Hosting) -> list[str]:
         f"Up to that share a limit is broken in at most {100.0 * rungs.risk:g} % of "
         f"replications ({rungs.replications} at most of each share); at the next it is not."
     ]
+    rated = np.isfinite(build_feeder(study.asked.scenario.inputs.feeder).ampacity_a)
+    if not rated.all():
+        lines.append(f"{(~rated).sum()} of {len(rated)} lines have no rating and are not judged.")
     first = study.asked.strategies[0]
     base = study.of(first).get(0)
     if rungs.evs[0] == 0 and base is not None and rungs.exceeds(base.bad):

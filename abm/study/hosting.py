@@ -92,6 +92,10 @@ def ask(
     given: Limits = dict.fromkeys(LIMITS) if limits is None else limits
     feeder = build_feeder(scenario.inputs.feeder)
     known = kinds_of(feeder, given)
+    if limits is not None and len(known) < len(limits):
+        said = f"a limit that this feeder has: {', '.join(kinds_of(feeder, dict.fromkeys(LIMITS)))}"
+        others = (kind for kind in limits if kind not in known)
+        raise InputError([Problem("--limits", kind, said) for kind in others])
     judged = {kind: given[kind] for kind in known}
     run = partial(hosting_batch, limits=judged)
     ways = [(str(case.labels["strategy"]), case.scenario, run) for case in found]
@@ -106,7 +110,8 @@ def ask(
         for name, one, simulate in ways
         for share, evs in zip(rungs.shares, rungs.evs, strict=True)
     )
-    return Asked(scenario, tuple(name for name, _, _ in ways), rungs, judged, cases)
+    names = tuple(name for name, _, _ in ways)
+    return Asked(scenario, names, rungs, judged, cases)
 
 
 def number_problems(risk: float, within: float) -> list[Problem]:
