@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -13,12 +13,15 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 
-from abm.equations import FloatArray
+from abm.equations import BoolArray, FloatArray
 from abm.grid import Feeder, build_feeder
+from abm.grid.phase_feeder import ThreePhaseFeeder
 from abm.report.feeder_figures import layout, prepare, way
 from abm.report.figures import BLACK, GREY, STYLE, WIDE_IN, figure, panels, png
+from abm.report.phase_figure import place
 from abm.report.study_figures import styles
 from abm.report.terminal import new_table, number, print_lines, show
+from abm.scenario.feeder_table import FeederTable
 from abm.study.hosting_limits import UNSOLVED, in_words
 from abm.study.hosting_results import BOUND, Hosting, Outcome
 from abm.study.hosting_tables import capacity_table, no_plan_from
@@ -27,7 +30,7 @@ from abm.study.hosting_tables import capacity_table, no_plan_from
 _OFTEN: Colormap = LinearSegmentedColormap.from_list("often", ["#F6C667", "#D55E00", "#5B0A2E"])
 _NEVER = "#C9CDD2"
 _MOST_PANELS = 6
-_AT_BUS = ("voltage_low", "voltage_high", "unbalance")
+_VOLTAGES = ("voltage_low", "voltage_high")
 
 
 def hosting_figures(study: Hosting) -> Iterator[tuple[str, bytes]]:
@@ -45,6 +48,8 @@ def probability_figure(study: Hosting) -> Figure:
     fig, axes = figure("How often a limit is broken", 3.0, 5.4)
     looks = styles(len(study.asked.strategies))
     lines: list[tuple[str, Any, FloatArray, FloatArray]] = []
+    # Many bands over each other would hide what they are of.
+    alpha = 0.13 if len(looks) <= 3 else 0.07
     with mpl.rc_context(STYLE):
         for name, (colour, style) in zip(study.asked.strategies, looks, strict=True):
             of_rung = {at: one for at, one in study.of(name).items() if len(one.bad)}
@@ -53,7 +58,7 @@ def probability_figure(study: Hosting) -> Figure:
             ends = 100.0 * np.array([rungs.interval(one.bad) for one in of_rung.values()])
             if not len(x):
                 continue
-            axes.fill_between(x, ends[:, 0], ends[:, 1], color=colour, alpha=0.13, lw=0)
+            axes.fill_between(x, ends[:, 0], ends[:, 1], color=colour, alpha=alpha, lw=0)
             axes.plot(x, y, color=colour, ls=style, marker="o", ms=2.6, label=name, clip_on=False)
             lines.append((name, colour, x, y))
         axes.axhline(100.0 * rungs.risk, color=GREY, ls=":", lw=1.0)
@@ -72,13 +77,16 @@ def probability_figure(study: Hosting) -> Figure:
 def _label(axes: Axes, lines: list[tuple[str, Any, FloatArray, FloatArray]]) -> None:
     """The name of each line beside it: where it rises past a height of its own, else at its end."""
     low_ends: list[float] = []
-    for place, (name, colour, x, y) in enumerate(lines):
-        height = 88.0 - 66.0 * place / max(len(lines) - 1, 1)
+    for row, (name, colour, x, y) in enumerate(lines):
+        height = 88.0 - 66.0 * row / max(len(lines) - 1, 1)
         above = np.flatnonzero(y >= height)
         if len(above) and above[0] > 0:
             i = above[0]
             at = x[i - 1] + (x[i] - x[i - 1]) * (height - y[i - 1]) / (y[i] - y[i - 1])
-            where: dict[str, Any] = {"xy": (at, height), "xytext": (4, 0), "va": "center"}
+            left, right = axes.get_xlim()
+            late = at > left + 0.8 * (right - left)
+            where: dict[str, Any] = {"xy": (at, height), "xytext": (-4 if late else 4, 0)}
+            where |= {"va": "center", "ha": "right" if late else "left"}
         else:
             here = float(x[0]) if len(above) else float(x[-1])
             stacked = sum(abs(y[-1] - other) < 8.0 for other in low_ends)
@@ -102,21 +110,25 @@ def map_figure(study: Hosting) -> Figure:
     """
     feeder = build_feeder(study.asked.scenario.inputs.feeder)
     names = study.asked.strategies[:_MOST_PANELS]
-    places, is_map = layout(feeder, study.asked.scenario.inputs.feeder)
+    places, is_map, straight = _layout(feeder, study.asked.scenario.inputs.feeder)
     columns = 2 if len(names) in (2, 4) else min(len(names), 3)
     rows = -(-len(names) // columns)
     tall = 0.62 if is_map else min(1.0, max(0.4, 0.05 * float(np.ptp(places[:, 1])) + 0.3))
     size = (WIDE_IN, 0.5 + rows * (0.3 + tall * WIDE_IN / columns))
     fig, axes = panels(rows, columns, size)
-    norm = Normalize(0.0, 100.0)
+    shown: dict[str, int] = {}
+    for name in names:
+        first = study.capacities[name].first
+        shown[name] = max(study.of(name)) if first is None else first
+    most = max(_most_often(study.outcomes[name, at]) for name, at in shown.items())
+    norm = Normalize(0.0, max(10.0 * np.ceil(most / 10.0), 10.0))
     with mpl.rc_context(STYLE):
         for ax, name in zip(axes, names, strict=False):
-            found = study.capacities[name]
-            at = max(study.of(name)) if found.first is None else found.first
-            one = study.outcomes[name, at]
+            at, one = shown[name], study.outcomes[name, shown[name]]
             share = f"{100.0 * study.asked.ladder.shares[at]:.3g} % with an EV"
             ax.set_title(f"{name}, {share}", fontsize=7.5)
-            _draw(ax, feeder, one, places, is_map, norm)
+            prepare(ax, places, is_map)
+            _draw(ax, feeder, one, places, straight, norm)
         for ax in axes[len(names) :]:
             ax.set_visible(False)
         scale = ScalarMappable(norm, _OFTEN)
@@ -127,15 +139,36 @@ def map_figure(study: Hosting) -> Figure:
     return fig
 
 
+def _most_often(one: Outcome) -> float:
+    """In which part of the replications the element broke a limit that did so most often, %."""
+    counts = [count for kind in one.broken for count in one.elements(kind).values()]
+    return 100.0 * max(counts, default=0) / max(len(one.bad), 1)
+
+
+def _layout(feeder: Feeder, table: FeederTable) -> tuple[FloatArray, bool, BoolArray]:
+    """Places of the buses, whether of a map, and which of the connections are drawn straight."""
+    if isinstance(feeder, ThreePhaseFeeder):
+        # In a tree every line is a step.
+        placed = place(feeder.phases, np.ones(len(feeder.phases.line)))
+        return placed.places, placed.is_map, placed.is_map | ~placed.tree
+    places, is_map = layout(feeder, table)
+    return places, is_map, np.full(len(feeder.line_from), is_map)
+
+
 def _draw(
-    axes: Axes, feeder: Feeder, one: Outcome, places: FloatArray, is_map: bool, norm: Normalize
+    axes: Axes,
+    feeder: Feeder,
+    one: Outcome,
+    places: FloatArray,
+    straight: BoolArray,
+    norm: Normalize,
 ) -> None:
-    prepare(axes, places, is_map)
     ends = np.column_stack([feeder.line_from, feeder.line_to])
-    ways = [way(places[pair], is_map, feeder.has_line(*pair)) for pair in ends]
+    pairs = zip(ends, straight, strict=False)
+    ways = [way(places[pair], on_map, feeder.has_line(*pair)) for pair, on_map in pairs]
     often = _percent(one, ("line",), feeder.line_names)
     others = [(a, b) for a, b, (kind, _) in feeder.connections if kind != "line"]
-    joins = [way(places[[a, b]], is_map) for a, b in others]
+    joins = [way(places[[a, b]], bool(straight.all())) for a, b in others]
     axes.add_collection(LineCollection(joins, colors=_NEVER, linewidths=0.9, zorder=2))
     for broken in (False, True):
         rows = np.flatnonzero((often > 0.0) == broken)
@@ -146,19 +179,33 @@ def _draw(
         )  # fmt: skip
         lines.set_capstyle("round")
         axes.add_collection(lines)
-    _dots(axes, places, _percent(one, _AT_BUS, feeder.bus_names), norm, "o", 16.0)
-    transformers = feeder.network.transformers
+    if isinstance(feeder, ThreePhaseFeeder):
+        buses = tuple(map(str, feeder.phases.bus))
+        unbalanced = _percent(one, ("unbalance",), buses)
+        _dots(axes, places[unbalanced > 0.0], unbalanced[unbalanced > 0.0], norm, "^", 20.0)
+        homes = places[feeder.phases.home_bus]
+        _dots(axes, homes, _percent(one, _VOLTAGES, feeder.bus_names), norm, "o", 16.0)
+    else:
+        _dots(axes, places, _percent(one, _VOLTAGES, feeder.bus_names), norm, "o", 16.0)
+    here = _transformers(feeder, places, bool(straight.all()))
+    if len(here):
+        percent = _percent(one, ("transformer",), feeder.network.transformers.names)
+        _dots(axes, here, percent, norm, "D", 34.0)
+    _scatter(axes, places[feeder.slack_buses], s=34, marker="s", color=BLACK, zorder=6)
+    axes.autoscale_view()
+
+
+def _transformers(feeder: Feeder, places: FloatArray, is_map: bool) -> FloatArray:
+    """Where the transformers are, in the order of their names, [n, 2]; NaN where not known."""
     middle = {
         element: way(places[[a, b]], is_map)[-2:].mean(axis=0)
         for a, b, element in feeder.connections
         if element[0].startswith("trafo")
     }
-    here = np.array([middle.get(element, (np.nan, np.nan)) for element in transformers.elements])
-    if len(here):
-        percent = _percent(one, ("transformer",), transformers.names)
-        _dots(axes, here, percent, norm, "D", 34.0)
-    _scatter(axes, places[feeder.slack_buses], s=34, marker="s", color=BLACK, zorder=6)
-    axes.autoscale_view()
+    elements: Sequence[tuple[str, int]] = feeder.network.transformers.elements
+    if isinstance(feeder, ThreePhaseFeeder):
+        elements = [("trafo", i) for i in range(len(feeder.phases.transformer))]
+    return np.array([middle.get(element, (np.nan, np.nan)) for element in elements])
 
 
 def _dots(

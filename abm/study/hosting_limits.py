@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from abm.equations import BoolArray
 from abm.errors import InputError, Problem, nearest
 from abm.grid import Feeder
+from abm.grid.phase_feeder import ThreePhaseFeeder
+from abm.grid.phase_flow import ThreePhaseFlow
+from abm.results.phases import VUF_PERCENT, ten_minutes
 from abm.results.record import Record
 from abm.results.violations import GridLimit, grid_limits
 from abm.study.bound import Bound
@@ -64,11 +67,36 @@ def broken_elements(record: Record, limits: Limits) -> dict[str, list[NDArray[np
     """Names of the elements that break each limit at any time, one array for each feeder."""
     found: dict[str, list[NDArray[np.str_]]] = {}
     for limit in grid_limits(record):
-        if limit.kind not in limits:
-            continue
-        names = np.array(limit.elements, dtype=np.str_)
-        broken = _broken(limit, limits[limit.kind], record.flow_min)
-        found[limit.kind] = [names[row] for row in broken]
+        if limit.kind in limits:
+            names = np.array(limit.elements, dtype=np.str_)
+            broken = _broken(limit, limits[limit.kind], record.flow_min)
+            found[limit.kind] = [names[row] for row in broken]
+    if isinstance(record.flows, ThreePhaseFlow) and isinstance(record.feeder, ThreePhaseFeeder):
+        found |= _of_phases(record, record.flows, record.feeder, limits)
+    return {kind: found[kind] for kind in limits}
+
+
+def _of_phases(
+    record: Record, flows: ThreePhaseFlow, feeder: ThreePhaseFeeder, limits: Limits
+) -> dict[str, list[NDArray[np.str_]]]:
+    """Buses and lines that are the worst of all while they break a limit."""
+    found: dict[str, list[NDArray[np.str_]]] = {}
+    every = range(record.n_feeders)
+    if "unbalance" in limits:
+        most = limits["unbalance"] or VUF_PERCENT
+        means = ten_minutes(record, flows.vuf_percent)
+        together = len(flows.vuf_percent) // len(means)
+        # Of a mean that is too high the bus of its worst load flow.
+        over = np.repeat(means > most, together, axis=0)
+        worst = flows.vuf_percent.reshape(-1, together, record.n_feeders)
+        highest = np.repeat(worst.max(axis=1), together, axis=0)
+        over &= flows.vuf_percent == highest
+        names = feeder.phases.bus
+        found["unbalance"] = [names[np.unique(flows.vuf_at[over[:, k], k])] for k in every]
+    if "line" in limits and not record.loading_percent.shape[2]:
+        over = flows.line_percent > (limits["line"] or 100.0)
+        lines = np.array(feeder.line_names, dtype=np.str_)
+        found["line"] = [lines[np.unique(flows.line_at[over[:, k], k])] for k in every]
     return found
 
 
@@ -90,7 +118,7 @@ def _broken(limit: GridLimit, value: float | None, flow_min: int) -> BoolArray:
 def kinds_of(feeder: Feeder, limits: Limits) -> tuple[str, ...]:
     """Limits that can be broken on a feeder: of what it has."""
     there = {
-        "unbalance": False,
+        "unbalance": isinstance(feeder, ThreePhaseFeeder),
         "line": bool(np.isfinite(feeder.ampacity_a).any()),
         "transformer": bool(feeder.network.transformers.names),
     }
@@ -102,6 +130,8 @@ def head_mva(feeder: Feeder, limits: Limits) -> float | None:
 
     None where one of them has no rating, or its limit does not count.
     """
+    if isinstance(feeder, ThreePhaseFeeder):
+        return _head_of_phases(feeder, limits)
     network = feeder.network
     sources, ends = network.slack_nodes, (network.branches.from_node, network.branches.to_node)
     v = dict(zip(sources.tolist(), np.abs(network.slack_v).tolist(), strict=True))
@@ -122,6 +152,28 @@ def head_mva(feeder: Feeder, limits: Limits) -> float | None:
             kv = float(network.base_kv[at]) * v[at]
             total += float(np.sqrt(3.0) * kv * rated[branch]) / 1e3
     return total if np.isfinite(total) and total > 0.0 else None
+
+
+def _head_of_phases(feeder: ThreePhaseFeeder, limits: Limits) -> float | None:
+    """What `head_mva` is of a three-phase feeder: of all phases together."""
+    phases, source = feeder.phases, feeder.phases.source_bus
+    at_line = (phases.line_from == source) | (phases.line_to == source)
+    at_transformer = (phases.transformer_from == source) | (phases.transformer_to == source)
+    kv = phases.vn_kv[source] / np.sqrt(3.0)
+    # NaN where a line has no rating, or its limit does not count.
+    amperes = np.where(phases.line_phases[at_line], phases.line_ampacity_a[at_line, None], 0.0)
+    lines = float((kv * amperes).sum()) / 1e3 * _part_of(limits, "line", at_line)
+    rated = float(phases.sn_kva[at_transformer].sum()) / 1e3
+    total = lines + rated * _part_of(limits, "transformer", at_transformer)
+    total *= phases.source_vm_pu
+    return total if np.isfinite(total) and total > 0.0 else None
+
+
+def _part_of(limits: Limits, kind: str, there: BoolArray) -> float:
+    """The part of their rating that these may carry; NaN where their limit does not count."""
+    if kind not in limits:
+        return float("nan") if there.any() else 1.0
+    return (limits[kind] or 100.0) / 100.0
 
 
 def least_demand_mw(bound: Bound) -> float:

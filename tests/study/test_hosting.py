@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from study_helpers import call, same_files
 
-from abm import InputError, Scenario
+from abm import InputError, Scenario, V2GModel
 from abm.grid import build_feeder
 from abm.study.hosting import ask, bound_batch, hosting, hosting_batch
-from abm.study.hosting_limits import head_mva, kinds_of
+from abm.study.hosting_limits import broken_elements, head_mva, kinds_of
 
 CHANGES = {"clock.step_s": 3600, "base_load.scale": 0.7}
 SMALL = [word for key, value in CHANGES.items() for word in ("--set", f"{key}={value}")]
@@ -155,6 +155,65 @@ def test_all_that_is_wrong_is_said_at_once(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_limit_that_the_feeder_has_not_is_refused(scenario):
+    with pytest.raises(InputError, match=r"--limits = unbalance: .*voltage_low.*transformer"):
+        ask(scenario, (0.0, 0.1), limits={"unbalance": None, "line": None})
+
+
 def test_evs_of_a_file_have_no_share(tmp_path):
     with pytest.raises(InputError, match=r"fleet.sessions.*left out"):
         ask(Scenario.load("measured_sessions"), (0.0, 1.0))
+
+
+# --- three phases ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def street():
+    return Scenario.load("hosting_lv").override({"grid.flow_interval_min": 60})
+
+
+def places(scenario, share) -> set:
+    """Home and phase of each charger, and what its EV brings."""
+    fleet = {"fleet.evs_per_customer": share, "fleet.drawn_per_customer": 1.0}
+    evs = V2GModel(scenario.override(fleet), seed=9).fleet
+    names = ("point", "capacity_kwh", "soc_arrival", "arrival_min", "departure_min")
+    return set(zip(*(getattr(evs, name).tolist() for name in names), strict=True))
+
+
+def test_the_homes_with_an_ev_at_a_lower_share_have_one_at_a_higher(street):
+    sets = [places(street, share) for share in (0.1, 0.3, 1.0)]
+    assert [len(one) for one in sets] == [6, 17, 55]
+    assert sets[0] < sets[1] < sets[2]
+
+
+def test_what_breaks_a_limit_of_a_three_phase_feeder_has_the_name_of_its_kpi(street):
+    one = street.override({"fleet.evs_per_customer": 0.6})
+    limits = {"voltage_low": 0.98, "unbalance": 0.5, "line": 50.0, "transformer": 5.0}
+    found = hosting_batch(one, [1, 2], limits=limits)
+    for k, kpis in enumerate(found.kpis):
+        names = {kind: rows[k].tolist() for kind, rows in found.arrays.items()}
+        assert kpis["max_vuf_bus"] in names["unbalance"]
+        assert kpis["max_line_loading_line"] in names["line"]
+        assert kpis["min_vm_home"] in names["voltage_low"]
+        assert names["transformer"] == ["tr1"]
+        never = hosting_batch(one, [1, 2], limits={"unbalance": kpis["max_vuf_percent"]})
+        assert never.arrays["unbalance"][k].tolist() == []
+    feeder = build_feeder(one.inputs.feeder)
+    assert kinds_of(feeder, limits) == tuple(limits)
+    assert head_mva(feeder, {"transformer": None}) == pytest.approx(0.8 * 1.05)
+    assert head_mva(feeder, {"line": None}) is None
+
+
+def test_voltages_of_finer_load_flows_are_judged_by_ten_minute_means(street):
+    one = street.override({"grid.flow_interval_min": 5, "fleet.evs_per_customer": 1.0})
+    record = V2GModel(one, seed=4).run().record
+    means = record.flows.vm_pu[:, 0].reshape(-1, 2, 55).mean(axis=1).min(axis=0)
+    lowest = record.flows.vm_pu[:, 0].min(axis=0)
+    home = int(means.argmin())
+    assert lowest[home] < means[home]
+    between = (lowest[home] + means[home]) / 2.0
+    (broken,) = broken_elements(record, {"voltage_low": between})["voltage_low"]
+    assert broken.tolist() == []
+    (broken,) = broken_elements(record, {"voltage_low": means[home] + 1e-9})["voltage_low"]
+    assert broken.tolist() == [record.feeder.bus_names[home]]
