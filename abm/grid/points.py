@@ -77,8 +77,9 @@ class Points:
             mine = np.flatnonzero(stays.feeder == k)
             # By home and by which EV of the home it is.
             found: dict[tuple[int, int], int] = {}
-            counts = np.zeros(3, dtype=np.int64)
             for zone, homes in enumerate(homes_of_zone):
+                # Zone by zone, so that no charger's phase depends on how many EVs another zone has.
+                counts = np.zeros(3, dtype=np.int64)
                 rows = mine[stays.zone[mine] == zone]
                 order = homes[np.argsort(rank[homes], kind="stable")]
                 number = _numbers(stays, rows)

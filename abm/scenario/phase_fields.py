@@ -18,5 +18,5 @@ class ConnectionSection(Section):
     )
     phase: Literal["given", "random", "balanced"] = Field(
         "balanced",
-        description="Phase of a single-phase charger at a home with several: given (charger_phase in homes.csv, the first where it says nothing), random by seed, or balanced: the one with the fewest chargers so far.",
+        description="Phase of a single-phase charger at a home with several: given (charger_phase in homes.csv, the first where it says nothing), random by seed, or balanced: the one with the fewest chargers of its zone so far.",
     )

@@ -1,8 +1,8 @@
 """Figures and tables of docs/hosting.md: `python docs/figures/hosting.py`, 30 min on two cores.
 
-Scenario `hosting_lv` under rules that are in use, under `coordinated` and by the plan of least peak,
-a hundred replications of each share at most; without the plan four hundred; then other chargers and
-load flows.
+Scenario `hosting_lv` under rules that are in use, under `coordinated` and by the plan of least
+peak, a hundred replications of each share at most; without the plan four hundred; then other
+chargers and load flows.
 """
 
 from __future__ import annotations

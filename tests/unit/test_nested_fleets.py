@@ -1,5 +1,6 @@
 """EVs of a lower share of customers are among those of a higher one."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -7,7 +8,10 @@ import pytest
 
 from abm import InputError, Scenario
 from abm.fleet import Population
-from abm.fleet.stays import Stays
+from abm.fleet.stays import Stays, no_stays
+from abm.grid.phase_flow import Terminals
+from abm.grid.points import Points
+from abm.scenario.phase_fields import ConnectionSection
 
 SEEDS = (3, 11)
 GROUPS = {
@@ -83,3 +87,24 @@ def test_fewer_drawn_than_are_there_are_refused():
         Scenario.load("cigre_mv").override({"fleet.drawn_per_customer": 0.1})
     with pytest.raises(InputError, match=r"drawn_per_customer = 1.*left out without"):
         Scenario(fleet={"drawn_per_customer": 1})
+
+
+def test_chargers_of_a_lower_share_are_on_the_same_phases():
+    """Two zones of three homes with three phases each, of which the first n have an EV."""
+    homes = np.arange(6)
+    terminals = Terminals(
+        np.repeat(homes, 3), np.tile(np.arange(3), 6), np.full(18, -1), np.full(18, 1 / 3)
+    )
+    points, of_zone = Points.of(terminals), (homes[:3], homes[3:])
+
+    def hung(n):
+        drawn = replace(no_stays(), names=None, feeder=np.zeros(2 * n, dtype=np.int64))
+        drawn = replace(drawn, zone=np.repeat([0, 1], n))
+        section = ConnectionSection(phase="balanced")
+        return set(points.of_stays(drawn, of_zone, section, [5], np.zeros(6, int)).tolist())
+
+    sets = [hung(n) for n in (1, 2, 3)]
+    assert [len(one) for one in sets] == [2, 4, 6]
+    assert sets[0] < sets[1] < sets[2]
+    # Three chargers of a zone are on three phases.
+    assert sorted((point - 4 * (point // 4)) for point in sets[2]) == [0, 0, 1, 1, 2, 2]
