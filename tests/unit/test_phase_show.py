@@ -1,10 +1,14 @@
-"""`feeder show` of three-phase feeders, and verbs that do without them."""
+"""`feeder show` of three-phase feeders, the shipped one, and verbs that do without them."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from test_phase_feeder import EUROPEAN, written
 
+from abm import Scenario
 from abm.cli import main
+from abm.grid import build_feeder
+from abm.grid.demand import base_load_of
 from abm.report.phase_figure import OF_PHASE, phase_figure, place
 from abm.report.phase_terminal import phase_lines
 from abm.scenario.feeder import read_feeder
@@ -86,3 +90,15 @@ def test_reconfigure_refuses_in_a_sentence(tmp_path, capsys):
     said = capsys.readouterr().err
     assert "grid.feeder = ieee_european_lv: a balanced feeder; lines of one with three" in said
     assert "Traceback" not in said
+
+
+def test_the_scenario_has_the_load_of_the_test_case():
+    scenario = Scenario.load("ieee_european_lv")
+    base = base_load_of(scenario, build_feeder(scenario.inputs.feeder))
+    minutes = 60 * np.arange(1440)
+    p_mw, q_mvar = base.mean_p_mw(minutes, 60)[:, 0], base.mean_q_mvar(minutes, 60)[:, 0]
+    shapes = pd.read_parquet(EUROPEAN.parents[1] / "profiles" / "ieee_lv_homes.parquet")
+    kw = shapes[[f"home_{number}" for number in range(1, 56)]].to_numpy()
+    # The day of a scenario begins at noon.
+    assert 1e3 * p_mw == pytest.approx(np.roll(kw, -720, axis=0))
+    assert q_mvar == pytest.approx(p_mw * np.tan(np.arccos(0.95)))
