@@ -98,7 +98,7 @@ def test_the_scenario_has_the_load_of_the_test_case():
     minutes = 60 * np.arange(1440)
     p_mw, q_mvar = base.mean_p_mw(minutes, 60)[:, 0], base.mean_q_mvar(minutes, 60)[:, 0]
     shapes = pd.read_parquet(EUROPEAN.parents[1] / "profiles" / "ieee_lv_homes.parquet")
-    kw = shapes[[f"home_{number}" for number in range(1, 56)]].to_numpy()
+    kw = shapes[[f"home_{number} [kW]" for number in range(1, 56)]].to_numpy()
     # The day of a scenario begins at noon.
     assert 1e3 * p_mw == pytest.approx(np.roll(kw, -720, axis=0))
     assert q_mvar == pytest.approx(p_mw * np.tan(np.arccos(0.95)))
