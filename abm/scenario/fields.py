@@ -24,7 +24,7 @@ from abm.scenario.names import ADMISSIONS, RULES, SOLVERS, STRATEGIES
 
 _CLOCK = re.compile(r"([01]?[0-9]|2[0-4]):([0-5][0-9])")
 INTERVALS_MIN = (1, 5, 15, 60)
-FLOW_INTERVALS_MIN = (1, 5, 15, 30, 60)
+FLOW_INTERVALS_MIN = (1, 5, 10, 15, 30, 60)
 _MODULE_CLASS = re.compile(
     r"([^:\x00-\x1f\x7f]*/)?[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*"
 )

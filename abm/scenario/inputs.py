@@ -27,6 +27,7 @@ from abm.scenario.feeder import OWN_CUSTOMERS, read_feeder
 from abm.scenario.feeder_table import FeederTable
 from abm.scenario.load_profiles import LoadProfile
 from abm.scenario.names import display, name_hint
+from abm.scenario.phase_limits import phase_problems
 from abm.scenario.prices import Prices, prices_of
 from abm.scenario.references import (
     BELIEVED,
@@ -200,6 +201,7 @@ def read_inputs(
     n_zones = feeder.n_zones if feeder is not None else None
     if feeder is not None:
         note(bad_zones(fields, feeder))
+        note(phase_problems(fields, feeder))
     customers: CustomerTable | None = None
     if feeder is not None and profile is not None:
         singly = os.path.isfile(locate(fields.grid.feeder, FEEDER, document) / OWN_CUSTOMERS)

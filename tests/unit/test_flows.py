@@ -312,7 +312,7 @@ def test_the_bound_stands_on_the_same_base_load(metric):
     ("settings", "field", "allowed"),
     [
         (["grid.flow_interval_min=1", "clock.step_s=300"], "grid.flow_interval_min", "300 s"),
-        (["grid.flow_interval_min=10"], "grid.flow_interval_min", "one of: 1, 5, 15, 30, 60"),
+        (["grid.flow_interval_min=7"], "grid.flow_interval_min", "one of: 1, 5, 10, 15, 30, 60"),
         (["base_load.interpolation=cubic"], "base_load.interpolation", "one of: steps, linear"),
     ],
 )
