@@ -94,6 +94,29 @@ class ThreePhaseFeeder(Feeder):
         return graph
 
     @cached_property
+    def home_distance_m(self) -> FloatArray:
+        """Length of the lines from the transformer that feeds each home, (H,) [m].
+
+        On the way with the fewest lines; NaN where lengths are not known.
+        """
+        values = self.phases
+        length = values.line_length_m
+        if len(length) != len(values.line):
+            return np.full(values.n_home, np.nan)
+        found = np.full(len(values.bus), np.nan)
+        found[values.source_bus] = 0.0
+        import networkx as nx
+
+        between: dict[tuple[int, int], list[int]] = {}
+        for one, other, (kind, at) in self.connections:
+            if kind == "line":
+                between.setdefault((min(one, other), max(one, other)), []).append(at)
+        for above, below in nx.bfs_edges(nx.Graph(self.graph), values.source_bus):
+            ways = between.get((min(above, below), max(above, below)), [])
+            found[below] = found[above] + length[ways].min() if ways else 0.0
+        return np.asarray(found[values.home_bus])
+
+    @cached_property
     def _parts(self) -> FloatArray:
         """Part of its zone that each home is, (H,)."""
         sizes = np.bincount(self.zone_of[self.zone_of >= 0], minlength=len(self.zone_bus))

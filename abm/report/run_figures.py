@@ -41,6 +41,7 @@ from abm.report.figures import (
     width_for,
     zone_map,
 )
+from abm.report.home_figure import home_voltage_figure
 from abm.report.season_figures import by_the_day, carpet_figure, season_figure
 from abm.report.supply_figure import balance_figure
 from abm.report.transformer_figures import heat_figure
@@ -84,7 +85,10 @@ def run_figures(
         if record.n_days > 1:
             when = f"day {peak // (24 * per_hour) + 1}, {when}"
         profile = {when: (results, peak, BLUE, "-", "o")}
-        voltage = voltage_figure("Voltage along the feeder at the demand peak", profile)
+        if results.has_homes:
+            voltage = home_voltage_figure("Voltage of every home along the feeder", results)
+        else:
+            voltage = voltage_figure("Voltage along the feeder at the demand peak", profile)
         yield "figures/voltage.png", png(voltage)
     if results.record.supply is not None:
         balance = balance_figure(f"PV and storage of the zones: {title}", results)

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from abm.errors import printable
+from abm.report.phase_lines import OF_PHASES, PHASE_LINES
 from abm.results.indicators import INDICATORS, grain_of
 from abm.results.kpis import TIE_MW
 from abm.study.compare import FORESIGHT, GAP
@@ -120,6 +121,7 @@ KPI_LINES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Losses", ("loss_energy_mwh",)),
     ("Largest loss", ("max_loss_mw", "max_loss_hour")),
     ("Lowest voltage", ("min_vm_pu", "min_vm_bus", "min_vm_hour")),
+    *PHASE_LINES,
     ("Highest line loading", ("max_line_loading_percent", "max_line_loading_line")),
     (
         TRANSFORMERS,
@@ -219,6 +221,10 @@ def print_kpis(title: str, kpis: Mapping[str, Any], days: int = 1, flow_min: int
             continue
         if label == "EVs short" and days > 1:
             label = "Stays short"
+        if label in OF_PHASES and kpis[names[0]] is None:
+            continue
+        if label == "Lowest voltage" and kpis["min_vm_home"] is not None:
+            names = ("min_vm_pu", "min_vm_home", "min_vm_time")
         if label in OF_LOAD_FLOWS:
             label = f"{label} ({grain_of(flow_min)})"
         shown = (name for name in names if kpis[name] or not name.endswith("_tied_hours"))
@@ -239,7 +245,7 @@ def _with_unit(name: str, value: Any) -> str:
         return f"at {text}:00"
     if name.endswith("_time"):
         return f"at {text}"
-    if name.endswith("_bus"):
+    if name.endswith("_bus") and not isinstance(value, str):
         return f"at N{text}"
     return f"{text} {BEHIND.get(name, row.unit if row.unit != '-' else '')}".rstrip()
 

@@ -70,6 +70,8 @@ def run_files(results: Results) -> Iterator[tuple[str, Content]]:
         names.append("transformer_hour")
     if results.record.heat is not None:
         names += ["transformers", "transformer_heat"]
+    if results.has_homes:
+        names.append("homes")
     if results.has_balance:
         names.append("zone_balance")
     record = results.record

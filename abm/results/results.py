@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from abm.equations import FloatArray, IntArray
 from abm.grid import PowerFlow
+from abm.grid.phase_feeder import ThreePhaseFeeder
 from abm.results import day_tables, tables
 from abm.results.balance_table import balance_table
 from abm.results.city import city_kpis
+from abm.results.homes import homes_table
 from abm.results.kpis import kpi_columns, kpi_dict
 from abm.results.record import Record
 from abm.results.transformers import transformer_heat_table, transformer_table
@@ -155,6 +157,16 @@ class Results:
     def violations(self) -> pd.DataFrame:
         """One row per element and span of load flows that break its limit: when, and the worst."""
         return violation_table(self.record)
+
+    @property
+    def has_homes(self) -> bool:
+        """Whether the feeder has three phases."""
+        return isinstance(self.record.feeder, ThreePhaseFeeder)
+
+    @cached_property
+    def homes(self) -> pd.DataFrame:
+        """One row per home of a three-phase feeder, else RuntimeError: voltage, EVs."""
+        return homes_table(self.record)
 
     @property
     def has_balance(self) -> bool:

@@ -214,6 +214,7 @@ def _values(
         line_z_ohm=z_ohm,
         line_y_siemens=y_siemens,
         line_ampacity_a=np.where(np.isnan(own), rated, own),
+        line_length_m=lines.column("length_m", np.float64)[serving],
         transformer=transformers.column("transformer", np.str_),
         transformer_from=at_bus(transformers, "from_bus"),
         transformer_to=at_bus(transformers, "to_bus"),

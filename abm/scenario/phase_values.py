@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,8 @@ class PhaseValues:
     line: str[L], names. line_from, line_to: int64[L]. line_phases: bool[L, 3]. line_z_ohm:
     complex128[L, 3, 3], series impedance of the whole line, ohm. line_y_siemens: complex128
     [L, 3, 3], shunt admittance of the whole line, half of it at each end, S. line_ampacity_a:
-    float64[L], A by phase, NaN where not known. Open lines are not among them.
+    float64[L], A by phase, NaN where not known. line_length_m: float64[L], empty where not known.
+    Open lines are not among them.
     transformer: str[X], names, of two windings and three phases. transformer_from,
     transformer_to: int64[X]. from_delta, to_delta: bool[X], windings in delta; the others are wye
     with an earthed neutral. to_lag_degree: float64[X], by how much the voltage at the to end lags
@@ -83,6 +84,7 @@ class PhaseValues:
     home_p_kw: NDArray[np.float64]
     home_q_kvar: NDArray[np.float64]
     charger_phase: NDArray[np.int64]
+    line_length_m: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
 
     @property
     def n_home(self) -> int:

@@ -155,3 +155,23 @@ def test_kpis_are_those_of_the_load_flows():
     parts = [found[f"loss_{level}_mwh"] for level in levels]
     assert sum(parts) == pytest.approx(found["loss_energy_mwh"], abs=1e-7)
     assert found["max_line_loading_percent"] is None or found["max_line_loading_phase"] in "abc"
+
+
+def test_the_table_of_homes_says_where_voltage_is_low_and_who_goes_without():
+    model = V2GModel(low_voltage(strategy="evms"), seed=[1, 2]).run()
+    table, flows = model.results.homes, model.grid.flows
+    assert len(table) == 2 * 55
+    np.testing.assert_array_equal(
+        table["min_vm_pu"].to_numpy().reshape(2, 55), flows.vm_pu.min(axis=0)
+    )
+    record = model.record
+    for name, values in (
+        ("charged_kwh", record.ev["charged_kwh"]),
+        ("short_kwh", record.shortfall_kwh),
+    ):
+        assert table[name].sum() == pytest.approx(values.sum(), abs=1e-9)
+    assert table["evs"].sum() == 88
+    # 1.098 + 0.11511 + ... m of lines.csv: home 1 hangs at bus 34.
+    assert table["distance_m"][0] == pytest.approx(33.119541, abs=1e-6)
+    with pytest.raises(RuntimeError, match="three-phase"):
+        _ = V2GModel(Scenario.load("paper").override(strategy="none")).run().results.homes
