@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from abm.equations import BoolArray
 from abm.grid import build_feeder
+from abm.results.flows import has_flow_tables
 from abm.scenario import Scenario
 from abm.study.ensemble import Failure
 from abm.study.hosting_limits import UNSOLVED, Limits, head_mva
@@ -50,15 +51,27 @@ class Asked:
     @cached_property
     def spans(self) -> dict[tuple[int, int], list[Span]]:
         """What is run as one batch each, by case and the look that it is for."""
-        found = {}
+        found, feeder = {}, build_feeder(self.scenario.inputs.feeder)
         for number, case in enumerate(self.cases):
-            most = min(most_together(case.scenario), BLOCK)
+            most = _at_once(case.scenario, feeder.n_bus + feeder.n_line)
             first = 0
             for look in looks(self.ladder.replications):
                 edges = [*range(first, look, most), look]
                 found[number, look] = [Span(number, *pair) for pair in pairwise(edges)]
                 first = look
         return found
+
+
+def _at_once(scenario: Scenario, elements: int) -> int:
+    """Replications in a batch, so few that its size does not decide which currents are kept.
+
+    Of a three-phase feeder those of all lines are kept up to a size, beyond it the highest alone.
+    elements: buses and lines.
+    """
+    most, kept = min(most_together(scenario), BLOCK), has_flow_tables(scenario, elements, 1)
+    while has_flow_tables(scenario, elements, most) != kept:
+        most = -(-most // 2)
+    return most
 
 
 @dataclass(frozen=True, eq=False)

@@ -217,3 +217,11 @@ def test_voltages_of_finer_load_flows_are_judged_by_ten_minute_means(street):
     assert broken.tolist() == []
     (broken,) = broken_elements(record, {"voltage_low": means[home] + 1e-9})["voltage_low"]
     assert broken.tolist() == [record.feeder.bus_names[home]]
+
+
+def test_batches_are_so_small_that_their_size_decides_nothing(street):
+    for flow_min, longest in ((60, 30), (5, 25), (1, 7)):
+        one = street.override({"grid.flow_interval_min": flow_min})
+        asked = ask(one, (0.0, 1.0), ["uncoordinated"], replications=50, within=1.0)
+        found = [len(span) for spans in asked.spans.values() for span in spans]
+        assert max(found) == longest
