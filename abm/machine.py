@@ -1,4 +1,4 @@
-"""What the machine has left: memory and disk, as far as this process may use them."""
+"""What the machine has: cores, memory and disk, as far as this process may use them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,23 @@ from pathlib import Path
 CGROUPS = Path("/sys/fs/cgroup")
 # A limit of version 1 that is none is a number near 2^63.
 NO_LIMIT = 2**60
+
+
+def cores_there() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def threads_there() -> int:
+    """Threads to compute with: one per core, fewer if NUMBA_NUM_THREADS says so.
+
+    In workers of a study it says 1, since each has one core.
+    """
+    wanted = os.environ.get("NUMBA_NUM_THREADS", "")
+    limit = int(wanted) if wanted.isdigit() else 0
+    return min(cores_there(), limit) if limit > 0 else cores_there()
 
 
 def memory_there(proc: Path = Path("/proc"), cgroups: Path = CGROUPS) -> int | None:

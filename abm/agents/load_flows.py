@@ -20,7 +20,7 @@ from abm.grid.reactive import ChargersReactive
 from abm.results.flows import has_flow_tables
 
 # Loads of buses that are in memory at once.
-_NUMBERS_AT_ONCE = 8_000_000
+_NUMBERS_AT_ONCE = 2_000_000
 
 if TYPE_CHECKING:
     from abm.grid.base_load import BaseLoad
@@ -120,10 +120,13 @@ class LoadFlows:
         """
         n_windows, n_feeders = zones.net_mw.shape[:2]
         begin_s = began_s + np.arange(n_windows) * window_s
-        shape = (n_windows, n_feeders, self.feeder.n_bus)
+        n_bus = self.feeder.n_bus
+        shape = (n_windows, n_feeders, n_bus)
+        means = self.base.mean_p_mw, self.base.mean_q_mvar
         p_mw, q_mvar = (
-            np.broadcast_to(mean(begin_s, window_s), shape).reshape(-1, shape[2]).copy()
-            for mean in (self.base.mean_p_mw, self.base.mean_q_mvar)
+            # What a mean gives is new, and may be added to.
+            (own if own.shape == shape else np.broadcast_to(own, shape).copy()).reshape(-1, n_bus)
+            for own in (mean(begin_s, window_s) for mean in means)
         )
         of = {name: values.reshape(len(p_mw), -1) for name, values in vars(zones).items()}
         pv_mw = np.zeros_like(of["net_mw"])
@@ -165,7 +168,9 @@ class LoadFlows:
         """p_mw, q_mvar: of the homes without chargers, (B, H)."""
         at, points = feeder.terminals, feeder.points
         per_kw = self.reactive.per_kw
-        p, q = (values[:, at.home] * at.share for values in (p_mw, q_mvar))
+        p, q = (values.take(at.home, axis=1) for values in (p_mw, q_mvar))
+        for values in (p, q):
+            values *= at.share
         p += points.at_terminals(of["point_mw"])
         if per_kw:
             q += per_kw * points.at_terminals(of["point_through_mw"])

@@ -70,9 +70,9 @@ def add_verbs(verbs: Verbs) -> None:
 
 
 def _hosting(options: argparse.Namespace) -> int:
+    from abm.machine import cores_there
     from abm.results.folder import strategy_label
     from abm.study.compare import bound_left_out, check_strategies
-    from abm.study.executor import default_workers
     from abm.study.fingerprint import question
     from abm.study.folder import StudyFolder
     from abm.study.hosting import ask, hosting, number_problems, place_problems
@@ -146,7 +146,7 @@ def _hosting(options: argparse.Namespace) -> int:
             study = hosting(
                 asked,
                 folder,
-                workers=options.workers or default_workers(),
+                workers=options.workers or cores_there(),
                 cluster=cluster,
                 on_done=on_done,
             )

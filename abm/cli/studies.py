@@ -219,15 +219,15 @@ REPLICATION_TABLES = ("table2_replications.csv", "table3_replications.csv")
 
 def paper_replications(options: argparse.Namespace, seed: int | None) -> Ensemble:
     """Replications of the paper's study, for `reproduce`."""
+    from abm.machine import cores_there
     from abm.report.study_terminal import replications_bar
-    from abm.study.executor import default_workers
     from abm.study.reproduce import RUNS, reproduce_replications
 
     with replications_bar("Replications", len(RUNS) * options.replications) as on_done:
         return reproduce_replications(
             options.replications,
             seed,
-            workers=options.workers or default_workers(),
+            workers=options.workers or cores_there(),
             cluster=cluster_of(options),
             on_done=on_done,
         )
@@ -277,10 +277,10 @@ def check_study_room(
     options: argparse.Namespace, cases: Sequence[Case], replications: int, out: Path
 ) -> None:
     """Raise InputError when a study needs more memory or disk than there is."""
-    from abm.study.executor import default_workers
+    from abm.machine import cores_there
     from abm.study.size import check_room, study_size
 
-    here = 0 if options.cluster is not None else options.workers or default_workers()
+    here = 0 if options.cluster is not None else options.workers or cores_there()
     check_room(study_size(cases, replications, here), out)
 
 
@@ -297,8 +297,8 @@ def _run(
     options: argparse.Namespace,
     until: Until | None,
 ) -> Ensemble:
+    from abm.machine import cores_there
     from abm.report.study_terminal import replications_bar
-    from abm.study.executor import default_workers
     from abm.study.montecarlo import run_study
 
     with replications_bar("Replications", replications * len(cases)) as on_done:
@@ -307,7 +307,7 @@ def _run(
             replications,
             scenario.seed,
             folder,
-            workers=options.workers or default_workers(),
+            workers=options.workers or cores_there(),
             cluster=cluster_of(options),
             until=until,
             on_done=on_done,

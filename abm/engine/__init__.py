@@ -6,7 +6,6 @@ the model then steps minute by minute in numpy, with the same result.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -42,6 +41,7 @@ from abm.engine.arrays import (
 from abm.engine.meter import Meter
 from abm.fleet import Fleet
 from abm.fleet.cycles import NO_HISTORY, STEPS_AT_ONCE
+from abm.machine import threads_there
 from abm.signals import Inbox
 
 ADMISSION_CODES: dict[type, int] = {
@@ -201,7 +201,4 @@ class CompiledHour:
         """Threads for one hour: one per core for a city, fewer if NUMBA_NUM_THREADS says so."""
         if self.fleet.n_feeders < FEEDERS_PER_THREAD:
             return 1
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        wanted = os.environ.get("NUMBA_NUM_THREADS", "")
-        limit = int(wanted) if wanted.isdigit() and int(wanted) > 0 else cores or 1
-        return max(1, min(cores or 1, limit, self.fleet.n_feeders // FEEDERS_PER_THREAD))
+        return min(threads_there(), self.fleet.n_feeders // FEEDERS_PER_THREAD)

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,10 +23,11 @@ from abm.cache import code_folder
 from abm.equations import ComplexArray, FloatArray
 from abm.grid import phase_arrays, phase_kernel, phase_look, phase_tree
 from abm.grid.network import checked_load
-from abm.grid.phase_arrays import Found, Homes, Machines
+from abm.grid.phase_arrays import LANES, Found, Homes, Machines
 from abm.grid.phase_flow import Terminals, ThreePhaseFlow
 from abm.grid.phase_network import phase_network
 from abm.grid.reference import VM_PLAUSIBLE_PU
+from abm.machine import threads_there
 from abm.scenario.phase_values import PhaseValues
 
 # A milliwatt, of the kilowatt that a home draws; iterations end where a hundredth is expected.
@@ -132,6 +135,8 @@ class ThreePhaseSolver:
         last bit. ValueError for arrays of another shape.
         """
         p, q, usable = checked_load(p_mw, q_mvar, len(self.terminals.home))
+        # Of a row in one piece a sum is the same however many rows there are.
+        p, q = np.ascontiguousarray(p), np.ascontiguousarray(q)
         rows, n_line = len(p), self._n_line if lines else 0
         count, n_x = self.values.n_home, len(self.values.transformer)
         found = Found(
@@ -153,19 +158,7 @@ class ThreePhaseSolver:
             slack_q_mvar=np.zeros(rows),
             mismatch_mva=np.zeros(rows),
         )
-        compiled()(
-            self._tree,
-            self._spans,
-            self._homes,
-            self._machines,
-            self._start,
-            np.ascontiguousarray(p),
-            np.ascontiguousarray(q),
-            found,
-            lines,
-            TOLERANCE_W,
-            MOST_ITERATIONS,
-        )
+        self._fill(p, q, found, lines)
         if not self._rated:
             found.line_percent[:] = np.nan
         low, high = VM_PLAUSIBLE_PU
@@ -183,3 +176,33 @@ class ThreePhaseSolver:
         if not good.all():
             flow.give_up(np.flatnonzero(~good))
         return flow
+
+    def _fill(self, p: FloatArray, q: FloatArray, found: Found, lines: bool) -> None:
+        """Solve all rows, some of them in each thread; what comes of a row is the same in any."""
+
+        def fill(first: int, last: int) -> None:
+            of = Found._make(values[first:last] for values in found)
+            compiled()(
+                self._tree,
+                self._spans,
+                self._homes,
+                self._machines,
+                self._start,
+                p[first:last],
+                q[first:last],
+                of,
+                lines,
+                TOLERANCE_W,
+                MOST_ITERATIONS,
+            )
+
+        blocks = -(-len(p) // LANES)
+        threads = min(threads_there(), blocks)
+        if threads < 2:
+            fill(0, len(p))
+            return
+        # Whole blocks, since one that is half full takes as long.
+        ends = [min(blocks * part // threads * LANES, len(p)) for part in range(threads + 1)]
+        with ThreadPoolExecutor(threads) as pool:
+            for done in [pool.submit(fill, *span) for span in pairwise(ends)]:
+                done.result()

@@ -49,13 +49,6 @@ PRELOAD = "abm.study.preload"
 ONE_AT_A_TIME = threading.Lock()
 
 
-def default_workers() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 class SerialExecutor(Executor):
     """Runs what it is given at once, in this process."""
 

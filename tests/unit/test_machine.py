@@ -5,7 +5,7 @@ import resource
 import pytest
 
 from abm import Scenario
-from abm.machine import disk_there, in_words, memory_there
+from abm.machine import disk_there, in_words, memory_there, threads_there
 from abm.study import size
 from abm.study.replications import Case
 from abm.study.size import run_size, study_size
@@ -123,3 +123,14 @@ def test_a_street_s_year_by_the_minute_keeps_no_lines():
     assert run_size(year).memory[what] == 525_600 * 55 * size.FLOW_ALONE
     day = year.override({"horizon.days": 1})
     assert run_size(day).memory[what] == 1440 * (55 + 905) * size.FLOW
+
+
+@pytest.mark.parametrize(
+    ("wanted", "threads"), [(None, 4), ("1", 1), ("3", 3), ("64", 4), ("0", 4), ("many", 4)]
+)
+def test_threads_are_the_cores_or_fewer(wanted, threads, monkeypatch):
+    monkeypatch.setattr("abm.machine.cores_there", lambda: 4)
+    monkeypatch.delenv("NUMBA_NUM_THREADS", raising=False)
+    if wanted is not None:
+        monkeypatch.setenv("NUMBA_NUM_THREADS", wanted)
+    assert threads_there() == threads

@@ -12,6 +12,7 @@ import pytest
 from three_phase import Network, street
 
 from abm.errors import LoadFlowError
+from abm.grid import phase_solve
 from abm.grid.phase_check import NodeVoltages, disagreement
 from abm.grid.phase_solve import MISMATCH_LIMIT_MVA, ThreePhaseSolver
 
@@ -61,6 +62,26 @@ def test_a_row_has_the_same_bits_alone_and_anywhere_in_a_batch(shunts):
         apart = solver.solve(p[rows], q[rows])
         for name, values in vars(apart).items():
             assert values.tobytes() == getattr(together, name)[rows].tobytes(), name
+
+
+def test_the_layout_of_the_loads_in_memory_does_not_matter():
+    solver, p, q = loads(street(buses=60), 5)
+    flow = solver.solve(p, q)
+    for name, values in vars(solver.solve(np.asfortranarray(p), np.asfortranarray(q))).items():
+        assert values.tobytes() == getattr(flow, name).tobytes(), name
+
+
+@pytest.mark.parametrize("rows", [1, 33, 150])
+def test_threads_leave_the_same_bytes(rows, monkeypatch):
+    solver, p, q = loads(street(seed=5), rows)
+    p[rows // 2] = np.nan
+    monkeypatch.setattr(phase_solve, "threads_there", lambda: 1)
+    alone = solver.solve(p, q)
+    assert alone.converged.sum() == rows - 1
+    for threads in (2, 3, 64):
+        monkeypatch.setattr(phase_solve, "threads_there", lambda threads=threads: threads)
+        for name, values in vars(solver.solve(p, q)).items():
+            assert values.tobytes() == getattr(alone, name).tobytes(), name
 
 
 def test_rows_without_a_solution_are_no_numbers():
