@@ -21,13 +21,15 @@ class Points:
 
     They come home by home: a point for each terminal, and where there are several of them one more
     for chargers on all. home: int64 [P]. first: int64 [H], first point of each home. phases:
-    int64 [H], terminals of each home. weights: sparse [P, T], what part of a point's power is drawn
-    at each terminal.
+    int64 [H], terminals of each home. phase: int64 [P], 0 to 2, of a load in delta the first of its
+    two, -1 of a point on all. weights: sparse [P, T], what part of a point's power is drawn at each
+    terminal.
     """
 
     home: IntArray
     first: IntArray
     phases: IntArray
+    phase: IntArray
     weights: csr_matrix[Any]
 
     @classmethod
@@ -46,7 +48,9 @@ class Points:
         columns = np.concatenate([np.arange(len(terminals.home)), several])
         parts = np.concatenate([np.ones(len(single)), 1.0 / phases[of_home]])
         shape = (len(home), len(terminals.home))
-        return cls(home, first, phases, csr_matrix((parts, (rows, columns)), shape))
+        phase = np.full(len(home), -1)
+        phase[single] = terminals.phase
+        return cls(home, first, phases, phase, csr_matrix((parts, (rows, columns)), shape))
 
     def at_terminals(self, values: FloatArray) -> FloatArray:
         """Powers of the points [B, P] as drawn at the terminals, [B, T].
@@ -102,19 +106,19 @@ class Points:
         given_phase: IntArray,
         counts: IntArray,
     ) -> int:
-        """Point of a charger of a home; counts: chargers by phase so far, where they balance."""
+        """Point of a charger of a home; counts: chargers by phase so far, one more with it."""
         first, phases = int(self.first[home]), int(self.phases[home])
-        if phases == 1:
-            return first
-        if several[home]:
+        if phases > 1 and several[home]:
             return first + phases
-        if how == "given":
-            return first + int(given_phase[home])
-        if how == "random":
-            return first + int(draw[home] * phases)
-        least = int(np.argmin(counts[:phases]))
-        counts[least] += 1
-        return first + least
+        number = 0
+        if phases > 1 and how == "given":
+            number = int(given_phase[home])
+        elif phases > 1 and how == "random":
+            number = int(draw[home] * phases)
+        elif phases > 1:
+            number = int(np.argmin(counts[self.phase[first : first + phases]]))
+        counts[self.phase[first + number]] += 1
+        return first + number
 
 
 def _numbers(stays: Stays, rows: IntArray) -> IntArray:
