@@ -164,7 +164,7 @@ T,m,t,Dyn11,11,0.4,50,1,4
 """,
     "lines.csv": """line,from_bus,to_bus,phases,linecode,length_m
 k,sub,m,abc,cable,2000
-l,t,h,abc,cable,500
+l,t,h,abc,cable,900
 """,
     "homes.csv": """home,bus,phases,p_kw,power_factor
 one,h,a,4,0.95
@@ -188,13 +188,13 @@ def by_sweeps(p_mw, q_mvar):
     for _ in range(200):
         i = np.conj(power / v)
         above = wound.T @ i
-        v = wound @ (source - 2.0 * z @ above) - z_winding * i - 0.5 * z @ i
+        v = wound @ (source - 2.0 * z @ above) - z_winding * i - 0.9 * z @ i
     i = np.conj(power / v)
     above = wound.T @ i
     lost = [
         np.vdot(above, 2.0 * z @ above).real,
         np.vdot(i, z_winding * i).real,
-        np.vdot(i, 0.5 * z @ i).real,
+        np.vdot(i, 0.9 * z @ i).real,
     ]
     return v, np.array(lost) / 1e6, i
 
@@ -237,7 +237,7 @@ def test_kpis_of_a_street_are_those_of_sweeps_over_it(tmp_path):
     assert found["homes_outside_10min"] == outside.any(axis=0).sum()
     assert found["homes_below"] == (vm < low).any(axis=0).sum()
     fails = (means < 0.85).any(axis=0) | ((means < 0.9).mean(axis=0) > 0.05)
-    assert found["homes_en50160"] == fails.sum()
+    assert found["homes_en50160"] == fails.sum() == 1
     vuf = (100 * second / first).reshape(-1, 2).mean(axis=1)
     assert found["vuf_over_10min_means"] == (vuf > 2.0).sum() > 0
     rated = np.array([50e3 / np.sqrt(3) / kv for kv in (11e3, 400)])
