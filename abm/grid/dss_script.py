@@ -20,20 +20,23 @@ from abm.scenario.yamlio import limit_mb, read_bytes
 _BUILD = ("new", "edit", "batchedit", "open", "close", "enable", "disable")
 _PASSED = ("setkvbase", "var")
 _FILES = ("redirect", "compile")
-_PLACES = ("buscoords", "latlongcoords")
+_PLACES = ("buscoords", "latlongcoords", "giscoords")
 _IGNORED = ("clear", "clearall", "calcvoltagebases", "solve", "makebuslist", "select")
 _KNOWN = (*_BUILD, *_PASSED, *_FILES, *_PLACES, *_IGNORED, "set", "more")
-# These write files, open windows, run programs or change folders.
+# These say, draw or write what was solved, and leave the network as it is: they are passed over.
+_REPORTS = (
+    "show", "export", "save", "plot", "visualize", "dump", "fileedit", "di_plot", "comparecases",
+    "yearlycurves", "closedi", "nodelist", "get", "currents", "powers", "voltages", "seqvoltages",
+    "seqcurrents", "seqpowers", "losses", "phaselosses", "cktlosses", "varvalues", "varnames",
+    "summary", "help", "about", "batchsave", "wait", "formedit", "panel", "zsc", "zsc10", "zsc012",
+    "allpceatbus", "allpdeatbus", "pstcalc", "calcincmatrix", "calcincmatrix_o", "incmatrix",
+    "buslevels", "refine_buslevels"
+)  # fmt: skip
+# These run programs, change folders, or change the network in a way of their own.
 _REFUSED = frozenset((
-    "show", "export", "save", "plot", "visualize", "shell", "dump", "fileedit", "cd", "doscmd",
-    "di_plot", "comparecases", "yearlycurves", "cvrtloadshapes", "closedi", "nodelist", "get",
-    "currents", "powers", "voltages", "seqvoltages", "seqcurrents", "seqpowers", "losses",
-    "phaselosses", "cktlosses", "varvalues", "varnames", "summary", "distribute", "rephase",
-    "reduce", "help", "about", "dssim_coords", "uuids", "batchsave", "wait", "connect",
-    "disconnect", "detach", "formedit", "panel", "zsc", "zsc10", "zsc012", "allpceatbus",
-    "allpdeatbus", "newactor", "clone", "cleanup", "solveall", "abort", "docontrolactions",
-    "pstcalc", "calcincmatrix", "calcincmatrix_o", "refine_buslevels", "incmatrix",
-    "buslevels", "tear_circuit"
+    "shell", "cd", "doscmd", "cvrtloadshapes", "distribute", "rephase", "reduce", "dssim_coords",
+    "uuids", "connect", "disconnect", "detach", "newactor", "clone", "cleanup", "solveall",
+    "abort", "docontrolactions", "tear_circuit"
 ))  # fmt: skip
 # Options that are a part of the network; all others say how OpenDSS solves it or writes.
 _SETTINGS = ("defaultbasefrequency", "voltagebases", "earthmodel", "allowduplicates")
@@ -84,6 +87,13 @@ class Script:
     bus_places: dict[str, tuple[float, float]] = field(default_factory=dict)
     skipping: bool = False
 
+    def clear(self) -> None:
+        """Forget the network so far, as `clear` does; the frequency stays for the next one."""
+        kept = [one for one in self.commands if one.text.startswith("set default")]
+        self.commands, self.places, self.bus_places = kept, {}, {}
+        self.left_out.clear()
+        self.load_factor = 1.0
+
     def refuse(self, command: Command, value: str, said: str, hint: str = "") -> None:
         """Note a problem with a command."""
         name = command.element or "command"
@@ -94,7 +104,11 @@ def read_script(path: Path) -> Script:
     """Read a .dss or .dss.gz file. Raises InputError with everything in it that is refused."""
     script = Script()
     _read_file(script, path, display(path), ())
-    circuits = [one for one in script.commands if one.element.startswith("circuit.")]
+    circuits = [
+        one
+        for one in script.commands
+        if one.element.startswith("circuit.") and one.text.startswith("new ")
+    ]
     if not circuits and not script.problems:
         said = "an OpenDSS script with a circuit: new circuit.NAME"
         script.problems.append(Problem("file", "", said, display(path)))
@@ -131,6 +145,7 @@ def _read_file(script: Script, path: Path, shown: str, within: tuple[Path, ...])
     except InputError as error:
         script.problems += error.problems
         return
+    text = re.sub(r"\0+(?=\r?\n|$)", "", text)  # at the ends of lines some editors leave them
     if "\0" in text:
         script.problems.append(Problem("file", "", "an OpenDSS script, which is text", shown))
         return
@@ -193,8 +208,13 @@ def _read_command(script: Script, command: Command, path: Path, within: tuple[Pa
         _keep(script, command, text, "")
     elif verb in _IGNORED:
         script.skipping = True
+        if verb.startswith("clear"):
+            script.clear()
+    elif verb in _REPORTS:
+        script.left_out[f"command {verb}"] += 1
+        script.skipping = True
     elif verb in _REFUSED:
-        said = "no command that writes or runs something; import only reads: take the line out"
+        said = "no command that runs something or changes folders or the network: take the line out"
         script.refuse(command, text, said)
     else:
         script.refuse(command, text, "a command of OpenDSS that builds a network",
@@ -203,9 +223,9 @@ def _read_command(script: Script, command: Command, path: Path, within: tuple[Pa
 
 def _verb(word: str) -> str:
     """The command that a word stands for; OpenDSS takes abbreviations."""
-    if word in _KNOWN or word in _REFUSED or len(word) < 3:
+    if word in _KNOWN or word in _REPORTS or word in _REFUSED or len(word) < 3:
         return "more" if word == "m" else word
-    full = [name for name in _KNOWN if name.startswith(word)]
+    full = [name for name in (*_KNOWN, *_REPORTS) if name.startswith(word)]
     clashes = any(name.startswith(word) for name in _REFUSED)
     return full[0] if full and not clashes else word
 
@@ -333,7 +353,7 @@ def _read_places(script: Script, command: Command, rest: str, path: Path) -> Non
     if found is None:
         script.refuse(command, rest, "a file of coordinates; there is none of this name")
         return
-    swapped = command.text.lower().startswith("l")
+    swapped = not command.text.lower().startswith("b")
     for line in text_of(found, display(found)).splitlines():
         cells = re.split(r"[\s,;]+", _without_comment(line.strip()).replace('"', ""))
         try:

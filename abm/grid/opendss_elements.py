@@ -13,6 +13,7 @@ from abm.equations import ComplexArray, FloatArray
 from abm.errors import Problem
 from abm.grid.dss_script import Script
 from abm.grid.phase_source import CodeBook, PhaseSource, short
+from abm.scenario.phase_table import MOST_OHM_PER_KM
 from abm.scenario.phase_values import PHASES
 
 # Metres of the units of length; a line without unit is taken to be in km.
@@ -146,6 +147,11 @@ def read_line(reading: Reading, codes: CodeBook, name: str) -> None:
     if length_m <= 0.0:
         reading.refuse(element, f"{length:g}", "a length above 0")
         return
+    # A switch has 1 ohm per unit and 0.001 of it, in whatever unit: the same ohm on more metres.
+    most = float(np.abs(z).sum(axis=1).max())
+    if length_m < 1.0 and most > MOST_OHM_PER_KM:
+        longer = most / MOST_OHM_PER_KM
+        length_m, z, b = longer * length_m, z / longer, b / longer
     code = str(lines.LineCode()).lower()
     amperes = short(float(lines.NormAmps()))
     known = element in reading.rated or f"linecode.{code}" in reading.rated
@@ -298,6 +304,8 @@ def read_load(reading: Reading, name: str) -> None:
     service, rest = nodes[:phases], nodes[phases:]
     if phases == 1 and rest and rest[0] != 0:
         service, rest, delta = nodes[:2], [], True
+    elif phases == 1:
+        delta = False  # from one phase to earth it is the same load
     elif delta and phases == 2:
         service = []
     elif delta:

@@ -15,6 +15,7 @@ from abm.scenario.phase_values import PHASES
 
 # Of a matrix of the conductors of a line its lower triangle, by rows.
 TRIANGLE = ("aa", "ba", "bb", "ca", "cb", "cc")
+MOST_OHM_PER_KM = 100
 SEQUENCE = ("r1_ohm_per_km", "x1_ohm_per_km", "r0_ohm_per_km", "x0_ohm_per_km")
 
 _CONNECTION = re.compile(r"(D|YN)(d|yn)(\d{1,2})")
@@ -71,7 +72,7 @@ _Kv = Annotated[
 _Sequence = Annotated[
     float | None,
     Ge(0),
-    Le(100),
+    Le(MOST_OHM_PER_KM),
     NUMBER,
     OR_EMPTY,
     Allowed("from 0 to 100 ohm per km; is it in milliohm?"),

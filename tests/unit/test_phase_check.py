@@ -97,3 +97,18 @@ def test_phases_in_the_air_leave_it_unchecked_and_say_so():
     net.line("one", "two", z=(0.2, 0.2)).home("two")
     with pytest.warns(LoadFlowWarning, match="is not checked: .* phases that nothing supplies"):
         assert three_phase_solver(net.values(), "key").checked_by == ""
+
+
+def test_a_switch_of_next_to_nothing_is_checked_and_silence_is_no_agreement(monkeypatch):
+    # Rounding leaves more than the last digits of voltages beside 1e-7 ohm.
+    net = Network(4.16, z1=1e-3 + 1e-2j).line("source", "one", z=(0.3 + 0.6j, 0.7 + 1.9j), km=0.6)
+    net.line("one", "two", z=(0.1, 0.1), km=1e-6).line("two", "far", z=(0.5 + 0.8j, 1.0 + 2.0j))
+    net.home("far", "ab", delta=True, p_kw=170.0).home("two", "c", p_kw=300.0)
+    values = net.values()
+    solver = ThreePhaseSolver(values)
+    p, q = solver.nominal()
+    assert np.isfinite(NodeVoltages(values).voltages(p[None], q[None])[0, -1]).all()
+    assert disagreement(solver, NodeVoltages(values)) == ""
+    nothing = np.full((3, len(values.bus), 3), np.nan + 0j)
+    monkeypatch.setattr(NodeVoltages, "voltages", lambda *_: nothing)
+    assert "is not checked: the admittances" in disagreement(solver, NodeVoltages(values))
