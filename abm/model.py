@@ -104,6 +104,7 @@ class V2GModel(mesa.Model):
             flow_min=scenario.grid.flow_interval_min,
             keep_zones=has_pv(scenario.pv) or has_storage(scenario.storage),
             n_points=n_points,
+            keep_through=abs(scenario.ev.power_factor) != 1.0,
         )
         rule, self.admission = make_strategy(scenario)
         self._results: Results | None = None

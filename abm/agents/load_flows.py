@@ -33,7 +33,8 @@ class ZonePower:
 
     net_mw: G2V less V2G. through_mw: both added up. rated_mw: rating of the chargers in use.
     battery_mw: of the stationary batteries. point_mw, point_through_mw: as the first two, by point
-    of a three-phase feeder, (W, n_feeders, n_points), without points on another.
+    of a three-phase feeder, (W, n_feeders, n_points), without points on another; the latter only
+    where chargers take reactive power by it.
     """
 
     net_mw: FloatArray

@@ -33,9 +33,10 @@ class Meter:
     flow_zone_mw: mean net power over each load flow, (n_flows, n_cells); without rows where a load
     flow is of a whole hour; flow_through_mw: the same of both ways added up. flow_point_mw,
     flow_point_through_mw: the same by point of a three-phase feeder, of whole hours as well,
-    (n_flows, n_feeders x n_points). last_switch: step of each EV's last change of mode, (n_evs,).
-    below_min, above_min: EV-minutes outside eqs. (5), (6) per feeder; soc_lowest, soc_highest: the
-    extreme SoC seen while plugged in, NaN where nobody ever was.
+    (n_flows, n_feeders x n_points), the latter without columns where nobody asks for it.
+    last_switch: step of each EV's last change of mode, (n_evs,). below_min, above_min: EV-minutes
+    outside eqs. (5), (6) per feeder; soc_lowest, soc_highest: the extreme SoC seen while plugged
+    in, NaN where nobody ever was.
     """
 
     BY_TIME: ClassVar = {
@@ -58,11 +59,12 @@ class Meter:
         flow_min: int = 60,
         keep_zones: bool = False,
         n_points: int = 0,
+        keep_through: bool = False,
     ) -> None:
         """minutes: whether zones are metered by step. flow_min: interval of the load flows, min.
 
         keep_zones: whether `net_of_zones` will be asked, in either engine. n_points: of a
-        three-phase feeder, else 0.
+        three-phase feeder, else 0. keep_through: whether `flow_point_through_mw` will be asked for.
         """
         cells, feeders, hours = fleet.n_feeders * fleet.n_zones, fleet.n_feeders, clock.n_hours
         self.clock, self.fleet, self.minutes = clock, fleet, minutes
@@ -106,7 +108,8 @@ class Meter:
         self.point_discharge: FloatArray = np.zeros((max(flows, 1), points))
         point_flows = hours * max(flows, 1)
         self.flow_point_mw: FloatArray = np.full((point_flows, points), np.nan)
-        self.flow_point_through_mw: FloatArray = np.full((point_flows, points), np.nan)
+        through = points if keep_through else 0
+        self.flow_point_through_mw: FloatArray = np.full((point_flows, through), np.nan)
         # What is left for later: net power by zone in the steps of the hour that runs, where it is
         # not in the arrays by step, and who changed mode.
         self.keep_zones = keep_zones and not minutes
@@ -245,7 +248,8 @@ class Meter:
         here = slice(hour * flows, (hour + 1) * flows)
         charge, discharge = self.point_charge / per_mw, self.point_discharge / per_mw
         self.flow_point_mw[here] = charge - discharge
-        self.flow_point_through_mw[here] = charge + discharge
+        if self.flow_point_through_mw.shape[1]:
+            self.flow_point_through_mw[here] = charge + discharge
         self.point_charge[:] = 0.0
         self.point_discharge[:] = 0.0
 

@@ -78,15 +78,20 @@ def zone_net(record: Record) -> FloatArray:
 
 
 def bus_load(record: Record) -> FloatArray:
-    """Mean load of every bus over every load flow, (F, K, n_bus) [MW]."""
+    """Mean load of every bus over every load flow, (F, K, n_bus) [MW].
+
+    NaN on a three-phase feeder where the record does not keep what chargers drew.
+    """
     window_s = 60 * record.flow_min
     base = record.base.mean_p_mw(record.begin_s(window_s), window_s)
     p_mw = np.broadcast_to(base, (len(base), record.n_feeders, base.shape[2])).copy()
     if isinstance(record.feeder, ThreePhaseFeeder):
         # One point of a home after the other.
-        homes = record.feeder.points.home
+        homes, points_mw = record.feeder.points.home, record.flow_point_mw
+        if points_mw is None:
+            return np.full(p_mw.shape, np.nan)
         for point in range(len(homes)):
-            p_mw[:, :, homes[point]] += record.flow_point_mw[:, :, point]
+            p_mw[:, :, homes[point]] += points_mw[:, :, point]
     else:
         record.feeder.add_to_buses(p_mw, zone_net(record))
     return p_mw

@@ -62,10 +62,10 @@ class Record(Windows):
     order of rows, or None where they are numbered. stays: `STAY_STATE` and `STAY_SUMS` of each day,
     (D, n) each. zone_*: (H, K, Z). plugged_peak: (H, K). soc_*, *_min: (K,). flows: arrays with
     (F, K, ...). flow_zone_mw: mean net power over each load flow, (F, K, Z), or None where those
-    are hours. flow_zone_mvar: reactive
-    power that the chargers take in each load flow, (F, K, Z). flow_point_mw: net power by point of
-    a three-phase feeder, (F, K, P), without points on another. supply: PV and batteries of the
-    zones, None where there are none. unsent: (H, K), messages kept back by load flows that did not
+    are hours. flow_zone_mvar: reactive power that the chargers take in each load flow, (F, K, Z).
+    flow_point_mw: net power by point of a three-phase feeder, (F, K, P), without points on another;
+    None where no tables of every load flow are written. supply: PV and batteries of the zones, None
+    where there are none. unsent: (H, K), messages kept back by load flows that did not
     converge. ev_kw, switched_evs: (S, K), net power of the EVs, and how many changed mode within
     the five minutes that end with the step. minute_*: (S, K, Z), or None.
     """
@@ -88,7 +88,7 @@ class Record(Windows):
     flows: PowerFlow
     flow_zone_mw: FloatArray | None
     flow_zone_mvar: FloatArray
-    flow_point_mw: FloatArray
+    flow_point_mw: FloatArray | None
     supply: SupplyRecord | None
     unsent: IntArray
     ev_kw: FloatArray

@@ -14,9 +14,10 @@ from abm.equations import FloatArray
 from abm.fleet import Fleet
 from abm.fleet.columns import RECORDED, STAY_STATE, STAY_SUMS
 from abm.fleet.cycles import visits_of
-from abm.grid import PowerFlow
+from abm.grid import PowerFlow, build_feeder
 from abm.grid.base_load import BaseLoad, join_loads
 from abm.grid.network import join_flows
+from abm.results.flows import has_flow_tables
 from abm.results.record import FEEDER_AXIS, Record
 from abm.results.supply import SupplyRecord, join_supplies
 from abm.scenario import Scenario
@@ -33,7 +34,8 @@ def join_records(parts: Sequence[Record]) -> Record:
     joined: dict[str, Any] = {}
     for name, axis in FEEDER_AXIS.items():
         values = [getattr(part, name) for part in parts]
-        joined[name] = None if values[0] is None else np.concatenate(values, axis=axis)
+        some = any(value is None for value in values)
+        joined[name] = None if some else np.concatenate(values, axis=axis)
     names = [part.names for part in parts]
     supplies = [part.supply for part in parts]
     return replace(
@@ -82,7 +84,10 @@ def make_record(
 
     ev: dict[str, NDArray[Any]] = {name: getattr(fleet, name) for name in RECORDED}
     ev["number"] = fleet.stay_index - fleet.first_row[fleet.feeder]
-    n_points = meter.flow_point_mw.shape[1] // max(fleet.n_feeders, 1)
+    points, feeder = meter.flow_point_mw, build_feeder(scenario.inputs.feeder)
+    n_points = points.shape[1] // max(fleet.n_feeders, 1)
+    # Half of what a year by the minute would keep, for a column of one table.
+    kept = has_flow_tables(scenario, feeder.n_bus + feeder.n_line, fleet.n_feeders)
     ev["point"] = fleet.point - fleet.feeder * n_points
     ev |= billed
     if fleet.history is not None:
@@ -110,9 +115,7 @@ def make_record(
         flows=flows,
         flow_zone_mw=by_zone(meter.flow_zone_mw) if len(meter.flow_zone_mw) else None,
         flow_zone_mvar=taken_mvar,
-        flow_point_mw=meter.flow_point_mw.reshape(
-            len(meter.flow_point_mw), fleet.n_feeders, n_points
-        ),
+        flow_point_mw=points.reshape(len(points), fleet.n_feeders, n_points) if kept else None,
         supply=supply,
         stays={name: np.stack([day[name] for day in days]) for name in days[0]},
         unsent=meter.unsent,

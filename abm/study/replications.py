@@ -24,8 +24,9 @@ from abm.study.runs import results_of
 # Replications are simulated, and `--until` is asked, in blocks of this many; a larger batch is
 # hardly faster, a smaller one says more often how far things are.
 BLOCK = 50
-# A batch of very large fleets is cut so that it holds about this many EVs.
-BATCH_EVS = 50_000
+# A batch of very large fleets is cut so that it holds about this many EVs, one of many load flows
+# so that it holds about this many voltages of them; each costs up to 60 bytes of memory.
+BATCH_EVS, BATCH_VOLTAGES = 50_000, 20_000_000
 HOURLY = ("ev_mw", "total_mw", "loss_mw", "min_vm_pu")
 # System demand by 15 minutes; of a time step where that is longer.
 LEADING_BAND = "total_15min_mw"
@@ -113,10 +114,12 @@ def _left(span: Span, done: frozenset[tuple[int, int]]) -> list[Span]:
 
 
 def most_together(scenario: Scenario) -> int:
-    """Replications in a batch: a block, fewer where they have very many EVs."""
+    """Replications in a batch: a block, fewer where they have very many EVs or load flows."""
     table = scenario.inputs.sessions
     evs = int(scenario.zone_evs.sum()) if table is None else len(table)
-    return max(1, min(BLOCK, BATCH_EVS // max(evs, 1)))
+    flows = scenario.hours * 60 // scenario.grid.flow_interval_min
+    voltages = flows * len(scenario.inputs.feeder.buses)
+    return max(1, min(BLOCK, BATCH_EVS // max(evs, 1), BATCH_VOLTAGES // max(voltages, 1)))
 
 
 # --- in the worker -----------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import pytest
 from abm import Scenario
 from abm.machine import disk_there, in_words, memory_there, threads_there
 from abm.study import size
-from abm.study.replications import Case
+from abm.study.replications import BATCH_VOLTAGES, BLOCK, Case, most_together
 from abm.study.size import run_size, study_size
 
 KB = 1024
@@ -115,6 +115,16 @@ def test_a_study_needs_one_batch_per_worker_and_all_rows():
     assert four.memory["replications"] == 1000 * size.ROW
     assert study_size(cases, 500, 0).memory == {"replications": 1000 * size.ROW}
     assert study_size(cases, 1, 64).memory["EVs"] == 2 * 45 * size.EV
+
+
+def test_replications_with_many_load_flows_come_in_smaller_batches():
+    street = Scenario.load("ieee_european_lv")
+    assert most_together(street) == BLOCK
+    week = street.override({"horizon.days": 7})
+    assert most_together(week) == BATCH_VOLTAGES // (7 * 1440 * 55) == 36
+    year = Scenario.load("transformer_year")
+    assert most_together(year) == 1
+    assert study_size([Case({}, week)], 500, 1).memory["EVs"] == 55 * 36 * size.EV
 
 
 def test_a_street_s_year_by_the_minute_keeps_no_lines():

@@ -1,6 +1,7 @@
 """Runs on a three-phase feeder: both engines, steps, batches, who lives where, what KPIs say."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from abm import InputError, Scenario, V2GModel
@@ -39,6 +40,18 @@ def test_both_engines_and_steps_leave_the_same_bytes(strategy):
     np.testing.assert_array_equal(compiled.record.flow_point_mw, stepwise.record.flow_point_mw)
     same(compiled.grid.flows, stepwise.grid.flows)
     assert compiled.results.kpis == stepwise.results.kpis
+
+
+def test_without_tables_of_every_load_flow_their_powers_are_not_kept():
+    full = V2GModel(low_voltage()).run().results
+    short = V2GModel(low_voltage(record__flow_tables=False)).run().results
+    assert full.record.flow_point_mw is not None
+    assert short.record.flow_point_mw is None
+    assert short.kpis == full.kpis
+    columns = short.bus_hour.columns.drop("p_mw")
+    pd.testing.assert_frame_equal(short.bus_hour[columns], full.bus_hour[columns])
+    assert short.bus_hour["p_mw"].isna().all()
+    assert full.bus_hour["p_mw"].notna().all()
 
 
 def test_a_seed_gives_the_same_alone_as_in_a_batch():
