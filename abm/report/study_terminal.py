@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,8 @@ from abm.report.terminal import (
     print_lines,
     show,
 )
-from abm.results.indicators import grain_of, is_count, is_of_load_flows, kpi_label, mean_digits
+from abm.report.units import below_a_megawatt, in_kilo, scaled_mean
+from abm.results.indicators import grain_of, is_count, is_of_load_flows, kpi_label
 from abm.results.kpis import TIE_MW
 from abm.scenario import Scenario
 from abm.study.compare import FORESIGHT, GAP
@@ -107,13 +108,14 @@ def print_ensemble(ensemble: Ensemble, scenario: Scenario) -> None:
     found = {(row["kpi"], row["strategy"]): row for row in rows}
     title = f"{scenario.name}, {ensemble.n} replications, seed {scenario.seed}"
     table = new_table(title, ("Quantity", "Strategy"), ("n", "mean", "sd", "95 % interval"))
-    for kpi, name, digits in ((kpi, kpi_label(kpi), mean_digits(kpi)) for kpi in MAIN):
+    small = _small(rows)
+    for kpi in MAIN:
         for i, case in enumerate(ensemble.cases):
             if (kpi, str(case)) not in found:
                 continue  # nothing succeeded
-            row = found[kpi, str(case)]
+            row, digits = scaled_mean(kpi, found[kpi, str(case)], small)
             table.add_row(
-                name if i == 0 else "",
+                _label(kpi, small) if i == 0 else "",
                 str(case),
                 f"{row['n']:.0f}",
                 number(row["mean"], digits),
@@ -125,7 +127,17 @@ def print_ensemble(ensemble: Ensemble, scenario: Scenario) -> None:
     print_lines([f"Losses and lowest voltage: {grain_of(scenario.grid.flow_interval_min)}."])
     print_lines(_unsolved_lines(ensemble))
     if len(ensemble.cases) > 1:
-        print_differences(ensemble.differences)
+        print_differences(ensemble.differences, small)
+
+
+def _small(rows: Sequence[Mapping[Any, Any]]) -> bool:
+    """Whether no mean peak of a summary reaches a megawatt."""
+    return below_a_megawatt(row["mean"] for row in rows if row["kpi"] == "peak_15min_mw")
+
+
+def _label(kpi: str, small: bool, grain: Collection[int] = ()) -> str:
+    label = kpi_label(kpi, grain)
+    return in_kilo(label) if small else label
 
 
 def _unsolved_lines(ensemble: Ensemble) -> list[str]:
@@ -143,8 +155,11 @@ def _unsolved_lines(ensemble: Ensemble) -> list[str]:
     return lines
 
 
-def print_differences(differences: pd.DataFrame) -> None:
-    """Paired differences of the main KPIs, a table for each pair; of many, those to the first."""
+def print_differences(differences: pd.DataFrame, small: bool = False) -> None:
+    """Paired differences of the main KPIs, a table for each pair; of many, those to the first.
+
+    small: whether demand stays below a megawatt, so that kilowatts are shown.
+    """
     pairs = list(differences.groupby(["strategy", "minus"], sort=False))
     first = differences["minus"].iloc[0]
     shown = [pair for pair in pairs if len(pairs) <= MOST_PAIRS or pair[0][1] == first]
@@ -152,11 +167,11 @@ def print_differences(differences: pd.DataFrame) -> None:
         found = {row["kpi"]: row for row in rows.to_dict("records")}
         columns = ("n", "mean", "sd", "95 % interval", "excludes zero")
         table = new_table(f"{strategy} less {minus}, on the same EVs", ("Difference",), columns)
-        for kpi, name, digits in ((kpi, kpi_label(kpi), mean_digits(kpi)) for kpi in MAIN):
+        for kpi in MAIN:
             if kpi in found:
-                row = found[kpi]
+                row, digits = scaled_mean(kpi, found[kpi], small)
                 table.add_row(
-                    name,
+                    _label(kpi, small),
                     str(row["n"]),
                     number(row["mean"], digits),
                     number(row["sd"], digits),
@@ -188,14 +203,15 @@ def print_sweep(
     summary = tables["summary"]
     title = f"Mean and its 95 % interval, {ensemble.n} replications at each point"
     grain = ensemble.flow_min
-    headings = (kpi_label(kpi, grain).replace(" (", "\n(") for kpi in shown)
+    small = _small(summary.to_dict("records"))
+    headings = (_label(kpi, small, grain).replace(" (", "\n(") for kpi in shown)
     table = new_table(title, [label.replace(".", ".\n") for label in labels], headings)
     n_kpis = len(ensemble.measures)
     for i, case in enumerate(ensemble.cases[:MOST_ROWS]):
         # The summary has the KPIs of one case below each other, in their order.
         rows = summary.iloc[i * n_kpis : (i + 1) * n_kpis].to_dict("records")
         found = {row["kpi"]: row for row in rows}
-        cells = [_mean_and_interval(kpi, found[kpi]) for kpi in shown]
+        cells = [_mean_and_interval(kpi, found[kpi], small) for kpi in shown]
         table.add_row(*(str(case.labels[label]) for label in labels), *cells)
     show(table)
     lines = _unsolved_lines(ensemble)[:MOST_ROWS]
@@ -206,8 +222,8 @@ def print_sweep(
     print_lines(lines)
 
 
-def _mean_and_interval(kpi: str, row: Any) -> str:
-    digits = mean_digits(kpi)
+def _mean_and_interval(kpi: str, row: Any, small: bool) -> str:
+    row, digits = scaled_mean(kpi, row, small)
     if is_count(kpi):
         # Not about its middle, and never below 0.
         return f"{number(row['mean'], digits)} ({_interval(row, digits)})"
@@ -314,12 +330,13 @@ def bound_lines(bound: Bound) -> list[str]:
     of_whom = "" if len(bound.feeders) == 1 else ", mean of the feeders"
     before = np.mean([feeder.peak_before_mw for feeder in solved])
     after = [f.lowest_peak_mw for f in solved if f.lowest_peak_mw is not None]
-    least = f", {np.mean(after):.3f} MW at the least" if after else ""
+    small = below_a_megawatt([before])
+    least = f", {_power(np.mean(after), small)} at the least" if after else ""
     states = dict.fromkeys(p.status for feeder in solved for p in feeder.phases.values())
     programmes = "Linear programme" if len(solved) == 1 else f"{len(solved)} programmes, the first"
     size = solved[0].size
     lines = [
-        f"Highest demand while EVs are plugged in{of_whom}: {before:.3f} MW without their "
+        f"Highest demand while EVs are plugged in{of_whom}: {_power(before, small)} without their "
         f"power{least}.",
         f"{programmes} of {size['columns']} columns and {size['rows']} rows, steps of "
         f"{bound.step_min} min: {'; '.join(states)}; {bound.solver_s:.1f} s in HiGHS, "
@@ -328,6 +345,10 @@ def bound_lines(bound: Bound) -> list[str]:
     if bound.results.record.scenario.requirement.kind == "as_printed":
         lines.append(AS_PRINTED)
     return [*lines, *unreachable_lines(bound.unreachable)]
+
+
+def _power(mw: Any, small: bool) -> str:
+    return f"{1e3 * mw:.1f} kW" if small else f"{mw:.3f} MW"
 
 
 def unreachable_lines(unreachable: pd.DataFrame) -> list[str]:

@@ -14,9 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 from abm.errors import printable
-from abm.report.phase_lines import OF_PHASES, PHASE_LINES
+from abm.report.phase_lines import OF_PHASES, OUTSIDE, PHASE_LINES
+from abm.report.units import below_a_megawatt, in_kilo, scaled, tie
 from abm.results.indicators import INDICATORS, grain_of
-from abm.results.kpis import TIE_MW
+from abm.results.phases import MEAN_MIN
 from abm.study.compare import FORESIGHT, GAP
 
 if TYPE_CHECKING:
@@ -46,18 +47,11 @@ def console(least: int = MIN_WIDTH) -> Console:
     return out if out.width >= least else Plain(width=least)
 
 
-def number(value: Any, digits: int) -> str:
-    """A number with fixed digits; a dash for what is not there."""
+def number(value: Any, digits: int, times: float = 1.0) -> str:
+    """A number, so many times as large, with fixed digits; a dash for what is not there."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return DASH
-    return f"{value:.{digits}f}" if isinstance(value, int | float) else str(value)
-
-
-def digits_of(name: str) -> int:
-    """Digits after the point of a KPI or of a column that goes by its name; 0 for any other."""
-    if name in (GAP, FORESIGHT):
-        return 2
-    return INDICATORS[name].digits if name in INDICATORS else 0
+    return f"{times * value:.{digits}f}" if isinstance(value, int | float) else str(value)
 
 
 def new_table(title: str, of_text: Iterable[str], of_numbers: Iterable[str]) -> Table:
@@ -207,7 +201,7 @@ def print_kpis(title: str, kpis: Mapping[str, Any], days: int = 1, flow_min: int
     out = Table(title=title, box=SIMPLE_HEAD, title_justify="left", show_header=False)
     out.add_column()
     out.add_column()
-    lines = KPI_LINES
+    lines, small = KPI_LINES, below_a_megawatt([kpis["peak_15min_mw"]])
     if kpis["zone_demand_mwh"]:
         lines = (*lines, *SUPPLY_LINES)
     if days > 1:
@@ -225,29 +219,32 @@ def print_kpis(title: str, kpis: Mapping[str, Any], days: int = 1, flow_min: int
             continue
         if label == "Lowest voltage" and kpis["min_vm_home"] is not None:
             names = ("min_vm_pu", "min_vm_home", "min_vm_time")
+        if label == OUTSIDE and flow_min > MEAN_MIN:
+            label = f"Homes outside, {grain_of(flow_min)}"
         if label in OF_LOAD_FLOWS:
             label = f"{label} ({grain_of(flow_min)})"
         shown = (name for name in names if kpis[name] or not name.endswith("_tied_hours"))
-        cells = (_with_unit(name, kpis[name]) for name in shown)
-        out.add_row(label, ", ".join(cells))
+        out.add_row(label, ", ".join(_with_unit(name, kpis[name], small) for name in shown))
     console().print(out)
     print_lines(warnings_of(kpis))
 
 
-def _with_unit(name: str, value: Any) -> str:
+def _with_unit(name: str, value: Any, small: bool) -> str:
     row = INDICATORS[name]
-    text = number(value, row.digits)
     if value is None:
-        return text
+        return DASH
+    digits, times = scaled(name, small)
+    text = number(value, digits, times)
     if name.endswith("_tied_hours"):
-        return f"a tie with {text} other hour{'s' if value > 1 else ''} within {TIE_MW:g} MW"
+        return f"a tie with {text} other hour{'s' if value > 1 else ''} within {tie(small)}"
     if name.endswith("_hour"):
         return f"at {text}:00"
     if name.endswith("_time"):
         return f"at {text}"
     if name.endswith("_bus") and not isinstance(value, str):
         return f"at N{text}"
-    return f"{text} {BEHIND.get(name, row.unit if row.unit != '-' else '')}".rstrip()
+    behind = BEHIND.get(name, row.unit if row.unit != "-" else "")
+    return f"{text} {in_kilo(behind) if times != 1.0 else behind}".rstrip()
 
 
 def warnings_of(kpis: Mapping[str, Any]) -> list[str]:
@@ -339,7 +336,8 @@ def print_days(days: pd.DataFrame) -> None:
     rows = days.to_dict("records")
     cut = len(rows) > MOST_DAYS
     shown = [*rows[: MOST_DAYS // 2], None, *rows[-(MOST_DAYS // 2) :]] if cut else rows
-    _print_rows("Days", DAY_TEXT, DAY_COLUMNS, shown)
+    small = below_a_megawatt(row["peak_15min_mw"] for row in rows)
+    _print_rows("Days", DAY_TEXT, DAY_COLUMNS, shown, small)
 
 
 def print_groups(groups: pd.DataFrame) -> None:
@@ -372,6 +370,7 @@ def print_comparison(table: pd.DataFrame, evs: int, flow_min: int = 60) -> None:
     """One row per strategy, in two tables or more; flow_min: interval of the load flows, min."""
     rows = table.to_dict("records")
     shared = [row for row in rows if row["peak_15min_tied_hours"] > 0]
+    small = below_a_megawatt(row["peak_15min_mw"] for row in rows)
     for row in shared:
         row["peak_15min_time"] = f"{row['peak_15min_time']} +{row['peak_15min_tied_hours']:.0f}"
     for title, columns in (
@@ -385,10 +384,10 @@ def print_comparison(table: pd.DataFrame, evs: int, flow_min: int = 60) -> None:
         there = {name: header for name, header in columns.items() if name in table}
         if not any(row.get("switching_cost_usd") for row in rows):
             there.pop("switching_cost_usd", None)
-        _print_rows(title, ("strategy",), there, rows)
+        _print_rows(title, ("strategy",), there, rows, small)
     print_lines([f"Losses and lowest voltage: {grain_of(flow_min)}."])
     if shared:
-        print_lines([f"+n behind a time: n other hours within {TIE_MW:g} MW of the peak, a tie."])
+        print_lines([f"+n behind a time: n other hours within {tie(small)} of the peak, a tie."])
     failed = [row for row in rows if row["nonconverged_hours"] > 0]
     print_lines(
         [
@@ -404,13 +403,16 @@ def _print_rows(
     text: Sequence[str],
     columns: Mapping[str, str],
     rows: Sequence[Mapping[Any, Any] | None],
+    small: bool = False,
 ) -> None:
     """A table of these columns, header by name; None stands for rows left out."""
-    table = new_table(title, text, columns.values())
+    how = {name: scaled(name, small) for name in columns}
+    headers = [in_kilo(h) if how[name][1] != 1.0 else h for name, h in columns.items()]
+    table = new_table(title, text, headers)
     for row in rows:
         if row is None:
             table.add_row("...")
             continue
-        numbers = (number(row[name], digits_of(name)) for name in columns)
+        numbers = (number(row[name], *how[name]) for name in columns)
         table.add_row(*(str(row[name]) for name in text), *numbers)
     show(table)

@@ -7,8 +7,10 @@ import pytest
 from abm import InputError, Scenario, V2GModel
 from abm.grid import build_feeder
 from abm.grid.phase_flow import Terminals, ThreePhaseFlow
+from abm.report.terminal import print_comparison, print_kpis
 from abm.results.phases import breaks_en50160, ten_minutes
 from abm.scenario.phase_values import PhaseValues
+from abm.study.compare import comparison_table
 
 LV = {
     "grid.feeder": "ieee_european_lv",
@@ -188,3 +190,22 @@ def test_the_table_of_homes_says_where_voltage_is_low_and_who_goes_without():
     assert table["distance_m"][0] == pytest.approx(33.119541, abs=1e-6)
     with pytest.raises(RuntimeError, match="three-phase"):
         _ = V2GModel(Scenario.load("paper").override(strategy="none")).run().results.homes
+
+
+def test_a_street_is_told_in_kilowatts(capsys):
+    quarters = V2GModel(low_voltage(strategy="evms", grid__flow_interval_min=15)).run()
+    kpis = quarters.results.kpis
+    print_kpis("street", kpis, flow_min=15)
+    said = capsys.readouterr().out
+    assert f"{1e3 * kpis['peak_15min_mw']:.1f} kW, at {kpis['peak_15min_time']}" in said
+    assert f"{1e3 * kpis['loss_energy_mwh']:.1f} kWh" in said
+    assert f"{1e3 * kpis['max_loss_mw']:.2f} kW" in said
+    assert "Homes outside, 15 min means" in said
+    assert "MW" not in said
+    print_comparison(comparison_table({"evms": quarters}), 44, 15)
+    said = capsys.readouterr().out
+    assert "peak kW" in said
+    assert "MW" not in said
+    # One street of a thousand times the demand keeps to megawatts.
+    print_kpis("town", {**kpis, "peak_15min_mw": 40.0})
+    assert "kW," not in capsys.readouterr().out
