@@ -9,6 +9,7 @@ from helpers import run, small_paper
 from study_helpers import SMALL, TWO, call
 
 from abm.report.study_terminal import print_ensemble
+from abm.results.indicators import INDICATORS
 from abm.scenario import Scenario
 from abm.study.ensemble import failure_lines
 from abm.study.montecarlo import montecarlo, strategy_cases
@@ -166,9 +167,11 @@ def test_replications_that_raise_are_recorded_and_do_not_stop_the_others(tmp_pat
     assert table["replication"][table["error"].notna()].tolist() == which
     assert table["system_peak_mw"].isna().tolist() == table["error"].notna().tolist()
     summary = pd.read_csv(tmp_path / "out" / "summary.csv")
-    # The feeder has no transformers, its zones no PV, and ageing by throughput no cycles.
-    none = ["max_transformer_loading_percent", "self_consumption", "self_sufficiency"]
-    none += ["cycle_depth_mean"]
+    # The feeder has no transformers and no phases, its zones no PV, ageing by throughput no cycles.
+    none = {"max_transformer_loading_percent", "self_consumption", "self_sufficiency"}
+    none |= {"cycle_depth_mean"}
+    sections = ("Three phases", "Transformers")
+    none |= {name for name, row in INDICATORS.items() if row.section in sections}
     known = ~summary["kpi"].isin(none)
     assert set(summary["n"][known]) == {30 - len(which)}
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
