@@ -28,6 +28,7 @@ from abm.scenario.names import display
 
 _SUPPORTED = ("vsource", "line", "transformer", "load", "capacitor")
 _MOST_PROBLEMS = 50
+_NAMED = re.compile(r'for (\w+) "([^"]+)"')
 _RATED = re.compile(r"\bnorma\w*\s*=", re.IGNORECASE)
 
 
@@ -53,13 +54,18 @@ def read_opendss(path: Path) -> tuple[PhaseSource, Solved]:
     rated = {one.element for one in script.commands if _RATED.search(one.text)}
     reading = Reading(engine, script, PhaseSource(name), shown, rated)
     try:
+        _refuse_shorts(reading)
         converged = _solve(engine, reading)
         _read_elements(reading)
         if reading.problems:
             raise InputError(reading.problems)
         _add_buses(reading)
     except engine.DSSException as error:
-        raise InputError([Problem("circuit", "", _words(error), shown)]) from None
+        # "Matrix Inversion Error for Line "l1" ..." is about an element of the script.
+        named = _NAMED.search(_words(error))
+        element = f"{named[1]}.{named[2]}".lower() if named else "circuit"
+        reading.refuse(element, "", _words(error))
+        raise InputError(reading.problems) from None
     _add_notes(reading, converged)
     return reading.source, Solved(_volts(engine), converged)
 
@@ -100,6 +106,19 @@ def _build(engine: Any, script: Script, shown: str) -> None:
 def _words(error: Exception) -> str:
     """What OpenDSS says, on one line."""
     return "OpenDSS says: " + " ".join(str(error.args[-1]).split())[:300]
+
+
+def _refuse_shorts(reading: Reading) -> None:
+    """Raise InputError for lines without a length, of which OpenDSS makes no equations."""
+    lines = reading.engine.Lines
+    at = lines.First()
+    while at:
+        if lines.Length() <= 0.0:
+            said = "a length above 0; join the buses, or make it a switch: switch=y"
+            reading.refuse(f"line.{str(lines.Name()).lower()}", f"{lines.Length():g}", said)
+        at = lines.Next()
+    if reading.problems:
+        raise InputError(reading.problems)
 
 
 def _solve(engine: Any, reading: Reading) -> bool:

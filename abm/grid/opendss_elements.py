@@ -132,7 +132,14 @@ def read_line(reading: Reading, codes: CodeBook, name: str) -> None:
         return
     lines = engine.Lines
     f_hz = float(engine.Solution.Frequency())
+    code = str(lines.LineCode()).lower()
     units, length = int(lines.Units()), float(lines.Length())
+    if units == _NO_UNIT and code:
+        engine.LineCodes.Name(code)
+        units = int(engine.LineCodes.Units())  # the line is in the unit of its code
+    if units == _NO_UNIT and not bool(lines.IsSwitch()):
+        said = f"line without unit of length, taken to be in km, above {_LONG:g} in m"
+        reading.left[said].append(name)
     per_m = 1.0 if units == _NO_UNIT and length > _LONG else _METRES[units]
     length_m = length * per_m
     per_km = 1000.0 / per_m
@@ -152,7 +159,6 @@ def read_line(reading: Reading, codes: CodeBook, name: str) -> None:
     if length_m < 1.0 and most > MOST_OHM_PER_KM:
         longer = most / MOST_OHM_PER_KM
         length_m, z, b = longer * length_m, z / longer, b / longer
-    code = str(lines.LineCode()).lower()
     amperes = short(float(lines.NormAmps()))
     known = element in reading.rated or f"linecode.{code}" in reading.rated
     # Ratings of the wires of a geometry are those of the line.
@@ -307,7 +313,8 @@ def read_load(reading: Reading, name: str) -> None:
     elif phases == 1:
         delta = False  # from one phase to earth it is the same load
     elif delta and phases == 2:
-        service = []
+        reading.refuse(element, "2 phases", "one phase (of two nodes) or three, in delta")
+        return
     elif delta:
         rest = []
     if any(rest) or not service or not all(1 <= node <= 3 for node in service):

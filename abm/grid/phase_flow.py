@@ -31,6 +31,7 @@ class ThreePhaseFlow(PowerFlow):
     line_phase: int64 [B], which line and phase that is; lines_over: int64 [B], how many lines are
     loaded above 100 %. neutral_a: float64 [B], highest residual current |Ia + Ib + Ic| of a line of
     low voltage, A, which returns by neutral and earth; neutral_at: int64 [B], of which line.
+    NaN where there is no such line.
     vuf_percent: float64 [B], highest voltage unbalance factor |V2| / |V1| of a bus with three
     phases below which a home hangs, %, where a home's own line or one of several branches
     off; vuf_at: int64 [B], which bus. level_loss_mw: float64

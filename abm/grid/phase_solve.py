@@ -85,6 +85,7 @@ class ThreePhaseSolver:
             len(values.line),
             bool(np.nanmax(values.line_ampacity_a, initial=0.0) > 0.0),
         )
+        self._low_voltage = bool(found.spans.low_voltage.any())
         several = np.full(values.n_home, -1, dtype=np.int64)
         homes_3 = self.terminals.several()
         several[homes_3] = np.arange(len(homes_3))
@@ -161,6 +162,8 @@ class ThreePhaseSolver:
         self._fill(p, q, found, lines)
         if not self._rated:
             found.line_percent[:] = np.nan
+        if not self._low_voltage:
+            found.neutral_a[:] = np.nan
         low, high = VM_PLAUSIBLE_PU
         highest = found.vm_pu.max(axis=1, initial=0.0)
         np.maximum(highest, found.vm_high_pu.max(axis=1, initial=0.0), out=highest)

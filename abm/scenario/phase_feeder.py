@@ -71,12 +71,12 @@ class _Tables:
 
 
 def is_three_phase(folder: Path) -> bool:
-    """Whether feeder.yaml says three_phase. A file that cannot be read says nothing."""
+    """Whether feeder.yaml says three_phase; if it cannot be read, whether there is homes.csv."""
     path = folder / "feeder.yaml"
     try:
         data, _ = read_yaml_file(path, display(path))
     except InputError:
-        return False
+        return os.path.lexists(folder / "homes.csv")
     return isinstance(data, dict) and "three_phase" in data
 
 

@@ -249,6 +249,21 @@ def test_a_switch_in_metres_keeps_its_impedance(tmp_path):
     assert nominal_flow(values).vm_pu[0] == pytest.approx(lowest_voltages(values, solved), abs=1e-9)
 
 
+def test_lengths_without_a_unit(tmp_path):
+    """A line is in the unit of its code; without that, in km, which is said."""
+    text = (
+        HEAD
+        + "new linecode.m nphases=3 r1=3e-4 x1=1e-4 r0=1e-3 x0=1e-3 c1=0 c0=0 units=m\n"
+        + "new line.l bus1=sub bus2=b linecode=m length=100\n"
+        + L.replace("line.l bus1=sub bus2=b", "line.k bus1=b bus2=c").replace(" units=km", "")
+        + A.replace("b.1", "c.1")
+        + FOOT
+    )
+    made = import_feeder(str(script(tmp_path, text)))
+    assert made.files["lines.csv"]["length_m"].tolist() == [100.0, 100.0]
+    assert "1 x line without unit of length, taken to be in km, above 100 in m: k" in made.notes
+
+
 # --- what is refused -----------------------------------------------------------------------------
 
 L = "new line.l bus1=sub bus2=b r1=0.3 x1=0.1 r0=1 x0=1 length=0.1 units=km\n"
@@ -326,10 +341,21 @@ WRONG = {
     ),
     "loads": (
         HEAD + L + A + "new load.z bus1=b.2 phases=1 kv=6.35 kw=4 model=2\n"
-        "new load.sun bus1=b.2 phases=1 kv=6.35 kw=-4\n",
+        "new load.sun bus1=b.2 phases=1 kv=6.35 kw=-4\n"
+        "new load.v bus1=b.1.2.3 phases=2 conn=delta kv=11 kw=4\n",
         ["town.dss:6: load.z = model 2: model 1, constant power; other models of loads are not "
          "supported",
-         "town.dss:7: load.sun = -4 kW: a load of 0 kW or more; generation is not supported"],
+         "town.dss:7: load.sun = -4 kW: a load of 0 kW or more; generation is not supported",
+         "town.dss:8: load.v = 2 phases: one phase (of two nodes) or three, in delta"],
+    ),
+    "lines of no length": (
+        HEAD + L + A + "new line.x bus1=b bus2=c length=0\nnew line.y bus1=b bus2=d length=0\n",
+        [f"town.dss:{line}: {name} = 0: a length above 0; join the buses, or make it a switch: "
+         "switch=y" for line, name in ((6, "line.x"), (7, "line.y"))],
+    ),
+    "a line of no impedance": (
+        HEAD + L + A + "new line.x bus1=b bus2=c r1=0 x1=0 r0=0 x0=0 c1=0 c0=0 length=1\n",
+        ["town.dss:6: line.x: OpenDSS says: Y matrix build aborted"],
     ),
     "twisted lines": (
         HEAD + L + A + "new line.t bus1=sub.1.2.3 bus2=c.2.3.1 length=0.1 units=km\n",

@@ -408,3 +408,8 @@ def test_problems_of_all_files_come_together(tmp_path):
         ("transformers.csv", 2, "vn_to_kv", "416"),
         ("homes.csv", 4, "phases", "d"),
     ]
+
+
+def test_of_a_head_that_cannot_be_read_the_tables_are_not_blamed(tmp_path):
+    found = said(tmp_path, ("feeder.yaml", "source_bus: sub", "source_bus: [sub"))
+    assert [line.split(": ")[0].partition(":")[0] for line in found] == ["feeder.yaml"]

@@ -274,3 +274,12 @@ def test_the_impedances_of_a_loop_are_the_inverse_of_its_admittances():
     solver = ThreePhaseSolver(ring(30))
     assert disagreement(solver, NodeVoltages(solver.values)) == ""
     assert solver._tree.core_z.shape == (93, 93, 2)
+
+
+def test_without_lines_of_low_voltage_no_neutral_current_is_known():
+    net = Network(11.0).line("source", "end", z=(0.2, 0.2)).home("end", "b", p_kw=50.0)
+    solver = ThreePhaseSolver(net.values())
+    p, q = solver.nominal()
+    flow = solver.solve(p[None], q[None])
+    assert flow.converged.all()
+    assert np.isnan(flow.neutral_a).all()
