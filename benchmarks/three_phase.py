@@ -1,13 +1,19 @@
 """A day of three-phase load flows by the minute, beside OpenDSS's solve of the same feeder.
 
+And whole days with EVs, of which those load flows are a part: one in this process, commands, and
+replications on two workers.
+
 python benchmarks/three_phase.py
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +38,13 @@ OF_OPENDSS = sized(200, 3)
 TIMES = 10.0
 BUDGET_S = {"European LV": 0.3, "HPK11": 5.0}
 SAME_PU = 1e-6
+STRATEGIES = ("uncoordinated", "evms", "coordinated")
+# European LV, 55 EVs: a day, and replications of it. HPK11 with some 2,000 EVs: the whole command,
+# and replications at 15 minutes.
+DAY_S, REPLICATIONS_S, RUN_S, HPK11_REPLICATIONS_S = 0.5, 300.0, 20.0, 60.0
+REPLICATIONS, HPK11_REPLICATIONS, WORKERS = sized((1000, 100, 2), (2, 2, 1))
+# Some 2,000 EVs, and a limit that binds in the evening.
+HPK11_FIELDS = ("grid.demand_limit_mw=6", "fleet.evs_per_customer=0.38")
 # Of OpenDSS. With its own, 1e-4, HPK11 is off by 5e-6 p.u., which is more than `SAME_PU`.
 TOLERANCE = 1e-6
 
@@ -108,6 +121,85 @@ def beside_opendss(values: PhaseValues, p: Any, q: Any, vm_pu: Any) -> tuple[flo
     return told / rows, solved / rows, float(np.abs(lowest - vm_pu[-1]).max())
 
 
+def command(*words: str) -> tuple[float, float, float]:
+    """Wall and processor time [s] and largest memory [MB] of a command, its workers left out."""
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "run.py"), *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise RuntimeError(f"ended with {status}: {' '.join(words)}")
+    took = time.perf_counter() - began
+    return took, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1e3
+
+
+def days() -> list[tuple[str, ...]]:
+    """A day of the European feeder in this process, by strategy."""
+    from abm import Scenario, V2GModel
+
+    rows = []
+    for strategy in STRATEGIES:
+        scenario = Scenario.load("ieee_european_lv").override(
+            {"strategy": strategy, "grid.flow_interval_min": sized(1, 60)}
+        )
+
+        def whole(scenario: Scenario = scenario) -> object:
+            return V2GModel(scenario).run().results.kpis
+
+        whole()
+        took = statistics.median(seconds(whole) for _ in range(REPEATS))
+        own = statistics.median(processor_s(whole) for _ in range(REPEATS))
+        rows.append(shown(f"European LV, day in this process, {strategy}", took, DAY_S, own, None))
+    return rows
+
+
+def shown(
+    what: str, took: float, budget_s: float, own: float | None, mb: float | None
+) -> tuple[str, ...]:
+    """A row of the table of days and commands."""
+    load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
+    cpu, memory = "" if own is None else f"{own:.2f}", "" if mb is None else f"{mb:.0f}"
+    return what, f"{took:.2f}", f"{took / budget_s:.0%}", cpu, memory, load
+
+
+def commands(hpk11_file: Path | None) -> list[tuple[str, ...]]:
+    """Whole commands, HPK11 where its file is there."""
+    rows = []
+    workers = ("--workers", f"{WORKERS}")
+    with tempfile.TemporaryDirectory() as folder:
+
+        def replications(
+            name: str, strategy: str, words: list[str], count: int, budget_s: float
+        ) -> None:
+            out = ("--out", str(Path(folder) / "replications"), "--force")
+            more = ("--strategies", strategy, "--replications", f"{count}", *workers)
+            took, _, _ = command("montecarlo", *words, *more, *out)
+            what = f"{name}, {count:,} replications, {WORKERS} workers, {strategy}"
+            rows.append(shown(what, took, budget_s, None, None))
+
+        street = ["ieee_european_lv", "--set", f"grid.flow_interval_min={sized(1, 60)}"]
+        for strategy in sized(STRATEGIES, STRATEGIES[:1]):
+            replications("European LV", strategy, street, REPLICATIONS, REPLICATIONS_S)
+        if hpk11_file is None:
+            return rows
+        imported = Path(folder) / "hpk11"
+        command("feeder", "import", str(hpk11_file), "--out", str(imported))
+        fields = [f"grid.feeder={imported}", *HPK11_FIELDS]
+        words = ["paper", *(word for field in fields for word in ("--set", field)), "--set"]
+        for strategy in STRATEGIES:
+            out = ("--strategy", strategy, "--out", str(Path(folder) / strategy), "--force")
+            day_words = ("run", *words, "grid.flow_interval_min=1", *out)
+            took, own, mb = sorted(command(*day_words) for _ in range(REPEATS))[REPEATS // 2]
+            rows.append(shown(f"HPK11, `run` of a day, {strategy}", took, RUN_S, own, mb))
+        for strategy in STRATEGIES:
+            quarters = [*words, "grid.flow_interval_min=15"]
+            replications("HPK11", strategy, quarters, HPK11_REPLICATIONS, HPK11_REPLICATIONS_S)
+    return rows
+
+
 def main() -> int:
     parser = options(__doc__)
     parser.add_argument(
@@ -126,9 +218,10 @@ def main() -> int:
         engine = ""
     european = read_feeder(shipped_files("feeders")["ieee_european_lv"], None).phases
     feeders = {"European LV": european}
-    if engine and asked.hpk11.is_file() and not SMOKE:
-        feeders["HPK11"] = hpk11(asked.hpk11)
-    rows, against, worst, each = [], [], 0.0, 0.0
+    large = asked.hpk11 if engine and asked.hpk11.is_file() and not SMOKE else None
+    if large is not None:
+        feeders["HPK11"] = hpk11(large)
+    rows, against, worst, each, wall = [], [], 0.0, 0.0, 0.0
     for name, values in feeders.items():
         if values is None:
             raise RuntimeError("not a three-phase feeder")
@@ -146,7 +239,7 @@ def main() -> int:
 
             took = statistics.median(times := [seconds(solve) for _ in range(REPEATS)])
             own = statistics.median(processor_s(solve) for _ in range(REPEATS)) / minutes
-            each = own if not lines else each
+            each, wall = (each, wall) if lines else (own, took / minutes)
             rows.append(
                 (
                     name + (", currents of all lines" if lines else ""),
@@ -170,6 +263,7 @@ def main() -> int:
                     f"{1e3 * told:.3f}",
                     f"{1e3 * solved:.3f}",
                     f"{solved / each:.1f}",
+                    f"{solved / wall:.1f}",
                     f"{(told + solved) / each:.1f}",
                     f"{apart:.1e}",
                 )
@@ -186,6 +280,9 @@ def main() -> int:
         "processor ms each",
     )
     print_table(f"Load flows, one process ({REPEATS} repeats)", columns, rows)
+    columns = ("day", "s", "of budget", "processor s", "MB", "load average")
+    title = f"Days with EVs and KPIs, and whole commands ({REPEATS} repeats, replications once)"
+    print_table(title, columns, days() + commands(large))
     if not engine:
         print("\nOpenDSS is not installed: pip install -e .[opendss]")
         return 0
@@ -194,6 +291,7 @@ def main() -> int:
         "told ms",
         "solve ms",
         "times solve",
+        "times solve, our wall time",
         "times both",
         "largest difference p.u.",
     )
