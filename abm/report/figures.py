@@ -185,8 +185,8 @@ def zone_map(
         )
         axes.grid(False)
         clock_axis(axes, clock_hours, most_ticks=7)
-        every = 1 if n_zones <= 15 else max(1, n_zones // 10)
-        axes.set_yticks(range(1, n_zones + 1, 2 * every))
+        every = 1 if n_zones <= 8 else 2 * max(1, n_zones // 10)
+        axes.set_yticks(range(1, n_zones + 1, every))
         axes.set_ylabel("Residential parking zone")
         fig.colorbar(image, ax=axes, label=unit, pad=0.02)
     return fig

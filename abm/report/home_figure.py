@@ -18,7 +18,8 @@ def home_voltage_figure(title: str, results: Results) -> Figure:
     """Lowest and highest voltage of every home over the horizon, by distance along the lines.
 
     Homes of several phases stand apart from those of each phase alone. Load flows without a
-    solution have no voltage. RuntimeError on a balanced feeder.
+    solution have no voltage, and the legend says how many they are. RuntimeError on a balanced
+    feeder.
     """
     record, feeder = results.record, results.record.feeder
     if not isinstance(feeder, ThreePhaseFeeder):
@@ -49,7 +50,12 @@ def home_voltage_figure(title: str, results: Results) -> Figure:
     for limit in (grid.vm_min_pu, grid.vm_max_pu):
         if least - room < limit < most + room:
             axes.axhline(limit, color=GREY, ls=":", lw=1.0, label=f"limit {limit:g} p.u.")
+    failed = int((~solved).sum())
+    if failed:
+        axes.plot([], [], ls="", label=f"{failed} of {len(solved)} not converged")
+    if not solved.any():
+        axes.set_xlim(0.0, float(np.nanmax(distance)))
     axes.set_xlabel(axis)
     axes.set_ylabel(f"Lowest (mark) to highest voltage,\n{grain_of(record.flow_min)} (p.u.)")
-    legend_below(fig, axes, 3)
+    legend_below(fig, axes, 2 if failed else 3)
     return fig

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from test_physics import check_physics
 
 from abm import Scenario, V2GModel
+from abm.report.home_figure import home_voltage_figure
+from abm.results.indicators import INDICATORS
 
 LINECODES = """linecode,r1_ohm_per_km,x1_ohm_per_km,r0_ohm_per_km,x0_ohm_per_km,ampacity_a
 cable,0.32,0.073,1.28,0.29,100
@@ -244,3 +246,27 @@ def test_kpis_of_a_street_are_those_of_sweeps_over_it(tmp_path):
     above = np.abs(i - np.roll(i, 1, axis=1)).max() * 400 / np.sqrt(3) / 11e3
     highest = (np.array([above, np.abs(i).max()]) / rated).max()
     assert found["max_transformer_loading_percent"] == pytest.approx(100 * highest, rel=1e-6)
+
+
+def test_what_did_not_converge_has_no_number(street):
+    """Load flows of the evening alone have no solution."""
+    model = V2GModel(on(street, strategy="none", base_load__scale=27.0)).run()
+    results, found = model.results, model.results.kpis
+    failed = ~model.grid.flows.converged[:, 0]
+    assert 0 < failed.sum() < len(failed)
+    for name, row in INDICATORS.items():
+        # Counts of what is known to be outside stay; they are less than there is.
+        if row.section == "Three phases" or name in ("min_vm_pu", "max_vm_pu", "loss_energy_mwh"):
+            assert found[name] is None, name
+    assert found["nonconverged_hours"] == failed.sum()
+    spans = results.violations[results.violations["kind"] == "not_converged"]
+    assert spans["hours"].sum() == failed.sum()
+    homes = results.homes
+    unknown = ["min_vm_pu", "max_vm_pu", "min_vm_min", "outside_10min", "breaks_en50160"]
+    assert homes[unknown].isna().all(axis=None)
+    assert results.bus_hour["vm_pu"].isna().to_numpy().reshape(-1, 6).all(axis=1).tolist() == list(
+        failed
+    )
+    fig = home_voltage_figure("street", results)
+    said = [text.get_text() for text in fig.legends[0].get_texts()]
+    assert f"{failed.sum()} of 24 not converged" in said
