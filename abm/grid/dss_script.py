@@ -189,13 +189,7 @@ def _read_command(script: Script, command: Command, path: Path, within: tuple[Pa
     if word[2] == "=" or (verb not in _KNOWN and _PROPERTY.match(text)):
         _read_property(script, command, text)
     elif verb == "more":
-        if not script.skipping:
-            _keep(
-                script,
-                command,
-                f"more {rest}",
-                script.commands[-1].element if script.commands else "",
-            )
+        _go_on(script, command, rest)
     elif verb in _FILES:
         _follow(script, command, rest, path, within)
     elif verb in _PLACES:
@@ -241,6 +235,11 @@ def _keep(script: Script, command: Command, text: str, element: str) -> None:
         # On a wrong size of this matrix OpenDSS ends the whole process.
         script.refuse(kept, text, "a capacitor by kv and kvar; cmatrix is not supported")
         return
+    phases = re.search(r"\bph\w*\s*=\s*(\d+)", text, re.IGNORECASE)
+    if element.startswith("load.") and phases is not None and int(phases[1]) not in (1, 2, 3):
+        # OpenDSS may end on loads of more phases than their bus has nodes.
+        script.refuse(kept, f"phases={phases[1]}", "a load of 1, 2 or 3 phases")
+        return
     script.commands.append(kept)
 
 
@@ -279,11 +278,18 @@ def _known(script: Script, command: Command, element: str) -> bool:
     return False
 
 
+def _go_on(script: Script, command: Command, rest: str) -> None:
+    """More properties of the last element."""
+    if not script.skipping:
+        element = script.commands[-1].element if script.commands else ""
+        _keep(script, command, f"more {rest}", element)
+
+
 def _read_property(script: Script, command: Command, text: str) -> None:
-    """Line.l1.r1=0.3, the short form of edit."""
+    """Line.l1.r1=0.3, the short form of edit; phases=3 is one of the last element."""
     match = _PROPERTY.match(text)
     if match is None:
-        script.refuse(command, text, "a command of OpenDSS that builds a network")
+        _go_on(script, command, text)
         return
     kind, element = match[1].lower(), f"{match[1]}.{match[2]}".lower()
     if kind in (*_SERIES, *_METERS, *_PROTECTION):

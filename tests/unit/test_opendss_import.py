@@ -215,7 +215,7 @@ def test_files_beside_it_packed_and_without_bases(tmp_path):
 def test_scripts_as_they_are_written(tmp_path):
     """Continued circuits, two of them after each other, reports, coordinates by latitude, NULs."""
     (tmp_path / "places.csv").write_text("sub, 50.5, 8.5\n")
-    circuit = HEAD.replace(" basekv=11", "\n~ basekv=11").replace(" mvasc3", "\n\n~ mvasc3")
+    circuit = HEAD.replace(" basekv=11", "\nphases=3 basekv=11").replace(" mvasc3", "\n\n~ mvasc3")
     text = (
         circuit.replace("town", "first")
         + "new load.gone bus1=sub kv=11 kw=1\nnew monitor.m load.gone\nset loadmult=3\n"
@@ -356,6 +356,11 @@ WRONG = {
     "a line of no impedance": (
         HEAD + L + A + "new line.x bus1=b bus2=c r1=0 x1=0 r0=0 x0=0 c1=0 c0=0 length=1\n",
         ["town.dss:6: line.x: OpenDSS says: Y matrix build aborted"],
+    ),
+    "loads of four phases": (
+        HEAD + L + A + "new load.x bus1=b.1.2.3 kv=0.4 kw=1 Phases=4\nnew load.y bus1=b\nphases = 5\n",
+        ["town.dss:6: load.x = phases=4: a load of 1, 2 or 3 phases",
+         "town.dss:8: load.y = phases=5: a load of 1, 2 or 3 phases"],
     ),
     "twisted lines": (
         HEAD + L + A + "new line.t bus1=sub.1.2.3 bus2=c.2.3.1 length=0.1 units=km\n",
