@@ -221,6 +221,8 @@ def main() -> int:
     large = asked.hpk11 if engine and asked.hpk11.is_file() and not SMOKE else None
     if large is not None:
         feeders["HPK11"] = hpk11(large)
+    # First, since the memory of a command is told as at least that of the process it is started by.
+    of_days = commands(large) + days()
     rows, against, worst, each, wall = [], [], 0.0, 0.0, 0.0
     for name, values in feeders.items():
         if values is None:
@@ -282,7 +284,7 @@ def main() -> int:
     print_table(f"Load flows, one process ({REPEATS} repeats)", columns, rows)
     columns = ("day", "s", "of budget", "processor s", "MB", "load average")
     title = f"Days with EVs and KPIs, and whole commands ({REPEATS} repeats, replications once)"
-    print_table(title, columns, days() + commands(large))
+    print_table(title, columns, of_days)
     if not engine:
         print("\nOpenDSS is not installed: pip install -e .[opendss]")
         return 0
