@@ -264,6 +264,8 @@ def _build(script: Script, command: Command, verb: str, rest: str) -> None:
         return
     if verb == "new":
         script.places.setdefault(element, (command.file, command.line))
+        if kind == "circuit":  # which brings its source
+            script.places["vsource.source"] = (command.file, command.line)
     elif verb != "batchedit" and not _known(script, command, element):
         return
     _keep(script, command, f"{verb} {rest}", element)

@@ -83,6 +83,9 @@ def read_source(reading: Reading, name: str) -> None:
     z1, z0, z2 = (_pair(reading.says(part)) for part in ("Z1", "Z0", "Z2"))
     if abs(z2 - z1) > 1e-9 * abs(z1):
         reading.refuse(element, f"{z2:g}", f"a negative-sequence impedance like Z1, {z1:g} ohm")
+    if min(z0.real, z0.imag) < 0.0:
+        said = "a zero-sequence impedance above 0 ohm: mvasc1 at most 1.5 times mvasc3"
+        reading.refuse(element, f"{z0:.4g}", said)
     f_hz = reading.number("basefreq")
     reading.engine.Circuit.SetActiveBus(bus)
     base = float(reading.engine.Bus.kVBase()) * 3**0.5

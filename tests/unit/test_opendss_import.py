@@ -357,6 +357,11 @@ WRONG = {
         HEAD + L + A + "new line.x bus1=b bus2=c r1=0 x1=0 r0=0 x0=0 c1=0 c0=0 length=1\n",
         ["town.dss:6: line.x: OpenDSS says: Y matrix build aborted"],
     ),
+    "a source with more current to earth than there can be": (
+        HEAD.replace("mvasc1=90", "mvasc1=200") + L + A,
+        ["town.dss:3: vsource.source = -0.06398-0.1919j: a zero-sequence impedance above 0 ohm: mvasc1 "
+         "at most 1.5 times mvasc3"],
+    ),
     "loads of four phases": (
         HEAD + L + A + "new load.x bus1=b.1.2.3 kv=0.4 kw=1 Phases=4\nnew load.y bus1=b\nphases = 5\n",
         ["town.dss:6: load.x = phases=4: a load of 1, 2 or 3 phases",
