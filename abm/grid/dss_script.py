@@ -36,7 +36,7 @@ _REPORTS = (
 _REFUSED = frozenset((
     "shell", "cd", "doscmd", "cvrtloadshapes", "distribute", "rephase", "reduce", "dssim_coords",
     "uuids", "connect", "disconnect", "detach", "newactor", "clone", "cleanup", "solveall",
-    "abort", "docontrolactions", "tear_circuit"
+    "abort", "docontrolactions", "tear_circuit", "allocateloads", "estimate"
 ))  # fmt: skip
 # Options that are a part of the network; all others say how OpenDSS solves it or writes.
 _SETTINGS = ("defaultbasefrequency", "voltagebases", "earthmodel", "allowduplicates")
@@ -88,8 +88,8 @@ class Script:
     skipping: bool = False
 
     def clear(self) -> None:
-        """Forget the network so far, as `clear` does; the frequency stays for the next one."""
-        kept = [one for one in self.commands if one.text.startswith("set default")]
+        """Forget the network so far, as `clear` does; frequency and variables stay."""
+        kept = [one for one in self.commands if one.text.lower().startswith(("set default", "var"))]
         self.commands, self.places, self.bus_places = kept, {}, {}
         self.left_out.clear()
         self.load_factor = 1.0

@@ -217,11 +217,12 @@ def test_scripts_as_they_are_written(tmp_path):
     (tmp_path / "places.csv").write_text("sub, 50.5, 8.5\n")
     circuit = HEAD.replace(" basekv=11", "\nphases=3 basekv=11").replace(" mvasc3", "\n\n~ mvasc3")
     text = (
-        circuit.replace("town", "first")
+        "Var @kw=4\n"
+        + circuit.replace("town", "first")
         + "new load.gone bus1=sub kv=11 kw=1\nnew monitor.m load.gone\nset loadmult=3\n"
         + circuit
         + L
-        + "new load.a bus1=b.1 phases=1 conn=delta kv=6.35 kw=4\0\r\n"
+        + "new load.a bus1=b.1 phases=1 conn=delta kv=6.35 kw=@kw\0\r\n"
         + FOOT
         + "giscoords places.csv\nShow Voltages LN nodes\n~ more\nexp summary\nplot circuit\n\0"
     )
@@ -272,10 +273,10 @@ T = "new transformer.t buses=(b c) kvs=(11 .4) kvas=(100 100)"
 
 WRONG = {
     "a program": (
-        HEAD + L + A + "shell touch /tmp/evil\ncd /\nreduce\n",
+        HEAD + L + A + "shell touch /tmp/evil\ncd /\nallocateloads\n",
         [f"town.dss:{line}: command = {word}: no command that runs something or changes folders or "
          "the network: take the line out"
-         for line, word in ((6, "shell touch /tmp/evil"), (7, "cd /"), (8, "reduce"))],
+         for line, word in ((6, "shell touch /tmp/evil"), (7, "cd /"), (8, "allocateloads"))],
     ),
     "no such command": (
         HEAD + L + A + "nwe line.x bus1=b\n",
