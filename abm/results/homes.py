@@ -48,8 +48,7 @@ def homes_table(record: Record) -> pd.DataFrame:
         below, above = ten_minutes(record, low_k), ten_minutes(record, high_k)
         outside = (below < grid.vm_min_pu) | (above > grid.vm_max_pu)
         lowest, highest = low_k.min(axis=0), high_k.max(axis=0)
-        at = [np.where(np.isnan(v), 0.0, v) for v in (low_k, high_k)]
-        when = [record.flow_min * at[0].argmin(axis=0), record.flow_min * at[1].argmax(axis=0)]
+        when = record.flow_min * low_k.argmin(axis=0), record.flow_min * high_k.argmax(axis=0)
         parts.append(
             pd.DataFrame(
                 {

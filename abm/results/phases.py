@@ -53,10 +53,9 @@ def phase_columns(record: Record) -> dict[str, NDArray[Any]]:
         found[f"{name}_time"] = _where(there, record.clock_times(flow, record.flow_min))
         return np.asarray(flow)
 
-    at_home = np.where(np.isnan(low), np.inf, low).argmin(axis=2)
-    extreme("min_vm", "home", -record.lowest_vm_pu, homes, at_home)
-    at_home = np.where(np.isnan(high), -np.inf, high).argmax(axis=2)
-    extreme("max_vm", "home", high.max(axis=2), homes, at_home)
+    # A load flow without a solution has no voltage at any home, and is not asked where.
+    extreme("min_vm", "home", -record.lowest_vm_pu, homes, low.argmin(axis=2))
+    extreme("max_vm", "home", high.max(axis=2), homes, high.argmax(axis=2))
     extreme("max_vuf", "bus", flows.vuf_percent, buses.astype(object), flows.vuf_at)
     extreme("max_neutral", "line", flows.neutral_a, lines, flows.neutral_at)
     found["max_vuf_percent"] = _highest(flows.vuf_percent, solved)
