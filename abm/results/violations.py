@@ -47,11 +47,13 @@ def grid_limits(record: Record) -> Iterator[GridLimit]:
     yield GridLimit("voltage_low", buses, named, vm_pu, vm_pu < low, low, "p.u.", -1.0)
     yield GridLimit("voltage_high", buses, named, highest, highest > high, high, "p.u.")
     lines, loading = feeder.line_names, record.loading_percent
+    line_names = feeder.labels.line.tolist()
     if isinstance(flows, ThreePhaseFlow) and not loading.shape[2]:
         # Which line it is at each moment is not kept, but how much the highest carries.
         lines, loading = ("the highest of all",), flows.line_percent[:, :, None]
+        line_names = []
     loadings: tuple[tuple[str, Sequence[str], list[str], FloatArray], ...] = (
-        ("line", lines, feeder.labels.line.tolist() if len(lines) > 1 else [], loading),
+        ("line", lines, line_names, loading),
         ("transformer", feeder.network.transformers.names, [], flows.transformer_percent),
     )
     for kind, elements, names, percent in loadings:

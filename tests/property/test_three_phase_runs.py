@@ -270,3 +270,19 @@ def test_what_did_not_converge_has_no_number(street):
     fig = home_voltage_figure("street", results)
     said = [text.get_text() for text in fig.legends[0].get_texts()]
     assert f"{failed.sum()} of 24 not converged" in said
+
+
+def test_without_tables_of_flows_all_but_the_spans_of_lines_is_the_same(street):
+    """Which lines are too full is known one by one only where their currents are kept."""
+    fields = {"strategy": "uncoordinated", "base_load__scale": 12.0}
+    kept, light = (
+        V2GModel(on(street, record__flow_tables=tables, **fields)).run().results
+        for tables in (True, False)
+    )
+    assert kept.kpis["line_over_line_hours"] > 0
+    assert {**kept.kpis, "violations": 0} == {**light.kpis, "violations": 0}
+    assert kept.homes.equals(light.homes)
+    lines = [found.violations.query("kind == 'line'") for found in (kept, light)]
+    assert set(lines[0]["element"]) <= {"l1", "l2"}
+    assert set(lines[1]["element"]) == {"the highest of all"}
+    assert lines[0]["worst"].max() == lines[1]["worst"].max()
