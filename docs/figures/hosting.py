@@ -12,10 +12,10 @@ from typing import Any
 
 from _common import ROOT, SMOKE, few, load, options, output
 
+from abm.machine import cores_there
 from abm.report.figures import save
 from abm.report.hosting import map_figure, print_hosting, probability_figure
 from abm.report.terminal import print_lines
-from abm.study.executor import default_workers
 from abm.study.hosting import ask, hosting
 from abm.study.hosting_results import Hosting
 from abm.study.hosting_search import parse_shares
@@ -32,7 +32,7 @@ def study(changes: Mapping[str, Any], rules: Sequence[str], n: int, bound: bool)
     """Hosting capacity of the street with some changes, printed."""
     street = load("hosting_lv").override(changes)
     asked = ask(street, SHARES, rules, replications=n, bound=bound)
-    found = hosting(asked, workers=1 if SMOKE else default_workers())
+    found = hosting(asked, workers=1 if SMOKE else cores_there())
     print_lines([f"\n{dict(changes) or 'as it is'}, {n} replications"])
     print_hosting(found)
     return found
