@@ -125,9 +125,12 @@ class StudyFolder:
         none = not part_files(self._work)
         if stage is not None and not stage.is_complete and (none or self._work != stage.new):
             stage.remove()
-        if self._made and none and read_manifest(self._work) is None:
+        ours = self._made and none and read_study(self._work) == self.question
+        if ours and read_manifest(self._work) is None:
             (self._work / STUDY).unlink(missing_ok=True)
-            remove_empty(self._work.parent, self._work / PARTS)
+            parts = self._work / PARTS
+            # There, unless the stop came before it was made.
+            remove_empty(self._work.parent, parts if parts.is_dir() else self._work)
 
     def discard(self) -> None:
         """Take the parts away: what was to be made of them is in its place."""
@@ -162,9 +165,11 @@ class StudyFolder:
         try:
             stage.output().write(STUDY, sealed(self.question))
             sync(stage.new / STUDY)
-            stage.new.rename(self._work)
+            # Said before it is true: a stop may come as soon as the folder has its name.
             self._made = True
+            stage.new.rename(self._work)
         except OSError as error:
+            self._made = False
             if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
                 raise
             refuse(self.path, MEANWHILE)

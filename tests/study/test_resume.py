@@ -3,10 +3,12 @@
 import shutil
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from study_helpers import call, files, same_files, start
 
+from abm.cli import main
 from abm.results.claim import claim
 from abm.results.ownership import read_study
 from abm.study import montecarlo, replications
@@ -364,3 +366,19 @@ def test_what_is_not_the_study_s_stays_and_is_named(study, alone, tmp_path):
     assert (tmp_path / "study.kept" / "summary.csv").read_text() == "mine, too"
     (out / "note.txt").unlink()
     same_files(out, alone)
+
+
+def test_a_stop_as_the_folder_gets_its_name_leaves_nothing(tmp_path, monkeypatch, capsys):
+    rename = Path.rename
+
+    def stopped(self, target):
+        found = rename(self, target)
+        if Path(target).name == "out":
+            raise KeyboardInterrupt
+        return found
+
+    monkeypatch.setattr(Path, "rename", stopped)
+    argv = ["montecarlo", "paper", "--replications", "4", "--workers", "1"]
+    assert main([*argv, "--out", str(tmp_path / "out")]) == 130
+    assert "was left as it was" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
