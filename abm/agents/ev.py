@@ -12,6 +12,7 @@ from abm.agents.rpz import ResidentialParkingZone
 from abm.errors import InputError, Problem
 from abm.fleet import Fleet, Mode
 from abm.fleet.columns import COLUMNS, UNKNOWN_BY_ENERGY
+from abm.grid.phase_feeder import ThreePhaseFeeder
 
 if TYPE_CHECKING:
     from abm.model import V2GModel
@@ -107,6 +108,24 @@ class EV(mesa.Agent):
     def rpz(self) -> ResidentialParkingZone:
         """Its residential parking zone."""
         return self.model.zones[int(self.model.fleet.cell[self.row])]
+
+    @property
+    def home(self) -> str | None:
+        """Home in which it charges; None on a balanced feeder."""
+        return self._connection[0]
+
+    @property
+    def phases(self) -> str | None:
+        """Phases that its charger is on, "a" or "abc"; None on a balanced feeder."""
+        return self._connection[1]
+
+    @property
+    def _connection(self) -> tuple[str | None, str | None]:
+        feeder, fleet = self.model.grid.feeder, self.model.fleet
+        if not isinstance(feeder, ThreePhaseFeeder):
+            return None, None
+        point = int(fleet.point[self.row]) % len(feeder.points.home)
+        return feeder.bus_names[feeder.points.home[point]], str(feeder.point_phases[point])
 
     @property
     def mode(self) -> Mode:

@@ -145,10 +145,10 @@ class Asking:
 
 
 class ResidentialParkingZone(mesa.Agent):
-    """One RPZ: the aggregator of the EVs at one bus.
+    """One RPZ: the aggregator of the EVs at one bus, or in some homes of a three-phase feeder.
 
     number: zone as in the paper, from 1. feeder: copy of the feeder, from 0. bus: paper's number of
-    the bus it is connected to.
+    the bus it is connected to; of several homes that of the first.
     """
 
     model: V2GModel
@@ -250,7 +250,8 @@ class ResidentialParkingZone(mesa.Agent):
 
     def __str__(self) -> str:
         where = f" of feeder {self.feeder}" if self.model.fleet.n_feeders > 1 else ""
+        at = self.model.grid.feeder.zone_words(self.number - 1)
         return (
-            f"RPZ {self.number}{where} on bus N{self.bus}: {self.plugged} EVs plugged in, "
+            f"RPZ {self.number}{where} {at}: {self.plugged} EVs plugged in, "
             f"{self.p_kw:+.1f} kW, {self.waiting} waiting"
         )

@@ -9,7 +9,12 @@ from numpy.typing import NDArray
 
 from abm.clock import Clock
 from abm.equations import FloatArray, IntArray
-from abm.equations.battery import above_upper_bound, below_lower_bound, hourly_demand
+from abm.equations.battery import (
+    above_upper_bound,
+    below_lower_bound,
+    hourly_demand,
+    mean_power,
+)
 from abm.fleet import Exchange, Fleet, group_sums
 from abm.fleet.columns import STAY_STATE, STAY_SUMS
 
@@ -156,7 +161,7 @@ class Meter:
         ):
             if len(rows):
                 if point_kw.shape[1]:
-                    kw = kwh / fleet.step_h
+                    kw = mean_power(kwh, fleet.step_h)
                     np.add.at(point_kw[flow], fleet.point[rows], kw)
                 kw = group_sums(kwh, fleet.cell[rows], len(hour_kw)) / fleet.step_h
                 hour_kw += kw

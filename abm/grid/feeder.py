@@ -111,6 +111,10 @@ class Feeder:
         """What tables call the two buses of each line, (n_line,) each."""
         return self.bus_numbers[self.line_from], self.bus_numbers[self.line_to]
 
+    def zone_words(self, zone: int) -> str:
+        """Where a zone is, from 0, as it is told a person: "on bus N18"."""
+        return f"on bus {self.bus_names[self.zone_bus[zone]]}"
+
     def add_to_buses(self, p_mw: FloatArray, of_zones: FloatArray) -> None:
         """Add powers of the zones (..., Z) to those of the buses (..., n_bus) where they are."""
         p_mw[..., self.zone_bus] += of_zones

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from abm.equations import FloatArray, IntArray
+from abm.equations import BoolArray, FloatArray, IntArray
 from abm.errors import InputError, LoadFlowError
 from abm.fleet.stays import Stays
 from abm.grid.feeder import Feeder
@@ -19,7 +19,7 @@ from abm.grid.phase_flow import Terminals
 from abm.grid.places import customers_of, labels_of
 from abm.grid.points import Points
 from abm.scenario.phase_fields import ConnectionSection
-from abm.scenario.phase_values import PhaseValues
+from abm.scenario.phase_values import PHASES, PhaseValues
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -92,6 +92,29 @@ class ThreePhaseFeeder(Feeder):
         for one, other, key in self.connections:
             graph.add_edge(one, other, key=key)
         return graph
+
+    def zone_words(self, zone: int) -> str:
+        """What a zone is, from 0, as it is told a person: "of 55 homes"."""
+        n = len(self.homes_of_zone[zone])
+        return f"of {n} home{'' if n == 1 else 's'}"
+
+    @cached_property
+    def home_phases(self) -> NDArray[np.object_]:
+        """Phases of each home, "a" or "abc", (H,)."""
+        return np.array([_letters(there) for there in self.phases.home_phases], dtype=object)
+
+    @cached_property
+    def point_phases(self) -> NDArray[np.object_]:
+        """Phases that a charger at each point draws from, in delta the two it is between, (P,)."""
+        at, drawn = self.terminals, self.points.weights.tocsr()
+        words = []
+        for point in range(len(self.points.home)):
+            of = drawn.indices[drawn.indptr[point] : drawn.indptr[point + 1]]
+            there = np.zeros(3, dtype=np.bool_)
+            there[at.phase[of]] = True
+            there[at.to_phase[of][at.to_phase[of] >= 0]] = True
+            words.append(_letters(there))
+        return np.array(words, dtype=object)
 
     @cached_property
     def home_distance_m(self) -> FloatArray:
@@ -172,6 +195,10 @@ def three_phase_feeder(table: FeederTable, phases: PhaseValues, key: str) -> Thr
         terminals=Terminals.of(phases),
         zone_of=table.zone - 1,
     )
+
+
+def _letters(there: BoolArray) -> str:
+    return "".join(PHASES[phase] for phase in np.flatnonzero(there))
 
 
 def _no_net() -> Any:

@@ -1,17 +1,17 @@
-"""The table of homes of a three-phase feeder: voltage, EVs and what they went without."""
+"""Homes of a three-phase feeder: the table of them, and where EVs and zones are."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from abm.equations import FloatArray
 from abm.grid.phase_feeder import ThreePhaseFeeder
 from abm.results.flows import highest_voltage
 from abm.results.phases import breaks_en50160, ten_minutes
 from abm.results.record import Record
-from abm.scenario.phase_values import PHASES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,8 +32,6 @@ def homes_table(record: Record) -> pd.DataFrame:
     if not isinstance(feeder, ThreePhaseFeeder):
         raise RuntimeError("only a three-phase feeder has homes")
     values = feeder.phases
-    words = ["".join(p for p, there in zip(PHASES, own, strict=True) if there)
-             for own in values.home_phases]  # fmt: skip
     high = highest_voltage(record)
     rows = record.ev["feeder"] * values.n_home + feeder.points.home[record.ev["point"]]
 
@@ -55,7 +53,7 @@ def homes_table(record: Record) -> pd.DataFrame:
                     **({"feeder": k + 1} if n > 1 else {}),
                     "home": pd.Series(feeder.bus_names, dtype="object"),
                     "bus": pd.Series(values.bus[values.home_bus].astype(object), dtype="object"),
-                    "phases": pd.Series(words, dtype="object"),
+                    "phases": pd.Series(feeder.home_phases, dtype="object"),
                     "zone": feeder.zone_of + 1,
                     "distance_m": feeder.home_distance_m,
                     "min_vm_pu": lowest,
@@ -79,3 +77,25 @@ def homes_table(record: Record) -> pd.DataFrame:
         discharged_kwh=total(record.ev["discharged_kwh"]),
         short_kwh=total(record.shortfall_kwh),
     )
+
+
+def place_of_evs(record: Record) -> dict[str, NDArray[np.object_]]:
+    """Home and phases of the charger of each EV, (n,) each in the order of rows; none without."""
+    feeder, point = record.feeder, record.ev["point"]
+    if not isinstance(feeder, ThreePhaseFeeder):
+        return {}
+    names = np.array(feeder.bus_names, dtype=object)
+    return {"home": names[feeder.points.home[point]], "phases": feeder.point_phases[point]}
+
+
+def place_of_zones(record: Record) -> dict[str, NDArray[Any]]:
+    """Where each zone of each feeder is: how many homes it has, or its bus with its name."""
+    feeder, names = record.feeder, record.feeder.labels.bus
+    found: dict[str, NDArray[Any]]
+    if isinstance(feeder, ThreePhaseFeeder):
+        found = {"homes": np.array([len(homes) for homes in feeder.homes_of_zone], dtype=np.int64)}
+    else:
+        found = {"bus": feeder.bus_numbers[feeder.zone_bus]}
+        if len(names):
+            found["bus_name"] = names[feeder.zone_bus].astype(object)
+    return {name: np.tile(values, record.n_feeders) for name, values in found.items()}

@@ -19,6 +19,7 @@ from abm.results.flows import (
     hourly_mean,
     lowest_bus,
 )
+from abm.results.homes import place_of_evs, place_of_zones
 from abm.results.phases import TEXT_SUFFIXES, bus_columns, line_columns
 from abm.results.record import Record
 from abm.results.supply import zone_columns
@@ -135,6 +136,7 @@ def ev_table(record: Record) -> pd.DataFrame:
         "p_discharge_kw", "soc_arrival", "soc_target",
     )}  # fmt: skip
     columns["zone"] = columns["zone"] + 1
+    columns |= {name: values[order] for name, values in place_of_evs(record).items()}
     stays = record.stays
     for name in ("announced_min", "soc_min"):
         columns[name] = record.shown(name, stays[name][-1])[order]
@@ -267,19 +269,13 @@ def transformer_hour_table(record: Record) -> pd.DataFrame:
     )
 
 
-def _zone_names(record: Record) -> dict[str, Any]:
-    """The source's names of the buses of the zones, where it has any."""
-    feeder = record.feeder
-    names = feeder.labels.bus
-    if not len(names):
-        return {}
-    return {"bus_name": np.tile(names[feeder.zone_bus].astype(object), record.n_feeders)}
-
-
 def zones_table(record: Record) -> pd.DataFrame:
-    """One row per RPZ: energy, cost, EVs short, peak; PV and battery where there are any."""
+    """One row per RPZ: energy, cost, EVs short, peak; PV and battery where there are any.
+
+    bus: where it is; on a three-phase feeder instead how many homes it has.
+    """
     ev = record.ev
-    feeder, n_zones = record.feeder, record.zone_mw.shape[2]
+    n_zones = record.zone_mw.shape[2]
     cell, cells = ev["feeder"] * n_zones + ev["zone"], record.n_feeders * n_zones
 
     def total(values: NDArray[Any]) -> FloatArray:
@@ -291,8 +287,7 @@ def zones_table(record: Record) -> pd.DataFrame:
         record,
         zone_numbers(record, 1),
         {
-            "bus": np.tile(feeder.bus_numbers[feeder.zone_bus], record.n_feeders),
-            **_zone_names(record),
+            **place_of_zones(record),
             "evs": np.bincount(cell, minlength=cells),
             "charged_kwh": total(ev["charged_kwh"]),
             "discharged_kwh": total(ev["discharged_kwh"]),

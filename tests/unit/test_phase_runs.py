@@ -1,5 +1,7 @@
 """Runs on a three-phase feeder: both engines, steps, batches, who lives where, what KPIs say."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -209,3 +211,41 @@ def test_a_street_is_told_in_kilowatts(capsys):
     # One street of a thousand times the demand keeps to megawatts.
     print_kpis("town", {**kpis, "peak_15min_mw": 40.0})
     assert "kW," not in capsys.readouterr().out
+
+
+def test_evs_and_zones_say_where_they_are():
+    model = V2GModel(low_voltage(connection__phase="random")).run()
+    evs, zones = model.results.ev, model.results.zones
+    homes = model.results.homes.set_index("home")
+    assert (homes.loc[evs["home"], "evs"] == 1).all()
+    assert (homes.loc[evs["home"], "phases"].to_numpy() == evs["phases"].to_numpy()).all()
+    assert "bus" not in zones
+    assert zones["homes"].tolist() == [55]
+    assert str(model.zones[0]).startswith("RPZ 1 of 55 homes: ")
+    named = dict(zip(evs["ev_id"], evs["home"], strict=True))
+    assert [(ev.home, ev.phases) for ev in model.evs][:3] == [
+        (named[str(i + 1)], homes.loc[named[str(i + 1)], "phases"]) for i in range(3)
+    ]
+    balanced = V2GModel(Scenario.load("paper").override(strategy="evms"))
+    assert (balanced.evs[0].home, balanced.evs[0].phases) == (None, None)
+
+
+def test_phases_of_points_on_homes_of_all_sorts():
+    feeder = build_feeder(low_voltage().inputs.feeder)
+    values = vars(feeder.phases).copy()
+    there = np.ones((55, 3), dtype=np.bool_)
+    there[1] = [False, True, True]
+    values["home_phases"], delta = there, np.zeros(55, dtype=np.bool_)
+    delta[2] = True
+    values["home_delta"] = delta
+    phases = PhaseValues(**values)
+    other = replace(feeder, phases=phases, terminals=Terminals.of(phases))
+    assert other.point_phases[:11].tolist() == [
+        "a", "b", "c", "abc", "b", "c", "bc", "ab", "bc", "ac", "abc",
+    ]  # fmt: skip
+    assert other.home_phases[:3].tolist() == ["abc", "bc", "abc"]
+
+
+def test_phases_are_refused_on_a_balanced_feeder_by_their_names():
+    with pytest.raises(InputError, match=r"connection.phase = \"?random\"?: left out with a bal"):
+        Scenario.load("paper").override({"connection.phase": "random"})
