@@ -6,6 +6,7 @@ and for charging alone.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -21,7 +22,7 @@ from abm.fleet.chargers import no_more_than
 from abm.signals import Broadcast
 
 
-class Limited:
+class Limited(ABC):
     """An admission that is asked first, and a limit on the power that EVs charge with.
 
     operator: who works the limit out from what is measured, None where nobody does.
@@ -38,9 +39,9 @@ class Limited:
         """What the first admission grants."""
         return self.first.admit(fleet, request, broadcast, minute)
 
+    @abstractmethod
     def limit_kw(self, fleet: Fleet, broadcast: Broadcast, minute: float) -> FloatArray:
         """Most that each EV may charge with, (n_evs,) [kW]; infinity for no limit."""
-        raise NotImplementedError
 
 
 class Throttling(Limited):

@@ -82,15 +82,11 @@ class DimmingOperator:
 
     def connections(self, fleet: Fleet) -> IntArray:
         """So many EVs of a zone in a row, by their numbers, at each."""
-        order = np.lexsort((fleet.stay_index, fleet.cell))
-        cell = fleet.cell[order]
+        (cell, _), charger = np.unique([fleet.cell, fleet.ev], axis=1, return_inverse=True)
         first = np.searchsorted(cell, cell)
-        number = (np.arange(fleet.n) - first) // self.chargers_per_connection
-        begins = np.ones(fleet.n, dtype=np.bool_)
-        begins[1:] = (cell[1:] != cell[:-1]) | (number[1:] != number[:-1])
-        found = np.empty(fleet.n, dtype=np.int64)
-        found[order] = np.cumsum(begins) - 1
-        return found
+        number = (np.arange(len(cell)) - first) // self.chargers_per_connection
+        _, connection = np.unique([cell, number], axis=1, return_inverse=True)
+        return np.asarray(connection.ravel()[charger.ravel()])
 
     def switch(self, readings: Readings) -> BoolArray:
         """Which feeders are dimmed from now on, (K,)."""
@@ -108,9 +104,13 @@ class DimmingOperator:
 
     def orders(self, fleet: Fleet, readings: Readings) -> FloatArray:
         """The power that is always left to each connection where its feeder is dimmed."""
-        of = readings.connection
-        left_kw = always_left_kw(np.bincount(of), self.limit_kw)[of]
-        return np.where(self.switch(readings)[fleet.feeder], left_kw, np.inf)
+        of, dimmed = readings.connection, self.switch(readings)
+        if not dimmed.any():
+            return np.full(fleet.n, np.inf)
+        # Several stays of an EV are at one charger.
+        with_ev = np.unique([of, fleet.ev], axis=1)[0]
+        left_kw = always_left_kw(np.bincount(with_ev), self.limit_kw)[of]
+        return np.where(dimmed[fleet.feeder], left_kw, np.inf)
 
 
 def always_left_kw(chargers: IntArray, each_kw: float) -> FloatArray:

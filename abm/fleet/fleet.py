@@ -64,8 +64,8 @@ class Fleet(OfEveryEV):
     that is known of the need of EVs, see `abm.fleet.stays.by_energy`.
     """
 
-    FIXED: ClassVar = ("feeder", "zone", "cell", "point", "group", "names", "stay_index",
-                       "row_of", "first_row")  # fmt: skip
+    FIXED: ClassVar = ("feeder", "zone", "cell", "point", "group", "names", "ev",
+                       "stay_index", "row_of", "first_row")  # fmt: skip
 
     def __init__(
         self,
@@ -94,6 +94,8 @@ class Fleet(OfEveryEV):
         self.names = stays.names
         # stay_index[row]: index in the table of stays; row_of[index]: the way back.
         self.stay_index: IntArray = order
+        # Which EV it is, where several rows are stays of one.
+        self.ev: IntArray = stays.ev[order]
         self.row_of: IntArray = np.empty(n, dtype=np.int64)
         self.row_of[order] = np.arange(n)
         self.as_printed = requirement.kind == "as_printed"

@@ -45,7 +45,7 @@ class Population:
     in V2G, (n,); learning changes it. Raises InputError for a behaviour that cannot be made.
     """
 
-    FIXED: ClassVar = ("groups", "group", "_rows", "_base", "_there", "seeds")
+    FIXED: ClassVar = ("groups", "group", "_rows", "_base", "_there", "_ev", "seeds")
 
     def __init__(self, scenario: Scenario, n_zones: int, seeds: Sequence[int]) -> None:
         self.scenario, self.n_zones, self.seeds = scenario, n_zones, tuple(seeds)
@@ -67,6 +67,10 @@ class Population:
             dates = self.per_feeder // max(len(evs), 1)
             self._drawn = int(scenario.zone_evs_drawn.sum()) * dates
             self._there = (evs[:, None] * dates + np.arange(dates)).ravel()
+            self._ev: IntArray = np.repeat(evs, dates)
+        else:
+            # By name, so that it does not depend on the order of the file.
+            self._ev = np.unique(table.ev_id, return_inverse=True)[1]
         # Shares may be rounded to the whole EV in one way only.
         edges = np.cumsum([kind.share for kind in self.groups]) * self._drawn
         last = np.floor(edges + 0.5 + 1e-9).astype(np.int64)
@@ -95,10 +99,12 @@ class Population:
         rank[order] = np.arange(self._drawn)
         return rank[self._there]
 
-    def uniform(self, name: str, day: int = 0) -> FloatArray:
-        """Uniform draws of one cause on one day, (n,)."""
-        drawn = (stream(seed, name, day).random(self._drawn) for seed in self.seeds)
-        parts = [values[self._there] for values in drawn]
+    def uniform(self, name: str, day: int | None = 0) -> FloatArray:
+        """Uniform draws of one cause on one day, (n,); day None: for good, the same for an EV."""
+        at, most = self._there, self._drawn
+        if day is None:
+            at, most = self._ev, int(self._ev.max(initial=-1)) + 1
+        parts = [stream(seed, name, day or 0).random(most)[at] for seed in self.seeds]
         return np.concatenate(parts) if parts else np.zeros(0)
 
     def each(self, of: Callable[[OwnerGroup, Any], Any], dtype: Any = np.float64) -> NDArray[Any]:
@@ -111,7 +117,7 @@ class Population:
             out[rows] = of(kind, rows)
         return out
 
-    def _draw(self, stream_name: str, field: str, day: int = 0) -> BoolArray:
+    def _draw(self, stream_name: str, field: str, day: int | None = 0) -> BoolArray:
         """Who is struck by a probability of its group, (n,)."""
 
         def chance(kind: OwnerGroup) -> float:
@@ -179,10 +185,11 @@ class Population:
             share: float = getattr(cars, name)
             if share in (0.0, 1.0):
                 return np.full(self.n, share == 1.0)
-            return np.asarray(self.uniform(name) < share)
+            return np.asarray(self.uniform(name, None) < share)
 
         names = ("cannot_pause", "does_not_wake", "needs_six_amp")
-        return {"timed": self._draw("timed", "timed"), **{name: drawn(name) for name in names}}
+        timed = self._draw("timed", "timed", None)
+        return {"timed": timed, **{name: drawn(name) for name in names}}
 
     def _delay_draws(self, day: int, stays: Stays) -> FloatArray:
         """Draws that random delays go by, (n,); those of a file do not depend on its order."""

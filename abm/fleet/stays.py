@@ -7,6 +7,7 @@ model knows only the table. Zones count from 0 here, from 1 in files.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -112,6 +113,15 @@ class Stays:
 
     def __len__(self) -> int:
         return len(self.feeder)
+
+    @cached_property
+    def ev(self) -> IntArray:
+        """Number of each row's EV, from 0, (n,): rows of a feeder with the same name are one EV."""
+        if self.names is None:
+            return np.arange(len(self))
+        seen: dict[tuple[int, str], int] = {}
+        named = zip(self.feeder.tolist(), self.names, strict=True)
+        return np.array([seen.setdefault(ev, len(seen)) for ev in named], dtype=np.int64)
 
 
 def truncated_normal(u: FloatArray, low: float, high: float, mean: float, sd: float) -> FloatArray:

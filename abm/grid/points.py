@@ -86,7 +86,7 @@ class Points:
                 counts = np.zeros(3, dtype=np.int64)
                 rows = mine[stays.zone[mine] == zone]
                 order = homes[np.argsort(rank[homes], kind="stable")]
-                number = _numbers(stays, rows)
+                number = np.unique(stays.ev[rows], return_inverse=True)[1]
                 for row, at in zip(rows.tolist(), number.tolist(), strict=True):
                     home = int(order[at % len(order)])
                     charger = home, at // len(order)
@@ -119,11 +119,3 @@ class Points:
             number = int(np.argmin(counts[self.phase[first : first + phases]]))
         counts[self.phase[first + number]] += 1
         return first + number
-
-
-def _numbers(stays: Stays, rows: IntArray) -> IntArray:
-    """Number of the EV of each row in its zone: rows with the same name are of one EV."""
-    if stays.names is None:
-        return np.arange(len(rows))
-    seen: dict[str, int] = {}
-    return np.array([seen.setdefault(stays.names[row], len(seen)) for row in rows], dtype=np.int64)

@@ -107,6 +107,20 @@ def test_chargers_behind_one_connection_share_what_is_left():
     assert dim[600] == pytest.approx([3.5, 3.5, 3.5])
 
 
+def test_several_stays_of_an_ev_are_at_one_charger():
+    rows = [
+        {**ROW, "ev_id": name, "arrival_min": start, "departure_min": start + 300}
+        for start in (300, 900)
+        for name in "abc"
+    ]
+    dim, model = powers(*rows, strategy="dimming", dimming={"chargers_per_connection": 2}, **LOW)
+    of = model.admission.connection[model.fleet.row_of]
+    assert of.tolist() == [0, 0, 1, 0, 0, 1]
+    # 4.2 kW x (1 + 0.8) for the two, in the stays of the morning and in those of the evening.
+    assert dim[400, :3] == pytest.approx([3.78, 3.78, 4.2])
+    assert dim[1000, 3:] == pytest.approx([3.78, 3.78, 4.2])
+
+
 def test_what_cannot_be_set_so_low_does_not_charge():
     dim, _ = powers(ROW, strategy="dimming", dimming={"limit_kw": 4.0}, **LOW)
     assert (dim[400] == 4.0).all()
@@ -294,6 +308,47 @@ def test_shares_of_cars_are_drawn_each_by_itself():
     assert all(110 < column.sum() < 190 for column in drawn)
     assert 40 < (drawn[0] & drawn[1]).sum() < 110
     assert not (drawn[0] == drawn[1]).all()
+
+
+GIVEN = {"timed": 0.5}
+INSISTS = {"cannot_pause": 0.5, "does_not_wake": 0.5, "needs_six_amp": 0.5}
+
+
+def by_name(model):
+    """What owner and car are, of each row, by the name of the EV."""
+    fleet, found = model.fleet, {}
+    for row in range(fleet.n):
+        traits = tuple(bool(getattr(fleet, name)[row]) for name in (*GIVEN, *INSISTS))
+        found.setdefault((int(fleet.feeder[row]), fleet.ev_id(row)), set()).add(traits)
+    return found
+
+
+def test_an_ev_is_the_same_on_all_its_dates():
+    def drawn(days):
+        fields = {"owners": GIVEN, "ev": {"cars": INSISTS, "discharger_kw": 0.0}}
+        fields |= {"requirement": {"kind": "energy_balanced"}, "horizon": {"days": days}}
+        fleet = {"evs_per_zone": 2, "stays": {}}
+        return by_name(V2GModel(Scenario(**fields, fleet=fleet), seed=[1, 2]))
+
+    three, five = drawn(3), drawn(5)
+    assert all(len(traits) == 1 for traits in three.values())
+    assert len(three) == 60
+    assert len(set.union(*three.values())) > 8
+    # However many dates there are.
+    assert three == five
+
+
+def test_an_ev_of_a_file_is_the_same_in_all_its_stays():
+    rows = [
+        {**ROW, "ev_id": name, "arrival_min": start, "departure_min": start + 200}
+        for start in (300, 600, 900)
+        for name in "abcdefgh"
+    ]
+    fields = {"owners": GIVEN, "ev": {"cars": INSISTS}}
+    found = by_name(V2GModel(scenario(*rows, **fields)))
+    assert all(len(traits) == 1 for traits in found.values())
+    assert len(set.union(*found.values())) > 3
+    assert by_name(V2GModel(scenario(*rows[::-1], **fields))) == found
 
 
 def test_what_an_ev_decides_is_held_against_its_own_charger():

@@ -71,3 +71,19 @@ def test_two_evs_of_a_home_share_what_is_left_to_it():
     most = np.array(seen)[30:]
     assert most[:, 0].max() == pytest.approx(7.56)
     assert most[:, 1].max() == pytest.approx(7.2)
+
+
+def test_an_ev_with_many_dates_has_one_charger():
+    """Stays of three days by their energy: a row for each EV and date."""
+    spec = {"energy_kwh": {"low": 10, "high": 40, "mean": 30, "sd": 3}}
+    long = street(
+        strategy="dimming", fleet__stays={"weekday": spec}, horizon__days=3,
+        grid__demand_limit_mw=0.001,
+    )  # fmt: skip
+    model = V2GModel(long, seed=3)
+    most = 0.0
+    for _ in range(12 * 60):
+        model.step()
+        if model.clock.step > 60:
+            most = max(most, model.fleet.p_kw.max())
+    assert most == pytest.approx(4.2)
