@@ -54,7 +54,12 @@ _MOST_COMMANDS = 2_000_000
 _LATIN = "latin-1"
 
 _WORD = re.compile(r"\s*([^\s=,(\[\"']+)\s*(=?)")
-_ELEMENT = re.compile(r"\s*(?:object\s*=\s*)?[\"']?([\w%-]+)\.([^\s,\"'=]+)", re.IGNORECASE)
+# A name between quotation marks may have blanks.
+_ELEMENT = re.compile(
+    r"\s*(?:object\s*=\s*)?(?P<quote>[\"'])?(?P<kind>[\w%-]+)\."
+    r"(?P<name>(?(quote)[^\"']+|[^\s,\"'=]+))",
+    re.IGNORECASE,
+)
 _PROPERTY = re.compile(r"([\w-]+)\.(.+)\.([\w%-]+)\s*=")
 _SETTING = re.compile(r"([\w%]+)\s*=\s*(\[[^\]]*\]|\([^)]*\)|\{[^}]*\}|\"[^\"]*\"|'[^']*'|[^\s,]+)")
 
@@ -249,8 +254,8 @@ def _build(script: Script, command: Command, verb: str, rest: str) -> None:
     if match is None:
         script.refuse(command, command.text, f"{verb} CLASS.NAME ...")
         return
-    kind, name = match[1].lower(), match[2].lower()
-    element = f"{kind}.{name}"
+    kind = match["kind"].lower()
+    element = f"{kind}.{match['name']}".lower()
     if kind in _SERIES and verb == "new":
         script.commands.append(
             Command(f"new {element} {_SERIES[kind]}", command.file, command.line, element)

@@ -16,6 +16,7 @@ from abm.errors import InputError, Problem
 from abm.grid.dss_script import Script, read_script
 from abm.grid.opendss_elements import (
     Reading,
+    is_open,
     read_capacitor,
     read_line,
     read_load,
@@ -30,6 +31,7 @@ _SUPPORTED = ("vsource", "line", "transformer", "load", "capacitor")
 _MOST_PROBLEMS = 50
 _NAMED = re.compile(r'for (\w+) "([^"]+)"')
 _RATED = re.compile(r"\bnorma\w*\s*=", re.IGNORECASE)
+_LIKE = re.compile(r"\blike\s*=\s*[\"'(\[{]?([^\s,\"')\]}]+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,8 +53,7 @@ def read_opendss(path: Path) -> tuple[PhaseSource, Solved]:
     shown = display(path)
     name = path.name.removesuffix(".gz").removesuffix(".dss").removesuffix(".DSS") or "feeder"
     _build(engine, script, shown)
-    rated = {one.element for one in script.commands if _RATED.search(one.text)}
-    reading = Reading(engine, script, PhaseSource(name), shown, rated)
+    reading = Reading(engine, script, PhaseSource(name), shown, _rated(script))
     try:
         _refuse_shorts(reading)
         converged = _solve(engine, reading)
@@ -101,6 +102,33 @@ def _build(engine: Any, script: Script, shown: str) -> None:
                 break
     if problems:
         raise InputError(problems)
+
+
+def _rated(script: Script) -> set[str]:
+    """Elements with a rated current: their own, of one that they are `like`, or of batchedit."""
+    found: set[str] = set()
+    for one in script.commands:
+        kind = one.element.partition(".")[0]
+        like = _LIKE.search(one.text)
+        if _RATED.search(one.text):
+            found |= _edited(script, one.element) if one.text.startswith("batch") else {one.element}
+        elif like is not None and f"{kind}.{like[1]}".lower() in found:
+            found.add(one.element)
+    return found
+
+
+def _edited(script: Script, pattern: str) -> set[str]:
+    """The elements that batchedit of CLASS.EXPRESSION is about."""
+    kind, _, name = pattern.partition(".")
+    try:
+        wanted = re.compile(name)
+    except re.error:
+        return set()  # an expression of OpenDSS's own: the ratings count as not known
+    return {
+        element
+        for element in script.places
+        if element.startswith(f"{kind}.") and wanted.search(element.removeprefix(f"{kind}."))
+    }
 
 
 def _words(error: Exception) -> str:
@@ -203,7 +231,12 @@ def _serving(reading: Reading, kind: str, names: list[str]) -> Iterator[str]:
             continue
         if own is not None:
             own.Name(name)
-        yield name
+        # Open lines stay, as they may be closed.
+        opened = kind not in ("line", "vsource") and is_open(reading, f"{kind}.{name}")
+        if opened:
+            reading.left[f"open {kind} left out"].append(name)
+        elif opened is not None:
+            yield name
 
 
 def _add_buses(reading: Reading) -> None:

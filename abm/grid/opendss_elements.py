@@ -20,6 +20,7 @@ from abm.scenario.phase_values import PHASES
 _METRES = {0: 1000.0, 1: 1609.344, 2: 304.8, 3: 1000.0, 4: 1.0, 5: 0.3048, 6: 0.0254, 7: 0.01,
            8: 0.001}  # fmt: skip
 _NO_UNIT = 0
+_VARIABLE = 0  # status of a load
 _LONG = 100.0  # of a line without unit: more than so many km are m
 _NEUTRAL = (
     "phases 1, 2 and 3; a conductor for the neutral (node 4, or 0 of a line) is not supported"
@@ -112,6 +113,21 @@ def _pair(text: str) -> complex:
     return complex(*parts[:2])
 
 
+def is_open(reading: Reading, element: str) -> bool | None:
+    """Whether the active element is open at an end; None, and refused, where some phases are."""
+    active = reading.engine.CktElement
+    ends = [
+        [bool(active.IsOpen(end, phase)) for phase in range(1, active.NumPhases() + 1)]
+        for end in range(1, active.NumTerminals() + 1)
+    ]
+    if any(all(end) for end in ends):
+        return True
+    if any(any(end) for end in ends):
+        reading.refuse(element, "", "open or closed in all its phases")
+        return None
+    return False
+
+
 def read_line(reading: Reading, codes: CodeBook, name: str) -> None:
     """A row of lines.csv, of the active line, and of linecodes.csv where its impedances are new."""
     engine, element = reading.engine, f"line.{name}"
@@ -124,14 +140,8 @@ def read_line(reading: Reading, codes: CodeBook, name: str) -> None:
         reading.refuse(element, f"{_said(nodes)} to {_said(far)}", said)
         return
     n = len(nodes)
-    opened = [
-        bool(engine.CktElement.IsOpen(end, conductor))
-        for end in (1, 2)
-        for conductor in range(1, n + 1)
-    ]
-    is_open = all(opened[:n]) or all(opened[n:])
-    if any(opened) and not is_open:
-        reading.refuse(element, "", "open or closed in all its phases")
+    opened = is_open(reading, element)
+    if opened is None:
         return
     lines = engine.Lines
     f_hz = float(engine.Solution.Frequency())
@@ -149,7 +159,7 @@ def read_line(reading: Reading, codes: CodeBook, name: str) -> None:
     z: ComplexArray = per_km * (_matrix(lines.RMatrix(), n) + 1j * _matrix(lines.XMatrix(), n))
     b = 2e-3 * np.pi * f_hz * per_km * _matrix(lines.CMatrix(), n)  # of nF, in uS
     km = 1e-3 * length_m
-    if not is_open and km > 0.0:
+    if not opened and km > 0.0:
         z, b = _as_built(engine, z, b, km)
     if nodes != sorted(nodes):
         order = np.argsort(nodes)
@@ -178,10 +188,10 @@ def read_line(reading: Reading, codes: CodeBook, name: str) -> None:
         "linecode": codes.name_of(wanted, z, b, of_code),
         "length_m": short(length_m),
         "ampacity_a": own,
-        "open": 1 if is_open else None,
+        "open": 1 if opened else None,
     }
     reading.add("lines.csv", element, row)
-    if is_open:
+    if opened:
         reading.left["line kept as open"].append(name)
 
 
@@ -323,8 +333,10 @@ def read_load(reading: Reading, name: str) -> None:
     if any(rest) or not service or not all(1 <= node <= 3 for node in service):
         reading.refuse(element, f"{bus}.{_said(nodes)}", _NEUTRAL.replace(", or 0 of a line", ""))
         return
+    # Fixed and exempt loads go without `set loadmult`.
+    factor = reading.script.load_factor if int(loads.Status()) == _VARIABLE else 1.0
     # Of a load with kvar it has as many digits as a number can have.
-    factor, pf = reading.script.load_factor, round(float(loads.PF()), 6)
+    pf = round(float(loads.PF()), 6)
     by_factor = kw * (1.0 / pf**2 - 1.0) ** 0.5 if 0.1 <= pf <= 1.0 else float("nan")
     inductive = abs(by_factor - kvar) <= 1e-9 * max(kw, 1e-9)
     row = {

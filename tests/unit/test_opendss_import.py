@@ -265,6 +265,50 @@ def test_lengths_without_a_unit(tmp_path):
     assert "1 x line without unit of length, taken to be in km, above 100 in m: k" in made.notes
 
 
+def test_ratings_come_of_like_and_of_batchedit(tmp_path):
+    text = (
+        HEAD
+        + "new linecode.k r1=0.3 x1=0.1 r0=1 x0=1 c1=0 c0=0 units=km normamps=240\n"
+        + "new linecode.k2 like=k units=km\n"
+        + 'new "line.m 1" bus1=sub bus2=b linecode=k2 length=0.1 units=km\n'
+        + L.replace("line.l bus1=sub bus2=b", "line.own bus1=b bus2=c normamps=99")
+        + "new line.same like=own bus1=c bus2=d units=km\n"
+        + L.replace("line.l bus1=sub bus2=b", "line.x1 bus1=d bus2=e")
+        + L.replace("line.l bus1=sub bus2=b", "line.y1 bus1=e bus2=f")
+        + A.replace("=b.1", "=f.1")
+        + "batchedit line.x.* normamps=77\n"
+        + FOOT
+    )
+    source, _ = read_opendss(script(tmp_path, text))
+    values = source.table(source.files(), "town.dss").phases
+    assert values.line.tolist() == ["m 1", "own", "same", "x1", "y1"]
+    assert values.line_ampacity_a.tolist() == pytest.approx([240, 99, 99, 77, np.nan], nan_ok=True)
+
+
+def test_what_is_open_is_left_out_and_fixed_loads_are_not_multiplied(tmp_path):
+    text = (
+        HEAD
+        + L
+        + T.replace("transformer.t", "transformer.spare")
+        + "\n"
+        + A
+        + A.replace("load.a", "load.shut")
+        + A.replace("load.a", "load.fix").replace("kw=4", "kw=5 status=fixed")
+        + A.replace("load.a", "load.free").replace("kw=4", "kw=6 status=exempt")
+        + "new capacitor.c1 bus1=b kv=11 kvar=20\n"
+        + "open load.shut 1\nopen capacitor.c1 1\nopen transformer.spare 2\nset loadmult=2\n"
+        + FOOT
+    )
+    source, solved = read_opendss(script(tmp_path, text))
+    homes = {row["home"]: row["p_kw"] for row in source.rows["homes.csv"]}
+    assert homes == {"a": 8.0, "fix": 5.0, "free": 6.0}
+    assert source.rows["transformers.csv"] == source.rows["capacitors.csv"] == []
+    for what in ("load left out: shut", "capacitor left out: c1", "transformer left out: spare"):
+        assert f"1 x open {what}" in source.notes
+    values = source.table(source.files(), "town.dss").phases
+    assert nominal_flow(values).vm_pu[0] == pytest.approx(lowest_voltages(values, solved), abs=1e-9)
+
+
 # --- what is refused -----------------------------------------------------------------------------
 
 L = "new line.l bus1=sub bus2=b r1=0.3 x1=0.1 r0=1 x0=1 length=0.1 units=km\n"
@@ -378,6 +422,10 @@ WRONG = {
         "new load.far bus1=y.1 phases=1 kv=6.35 kw=1\nset voltagebases=[11]\ncalcvoltagebases\n",
         ["town.dss: bus = x: a bus that closed lines and transformers join to source_bus sub; it "
          "is one of 2 (x, y), with 1 homes (bus x)"],
+    ),
+    "a load of which a phase is open": (
+        HEAD + L + "new load.a bus1=b phases=3 kv=11 kw=4\nopen load.a 1 2\n",
+        ["town.dss:5: load.a: open or closed in all its phases"],
     ),
     "a second source": (
         HEAD + L + A + "new vsource.two bus1=b basekv=11\n",
