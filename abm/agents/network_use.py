@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from abm.control.limits import Told
-from abm.control.operator import NetworkModel, Operator, Readings
+from abm.control.operator import DimmingOperator, NetworkModel, Operator, Readings
 from abm.equations import FloatArray, IntArray
 from abm.equations.reactive import taken_per_kw
+from abm.errors import InputError, Problem
 from abm.fleet import Fleet
 from abm.grid import Feeder, PowerFlow
 from abm.grid.phase_feeder import ThreePhaseFeeder
@@ -77,11 +79,33 @@ class NetworkUse:
 
 
 def connections_of(fleet: Fleet, feeder: Feeder, operator: Operator) -> IntArray:
-    """Connection of each EV, from 0, (n_evs,): its home on a three-phase feeder."""
+    """Connection of each EV, from 0, (n_evs,): its home on a three-phase feeder.
+
+    Raises InputError where the operator goes by transformers and there are none above the EVs.
+    """
+    by_transformer = isinstance(operator, DimmingOperator) and operator.overload == "transformers"
+    if by_transformer and fleet.n and (transformers_of(fleet, feeder) < 0).all():
+        allowed = "demand where no EV is below a transformer of the feeder"
+        raise InputError([Problem("dimming.overload", "transformers", allowed)])
     if not isinstance(feeder, ThreePhaseFeeder):
         return operator.connections(fleet)
     homes = feeder.points.home
     return fleet.feeder * len(feeder.points.first) + homes[fleet.point % len(homes)]
+
+
+def transformers_of(fleet: Fleet, feeder: Feeder) -> IntArray:
+    """Transformer that feeds each EV, among those of its feeder, (n_evs,); -1: none."""
+    nodes = feeder.zone_bus[fleet.zone]
+    if isinstance(feeder, ThreePhaseFeeder):
+        homes = feeder.points.home
+        nodes = feeder.phases.home_bus[homes[fleet.point % len(homes)]]
+    return feeder.transformer_above[nodes]
+
+
+def transformer_use(measured: Measured) -> FloatArray:
+    """Load of each transformer over its rating, [K, X]; infinity without a solution."""
+    flow = measured.flow
+    return np.where(flow.converged[:, None], flow.transformer_percent / 100.0, np.inf)
 
 
 def readings(grid: GridAgent, measured: Measured | None) -> Readings:
@@ -94,7 +118,13 @@ def readings(grid: GridAgent, measured: Measured | None) -> Readings:
         fleet, point, n_points = model.fleet, model.fleet.cell, model.fleet.n_zones
         if isinstance(feeder, ThreePhaseFeeder):
             point, n_points = fleet.point, len(feeder.points.home)
-        network = NetworkModel(point, n_points, NetworkUse(grid, measured))
+        network = NetworkModel(
+            point,
+            n_points,
+            NetworkUse(grid, measured),
+            transformers_of(fleet, feeder),
+            partial(transformer_use, measured),
+        )
         began = np.array([measured.began_s])
         base_mw = grid.without_evs_mw(began, grid.interval_s)[0]
         load_mw = base_mw + measured.ev_mw + measured.battery_mw

@@ -122,6 +122,11 @@ def make_admission(scenario: Scenario) -> Admission:
     """The scenario's admission. Raises InputError when it cannot be made."""
     strategy = resolve_strategy(scenario)
     options = strategy.admission_options
+    low, high = scenario.grid.vm_min_pu, scenario.grid.vm_max_pu
+    if strategy.admission == "operating_envelopes" and not low < 1.0 < high:
+        field = "grid.vm_min_pu" if low >= 1.0 else "grid.vm_max_pu"
+        said = f"{'below' if low >= 1.0 else 'above'} 1 under operating_envelopes"
+        raise InputError([Problem(field, show(low if low >= 1.0 else high), said)])
     return cast(
         Admission,
         _make("admission", strategy.admission, ADMISSION_CLASSES, options, scenario),

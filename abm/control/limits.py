@@ -14,7 +14,7 @@ import numpy as np
 
 from abm.control.admission import LEAST_KW, Admission, AllAtOnce
 from abm.control.envelopes import EnvelopeOperator, Sharing
-from abm.control.operator import DimmingOperator, Operator
+from abm.control.operator import DimmingOperator, Operator, Overload
 from abm.control.windows import ClockWindows
 from abm.equations import FloatArray, IntArray
 from abm.fleet import Fleet, Mode, ModeArray, group_sums
@@ -100,11 +100,12 @@ class Dimming(Told):
         end_below: float = 0.9,
         least_min: float = 15.0,
         chargers_per_connection: int = 1,
+        overload: Overload = "demand",
         first: Admission | None = None,
     ) -> None:
         """Options as in the scenario's section `dimming`."""
         operator = DimmingOperator(
-            limit_kw, begin_above, end_below, least_min, chargers_per_connection
+            limit_kw, begin_above, end_below, least_min, chargers_per_connection, overload
         )
         super().__init__(operator, first)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from abm.fleet import Fleet
 # from two on; nine and more have the last.
 SIMULTANEITY = (0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5, 0.45)
 
+Overload = Literal["demand", "transformers"]
+
 
 @dataclass(frozen=True, eq=False)
 class NetworkModel:
@@ -22,12 +24,15 @@ class NetworkModel:
 
     point: int64 [n_evs], where the charger of each EV hangs, feeder x n_points + point. use: how
     much of each limit of a feeder is used with powers at its points, [B, n_points] kW -> [B, M], 1
-    at the limit.
+    at the limit. transformer: int64 [n_evs], which one of its feeder feeds each EV, -1 for none.
+    transformer_use: load of each in the interval that ended over its rating, [K, X].
     """
 
     point: IntArray
     n_points: int
     use: Callable[[int, FloatArray], FloatArray]
+    transformer: IntArray
+    transformer_use: Callable[[], FloatArray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,9 +62,10 @@ class Operator(Protocol):
 
 
 class DimmingOperator:
-    """Dims the chargers of a feeder whose load is above a threshold, until it is well below.
+    """Dims the chargers below what is loaded above a threshold, until it is well below.
 
-    dimmed: which feeders are, (K,); since_min: since when. chargers_per_connection: so many EVs of
+    overload: whether that is a feeder by its demand or a transformer. dimmed: which are, (K,) or
+    (K, X); since_min: since when. chargers_per_connection: so many EVs of
     a zone in a row, by number, share a connection.
     """
 
@@ -70,13 +76,17 @@ class DimmingOperator:
         end_below: float,
         least_min: float,
         chargers_per_connection: int,
+        overload: Overload = "demand",
     ) -> None:
         if end_below > begin_above:
             raise ValueError(f"end_below = {end_below!r}: at most begin_above = {begin_above!r}")
         if chargers_per_connection < 1:
             raise ValueError(f"chargers_per_connection = {chargers_per_connection!r}: at least 1")
+        if overload not in get_args(Overload):
+            raise ValueError(f"overload = {overload!r}: one of {', '.join(get_args(Overload))}")
         self.limit_kw, self.begin_above, self.end_below = limit_kw, begin_above, end_below
         self.least_min, self.chargers_per_connection = least_min, chargers_per_connection
+        self.overload = overload
         self.dimmed: BoolArray | None = None
         self.since_min: FloatArray = np.zeros(0)
 
@@ -89,28 +99,39 @@ class DimmingOperator:
         return np.asarray(connection.ravel()[charger.ravel()])
 
     def switch(self, readings: Readings) -> BoolArray:
-        """Which feeders are dimmed from now on, (K,)."""
+        """Which feeders are dimmed from now on, (K,), or which transformers, (K, X)."""
+        load, limit = readings.load_mw, readings.limit_mw
+        if self.overload == "transformers" and readings.network is not None:
+            load = readings.network.transformer_use()
+            limit = np.ones_like(load)
+        if load is None:
+            return np.zeros(limit.shape, dtype=np.bool_)
         if self.dimmed is None:
-            self.dimmed = np.zeros(len(readings.limit_mw), dtype=np.bool_)
-            self.since_min = np.full(len(readings.limit_mw), -np.inf)
-        if readings.load_mw is not None:
-            held = readings.minute - self.since_min < self.least_min
-            high = readings.load_mw > self.begin_above * readings.limit_mw
-            low = readings.load_mw < self.end_below * readings.limit_mw
-            now = np.where(self.dimmed, held | ~low, high)
-            self.since_min = np.where(now & ~self.dimmed, readings.minute, self.since_min)
-            self.dimmed = now
-        return self.dimmed
+            self.dimmed = np.zeros(limit.shape, dtype=np.bool_)
+            self.since_min = np.full(limit.shape, -np.inf)
+        held = readings.minute - self.since_min < self.least_min
+        high = load > self.begin_above * limit
+        low = load < self.end_below * limit
+        now = np.where(self.dimmed, held | ~low, high)
+        self.since_min = np.where(now & ~self.dimmed, readings.minute, self.since_min)
+        self.dimmed = now
+        return now
 
     def orders(self, fleet: Fleet, readings: Readings) -> FloatArray:
-        """The power that is always left to each connection where its feeder is dimmed."""
+        """The power that is always left to each connection below what is dimmed."""
         of, dimmed = readings.connection, self.switch(readings)
         if not dimmed.any():
             return np.full(fleet.n, np.inf)
         # Several stays of an EV are at one charger.
-        with_ev = np.unique([of, fleet.ev], axis=1)[0]
+        most = int(fleet.ev.max()) + 1
+        with_ev = np.unique(of * most + fleet.ev) // most
         left_kw = always_left_kw(np.bincount(with_ev), self.limit_kw)[of]
-        return np.where(dimmed[fleet.feeder], left_kw, np.inf)
+        if self.overload == "transformers" and readings.network is not None:
+            above = readings.network.transformer
+            mine = dimmed[fleet.feeder, above] & (above >= 0)
+        else:
+            mine = dimmed[fleet.feeder]
+        return np.where(mine, left_kw, np.inf)
 
 
 def always_left_kw(chargers: IntArray, each_kw: float) -> FloatArray:

@@ -115,6 +115,22 @@ class Feeder:
         """Where a zone is, from 0, as it is told a person: "on bus N18"."""
         return f"on bus {self.bus_names[self.zone_bus[zone]]}"
 
+    @cached_property
+    def transformer_above(self) -> IntArray:
+        """Transformer nearest on the way from the source to each node of `graph`, -1: none.
+
+        Its position among `network.transformers`.
+        """
+        import networkx as nx
+
+        position = {key: at for at, key in enumerate(self.network.transformers.elements)}
+        between = {frozenset((one, other)): key for one, other, key in self.connections}
+        found = np.full(len(self.graph), -1)
+        for slack in self.slack_buses:
+            for above, below in nx.bfs_edges(nx.Graph(self.graph), int(slack)):
+                found[below] = position.get(between[frozenset((above, below))], found[above])
+        return found
+
     def add_to_buses(self, p_mw: FloatArray, of_zones: FloatArray) -> None:
         """Add powers of the zones (..., Z) to those of the buses (..., n_bus) where they are."""
         p_mw[..., self.zone_bus] += of_zones

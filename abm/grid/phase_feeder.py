@@ -209,5 +209,6 @@ def _no_network(phases: PhaseValues) -> Network:
     """A network without nodes, which knows the transformers by their names."""
     none = no_transformers()
     names = tuple(map(str, phases.transformer))
-    known = Transformers((), names, none.of, none.branch, none.at_to, none.rated_a)
+    elements = tuple(("trafo", i) for i in range(len(names)))
+    known = Transformers(elements, names, none.of, none.branch, none.at_to, none.rated_a)
     return empty_network(known, phases.f_hz)

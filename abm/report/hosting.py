@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import matplotlib as mpl
@@ -202,9 +202,7 @@ def _transformers(feeder: Feeder, places: FloatArray, is_map: bool) -> FloatArra
         for a, b, element in feeder.connections
         if element[0].startswith("trafo")
     }
-    elements: Sequence[tuple[str, int]] = feeder.network.transformers.elements
-    if isinstance(feeder, ThreePhaseFeeder):
-        elements = [("trafo", i) for i in range(len(feeder.phases.transformer))]
+    elements = feeder.network.transformers.elements
     return np.array([middle.get(element, (np.nan, np.nan)) for element in elements])
 
 

@@ -154,12 +154,25 @@ def test_coordinated_under_a_limit_has_one_plan():
         ({"after": 3}, r"after.*one of: all_at_once"),
         ({"end_below": 1.2}, "end_below = 1.2: at most begin_above"),
         ({"chargers_per_connection": 0}, "at least 1"),
+        ({"overload": "lines"}, "overload = 'lines': one of demand, transformers"),
     ],
 )
 def test_options_that_cannot_be(options, said):
     spec = {"rule": "g2v_only", "admission": "dimming", "admission_options": options}
     with pytest.raises(InputError, match=said):
         make_admission(Scenario(strategy=spec))
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ({"vm_min_pu": 1.0}, "grid.vm_min_pu = 1.0: below 1 under operating_envelopes"),
+        ({"vm_max_pu": 0.98}, "grid.vm_max_pu = 0.98: above 1 under operating_envelopes"),
+    ],
+)
+def test_envelopes_need_voltage_limits_around_one(limits, said):
+    with pytest.raises(InputError, match=said):
+        make_admission(Scenario(strategy="operating_envelopes", grid=limits))
 
 
 # --- the default schedule -------------------------------------------------------------------------

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from test_phase_feeder import written
 
-from abm import Scenario, V2GModel
+from abm import InputError, Scenario, V2GModel
 from abm.agents.network_use import NetworkUse
 
 
@@ -87,3 +88,44 @@ def test_an_ev_with_many_dates_has_one_charger():
         if model.clock.step > 60:
             most = max(most, model.fleet.p_kw.max())
     assert most == pytest.approx(4.2)
+
+
+def test_chargers_below_an_overloaded_transformer_are_dimmed(tmp_path):
+    """Two streets: three homes below 30 kVA, and one below 100 kVA."""
+    written(tmp_path, [("transformers.csv", "0.4,200", "0.4,30")])
+    small = street(
+        strategy="dimming", grid__feeder=str(tmp_path), grid__vm_min_pu=0.9, dimming__least_min=0.0,
+        dimming__end_below=0.5, base_load__variety__kind="none", dimming__overload="transformers",
+    )  # fmt: skip
+    model = V2GModel(small, seed=[3, 4])
+    fleet, feeder = model.fleet, model.grid.feeder
+    # By default a zone is what is below a transformer.
+    below = feeder.transformer_above[feeder.phases.home_bus]
+    assert below.tolist() == feeder.zone_of.tolist() == [1, 1, 0, 1]
+    pond, drew, told = fleet.zone == 0, [], []
+    while not model.clock.finished:
+        model.step()
+        drew.append(fleet.p_kw.copy())
+        told.append(model.broadcast.operator_kw)
+    drew, told = np.array(drew), np.array(told)
+    assert (drew <= told + 1e-12).all()
+    assert drew[:, pond].max() == drew[:, ~pond].max() == pytest.approx(7.2)
+    assert (told[:, pond] == np.inf).all()
+    seen = []
+    for k in range(2):
+        of_street = told[::15, ~pond & (fleet.feeder == k)]
+        assert set(np.unique(of_street)) == {4.2, np.inf}
+        # A message goes by the load flow of the interval before it.
+        load = model.results_of(k).record.flows.transformer_percent[:-1, 0, 1] / 100.0
+        dimmed, wanted = np.isfinite(of_street), [False]
+        for now in load:
+            wanted.append(now >= 0.5 if wanted[-1] else now > 1.0)
+        assert (dimmed == np.array(wanted)[:, None]).all()
+        seen.append(wanted)
+    # Each feeder by itself.
+    assert seen[0] != seen[1]
+
+
+def test_dimming_by_transformers_needs_some():
+    with pytest.raises(InputError, match=r"dimming.overload = transformers: demand where no EV"):
+        V2GModel(Scenario.load("rules").override({"dimming.overload": "transformers"}))
