@@ -8,10 +8,11 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
+from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.figure import Figure
+from matplotlib.transforms import offset_copy
 
-from abm.equations import FloatArray, IntArray
+from abm.equations import BoolArray, FloatArray, IntArray
 from abm.report.feeder_figures import prepare, way
 from abm.report.figures import (
     BLACK,
@@ -34,6 +35,7 @@ _OF_VOLTAGE = (BLACK, GREY, WINE, PURPLE)
 # Of the buses as many have to have a place for a map; the others stand by a neighbour.
 _PLACED = 0.5
 _MANY, _FEW = 400, 12  # homes from there on are small, and transformers
+_LEGEND = 20.0  # size of a marker in the legend, points squared, at least
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +64,7 @@ def phase_figure(table: FeederTable, length_m: FloatArray) -> Figure:
     prepare(axes, placed.places, placed.is_map)
     _draw_lines(axes, values, placed, length_m)
     _draw_transformers(axes, values, placed)
-    _draw_homes(axes, values, placed)
+    _draw_homes(fig, axes, values, placed)
     source = placed.places[[values.source_bus]]
     _dots(axes, source, "source", s=60, marker="s", color=BLACK, zorder=4)
     with mpl.rc_context(STYLE):
@@ -71,8 +73,10 @@ def phase_figure(table: FeederTable, length_m: FloatArray) -> Figure:
             axes.set_xlabel("Way from the source along the lines (m)")
             axes.spines["bottom"].set_visible(True)
         handles, labels = axes.get_legend_handles_labels()
-        larger = 1.0 if values.n_home <= _MANY else 2.0
-        fig.legend(handles, labels, loc="outside lower center", ncols=4, markerscale=larger)
+        legend = fig.legend(handles, labels, loc="outside lower center", ncols=4)
+        for handle in legend.legend_handles:
+            if isinstance(handle, PathCollection):
+                handle.set_sizes(np.maximum(handle.get_sizes(), _LEGEND))
     return fig
 
 
@@ -185,18 +189,31 @@ def _draw_transformers(axes: Axes, values: PhaseValues, placed: Placed) -> None:
     _dots(axes, at, label, s=size, marker="D", facecolor="white", edgecolor=BLACK, lw=0.9, zorder=5)
 
 
-def _draw_homes(axes: Axes, values: PhaseValues, placed: Placed) -> None:
+def _draw_homes(fig: Figure, axes: Axes, values: PhaseValues, placed: Placed) -> None:
     at = placed.places[values.home_bus]
     several = values.home_phases.sum(axis=1) > 1
     size = 20.0 if values.n_home <= _MANY else 3.0
+    shared = _at_shared_buses(values, ~several)
     for phase, (colour, marker) in enumerate(OF_PHASE):
         mine = ~several & values.home_phases[:, phase]
-        label = f"{mine.sum()} homes on {PHASES[phase]}"
-        _dots(axes, at[mine], label, s=size, marker=marker, color=colour, edgecolor="white",
-              lw=0.2, zorder=7)  # fmt: skip
+        label = f"{mine.sum()} home{'' if mine.sum() == 1 else 's'} on {PHASES[phase]}"
+        look = {"s": size, "marker": marker, "color": colour, "edgecolor": "white", "lw": 0.2}
+        _dots(axes, at[mine & ~shared], label, **look, zorder=7)
+        # At a bus with homes of other phases they stand side by side.
+        aside = offset_copy(axes.transData, fig, (phase - 1) * size**0.5, units="points")
+        label = label if (mine <= shared).all() else ""
+        _dots(axes, at[mine & shared], label, **look, zorder=7, transform=aside)
     label = f"{several.sum()} of several phases"
     _dots(axes, at[several], label, s=3.5 * size, marker="*", color=PURPLE, edgecolor=BLACK,
           lw=0.3, zorder=6)  # fmt: skip
+
+
+def _at_shared_buses(values: PhaseValues, single: BoolArray) -> BoolArray:
+    """Homes of a single phase, as `single` says, beside others of another phase, bool [H]."""
+    there = np.zeros((len(values.bus), 3), dtype=np.bool_)
+    home, phase = np.nonzero(values.home_phases & single[:, None])
+    there[values.home_bus[home], phase] = True
+    return np.asarray(single & (there.sum(axis=1) > 1)[values.home_bus])
 
 
 def _dots(axes: Axes, places: FloatArray, label: str, **look: Any) -> None:

@@ -68,6 +68,19 @@ def test_without_coordinates_it_is_a_tree_over_metres(tmp_path):
     assert "nominal load: 18 kW (7 on a, 5 on b, 6 on c), 6.364 kvar" in lines
 
 
+def test_homes_of_several_phases_at_one_bus_are_all_seen(tmp_path):
+    folder = written(tmp_path, [("homes.csv", "2 Street,s2,abc", "2 Street,s2,b")])
+    fig = phase_figure(read_feeder(folder, None), line_lengths(folder)[0])
+    assert [label for label in labels_of(fig) if " on " in label] == [
+        "1 home on a", "1 home on b", "1 home on c"]  # fmt: skip
+    dots = {one.get_label(): one for one in fig.axes[0].collections}
+    one, other = (dots[f"1 home on {phase}"] for phase in "ab")
+    assert one.get_offsets().tolist() == other.get_offsets().tolist()
+    drawn = [of.get_offset_transform().transform(of.get_offsets())[0] for of in (one, other)]
+    apart = 72.0 * (drawn[1] - drawn[0]) / fig.dpi
+    assert apart.tolist() == pytest.approx([np.sqrt(one.get_sizes()[0]), 0.0])
+
+
 def test_a_loop_is_said(tmp_path):
     folder = written(tmp_path, [("lines.csv", "80,,1", "80,,0")])
     length_m, n_open = line_lengths(folder)
