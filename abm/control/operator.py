@@ -123,7 +123,7 @@ class DimmingOperator:
         if not dimmed.any():
             return np.full(fleet.n, np.inf)
         # Several stays of an EV are at one charger.
-        most = int(fleet.ev.max()) + 1
+        most = int(fleet.ev.max(initial=0)) + 1
         with_ev = np.unique(of * most + fleet.ev) // most
         left_kw = always_left_kw(np.bincount(with_ev), self.limit_kw)[of]
         if self.overload == "transformers" and readings.network is not None:

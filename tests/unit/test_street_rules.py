@@ -129,3 +129,13 @@ def test_chargers_below_an_overloaded_transformer_are_dimmed(tmp_path):
 def test_dimming_by_transformers_needs_some():
     with pytest.raises(InputError, match=r"dimming.overload = transformers: demand where no EV"):
         V2GModel(Scenario.load("rules").override({"dimming.overload": "transformers"}))
+
+
+@pytest.mark.parametrize("overload", ["demand", "transformers"])
+@pytest.mark.parametrize("strategy", ["dimming", "operating_envelopes"])
+def test_a_street_without_evs_has_its_rules(strategy, overload):
+    """As at the share of 0 in a study of hosting capacity."""
+    low = {"grid__demand_limit_mw": 0.01, "dimming__begin_above": 0.01, "dimming__end_below": 0.0}
+    more = {"fleet__evs_per_customer": 0.0, "dimming__overload": overload, "clock__hours": 2}
+    kpis = V2GModel(street(strategy=strategy, **low, **more), seed=3).run().results.kpis
+    assert kpis["ev_peak_mw"] == 0.0
