@@ -16,6 +16,7 @@ from abm.grid.nets import net_problems
 from abm.grid.phase_source import CodeBook, PhaseSource, short, some
 from abm.grid.sources import ReadNet
 from abm.grid.switching import UNKNOWN_KA
+from abm.grid.tidy import not_constant, tap_notes
 from abm.scenario.phase_values import PHASES
 
 _GROUP = re.compile(r"(D|YN)(d|yn)\d*", re.IGNORECASE)
@@ -23,6 +24,7 @@ _GROUP = re.compile(r"(D|YN)(d|yn)\d*", re.IGNORECASE)
 _OTHERS = ("sgen", "asymmetric_sgen", "gen", "storage", "trafo3w", "shunt", "impedance", "ward",
            "xward", "motor", "dcline", "tcsc", "svc", "ssc")  # fmt: skip
 _ZERO_LINE = ("r0_ohm_per_km", "x0_ohm_per_km")
+_OTHER_CHANGERS = ("Symmetrical", "Ideal", "Tabular")
 # Voltage factor of pandapower for the short-circuit power of an external grid.
 _C = 1.1
 # The zero-sequence impedance of a transformer is that of the positive one, this close.
@@ -47,6 +49,7 @@ def phase_source_of(read: ReadNet) -> PhaseSource:
     problems += _head(net, source, buses, read.said)
     _lines(net, source, buses)
     problems += _transformers(net, source, buses)
+    source.notes += tap_notes(net)
     _homes(net, source, buses)
     if not source.rows["homes.csv"]:
         problems.append(Problem("asymmetric_load", "", "loads in service, which are the homes"))
@@ -76,6 +79,7 @@ def _not_known(net: Any) -> Iterator[Problem]:
     for index in [] if switches is None else switches.index[switches["et"] != "l"]:
         said = "a switch of a line; those between buses and of transformers are not supported"
         yield Problem(f"switch {index}", str(switches.at[index, "et"]), said)
+    yield from not_constant(net)
 
 
 def _missing(net: Any) -> Iterator[Problem]:
@@ -122,6 +126,10 @@ def _head(net: Any, source: PhaseSource, buses: dict[int, str], said: str) -> It
         x = _C * kv**2 / mva / (1.0 + ratio**2) ** 0.5
         x0 = x * _number(grid, "x0x_max", 1.0)
         z1, z0 = complex(ratio * x, x), complex(_number(grid, "r0x0_max", 0.1) * x0, x0)
+        source.notes.append(
+            f"the source has the impedance of s_sc_max_mva, {mva:g} MVA; in pandapower it holds "
+            "the positive sequence of its bus at vm_pu"
+        )
     source.head = {
         "three_phase": True,
         "description": "",
@@ -207,10 +215,13 @@ def _transformers(net: Any, source: PhaseSource, buses: dict[int, str]) -> Itera
             said += "30, 90 and so on" if mixed else "0, 60 and so on"
             yield Problem(f"trafo {index}", f"{row['shift_degree']:g}", said)
         taps = {"hv": 1.0, "lv": 1.0}
-        side = row.get("tap_side")
-        if side in taps and row.get("tap_changer_type") == "Ratio":
-            steps = _number(row, "tap_pos", 0.0) - _number(row, "tap_neutral", 0.0)
+        side, changer = row.get("tap_side"), row.get("tap_changer_type")
+        steps = _number(row, "tap_pos", 0.0) - _number(row, "tap_neutral", 0.0)
+        if side in taps and changer == "Ratio":
             taps[side] += steps * _number(row, "tap_step_percent", 0.0) / 100.0
+        elif steps and changer in _OTHER_CHANGERS:
+            said = "a tap changer of type Ratio, or in its neutral position"
+            yield Problem(f"trafo {index}", changer, said)
         no_load = 100.0 * _number(row, "pfe_kw", 0.0) / kva
         magnetising = max(_number(row, "i0_percent", 0.0) ** 2 - no_load**2, 0.0) ** 0.5
         if abs(_number(row, "vk0_percent", vk) - vk) > _SAME * vk:
@@ -247,7 +258,7 @@ def _transformers(net: Any, source: PhaseSource, buses: dict[int, str]) -> Itera
 
 def _homes(net: Any, source: PhaseSource, buses: dict[int, str]) -> None:
     """Balanced loads, and those of single phases; of unequal phases a row for each."""
-    rows, split = source.rows["homes.csv"], []
+    rows, split, idle = source.rows["homes.csv"], [], []
     balanced, uneven = _serving(net, "load"), _serving(net, "asymmetric_load")
     taken: set[str] = set()
     for table, kind in ((balanced, "load"), (uneven, "asymmetric_load")):
@@ -268,6 +279,8 @@ def _homes(net: Any, source: PhaseSource, buses: dict[int, str]) -> None:
             delta = str(row.get("type", "wye")) == "delta"
             if len(groups) > 1:
                 split.append(name)
+            elif not groups:
+                idle.append(name)
             for phases in groups:
                 rows.append(
                     {
@@ -279,6 +292,8 @@ def _homes(net: Any, source: PhaseSource, buses: dict[int, str]) -> None:
                         "q_kvar": short(scale * sum(q[PHASES.index(x)] for x in phases)),
                     }
                 )
+    if idle:
+        source.notes.append(f"{len(idle)} x load of 0 kW left out: {some(idle)}")
     if split:
         source.notes.append(
             f"{len(split)} x load of unequal phases has a row of homes.csv for each: {some(split)}"

@@ -57,7 +57,7 @@ def tidy(net: Any, first_bus: int) -> tuple[Any, list[str], list[Problem]]:
         return own, [], [Problem("bus", "", "missing; the net has no buses")]
     problems = list(_not_known(net))
     notes = _left_out(net)
-    notes += _taps(own)
+    notes += tap_notes(own)
     for kind in ("trafo", "trafo3w", "ext_grid", "load", "sgen", "shunt", "impedance"):
         own[kind] = own[kind][own[kind]["in_service"].astype(bool)]
     idle = (own.sgen["p_mw"] * own.sgen["scaling"] == 0.0) & (own.sgen["q_mvar"] == 0.0)
@@ -87,6 +87,11 @@ def _not_known(net: Any) -> Iterator[Problem]:
                 )
                 said += "transformers the net becomes a three-phase feeder"
             yield Problem(kind, f"{len(serving)} in service", said)
+    yield from not_constant(net)
+
+
+def not_constant(net: Any) -> Iterator[Problem]:
+    """Loads of which a share is a constant impedance or current."""
     shares = [name for name in net.load if name.startswith(("const_z", "const_i"))]
     for index in net.load.index[(net.load[shares].fillna(0.0) != 0.0).any(axis=1)]:
         yield Problem(f"load {index}", "", "constant power; it has shares of impedance or current")
@@ -104,7 +109,7 @@ def _left_out(net: Any) -> list[str]:
     return notes
 
 
-def _taps(net: Any) -> list[str]:
+def tap_notes(net: Any) -> list[str]:
     """Notes on tap positions that pandapower does not heed, as it does not know their type."""
     notes = []
     for kind in ("trafo", "trafo3w"):

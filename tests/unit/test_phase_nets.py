@@ -147,6 +147,29 @@ def test_elements_that_are_not_supported_are_named(tmp_path):
         "sgen 0", "shunt 0", "switch 0", "line 1"]  # fmt: skip
 
 
+def test_loads_and_taps_that_are_not_supported_are_named(tmp_path):
+    net = street()
+    net.load["const_z_p_percent"] = 50.0
+    assert refused(net, tmp_path) == [
+        ("load 0", "constant power; it has shares of impedance or current")
+    ]
+    net.load["const_z_p_percent"] = 0.0
+    net.trafo["tap_changer_type"] = "Ideal"
+    assert refused(net, tmp_path) == [
+        ("trafo 0", "a tap changer of type Ratio, or in its neutral position")
+    ]
+
+
+def test_what_is_assumed_is_said(tmp_path):
+    net = street()
+    pp.create_asymmetric_load(net, 2, name="nobody")
+    net.trafo["tap_changer_type"] = None
+    notes = imported(net, tmp_path).notes
+    assert "1 x load of 0 kW left out: nobody" in notes
+    assert any("impedance of s_sc_max_mva, 500 MVA" in note for note in notes)
+    assert any(note.startswith("trafo 0: tap_pos -1 has no effect") for note in notes)
+
+
 def test_a_shift_that_does_not_go_with_the_group(tmp_path):
     net = street()
     net.trafo.loc[0, "shift_degree"] = 0.0
