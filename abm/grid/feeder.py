@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from abm.equations import FloatArray, IntArray
 from abm.grid.network import Network
 from abm.scenario.feeder_table import Generation, Labels
+from abm.scenario.phase_levels import feeding_transformer
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -117,19 +118,17 @@ class Feeder:
 
     @cached_property
     def transformer_above(self) -> IntArray:
-        """Transformer nearest on the way from the source to each node of `graph`, -1: none.
+        """Last transformer on the way from the source to each node of `graph`, -1: none.
 
         Its position among `network.transformers`.
         """
-        import networkx as nx
-
         position = {key: at for at, key in enumerate(self.network.transformers.elements)}
-        between = {frozenset((one, other)): key for one, other, key in self.connections}
-        found = np.full(len(self.graph), -1)
-        for slack in self.slack_buses:
-            for above, below in nx.bfs_edges(nx.Graph(self.graph), int(slack)):
-                found[below] = position.get(between[frozenset((above, below))], found[above])
-        return found
+        of = np.array([position.get(key, -1) for _, _, key in self.connections], dtype=np.int64)
+        ends = [(one, other) for one, other, _ in self.connections]
+        between = np.array(ends, dtype=np.int64).reshape(-1, 2)
+        sources, windings = self.slack_buses.tolist(), of >= 0
+        last = feeding_transformer(len(self.graph), sources, between[~windings], between[windings])
+        return np.append(of[windings], -1)[last]
 
     def add_to_buses(self, p_mw: FloatArray, of_zones: FloatArray) -> None:
         """Add powers of the zones (..., Z) to those of the buses (..., n_bus) where they are."""

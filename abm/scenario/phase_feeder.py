@@ -112,7 +112,12 @@ def read_three_phase(folder: Path, classes: tuple[str, ...] | None) -> FeederTab
         raise InputError(problems + tables.problems())
     head = PhaseHead.model_validate(good)
     values, serving = _values(head, tables, buses, codes)
-    feeding = feeding_transformer(values)[values.home_bus]
+    feeding = feeding_transformer(
+        len(values.bus),
+        [values.source_bus],
+        np.column_stack([values.line_from, values.line_to]),
+        np.column_stack([values.transformer_from, values.transformer_to]),
+    )[values.home_bus]
     check_supply(values, serving, tables.buses, tables.lines, tables.homes)
     check_ratings(tables.transformers, tables.homes, feeding)
     zones = _zones(tables.homes, feeding)

@@ -1,6 +1,8 @@
-"""Who is fed from where in a three-phase network: by which transformer, and in which phases."""
+"""Who is fed from where in a network: by which transformer, and in which phases."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,15 +10,20 @@ from numpy.typing import NDArray
 from abm.scenario.phase_values import PhaseValues
 
 
-def feeding_transformer(values: PhaseValues) -> NDArray[np.int64]:
-    """The last transformer on the way from the source to each bus, its position, int64 [B].
+def feeding_transformer(
+    n_bus: int,
+    sources: Sequence[int],
+    lines: NDArray[np.int64],
+    transformers: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """The last transformer on the way from a source to each bus, its position, int64 [B].
 
     -1 for none. Of several that feed one network of lines it is the first of the table among those
-    with the fewest transformers before them.
+    with the fewest transformers before them. lines, transformers: their buses, int64 [., 2].
     """
-    beside = _neighbours(len(values.bus), values.line_from, values.line_to)
-    found = np.full(len(values.bus), -1, dtype=np.int64)
-    reached = np.zeros(len(values.bus), dtype=np.bool_)
+    beside = _neighbours(n_bus, *lines.T)
+    found = np.full(n_bus, -1, dtype=np.int64)
+    reached = np.zeros(n_bus, dtype=np.bool_)
 
     def flood(bus: int, transformer: int) -> None:
         ahead = [bus]
@@ -29,11 +36,13 @@ def feeding_transformer(values: PhaseValues) -> NDArray[np.int64]:
                     reached[other] = True
                     ahead.append(other)
 
-    flood(values.source_bus, -1)
-    left = list(range(len(values.transformer)))
-    ends = list(zip(values.transformer_from.tolist(), values.transformer_to.tolist(), strict=True))
+    for source in sources:
+        if not reached[source]:
+            flood(source, -1)
+    ends: list[list[int]] = transformers.tolist()
+    left = list(range(len(ends)))
     while True:
-        level = [at for at in left if reached[list(ends[at])].any()]
+        level = [at for at in left if reached[ends[at]].any()]
         if not level:
             return found
         left = [at for at in left if at not in level]

@@ -139,3 +139,10 @@ def test_a_street_without_evs_has_its_rules(strategy, overload):
     more = {"fleet__evs_per_customer": 0.0, "dimming__overload": overload, "clock__hours": 2}
     kpis = V2GModel(street(strategy=strategy, **low, **more), seed=3).run().results.kpis
     assert kpis["ev_peak_mw"] == 0.0
+
+
+def test_transformers_above_the_buses_of_a_balanced_feeder():
+    """CIGRE's medium voltage: buses 1 to 11 below the one, 12 to 14 below the other."""
+    feeder = V2GModel(Scenario.load("cigre_mv")).grid.feeder
+    below = dict(zip(feeder.bus_names, feeder.transformer_above.tolist(), strict=True))
+    assert below == {f"N{i}": -1 if i == 0 else 0 if i < 12 else 1 for i in range(15)}
