@@ -12,6 +12,7 @@ from abm.grid.demand import base_load_of
 from abm.report.phase_figure import OF_PHASE, phase_figure, place
 from abm.report.phase_terminal import phase_lines
 from abm.scenario.feeder import read_feeder
+from abm.scenario.names import shipped_files
 from abm.scenario.phase_feeder import line_lengths
 
 
@@ -103,6 +104,20 @@ def test_reconfigure_refuses_in_a_sentence(tmp_path, capsys):
     said = capsys.readouterr().err
     assert "grid.feeder = ieee_european_lv: a balanced feeder; lines of one with three" in said
     assert "Traceback" not in said
+
+
+def test_the_feeder_with_ratings_is_the_same_but_for_them(european):
+    ours = read_feeder(shipped_files("feeders")["european_lv_rated"], None)
+    assert np.isfinite(ours.phases.line_ampacity_a).all()
+    assert ours.labels.bus.tolist() == european[0].labels.bus.tolist()
+    for name, theirs in vars(european[0].phases).items():
+        if name == "line_ampacity_a":
+            continue
+        mine = getattr(ours.phases, name)
+        if isinstance(theirs, np.ndarray) and theirs.dtype.kind in "US":
+            assert mine.tolist() == theirs.tolist()
+        else:
+            assert mine == pytest.approx(theirs, rel=1e-12, nan_ok=True), name
 
 
 def test_the_scenario_has_the_load_of_the_test_case():
