@@ -246,34 +246,46 @@ def _add_buses(reading: Reading) -> None:
     for table in ("lines.csv", "transformers.csv"):
         used |= {row[end] for row in rows[table] for end in ("from_bus", "to_bus")}
     used |= {row["bus"] for table in ("capacitors.csv", "homes.csv") for row in rows[table]}
-    guessed = _voltages(reading) if _without_bases(reading, used) else {}
+    based = _bases(reading)
+    if not all(based[name] for name in used):
+        based = _voltages(reading, based)
     for name in map(str, engine.Circuit.AllBusNames()):
         if name not in used:
             reading.left["bus left out, without an element in service"].append(name)
             continue
         engine.Circuit.SetActiveBus(name)
-        kv = float(engine.Bus.kVBase()) * 3**0.5 or guessed.get(name, float("nan"))
+        kv = based[name] or float(engine.Bus.kVBase()) * 3**0.5 or float("nan")
         x, y = reading.script.bus_places.get(name, (None, None))
         rows["buses.csv"].append({"bus": name, "vn_kv": float(f"{kv:.9g}"), "x": x, "y": y})
 
 
-def _without_bases(reading: Reading, used: set[str]) -> bool:
-    for name in used:
-        reading.engine.Circuit.SetActiveBus(name)
-        if float(reading.engine.Bus.kVBase()) <= 0.0:
-            return True
-    return False
+def _bases(reading: Reading) -> dict[str, float]:
+    """Rated voltage of each bus, kV; 0 where the script says none, or where none can be found.
+
+    OpenDSS finds it by the voltage that is there: of a bus without supply it says any.
+    """
+    engine = reading.engine
+    found = {}
+    for name in map(str, engine.Circuit.AllBusNames()):
+        engine.Circuit.SetActiveBus(name)
+        volts = float(np.max(engine.Bus.VMagAngle()[::2], initial=0.0))
+        kv = float(engine.Bus.kVBase())
+        found[name] = 0.0 if volts < 10.0 * kv else kv * 3**0.5
+    return found
 
 
-def _voltages(reading: Reading) -> dict[str, float]:
-    """Rated voltages that follow from the source and the transformers, kV by bus."""
+def _voltages(reading: Reading, based: dict[str, float]) -> dict[str, float]:
+    """Rated voltages, kV by bus, of which those of source and transformers say what is missing."""
     rows, head = reading.source.rows, reading.source.head
-    reading.source.notes.append("no voltage bases in the script: those of source and transformers")
+    if not any(based.values()):
+        said = "no voltage bases in the script: those of source and transformers"
+        reading.source.notes.append(said)
     reading.engine.Circuit.SetActiveElement("vsource.source")
     found: dict[str, float] = {}
     for row in rows["transformers.csv"]:
         found |= {row["from_bus"]: row["vn_from_kv"], row["to_bus"]: row["vn_to_kv"]}
     found[head["source_bus"]] = reading.number("basekv")
+    found |= {name: kv for name, kv in based.items() if kv}
     beside: dict[str, list[str]] = defaultdict(list)
     for row in rows["lines.csv"]:
         beside[row["from_bus"]].append(row["to_bus"])
@@ -285,7 +297,7 @@ def _voltages(reading: Reading) -> dict[str, float]:
             if other not in found:
                 found[other] = found[bus]
                 ahead.append(other)
-    return found
+    return based | found
 
 
 def _add_notes(reading: Reading, converged: bool) -> None:

@@ -427,6 +427,12 @@ WRONG = {
         HEAD + L + "new load.a bus1=b phases=3 kv=11 kw=4\nopen load.a 1 2\n",
         ["town.dss:5: load.a: open or closed in all its phases"],
     ),
+    "a bus behind an open line": (
+        HEAD + L + A + L.replace("line.l bus1=sub bus2=b", "line.m bus1=b bus2=c")
+        + "open line.m 1\nset voltagebases=[66 11]\n",
+        ["town.dss: bus = c: a bus that closed lines and transformers join to source_bus sub; "
+         "it is alone, with 0 homes (bus c)"],
+    ),
     "a second source": (
         HEAD + L + A + "new vsource.two bus1=b basekv=11\n",
         ["town.dss:6: vsource.two: one source; source is one already"],
