@@ -34,6 +34,8 @@ from abm.scenario.phase_values import PhaseValues
 # content at the end: rounding leaves more than the former where a switch is no more than 1e-7 ohm.
 _DIGITS = 1e-12
 _SAME = 1e-8
+# Who solves: ours is compiled by numba.
+_PACKAGES = ("power-grid-model", "scipy", "numpy", "numba")
 _SOLVERS: dict[str, ThreePhaseSolver] = {}
 
 
@@ -124,7 +126,7 @@ def _check(solver: ThreePhaseSolver) -> str:
     lacks = beyond(solver.values)
     kind: type[Voltages] = NodeVoltages if lacks else PowerGridModelPhases
     solver.checked_by = f"{kind.name}, as power-grid-model {lacks}" if lacks else kind.name
-    memory = memory_file(("power-grid-model", "scipy", "numpy"), vars(solver.values).values())
+    memory = memory_file(_PACKAGES, vars(solver.values).values())
     if remembered(memory):
         return ""
     try:

@@ -7,7 +7,7 @@ import pytest
 from three_phase import Network, street
 
 from abm.errors import LoadFlowError
-from abm.grid import LoadFlowWarning, UnsupportedFeederError, phase_check
+from abm.grid import LoadFlowWarning, UnsupportedFeederError, agreement, phase_check
 from abm.grid.phase_check import NodeVoltages, disagreement, three_phase_solver
 from abm.grid.phase_power_grid_model import PowerGridModelPhases
 from abm.grid.phase_solve import ThreePhaseSolver
@@ -82,6 +82,17 @@ def test_a_check_is_remembered(monkeypatch, tmp_path):
         three_phase_solver(street(), "two")
     values = street()
     three_phase_solver(dataclasses.replace(values, home_p_kw=values.home_p_kw * 1.5), "three")
+    assert len(set(tmp_path.glob("*.agrees"))) == 2
+
+
+@pytest.mark.parametrize("package", ["numba", "numpy", "power-grid-model", "scipy"])
+def test_another_version_of_what_solves_is_checked_again(package, monkeypatch, tmp_path):
+    monkeypatch.setenv("EVENFALL_CACHE", str(tmp_path))
+    three_phase_solver(street(), "one")
+    version = agreement.version
+    newer = {package: "99"}
+    monkeypatch.setattr(agreement, "version", lambda name: newer.get(name) or version(name))
+    three_phase_solver(street(), "two")
     assert len(set(tmp_path.glob("*.agrees"))) == 2
 
 
