@@ -33,7 +33,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 MINUTES = sized(1440, 60)
 REPEATS = sized(3, 1)
 EV_KW, EVS = 7.0, 0.3
-# Voltages of both are compared on so many of the minutes, those of OpenDSS are timed.
+# OpenDSS is timed on so many of the minutes; at the last of them voltages are compared.
 OF_OPENDSS = sized(200, 3)
 TIMES = 10.0
 BUDGET_S = {"European LV": 0.3, "HPK11": 5.0}
@@ -50,7 +50,7 @@ TOLERANCE = 1e-6
 
 
 def processor_s(action: Callable[[], object]) -> float:
-    """Processor time of one call, s. Both are one thread; others on the machine do not count."""
+    """Processor time of one call, s: all its threads, and nobody else on the machine."""
     began = time.process_time()
     action()
     return time.process_time() - began
@@ -229,8 +229,7 @@ def main() -> int:
             raise RuntimeError("not a three-phase feeder")
         setup = seconds(lambda values=values: ThreePhaseSolver(values))
         solver = ThreePhaseSolver(values)
-        minutes = MINUTES
-        p, q = day(solver, minutes)
+        p, q = day(solver, MINUTES)
         solver.solve(p[:1], q[:1])  # compiles
         for lines in (False, True) if values.n_home < 1000 else (False,):
 
@@ -240,17 +239,17 @@ def main() -> int:
                 return solver.solve(p, q, lines=lines)
 
             took = statistics.median(times := [seconds(solve) for _ in range(REPEATS)])
-            own = statistics.median(processor_s(solve) for _ in range(REPEATS)) / minutes
-            each, wall = (each, wall) if lines else (own, took / minutes)
+            own = statistics.median(processor_s(solve) for _ in range(REPEATS)) / MINUTES
+            each, wall = (each, wall) if lines else (own, took / MINUTES)
             rows.append(
                 (
                     name + (", currents of all lines" if lines else ""),
                     f"{values.n_home:,}",
-                    f"{minutes:,}",
+                    f"{MINUTES:,}",
                     f"{setup:.2f}",
                     f"{took:.3f}",
                     f"{max(times):.3f}",
-                    f"{took / (BUDGET_S[name] * minutes / 1440):.0%}",
+                    f"{took / (BUDGET_S[name] * MINUTES / 1440):.0%}",
                     f"{1e3 * own:.4f}",
                 )
             )

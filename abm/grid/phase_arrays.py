@@ -134,10 +134,7 @@ class Machines(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What one call fills in, row by row: the arrays of `ThreePhaseFlow`, and a few of its own.
-
-    lines: whether i_a and i_phase_a are filled. source: float64 [B, 2], W and var.
-    """
+    """What one call fills in, row by row: arrays of `ThreePhaseFlow`, with the same shapes."""
 
     vm_pu: FloatArray
     vm_high_pu: FloatArray
