@@ -22,7 +22,7 @@ from abm.report.phase_figure import place
 from abm.report.study_figures import styles
 from abm.report.terminal import new_table, number, print_lines, show
 from abm.scenario.feeder_table import FeederTable
-from abm.study.hosting_limits import UNSOLVED, in_words
+from abm.study.hosting_limits import UNSOLVED, VOLTAGES, in_words
 from abm.study.hosting_results import BOUND, Hosting, Outcome
 from abm.study.hosting_tables import capacity_table, no_plan_from
 
@@ -30,7 +30,6 @@ from abm.study.hosting_tables import capacity_table, no_plan_from
 _OFTEN: Colormap = LinearSegmentedColormap.from_list("often", ["#F6C667", "#D55E00", "#5B0A2E"])
 _NEVER = "#C9CDD2"
 _MOST_PANELS = 6
-_VOLTAGES = ("voltage_low", "voltage_high")
 
 
 def hosting_figures(study: Hosting) -> Iterator[tuple[str, bytes]]:
@@ -184,9 +183,9 @@ def _draw(
         unbalanced = _percent(one, ("unbalance",), buses)
         _dots(axes, places[unbalanced > 0.0], unbalanced[unbalanced > 0.0], norm, "^", 20.0)
         homes = places[feeder.phases.home_bus]
-        _dots(axes, homes, _percent(one, _VOLTAGES, feeder.bus_names), norm, "o", 16.0)
+        _dots(axes, homes, _percent(one, VOLTAGES, feeder.bus_names), norm, "o", 16.0)
     else:
-        _dots(axes, places, _percent(one, _VOLTAGES, feeder.bus_names), norm, "o", 16.0)
+        _dots(axes, places, _percent(one, VOLTAGES, feeder.bus_names), norm, "o", 16.0)
     here = _transformers(feeder, places, bool(straight.all()))
     if len(here):
         percent = _percent(one, ("transformer",), feeder.network.transformers.names)

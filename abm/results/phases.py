@@ -98,11 +98,16 @@ def _counts(
 
 
 def ten_minutes(record: Record, values: FloatArray) -> FloatArray:
-    """Means over ten minutes of load flows (F, M); themselves where those are not finer."""
-    if MEAN_MIN % record.flow_min or record.flow_min == MEAN_MIN:
+    """Means over ten minutes of load flows (F, ...); themselves where those are not finer."""
+    together = MEAN_MIN // record.flow_min
+    if MEAN_MIN % record.flow_min or together == 1:
         return values
-    by_mean = values.reshape(-1, MEAN_MIN // record.flow_min, values.shape[1])
-    return np.asarray(by_mean.mean(axis=1))
+    by_mean = values.reshape(-1, together, *values.shape[1:])
+    # Flow by flow, so that no sum depends on how many elements or feeders there are.
+    added = by_mean[:, 0].copy()
+    for i in range(1, together):
+        added += by_mean[:, i]
+    return np.asarray(added / together)
 
 
 def breaks_en50160(record: Record, low: FloatArray, high: FloatArray) -> BoolArray:

@@ -22,8 +22,6 @@ from abm.study.bound import Bound
 LIMITS = ("voltage_low", "voltage_high", "unbalance", "line", "transformer")
 # What stands in the place of a limit where a load flow did not converge.
 UNSOLVED = "not_solved"
-# Voltages are judged by means over so long, as EN 50160 does, where the load flows are finer.
-VOLTAGE_MIN = 10
 VOLTAGES = ("voltage_low", "voltage_high")
 _BOTH = {"voltage": VOLTAGES}
 Limits = Mapping[str, float | None]
@@ -69,7 +67,7 @@ def broken_elements(record: Record, limits: Limits) -> dict[str, list[NDArray[np
     for limit in grid_limits(record):
         if limit.kind in limits:
             names = np.array(limit.elements, dtype=np.str_)
-            broken = _broken(limit, limits[limit.kind], record.flow_min)
+            broken = _broken(record, limit, limits[limit.kind])
             found[limit.kind] = [names[row] for row in broken]
     if isinstance(record.flows, ThreePhaseFlow) and isinstance(record.feeder, ThreePhaseFeeder):
         found |= _of_phases(record, record.flows, record.feeder, limits)
@@ -100,17 +98,11 @@ def _of_phases(
     return found
 
 
-def _broken(limit: GridLimit, value: float | None, flow_min: int) -> BoolArray:
+def _broken(record: Record, limit: GridLimit, value: float | None) -> BoolArray:
     """Which elements of which feeder break a limit, (K, M)."""
-    values, bound = limit.values, limit.limit if value is None else value
-    if limit.kind in VOLTAGES and flow_min < VOLTAGE_MIN and VOLTAGE_MIN % flow_min == 0:
-        together = VOLTAGE_MIN // flow_min
-        values = values.reshape(-1, together, *values.shape[1:])
-        # Flow by flow, so that no sum depends on how many feeders there are.
-        added = values[:, 0].copy()
-        for i in range(1, together):
-            added += values[:, i]
-        values = added / together
+    # Voltages as EN 50160 judges them.
+    values = ten_minutes(record, limit.values) if limit.kind in VOLTAGES else limit.values
+    bound = limit.limit if value is None else value
     # What is not known (NaN) breaks none.
     return np.asarray((limit.sign * values > limit.sign * bound).any(axis=0))
 

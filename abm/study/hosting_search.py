@@ -20,7 +20,6 @@ from abm.equations import BoolArray
 from abm.errors import InputError, Problem
 from abm.study.statistics import LEVEL, proportion_interval
 
-SHARES = "0:1:0.1"
 _FIRST_LOOKS = (20, 50)
 # More shares than this are a slip of the keyboard.
 MOST_SHARES = 1000

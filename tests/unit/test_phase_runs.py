@@ -151,6 +151,10 @@ def test_ten_minutes_and_en50160_by_hand():
     means = ten_minutes(record, minutes)
     assert means.shape == (144, 2)
     assert means[0].tolist() == pytest.approx([0.84, 1.0])
+    # The same among other feeders and homes as alone, to the last bit.
+    many = np.random.default_rng(1).random((1440, 3, 5))
+    alone = ten_minutes(record, many[:, 1, 2:3])
+    assert np.array_equal(ten_minutes(record, many)[:, 1, 2:3], alone)
     # One of 144 below 0.85 is one too many; 7 of 144 below 0.9 are 4.9 %.
     assert breaks_en50160(record, means, means).tolist() == [True, False]
     means[8, 1] = 0.89
