@@ -2,7 +2,7 @@
 
 Scenario `hosting_lv` under rules that are in use, under `coordinated` and by the plan of least
 peak, a hundred replications of each share at most; without the plan four hundred; then other
-chargers and load flows.
+chargers, load flows and limits.
 """
 
 from __future__ import annotations
@@ -17,23 +17,41 @@ from abm.report.figures import save
 from abm.report.hosting import map_figure, print_hosting, probability_figure
 from abm.report.terminal import print_lines
 from abm.study.hosting import ask, hosting
+from abm.study.hosting_limits import parse_limits
 from abm.study.hosting_results import Hosting
 from abm.study.hosting_search import parse_shares
 
 RULES = few(("uncoordinated", "throttling", "off_peak", "dimming", "evms", "coordinated"), 1)
-FEW, MANY = (2, 2) if SMOKE else (100, 400)
+PAIR = few(("uncoordinated", "coordinated"), 1)
+FEW, SOME, MANY = (2, 2, 2) if SMOKE else (100, 200, 400)
 SHARES = (0.0, 0.4) if SMOKE else parse_shares("0:1:0.1")
-OTHERS: Sequence[Mapping[str, Any]] = few(
-    ({"ev.charger_kw": 3.5}, {"grid.flow_interval_min": 5}, {"grid.flow_interval_min": 30}), 1
+NO_LINES = "voltage,unbalance,transformer"
+# What is changed, the limits that count where not all do, and replications.
+OTHERS: Sequence[tuple[Mapping[str, Any], str | None, int]] = few(
+    (
+        ({"ev.charger_kw": 3.5}, None, SOME),
+        ({"grid.flow_interval_min": 30}, None, FEW),
+        ({"grid.flow_interval_min": 10}, None, FEW),
+        ({"grid.flow_interval_min": 5}, None, FEW),
+        ({}, NO_LINES, FEW),
+    ),
+    1,
 )
 
 
-def study(changes: Mapping[str, Any], rules: Sequence[str], n: int, bound: bool) -> Hosting:
+def study(
+    changes: Mapping[str, Any],
+    rules: Sequence[str],
+    n: int,
+    bound: bool = False,
+    limits: str | None = None,
+) -> Hosting:
     """Hosting capacity of the street with some changes, printed."""
     street = load("hosting_lv").override(changes)
-    asked = ask(street, SHARES, rules, replications=n, bound=bound)
+    counted = parse_limits(limits)
+    asked = ask(street, SHARES, rules, replications=n, limits=counted, bound=bound)
     found = hosting(asked, workers=1 if SMOKE else cores_there())
-    print_lines([f"\n{dict(changes) or 'as it is'}, {n} replications"])
+    print_lines([f"\n{dict(changes) or 'as it is'}, {limits or 'all limits'}, {n} replications"])
     print_hosting(found)
     return found
 
@@ -41,14 +59,14 @@ def study(changes: Mapping[str, Any], rules: Sequence[str], n: int, bound: bool)
 def main() -> None:
     """Draw the figures, print what each strategy hosts."""
     folder = output(ROOT / "docs" / "img")
-    found = study({}, RULES, FEW, True)
+    found = study({}, RULES, FEW, bound=True)
     save(probability_figure(found), folder / "hosting.png")
     save(map_figure(found), folder / "hosting_map.png")
-    study({}, RULES, MANY, False)
-    for changes in OTHERS:
-        study(changes, RULES if SMOKE else [RULES[0], RULES[-1]], 2 * FEW, False)
+    study({}, RULES, MANY)
+    for changes, limits, n in OTHERS:
+        study(changes, PAIR, n, limits=limits)
 
 
 if __name__ == "__main__":
-    options(__doc__)
+    options(__doc__).parse_args()
     main()
