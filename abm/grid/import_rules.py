@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from abm.equations import FloatArray
 from abm.errors import InputError, Problem, nearest
 from abm.scenario.csvio import read_table
 from abm.scenario.feeder_table import ClassRow
@@ -22,6 +23,8 @@ CUSTOMERS = "loads, kw:KW or auto"
 # Nominal load of a customer where a load is a whole substation, kW: an assumption of ours.
 KW_PER_CUSTOMER = 1.5
 LOW_VOLTAGE_KV = 1.0
+# Voltages of a nominal load beyond these are worth a doubt.
+_PLAUSIBLE_PU = (0.8, 1.2)
 # The first pattern that is found in type, profile or name of a load says its class.
 _WORDS = (
     ("industrial", r"indust|\bind\b|\bG3\b|G3-|\bI\d+\b"),
@@ -235,3 +238,11 @@ def _number(text: str) -> float | None:
 
 def _whole(text: str) -> int | None:
     return int(text) if re.fullmatch(r"[0-9]{1,9}", text.strip()) else None
+
+
+def doubtful_voltages(vm_pu: FloatArray, doubt: str) -> list[str]:
+    """A note on voltages that no feeder has at its nominal load, where there are some."""
+    low, high = _PLAUSIBLE_PU
+    if vm_pu.min() >= low and vm_pu.max() <= high:
+        return []
+    return [f"a voltage beyond {low:g} to {high:g} p.u.: {doubt}"]

@@ -14,6 +14,7 @@ from abm.grid.import_rules import (
     Loads,
     classes_of,
     customers_of,
+    doubtful_voltages,
     first_match,
     one_line,
     powers,
@@ -28,7 +29,6 @@ from abm.grid.switching import UNKNOWN_KA, amperes_of, open_lines
 from abm.grid.tidy import tidy
 from abm.scenario.yamlio import show, yaml_text
 
-PLAUSIBLE_PU = (0.8, 1.2)
 _GENERATION = (("pv", r"pv|solar|lv_|photovolt"), ("wind", r"wind|\bwp\b|\bwka?\b"))
 
 
@@ -95,9 +95,7 @@ def _at_nominal(reference: str, net: Any, first_bus: int, notes: list[str]) -> s
         f"at nominal load: {vm_pu[low]:.4f} p.u. at N{bus_index[low] + first_bus} to "
         f"{vm_pu[high]:.4f} at N{bus_index[high] + first_bus}, loss {loss_kw:.4g} kW"
     )
-    if vm_pu[low] < PLAUSIBLE_PU[0] or vm_pu[high] > PLAUSIBLE_PU[1]:
-        notes.append(f"a voltage beyond {PLAUSIBLE_PU[0]:g} to {PLAUSIBLE_PU[1]:g} p.u.: "
-                     "are loads in kW, or lengths in m?")  # fmt: skip
+    notes += doubtful_voltages(vm_pu, "are loads in kW, or lengths in m?")
     return said
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from abm.equations import FloatArray
 from abm.errors import InputError, LoadFlowError, Problem
-from abm.grid.import_rules import ImportedFeeder
+from abm.grid.import_rules import ImportedFeeder, doubtful_voltages
 from abm.grid.opendss import Solved, read_opendss
 from abm.grid.phase_flow import ThreePhaseFlow
 from abm.grid.phase_nets import phase_source_of
@@ -29,7 +29,6 @@ from abm.scenario.yamlio import show
 
 # A voltage that differs by more from OpenDSS's is worth a warning, p.u.
 SAME_PU = 1e-6
-PLAUSIBLE_PU = (0.8, 1.2)
 
 
 def is_opendss(reference: str) -> bool:
@@ -126,7 +125,10 @@ def imported(
     assert values is not None
     flow = nominal_flow(values)
     if not flow.converged[0]:
-        said = "no load flow at nominal load; are loads in W, or lengths in m for km?"
+        said = (
+            "no load flow at nominal load; are loads in W, lengths in m for km, or loads in wye "
+            "below a winding in delta, where nothing is earthed?"
+        )
         raise LoadFlowError(f"{shown}: {said}")
     names = [str(name) for name in table.labels.bus]
     summary.append(_at_nominal(flow, names, source.notes))
@@ -175,9 +177,7 @@ def nominal_flow(values: PhaseValues) -> ThreePhaseFlow:
 def _at_nominal(flow: ThreePhaseFlow, names: list[str], notes: list[str]) -> str:
     vm_pu = flow.vm_pu[0]
     low, high = int(vm_pu.argmin()), int(vm_pu.argmax())
-    if vm_pu[low] < PLAUSIBLE_PU[0] or vm_pu[high] > PLAUSIBLE_PU[1]:
-        notes.append(f"a voltage beyond {PLAUSIBLE_PU[0]:g} to {PLAUSIBLE_PU[1]:g} p.u.: "
-                     "are loads in W, or lengths in another unit?")  # fmt: skip
+    notes += doubtful_voltages(vm_pu, "are loads in W, or lengths in another unit?")
     return (
         f"at nominal load: {vm_pu[low]:.4f} p.u. at {names[low]} to {vm_pu[high]:.4f} at "
         f"{names[high]}, loss {1e3 * float(flow.loss_mw[0]):.4g} kW"

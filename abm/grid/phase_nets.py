@@ -13,6 +13,7 @@ import numpy as np
 from abm.errors import InputError, Problem
 from abm.grid.import_rules import one_line
 from abm.grid.nets import net_problems
+from abm.grid.phase_network import of_sequences
 from abm.grid.phase_source import CodeBook, PhaseSource, short, some
 from abm.grid.sources import ReadNet
 from abm.grid.switching import UNKNOWN_KA
@@ -175,7 +176,8 @@ def _lines(net: Any, source: PhaseSource, buses: dict[int, str]) -> None:
         if ka < UNKNOWN_KA:
             amperes = short(1e3 * ka * _number(row, "df", 1.0) * parallel)
         wanted = one_line(row.get("std_type")) or f"of_{names[int(index)]}"
-        code = codes.name_of(wanted, _matrix(z1, z0), _matrix(b1, b0).real, amperes)
+        z, b = of_sequences(z0, z1), of_sequences(b0, b1)
+        code = codes.name_of(wanted, z, b.real, amperes)
         is_open = int(index) in opened
         source.rows["lines.csv"].append(
             {
@@ -190,11 +192,6 @@ def _lines(net: Any, source: PhaseSource, buses: dict[int, str]) -> None:
         )
     if leaky:
         source.notes.append(f"{leaky} x line: leakage g_us_per_km is left out")
-
-
-def _matrix(positive: complex, zero: complex) -> Any:
-    own, mutual = (2.0 * positive + zero) / 3.0, (zero - positive) / 3.0
-    return np.full((3, 3), mutual, dtype=np.complex128) + np.eye(3) * (own - mutual)
 
 
 def _transformers(net: Any, source: PhaseSource, buses: dict[int, str]) -> Iterator[Problem]:

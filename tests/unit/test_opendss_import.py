@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from abm.cli import main
-from abm.errors import InputError
+from abm.errors import InputError, LoadFlowError
 from abm.grid.importing import import_feeder
 from abm.grid.opendss import read_opendss
 from abm.grid.phase_importing import lowest_voltages, nominal_flow
@@ -484,6 +484,13 @@ def test_no_script(tmp_path):
     (tmp_path / "bytes.dss").write_bytes(b"new circuit.x\0\1")
     with pytest.raises(InputError, match="which is text"):
         import_feeder(str(tmp_path / "bytes.dss"))
+
+
+def test_wye_loads_in_a_network_without_earth_have_no_load_flow(tmp_path):
+    below = T + " conns=(delta delta)\nnew load.a bus1=c phases=3 kv=0.4 kw=4\n"
+    text = HEAD + L + below + "set voltagebases=[11 0.4]\n"
+    with pytest.raises(LoadFlowError, match="below a winding in delta, where nothing is earthed"):
+        import_feeder(str(script(tmp_path, text)))
 
 
 def test_the_shipped_european_feeder_is_what_its_script_gives():
