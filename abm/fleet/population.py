@@ -90,7 +90,7 @@ class Population:
         # What an EV could give is not known where its need is an energy.
         self.participates = np.zeros(self.n, dtype=np.bool_)
         if not scenario.by_energy:
-            self.participates = self._draw("participation", "v2g_participation")
+            self.participates = self._draw("participation", "v2g_participation", None)
 
     def _rank(self, seed: int) -> IntArray:
         """A place for each EV of a feeder in a random order."""
@@ -206,7 +206,7 @@ class Population:
         soc_min = self.scenario.ev.soc_min
         if all(kind.spec.own_threshold is None for kind in self.groups):
             return np.full(self.n, soc_min)
-        u = self.uniform("own_threshold")
+        u = self.uniform("own_threshold", None)
 
         def own(kind: OwnerGroup, rows: Any) -> Any:
             spread = kind.spec.own_threshold

@@ -323,7 +323,7 @@ def test_shares_of_cars_are_drawn_each_by_itself():
     assert not (drawn[0] == drawn[1]).all()
 
 
-GIVEN = {"timed": 0.5}
+GIVEN = {"timed": 0.5, "v2g_participation": 0.5, "own_threshold": {"low": 0.2, "high": 0.5}}
 INSISTS = {"cannot_pause": 0.5, "does_not_wake": 0.5, "needs_six_amp": 0.5}
 
 
@@ -331,7 +331,8 @@ def by_name(model):
     """What owner and car are, of each row, by the name of the EV."""
     fleet, found = model.fleet, {}
     for row in range(fleet.n):
-        traits = tuple(bool(getattr(fleet, name)[row]) for name in (*GIVEN, *INSISTS))
+        names = ("timed", "v2g", "soc_min", *INSISTS)
+        traits = tuple(getattr(fleet, name)[row].item() for name in names)
         found.setdefault((int(fleet.feeder[row]), fleet.ev_id(row)), set()).add(traits)
     return found
 
