@@ -26,6 +26,9 @@ LAYERS = (
     "model",
     "study",
     "report",
+    "api",
+    "envs",
+    "watch",
     "cli",
 )
 PACKAGE = Path(__file__).parents[2] / "abm"
