@@ -26,9 +26,6 @@ LAYERS = (
     "model",
     "study",
     "report",
-    "api",
-    "envs",
-    "watch",
     "cli",
 )
 PACKAGE = Path(__file__).parents[2] / "abm"
