@@ -100,6 +100,12 @@ def printable(text: object) -> str:
     )
 
 
+def needs(package: str, extra: str, what: str = "") -> str:
+    """What is said where a package is missing that only one of the extras brings; what: for what."""
+    wanted = f"{package}, for {what}" if what else package
+    return f'needs the package {wanted}: pip install "evenfall[{extra}]"'
+
+
 def nearest(word: str, known: Sequence[str]) -> str:
     """Hint with the nearest right name for a misspelt one, or "" when nothing is near."""
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from abm.errors import InputError, Problem, nearest
+from abm.errors import InputError, Problem, nearest, needs
 from abm.grid.matpower import read_case
 from abm.grid.nets import foreign_parts, load_net
 from abm.scenario.names import display
@@ -64,8 +64,7 @@ def read_source(reference: str) -> ReadNet:
 
 def missing_extra(package: str, extra: str, what: str) -> InputError:
     """What is said where a library is not there that only this needs."""
-    said = f'{package}, for {what}: pip install "evenfall[{extra}]"'
-    return InputError([Problem("package", package, said)])
+    return InputError([Problem("package", package, needs(package, extra, what))])
 
 
 def _wrong(reference: str, said: str, hint: str = "") -> InputError:

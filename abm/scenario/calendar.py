@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from abm.errors import InputError, Problem
+from abm.errors import InputError, Problem, needs
 from abm.scenario.fields import clock_minutes
 from abm.scenario.owners import WEEKDAYS
 
@@ -186,8 +186,7 @@ def holiday_days(of: str, years: Iterable[int]) -> IntArray:
     try:
         import holidays
     except ImportError:
-        said = 'needs the package holidays: pip install "evenfall[calendar]"'
-        raise InputError([Problem(field, of, said)]) from None
+        raise InputError([Problem(field, of, needs("holidays", "calendar"))]) from None
     country, _, part = of.partition("-")
     try:
         found = holidays.country_holidays(country, subdiv=part or None, years=list(years))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abm.equations.heat import AIR, GROUND, coefficient_of_performance
-from abm.errors import InputError, Problem
+from abm.errors import InputError, Problem, needs
 from abm.scenario.calendar import EPOCH, Calendar, days_of_year
 from abm.scenario.load_fields import HeatPumpsSection
 from abm.scenario.series import Series, SeriesTable, placed
@@ -108,7 +108,7 @@ def _profile(
             warnings.simplefilter("ignore")
             return _with_demandlib(section, calendar, days, by_day)
     except ImportError:
-        said = 'needs the package demandlib: pip install "evenfall[demandlib]"'
+        said = needs("demandlib", "demandlib")
         raise InputError([Problem("heat_pumps.share", f"{section.share:g}", said)]) from None
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from abm.errors import InputError, Problem
+from abm.errors import InputError, Problem, needs
 from abm.scenario.calendar import DAY_S, EPOCH, Calendar, days_of_year
 from abm.scenario.load_fields import ANY
 from abm.scenario.series import Series, SeriesTable, placed
@@ -138,8 +138,7 @@ def _refuse(reference: str, said: str) -> InputError:
 
 
 def _missing(reference: str, package: str) -> InputError:
-    said = f'needs the package {package}: pip install "evenfall[{package}]"'
-    return _refuse(reference, said)
+    return _refuse(reference, needs(package, package))
 
 
 def _dated(reference: str, calendar: Calendar) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from abm.errors import InputError, Problem
+from abm.errors import InputError, Problem, needs
 from abm.scenario.calendar import Calendar
 from abm.scenario.series import FloatArray, Series
 from abm.scenario.supply_fields import PanelsSection
@@ -93,6 +93,5 @@ def _pvlib(field: str) -> Any:
     try:
         import pvlib
     except ImportError:
-        said = 'needs the package pvlib: pip install "evenfall[pv]"'
-        raise InputError([Problem(field, "", said)]) from None
+        raise InputError([Problem(field, "", needs("pvlib", "pv"))]) from None
     return pvlib

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from abm.errors import InputError, MachineError, Problem
+from abm.errors import InputError, MachineError, Problem, needs
 from abm.study.aside import aside
 
 # Seconds to wait for a scheduler or a worker before giving up; before a word is said of it; between
@@ -141,7 +141,7 @@ def connect(cluster: Cluster) -> Iterator[Connection]:
     try:
         from distributed import Client
     except ImportError:
-        allowed = "needs the package distributed: pip install 'evenfall[cluster]'"
+        allowed = needs("distributed", "cluster")
         raise InputError([Problem("--cluster", cluster.address, allowed)]) from None
     if cluster.address.startswith("tls://") and cluster.tls is None:
         import dask

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from abm.equations import FloatArray
-from abm.errors import InputError, Problem
+from abm.errors import InputError, Problem, needs
 from abm.results.kpis import plain
 from abm.results.staging import Content
 from abm.scenario import Scenario, parse_setting
@@ -190,8 +190,11 @@ def sobol_cases(
 
 def sobol_points(ranges: Sequence[FactorRange], size: int, seed: int) -> list[dict[str, Any]]:
     """Size x (number of ranges + 2) points of Saltelli's scheme, the same for the same seed."""
-    from SALib.sample.sobol import sample
-
+    try:
+        from SALib.sample.sobol import sample
+    except ImportError:
+        allowed = needs("SALib", "sobol")
+        raise InputError([Problem("--design", f"sobol:{size}", allowed)]) from None
     unit = sample(_problem(ranges), size, calc_second_order=False, seed=seed)
     columns = [r.at(unit[:, i]) for i, r in enumerate(ranges)]
     names = [r.field for r in ranges]
