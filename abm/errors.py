@@ -101,7 +101,7 @@ def printable(text: object) -> str:
 
 
 def needs(package: str, extra: str, what: str = "") -> str:
-    """What is said where a package is missing that only one of the extras brings; what: for what."""
+    """What is said where a package of an extra is missing; what: what it is needed for."""
     wanted = f"{package}, for {what}" if what else package
     return f'needs the package {wanted}: pip install "evenfall[{extra}]"'
 
