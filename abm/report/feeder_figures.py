@@ -31,6 +31,7 @@ from abm.report.figures import (
     hour_steps,
     panels,
 )
+from abm.report.layout import aspect_of, layout, way
 from abm.results import Results
 from abm.scenario.feeder_table import FeederTable
 
@@ -39,8 +40,6 @@ _OTHER_CLASSES = (PURPLE, BLUE, ORANGE)
 _OF_VOLTAGE = (BLACK, BLUE, WINE, GREEN)
 # More buses than this have no numbers; only zones, and of those not more than that.
 _MOST_NUMBERS, _MOST_NAMES, _LONGEST_NAME = 60, 25, 10
-# Coordinates within this of each other are degrees, where they could be.
-_DEGREES = 10.0
 
 
 def feeder_figure(feeder: Feeder, table: FeederTable) -> Figure:
@@ -48,7 +47,7 @@ def feeder_figure(feeder: Feeder, table: FeederTable) -> Figure:
 
     table: with all lines, as from `abm.grid.reconfigure.all_lines`.
     """
-    places, is_map = layout(feeder, table)
+    places, is_map = layout(feeder)
     height = WIDE_IN * (0.72 if is_map else min(1.2, max(0.35, 0.045 * np.ptp(places[:, 1]) + 0.2)))
     title = f"{table.name}: {table.description}" if table.description else table.name
     fig, axes = figure(_short(title), height, WIDE_IN)
@@ -64,7 +63,7 @@ def feeder_figure(feeder: Feeder, table: FeederTable) -> Figure:
 def reconfiguration_figure(change: Reconfiguration, before: Results, after: Results) -> Figure:
     """Which lines are opened and closed, lowest voltage of each bus, and losses by hour."""
     feeder, table = before.record.feeder, change.before
-    places, is_map = layout(feeder, table)
+    places, is_map = layout(feeder)
     fig, (top, low, loss) = panels(3, 1, (WIDE_IN, 8.2), height_ratios=(2.2, 1.0, 1.0))
     prepare(top, places, is_map)
     _draw_change(top, change, feeder, places, is_map)
@@ -120,84 +119,13 @@ def _draw_change(
     _number(axes, feeder, places)
 
 
-# --- where things are --------------------------------------------------------------------------
-
-
-def layout(feeder: Feeder, table: FeederTable) -> tuple[FloatArray, bool]:
-    """Place of each bus, [n_bus, 2], and whether it is one of a map.
-
-    Coordinates where every bus has some and most differ; else the tree from the source: to the
-    right by steps, the largest branch straight on, others below.
-    """
-    places = np.column_stack([feeder.labels.x, feeder.labels.y]) if len(feeder.labels.x) else None
-    if places is not None and np.isfinite(places).all():
-        different = len(np.unique(places, axis=0))
-        if different > max(2, feeder.n_bus // 2):
-            return places.astype(np.float64), True
-    return _tree(feeder), False
-
-
-def _tree(feeder: Feeder) -> FloatArray:
-    import networkx as nx
-
-    places = np.zeros((feeder.n_bus, 2))
-    row = 0.0
-    seen: set[int] = set()
-    for slack in map(int, feeder.slack_buses):
-        if slack in seen:
-            continue
-        parent = {below: above for above, below in nx.bfs_edges(nx.Graph(feeder.graph), slack)}
-        order = [slack, *parent]
-        seen.update(order)
-        below: dict[int, list[int]] = {bus: [] for bus in order}
-        height = dict.fromkeys(order, 0)
-        for bus in reversed(order[1:]):
-            below[parent[bus]].append(bus)
-            height[parent[bus]] = max(height[parent[bus]], height[bus] + 1)
-        # What branches off last stands nearest, so that no two lines cross.
-        waiting = [slack]
-        while waiting:
-            bus = waiting.pop()
-            trunk = [bus]
-            while below[trunk[-1]]:
-                trunk.append(max(below[trunk[-1]], key=lambda one: (height[one], -one)))
-            first = places[parent[bus], 0] + 1.0 if bus in parent else 0.0
-            for step, one in enumerate(trunk):
-                places[one] = (first + step, -row)
-            row += 1.0
-            waiting += [
-                one
-                for place in trunk
-                for one in sorted(below[place], reverse=True)
-                if one not in trunk
-            ]
-    return places
-
-
-def way(pair: FloatArray, is_map: bool, of_tree: bool = True) -> FloatArray:
-    """A line between two buses: straight on a map; in a tree down, then to the right.
-
-    What is not of the tree is an arc, so that it does not run over other buses.
-    """
-    (x0, y0), (x1, y1) = pair
-    if is_map or (of_tree and y0 == y1):
-        return pair
-    if not of_tree:
-        along = np.linspace(0.0, 1.0, 25)[:, None]
-        bulge = 0.35 * 4.0 * along * (1.0 - along)
-        aside = bulge * ((0.0, -1.0) if y0 == y1 else (1.0, 0.0))
-        return np.asarray(pair[0] + along * (pair[1] - pair[0]) + aside)
-    corner = (min(x0, x1), y1 if x0 < x1 else y0)
-    return np.array([(x0, y0), corner, (x1, y1)])
+# --- what is drawn -----------------------------------------------------------------------------
 
 
 def _ends(feeder: Feeder, table: FeederTable) -> IntArray:
     """Bus positions at the ends of each line of a table, [n, 2]."""
     ends = np.column_stack([table.line_from, table.line_to]) - 1
     return np.searchsorted(feeder.bus_index, ends).astype(np.int64)
-
-
-# --- what is drawn -----------------------------------------------------------------------------
 
 
 def prepare(axes: Axes, places: FloatArray, is_map: bool) -> None:
@@ -208,10 +136,7 @@ def prepare(axes: Axes, places: FloatArray, is_map: bool) -> None:
     for spine in axes.spines.values():
         spine.set_visible(False)
     if is_map:
-        span = np.ptp(places, axis=0)
-        degrees = np.abs(places).max() <= 180.0 and span.max() < _DEGREES and (places % 1).any()
-        middle = np.radians(np.clip(places[:, 1].mean(), -80.0, 80.0))
-        axes.set_aspect(1.0 / np.cos(middle) if degrees else 1.0, adjustable="datalim")
+        axes.set_aspect(aspect_of(places), adjustable="datalim")
     axes.margins(0.06)
 
 

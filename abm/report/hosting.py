@@ -13,15 +13,14 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 
-from abm.equations import BoolArray, FloatArray
+from abm.equations import FloatArray
 from abm.grid import Feeder, build_feeder
 from abm.grid.phase_feeder import ThreePhaseFeeder
-from abm.report.feeder_figures import layout, prepare, way
+from abm.report.feeder_figures import prepare
 from abm.report.figures import BLACK, GREY, STYLE, WIDE_IN, figure, panels, png
-from abm.report.phase_figure import place
+from abm.report.layout import Layout, feeder_layout
 from abm.report.study_figures import styles
 from abm.report.terminal import new_table, number, print_lines, show
-from abm.scenario.feeder_table import FeederTable
 from abm.study.hosting_limits import UNSOLVED, VOLTAGES, in_words
 from abm.study.hosting_results import BOUND, Hosting, Outcome
 from abm.study.hosting_tables import capacity_table, no_plan_from
@@ -109,10 +108,10 @@ def map_figure(study: Hosting) -> Figure:
     """
     feeder = build_feeder(study.asked.scenario.inputs.feeder)
     names = study.asked.strategies[:_MOST_PANELS]
-    places, is_map, straight = _layout(feeder, study.asked.scenario.inputs.feeder)
+    at = feeder_layout(feeder)
     columns = 2 if len(names) in (2, 4) else min(len(names), 3)
     rows = -(-len(names) // columns)
-    tall = 0.62 if is_map else min(1.0, max(0.4, 0.05 * float(np.ptp(places[:, 1])) + 0.3))
+    tall = 0.62 if at.is_map else min(1.0, max(0.4, 0.05 * float(np.ptp(at.y)) + 0.3))
     size = (WIDE_IN, 0.5 + rows * (0.3 + tall * WIDE_IN / columns))
     fig, axes = panels(rows, columns, size)
     shown: dict[str, int] = {}
@@ -123,11 +122,11 @@ def map_figure(study: Hosting) -> Figure:
     norm = Normalize(0.0, max(10.0 * np.ceil(most / 10.0), 10.0))
     with mpl.rc_context(STYLE):
         for ax, name in zip(axes, names, strict=False):
-            at, one = shown[name], study.outcomes[name, shown[name]]
-            share = f"{100.0 * study.asked.ladder.shares[at]:.3g} % with an EV"
+            one = study.outcomes[name, shown[name]]
+            share = f"{100.0 * study.asked.ladder.shares[shown[name]]:.3g} % with an EV"
             ax.set_title(f"{name}, {share}", fontsize=7.5)
-            prepare(ax, places, is_map)
-            _draw(ax, feeder, one, places, straight, norm)
+            prepare(ax, np.column_stack([at.x, at.y]), at.is_map)
+            _draw(ax, feeder, one, at, norm)
         for ax in axes[len(names) :]:
             ax.set_visible(False)
         scale = ScalarMappable(norm, _OFTEN)
@@ -144,65 +143,29 @@ def _most_often(one: Outcome) -> float:
     return 100.0 * max(counts, default=0) / max(len(one.bad), 1)
 
 
-def _layout(feeder: Feeder, table: FeederTable) -> tuple[FloatArray, bool, BoolArray]:
-    """Places of the buses, whether of a map, and which of the connections are drawn straight."""
-    if isinstance(feeder, ThreePhaseFeeder):
-        # In a tree every line is a step.
-        placed = place(feeder.phases, np.ones(len(feeder.phases.line)))
-        return placed.places, placed.is_map, placed.is_map | ~placed.tree
-    places, is_map = layout(feeder, table)
-    return places, is_map, np.full(len(feeder.line_from), is_map)
-
-
-def _draw(
-    axes: Axes,
-    feeder: Feeder,
-    one: Outcome,
-    places: FloatArray,
-    straight: BoolArray,
-    norm: Normalize,
-) -> None:
-    ends = np.column_stack([feeder.line_from, feeder.line_to])
-    pairs = zip(ends, straight, strict=False)
-    ways = [way(places[pair], on_map, feeder.has_line(*pair)) for pair, on_map in pairs]
+def _draw(axes: Axes, feeder: Feeder, one: Outcome, at: Layout, norm: Normalize) -> None:
     often = _percent(one, ("line",), feeder.line_names)
-    others = [(a, b) for a, b, (kind, _) in feeder.connections if kind != "line"]
-    joins = [way(places[[a, b]], bool(straight.all())) for a, b in others]
-    axes.add_collection(LineCollection(joins, colors=_NEVER, linewidths=0.9, zorder=2))
+    axes.add_collection(LineCollection(at.joins, colors=_NEVER, linewidths=0.9, zorder=2))
     for broken in (False, True):
         rows = np.flatnonzero((often > 0.0) == broken)
         colours = _OFTEN(norm(often[rows])) if broken else _NEVER
         lines = LineCollection(
-            [ways[row] for row in rows], colors=colours, linewidths=2.0 if broken else 0.9,
+            [at.ways[row] for row in rows], colors=colours, linewidths=2.0 if broken else 0.9,
             zorder=3 if broken else 2,
         )  # fmt: skip
         lines.set_capstyle("round")
         axes.add_collection(lines)
+    places = np.column_stack([at.x, at.y])
     if isinstance(feeder, ThreePhaseFeeder):
-        buses = tuple(map(str, feeder.phases.bus))
-        unbalanced = _percent(one, ("unbalance",), buses)
+        unbalanced = _percent(one, ("unbalance",), at.bus_names)
         _dots(axes, places[unbalanced > 0.0], unbalanced[unbalanced > 0.0], norm, "^", 20.0)
-        homes = places[feeder.phases.home_bus]
-        _dots(axes, homes, _percent(one, VOLTAGES, feeder.bus_names), norm, "o", 16.0)
-    else:
-        _dots(axes, places, _percent(one, VOLTAGES, feeder.bus_names), norm, "o", 16.0)
-    here = _transformers(feeder, places, bool(straight.all()))
+    _dots(axes, places[at.at], _percent(one, VOLTAGES, feeder.bus_names), norm, "o", 16.0)
+    here = np.column_stack([at.transformer_x, at.transformer_y])
     if len(here):
         percent = _percent(one, ("transformer",), feeder.network.transformers.names)
         _dots(axes, here, percent, norm, "D", 34.0)
-    _scatter(axes, places[feeder.slack_buses], s=34, marker="s", color=BLACK, zorder=6)
+    _scatter(axes, places[at.slack], s=34, marker="s", color=BLACK, zorder=6)
     axes.autoscale_view()
-
-
-def _transformers(feeder: Feeder, places: FloatArray, is_map: bool) -> FloatArray:
-    """Where the transformers are, in the order of their names, [n, 2]; NaN where not known."""
-    middle = {
-        element: way(places[[a, b]], is_map)[-2:].mean(axis=0)
-        for a, b, element in feeder.connections
-        if element[0].startswith("trafo")
-    }
-    elements = feeder.network.transformers.elements
-    return np.array([middle.get(element, (np.nan, np.nan)) for element in elements])
 
 
 def _dots(

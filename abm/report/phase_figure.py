@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
@@ -12,8 +11,8 @@ from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.figure import Figure
 from matplotlib.transforms import offset_copy
 
-from abm.equations import BoolArray, FloatArray, IntArray
-from abm.report.feeder_figures import prepare, way
+from abm.equations import BoolArray, FloatArray
+from abm.report.feeder_figures import prepare
 from abm.report.figures import (
     BLACK,
     BLUE,
@@ -26,27 +25,15 @@ from abm.report.figures import (
     WINE,
     figure,
 )
+from abm.report.layout import Placed, place, way
 from abm.scenario.feeder_table import FeederTable
 from abm.scenario.phase_values import PHASES, PhaseValues
 
 # Colour and marker of the homes of each phase: they differ without colours, too.
 OF_PHASE = ((BLUE, "o"), (ORANGE, "^"), (GREEN, "s"))
 _OF_VOLTAGE = (BLACK, GREY, WINE, PURPLE)
-# Of the buses as many have to have a place for a map; the others stand by a neighbour.
-_PLACED = 0.5
 _MANY, _FEW = 400, 12  # homes from there on are small, and transformers
 _LEGEND = 20.0  # size of a marker in the legend, points squared, at least
-
-
-@dataclass(frozen=True, eq=False)
-class Placed:
-    """Where things are. places: [B, 2]. is_map: whether they are of a map. tree: edges by which
-    each bus is reached, true [L + X], lines before transformers. reached: bool [B].
-    """
-
-    places: FloatArray
-    is_map: bool
-    tree: Any
 
 
 def phase_figure(table: FeederTable, length_m: FloatArray) -> Figure:
@@ -85,78 +72,6 @@ def _ticks(most: float) -> tuple[list[float], list[str]]:
     step = next(part for part in (0.2 * step, 0.5 * step, step, 2 * step) if most / part <= 8.0)
     at = np.arange(0.0, most + 0.5 * step, step)
     return at.tolist(), [f"{value:g}" for value in at]
-
-
-def place(values: PhaseValues, length_m: FloatArray) -> Placed:
-    """Coordinates where most buses have some and differ; else the tree from the source.
-
-    In a tree a bus stands at its way from the source in metres, to the right, and in the order of a
-    walk along the branches, downwards.
-    """
-    edges = np.concatenate(
-        [
-            np.column_stack([values.line_from, values.line_to]),
-            np.column_stack([values.transformer_from, values.transformer_to]),
-        ]
-    )
-    metres = np.concatenate([length_m, np.zeros(len(values.transformer))])
-    parent, by_edge, order = _tree(values, edges)
-    tree = np.zeros(len(edges), dtype=np.bool_)
-    tree[by_edge[by_edge >= 0]] = True
-    places = np.column_stack([values.x, values.y])
-    known = np.asarray(np.isfinite(places).all(axis=1))
-    different = len(np.unique(places[known], axis=0))
-    if known.mean() >= _PLACED and different > max(2, len(values.bus) // 4):
-        # What has no place of its own stands by what feeds it, or what it feeds.
-        for bus in order[::-1]:
-            if known[bus] and parent[bus] >= 0 and not known[parent[bus]]:
-                places[parent[bus]], known[parent[bus]] = places[bus], True
-        for bus in order:
-            if not known[bus] and parent[bus] >= 0:
-                places[bus], known[bus] = places[parent[bus]], True
-        return Placed(places, True, tree)
-    return Placed(_rows(parent, by_edge, order, metres), False, tree)
-
-
-def _tree(values: PhaseValues, edges: IntArray) -> tuple[IntArray, IntArray, list[int]]:
-    """Of each bus what feeds it and by which edge, -1 for the source; and the order of the walk."""
-    beside: list[list[tuple[int, int]]] = [[] for _ in values.bus]
-    for edge, (one, other) in enumerate(edges.tolist()):
-        beside[one].append((other, edge))
-        beside[other].append((one, edge))
-    parent = np.full(len(values.bus), -1, dtype=np.int64)
-    by_edge = np.full(len(values.bus), -1, dtype=np.int64)
-    order = [values.source_bus]
-    seen = {values.source_bus}
-    for bus in order:
-        for other, edge in beside[bus]:
-            if other not in seen:
-                seen.add(other)
-                parent[other], by_edge[other] = bus, edge
-                order.append(other)
-    return parent, by_edge, order
-
-
-def _rows(parent: IntArray, by_edge: IntArray, order: list[int], metres: FloatArray) -> FloatArray:
-    """Places of a tree: to the right by metres, a row for each end of a branch."""
-    n = len(parent)
-    places = np.zeros((n, 2))
-    below: list[list[int]] = [[] for _ in range(n)]
-    ends = np.zeros(n, dtype=np.int64)
-    for bus in order[1:]:
-        places[bus, 0] = places[parent[bus], 0] + metres[by_edge[bus]]
-        below[parent[bus]].append(bus)
-    for bus in order[::-1]:
-        ends[bus] = max(1, sum(int(ends[one]) for one in below[bus]))
-    first = np.zeros(n, dtype=np.int64)
-    for bus in order:
-        row = int(first[bus])
-        # The largest branch straight on, others below it.
-        for one in sorted(below[bus], key=lambda one: (-int(ends[one]), one)):
-            first[one] = row
-            row += int(ends[one])
-        places[bus, 1] = -float(first[bus])
-    return places
 
 
 def _draw_lines(axes: Axes, values: PhaseValues, placed: Placed, length_m: FloatArray) -> None:

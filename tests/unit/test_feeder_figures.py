@@ -9,8 +9,9 @@ from abm import Scenario
 from abm.cli import main
 from abm.grid import build_feeder
 from abm.grid.reconfigure import all_lines
-from abm.report.feeder_figures import feeder_figure, layout
+from abm.report.feeder_figures import feeder_figure
 from abm.report.feeder_terminal import feeder_lines
+from abm.report.layout import feeder_layout, layout, side_by_side
 from abm.scenario.feeder_table import Generation, Labels
 
 
@@ -25,7 +26,7 @@ def labels_of(fig):
 
 def test_a_tree_has_its_trunk_in_a_row_and_no_two_buses_in_one_place(table):
     feeder = build_feeder(table)
-    places, is_map = layout(feeder, table)
+    places, is_map = layout(feeder)
     assert not is_map
     assert len(np.unique(places, axis=0)) == 33
     assert places[:18, 1].tolist() == [0.0] * 18
@@ -41,13 +42,13 @@ def test_a_tree_has_its_trunk_in_a_row_and_no_two_buses_in_one_place(table):
 def test_coordinates_are_a_map_where_all_are_known(table):
     x = np.arange(33.0)
     named = replace(table, labels=Labels(x=x, y=0.5 * x))
-    places, is_map = layout(build_feeder(named), named)
+    places, is_map = layout(build_feeder(named))
     assert is_map
     assert places[4].tolist() == [4.0, 2.0]
     some = replace(table, labels=Labels(x=np.where(x == 3, np.nan, x), y=x))
-    assert not layout(build_feeder(some), some)[1]
+    assert not layout(build_feeder(some))[1]
     alike = replace(table, labels=Labels(x=np.zeros(33), y=np.zeros(33)))
-    assert not layout(build_feeder(alike), alike)[1]
+    assert not layout(build_feeder(alike))[1]
 
 
 def test_what_is_on_a_feeder_is_in_the_legend_and_in_words(table):
@@ -84,3 +85,37 @@ def test_show_writes_a_picture_and_says_what_there_is(tmp_path, capsys):
     assert main(["verify", str(out)]) == 0
     assert main(["feeder", "show", "case33", "--out", str(tmp_path / "x")]) == 2
     assert "did you mean 'case33bw'" in capsys.readouterr().err
+
+
+def test_a_layout_has_a_way_for_every_line_and_a_place_for_every_zone(table):
+    feeder = build_feeder(table)
+    at = feeder_layout(feeder)
+    assert not at.is_map
+    assert at.aspect == 1.0
+    assert [way[0].tolist() for way in at.ways[:2]] == [[0.0, 0.0], [1.0, 0.0]]
+    assert at.bus_names == feeder.bus_names
+    assert [zone.tolist() for zone in at.zones] == [[bus] for bus in feeder.zone_bus]
+    assert (len(at.joins), len(at.transformer_x), at.slack.tolist()) == (0, 0, [0])
+
+
+def test_a_line_of_a_mesh_is_an_arc_beside_the_tree(table):
+    shut = all_lines(table)
+    feeder = build_feeder(replace(shut, is_open=np.zeros(len(shut.line_from), dtype=np.bool_)))
+    at = feeder_layout(feeder)
+    arcs = [line for line, way in enumerate(at.ways) if len(way) > 3]
+    assert (feeder.n_line, len(arcs)) == (37, 5)
+
+
+def test_the_layout_of_a_street_has_its_electrical_buses_and_its_homes():
+    feeder = build_feeder(Scenario.load("ieee_european_lv").inputs.feeder)
+    at = feeder_layout(feeder)
+    assert at.is_map
+    assert (len(at.x), len(at.load_x), len(at.ways), len(at.zones)) == (907, 55, 905, 1)
+    assert [len(zone) for zone in at.zones] == [55]
+    assert np.isfinite(at.transformer_x).all()
+
+
+def test_homes_at_one_bus_stand_side_by_side():
+    places = np.array([[0.0, 0.0], [1000.0, 0.0], [500.0, 9.0]])
+    at = side_by_side(places, np.array([1, 2, 1]))
+    assert at.tolist() == [[996.0, 0.0], [500.0, 9.0], [1004.0, 0.0]]

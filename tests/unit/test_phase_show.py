@@ -9,7 +9,8 @@ from abm import Scenario
 from abm.cli import main
 from abm.grid import build_feeder
 from abm.grid.demand import base_load_of
-from abm.report.phase_figure import OF_PHASE, phase_figure, place
+from abm.report.layout import place
+from abm.report.phase_figure import OF_PHASE, phase_figure
 from abm.report.phase_terminal import phase_lines
 from abm.scenario.feeder import read_feeder
 from abm.scenario.names import shipped_files
