@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from abm.report.figures import BLACK, CYCLE, GREY, STYLE, WIDE_IN, panels
+from abm.report.figures import BLACK, GREY, STYLE, WIDE_IN, panels
+from abm.report.look import looks_of
 from abm.report.terminal import new_table, number, print_lines, show
 from abm.scenario import Scenario
 from abm.study.breakeven import Worth
@@ -59,9 +60,9 @@ def break_even_figure(scenario: Scenario, found: Mapping[str, Worth]) -> Figure:
     ratios = np.array([0.0, max(RATIOS, 1.2 * ratio)])
     packs = np.array([0.0, PACKS * max(pack, 50.0)])
     with mpl.rc_context(STYLE):
-        for i, (name, worth) in enumerate(found.items()):
-            color, style = CYCLE[i % len(CYCLE)]
-            look: dict[str, Any] = {"color": color, "ls": style}
+        looks = looks_of(found)
+        for name, worth in found.items():
+            look, color = looks[name].line, looks[name].color
             left.plot(ratios, [worth.at(sale_ratio=float(x)) for x in ratios], label=name, **look)
             right.plot(packs, [worth.at(pack_usd_per_kwh=float(x)) for x in packs], **look)
             for ax, end, zero in (

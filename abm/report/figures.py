@@ -1,7 +1,8 @@
 """Figures, sized for one column of a page and safe for colour-blind readers.
 
 Figures are made without pyplot, so that nothing global is kept and no screen is needed. Colours are
-Okabe and Ito's, and a wine; what differs in colour differs in line style or marker too.
+Okabe and Ito's, and a wine; what differs in colour differs in line style or marker too. Strategies
+have the looks of `abm.report.look`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullFormatter
 
+from abm.report.look import BOUND, look_of, looks_of
 from abm.results import Results
 from abm.results.indicators import grain_of
 from abm.study.compare import gap_percent
@@ -26,16 +28,6 @@ from abm.study.compare import gap_percent
 BLACK, BLUE, ORANGE, GREEN = "#000000", "#0072B2", "#D55E00", "#009E73"
 PURPLE, SKY, YELLOW, GREY = "#CC79A7", "#56B4E9", "#E69F00", "#7A7A7A"
 WINE = "#AA3377"
-# For sets of curves without a colour of their own.
-CYCLE = (
-    (BLUE, "-"),
-    (ORANGE, "--"),
-    (GREEN, "-."),
-    (PURPLE, (0, (4, 1, 1, 1, 1, 1))),
-    (YELLOW, (0, (6, 2))),
-    (SKY, (0, (1, 1))),
-    (WINE, (0, (3, 1))),
-)
 WIDTH_IN, HEIGHT_IN, DPI = 3.5, 2.6, 200
 # Two columns of a page, for what one is too narrow for.
 WIDE_IN = 7.2
@@ -257,10 +249,11 @@ def demand_curves(
     )
     thin = 0.6 if first.n_hours > LONG_H else 1.0
     base_area(axes, first)
-    for (name, results), (color, style) in zip(runs.items(), styles(len(runs)), strict=True):
+    looks = looks_of(runs)
+    for name, results in runs.items():
         demand = results.record.demand_mw(GRAIN_MIN).mean(axis=1)
         label = name if bound is None else f"{name}{_gap(results, bound)}"
-        look = {"color": color, "ls": style, "lw": 1.2 * thin, "zorder": 2}
+        look = {**looks[name].line, "lw": 1.2 * thin, "zorder": 2}
         hour_steps(axes, demand, first.n_hours, label=label, **look)
     if bound is not None:
         demand = bound.record.demand_mw(GRAIN_MIN).mean(axis=1)
@@ -268,8 +261,7 @@ def demand_curves(
             axes,
             demand,
             first.n_hours,
-            color=BLACK,
-            ls="-",
+            **look_of(BOUND).line,
             lw=2.8 * thin,
             zorder=1.5,
             label="bound (gap to optimum, %)",
@@ -285,11 +277,6 @@ def _gap(results: Results, bound: Results) -> str:
     """Gap to the optimum as it stands behind a strategy's name."""
     gap = gap_percent(results, bound)
     return "" if gap is None else f" ({gap:+.1f} %)"
-
-
-def styles(n: int) -> list[tuple[str, Any]]:
-    """A colour and a line style for each of n curves."""
-    return [CYCLE[i % len(CYCLE)] for i in range(n)]
 
 
 def voltage_figure(

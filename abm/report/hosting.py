@@ -19,7 +19,7 @@ from abm.grid.phase_feeder import ThreePhaseFeeder
 from abm.report.feeder_figures import prepare
 from abm.report.figures import BLACK, GREY, STYLE, WIDE_IN, figure, panels, png
 from abm.report.layout import Layout, feeder_layout
-from abm.report.study_figures import styles
+from abm.report.look import looks_of
 from abm.report.terminal import new_table, number, print_lines, show
 from abm.study.hosting_limits import UNSOLVED, VOLTAGES, in_words
 from abm.study.hosting_results import BOUND, Hosting, Outcome
@@ -44,21 +44,21 @@ def probability_figure(study: Hosting) -> Figure:
     """How often a limit is broken at each share, with its interval, one line per strategy."""
     rungs = study.asked.ladder
     fig, axes = figure("How often a limit is broken", 3.0, 5.4)
-    looks = styles(len(study.asked.strategies))
+    looks = looks_of(study.asked.strategies)
     lines: list[tuple[str, Any, FloatArray, FloatArray]] = []
     # Many bands over each other would hide what they are of.
     alpha = 0.13 if len(looks) <= 3 else 0.07
     with mpl.rc_context(STYLE):
-        for name, (colour, style) in zip(study.asked.strategies, looks, strict=True):
+        for name, look in looks.items():
             of_rung = {at: one for at, one in study.of(name).items() if len(one.bad)}
             x = 100.0 * np.array([rungs.shares[at] for at in of_rung])
             y = 100.0 * np.array([one.bad.mean() for one in of_rung.values()])
             ends = 100.0 * np.array([rungs.interval(one.bad) for one in of_rung.values()])
             if not len(x):
                 continue
-            axes.fill_between(x, ends[:, 0], ends[:, 1], color=colour, alpha=alpha, lw=0)
-            axes.plot(x, y, color=colour, ls=style, marker="o", ms=2.6, label=name, clip_on=False)
-            lines.append((name, colour, x, y))
+            axes.fill_between(x, ends[:, 0], ends[:, 1], color=look.color, alpha=alpha, lw=0)
+            axes.plot(x, y, **look.line, marker=look.marker, ms=3.0, label=name, clip_on=False)
+            lines.append((name, look.color, x, y))
         axes.axhline(100.0 * rungs.risk, color=GREY, ls=":", lw=1.0)
         span = 100.0 * rungs.shares[0], 100.0 * rungs.shares[-1]
         axes.set(xlim=span, ylim=(0.0, 100.0))

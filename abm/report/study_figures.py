@@ -6,7 +6,7 @@ Each comes with the name of its file in the folder of results.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
@@ -20,7 +20,6 @@ from abm.equations import FloatArray
 from abm.report.figures import (
     BLACK,
     BLUE,
-    CYCLE,
     ORANGE,
     STYLE,
     WIDTH_IN,
@@ -31,6 +30,7 @@ from abm.report.figures import (
     panels,
     png,
 )
+from abm.report.look import Look, looks_of
 from abm.results.indicators import kpi_label
 from abm.study.ensemble import Ensemble
 from abm.study.replications import LEADING_BAND
@@ -114,11 +114,12 @@ def distributions(ensemble: Ensemble) -> Figure:
     fig, axes = panels(n_cases, len(kpis), size)
     with mpl.rc_context(STYLE):
         fig.suptitle(f"Distributions over {ensemble.n} replications", fontsize=8)
+        looks = [*looks_of(map(str, ensemble.cases)).values()]
         for column, kpi in enumerate(kpis):
             values = ensemble.values(kpi) if kpi in ensemble.measures else np.empty((n_cases, 0))
             for row in range(n_cases):
                 ax = axes[row * len(kpis) + column]
-                color = styles(n_cases)[row][0]
+                color = looks[row].color
                 _histogram(ax, values[row][np.isfinite(values[row])], color)
                 if column == 0:
                     ax.set_ylabel(f"{ensemble.cases[row]}\nreplications (%)")
@@ -155,20 +156,21 @@ def convergence(ensemble: Ensemble) -> Figure:
     n = np.arange(1, ensemble.n + 1)
     with mpl.rc_context(STYLE):
         fig.suptitle("Half-width of the mean's 95 % interval", fontsize=8)
+        looks = looks_of(map(str, ensemble.cases))
         for ax, kpi in zip(axes, kpis, strict=False):
             values = ensemble.values(kpi)
-            for row, (color, style) in zip(values, styles(len(values)), strict=True):
+            for row, look in zip(values, looks.values(), strict=True):
                 half, mean = running_half_width(row)
                 share = np.full(len(n), np.nan)
                 np.divide(100.0 * half, np.abs(mean), out=share, where=np.abs(mean) > 0)
                 share[:3] = np.nan  # of two or three values it says nothing and dwarfs the rest
                 share[share < 1e-4] = np.nan  # no spread at all has no place on this scale
-                ax.plot(n, share, color=color, ls=style, lw=1.1)
+                ax.plot(n, share, **look.line, lw=1.1)
             ax.set_title(_name(kpi, ensemble), fontsize=7.5)
             ax.set_ylabel("% of mean")
             _log_log(ax, ensemble.n)
         axes[-1].set_xlabel("Replications")
-        legend_of_cases(fig, ensemble)
+        legend_of(fig, looks.values())
     return fig
 
 
@@ -182,21 +184,11 @@ def _log_log(ax: Axes, n: int) -> None:
         axis.set_minor_formatter(NullFormatter())
 
 
-def styles(n: int) -> list[tuple[str, Any]]:
-    """Colour and line style of each of n curves."""
-    return [CYCLE[i % len(CYCLE)] for i in range(n)]
-
-
-def legend_of_cases(fig: Figure, ensemble: Ensemble) -> None:
-    """A legend with the strategies, under the axes."""
-    names = [str(case) for case in ensemble.cases]
-    legend_of(fig, names)
-
-
-def legend_of(fig: Figure, names: Sequence[str], columns: int = 3) -> None:
-    """A legend with these names in the styles of `styles`, under the axes."""
-    lines = [Line2D([], [], color=color, ls=style) for color, style in styles(len(names))]
-    fig.legend(lines, names, loc="outside lower center", ncols=min(columns, len(names)))
+def legend_of(fig: Figure, looks: Collection[Look], columns: int = 3) -> None:
+    """A legend with these looks, under the axes."""
+    lines = [Line2D([], [], marker=look.marker, ms=2.5, **look.line) for look in looks]
+    labels = [look.label for look in looks]
+    fig.legend(lines, labels, loc="outside lower center", ncols=min(columns, len(labels)))
 
 
 # --- sweeps ------------------------------------------------------------------------------------
@@ -252,19 +244,20 @@ def sweep_lines(ensemble: Ensemble, kpi: str, factor: str) -> Figure:
     x = np.array(levels if numeric else range(len(levels)), dtype=np.float64)
     values = ensemble.values(kpi)
     with mpl.rc_context(STYLE):
-        for name, (color, style) in zip(names, styles(len(names)), strict=True):
+        looks = looks_of(names)
+        for name, look in looks.items():
             rows = np.full((len(levels), ensemble.n), np.nan)
             for case, row in zip(ensemble.cases, values, strict=True):
                 if str(case.labels["strategy"]) == name:
                     rows[levels.index(case.labels[factor])] = row
             low, mean, high = (_each(rows, f) for f in (_q05, np.mean, _q95))
-            axes.fill_between(x, low, high, color=color, alpha=0.2, lw=0)
-            axes.plot(x, mean, color=color, ls=style, marker="o", ms=2.5)
+            axes.fill_between(x, low, high, color=look.color, alpha=0.2, lw=0)
+            axes.plot(x, mean, **look.line, marker=look.marker, ms=2.5)
         if not numeric or len(levels) <= NUMBERS:
             axes.set_xticks(x, [_short(level) for level in levels])
         axes.set_xlabel(factor)
         axes.set_ylabel(kpi_label(kpi, ensemble.flow_min))
-        legend_of(fig, [f"{name}: mean, 5 to 95 %" for name in names], columns=2)
+        legend_of(fig, looks.values())
     return fig
 
 

@@ -21,9 +21,9 @@ from abm.report.figures import (
     hour_steps,
     legend_below,
     panels,
-    styles,
     width_for,
 )
+from abm.report.look import looks_of
 from abm.report.season_figures import HOURS, by_the_day, days_label
 from abm.results import Results
 
@@ -42,9 +42,10 @@ def heat_figure(title: str, runs: Mapping[str, Results]) -> Figure:
     fig, (above, below) = panels(2, 1, (width_for(first.n_hours), 3.8), sharex=True)
     with mpl.rc_context(STYLE):
         above.set_title(title)
-        for (name, results), (color, style) in zip(runs.items(), styles(len(runs)), strict=True):
+        looks = looks_of(runs)
+        for name, results in runs.items():
             hot_spot, top_oil, load = _hottest(results)
-            look: dict[str, Any] = {"color": color, "ls": style, "lw": 1.0}
+            look: dict[str, Any] = {**looks[name].line, "lw": 1.0}
             known = "" if np.isfinite(hot_spot).all() else ": not known, not converged"
             if len(runs) == 1:
                 draw(above, top_oil, color=SKY, lw=1.0, ls="--", label="top oil")
