@@ -130,6 +130,7 @@ def _hosting(options: argparse.Namespace) -> int:
     if folder.finished:
         return studies.nothing_to_do(folder, varied)
 
+    from abm.report.figures import pictures
     from abm.report.hosting import hosting_figures, print_hosting
     from abm.report.study_terminal import replications_bar
     from abm.report.terminal import print_lines
@@ -151,7 +152,7 @@ def _hosting(options: argparse.Namespace) -> int:
                 on_done=on_done,
             )
         folder.write_all(hosting_files(study))
-        folder.write_all(hosting_figures(study))
+        folder.write_all(pictures(hosting_figures(study)))
         ran = study.table.num_rows
         folder.finish(
             replications_run=ran,

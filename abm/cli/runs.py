@@ -105,6 +105,7 @@ def _reproduce(options: argparse.Namespace) -> int:
     claimed = claim_output(options, out)
     seed = None if options.seed is None else load("paper", options).seed
 
+    from abm.report.figures import pictures
     from abm.report.paper_figures import paper_figures
     from abm.report.paper_terminal import print_table2, print_table3
     from abm.report.run_figures import run_figures
@@ -124,11 +125,11 @@ def _reproduce(options: argparse.Namespace) -> int:
     with progress("Tables and figures", 6) as on_part, claimed.new() as folder:
         for key, name in names.items():
             run = study.runs[key]
-            figures = run_figures(run.results)
+            figures = pictures(run_figures(run.results))
             write_run(folder, run.results, run.wall_s, within=f"{name}/", more=figures)
             on_part()
         folder.write_all(tables.items())
-        folder.write_all(paper_figures(study))
+        folder.write_all(pictures(paper_figures(study)))
         studied = study.results("base", "as_printed").record.scenario
         about = manifest("reproduce", studied, STRATEGY_OF.values(), runs=list(names.values()))
         folder.write_manifest(about)
@@ -204,9 +205,10 @@ def _figures(options: argparse.Namespace, results: Results, *how: Any) -> Files:
     """The figures of a run, with `run_figures`' further arguments; none with --no-figures."""
     if options.no_figures:
         return ()
+    from abm.report.figures import pictures
     from abm.report.run_figures import run_figures
 
-    return run_figures(results, *how)
+    return pictures(run_figures(results, *how))
 
 
 def _compare(options: argparse.Namespace) -> int:
@@ -251,6 +253,7 @@ def _compare(options: argparse.Namespace) -> int:
                 foresight = foresight_costs(runs, bound, on_step)
         else:
             run_all()
+    from abm.report.figures import pictures
     from abm.report.run_figures import comparison_figures
     from abm.report.study_terminal import comparison_lines
 
@@ -263,7 +266,7 @@ def _compare(options: argparse.Namespace) -> int:
         folder.write("comparison.csv", table)
         results = {name: run.results for name, run in runs.items()}
         least = None if bound is None else bound.results
-        folder.write_all(comparison_figures(scenario, results, least))
+        folder.write_all(pictures(comparison_figures(scenario, results, least)))
         folder.write_manifest(manifest("compare", scenario, runs, bound=bound is not None))
     if why_not:
         complain(why_not)

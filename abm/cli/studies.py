@@ -118,6 +118,7 @@ def _montecarlo(options: argparse.Namespace) -> int:
     if folder.finished:
         return nothing_to_do(folder, varied)
 
+    from abm.report.figures import pictures
     from abm.report.study_figures import ensemble_figures
     from abm.report.study_terminal import print_ensemble
     from abm.report.terminal import print_lines
@@ -131,7 +132,7 @@ def _montecarlo(options: argparse.Namespace) -> int:
     with keeping(folder):
         ensemble = _run(cases, options.replications, scenario, folder, options, until)
         folder.write_all(montecarlo_files(ensemble, scenario))
-        folder.write_all(ensemble_figures(ensemble))
+        folder.write_all(pictures(ensemble_figures(ensemble)))
         folder.finish(**ensemble.outcome(), wall_s=time.perf_counter() - began)
     if options.json:
         print_json(summary_dict(ensemble))
@@ -191,6 +192,7 @@ def _sweep(options: argparse.Namespace) -> int:
     if folder.finished:
         return nothing_to_do(folder, varied)
 
+    from abm.report.figures import pictures
     from abm.report.study_figures import sweep_figures
     from abm.report.study_terminal import print_sweep
     from abm.report.terminal import print_lines
@@ -201,7 +203,7 @@ def _sweep(options: argparse.Namespace) -> int:
         ensemble = _run(cases, replications, scenario, folder, options, None)
         tables = sweep.sweep_tables(ensemble, ranges, scenario.seed)
         folder.write_all(sweep.sweep_files(ensemble, scenario, tables))
-        folder.write_all(sweep_figures(ensemble, tables, ranges, kpis))
+        folder.write_all(pictures(sweep_figures(ensemble, tables, ranges, kpis)))
         folder.finish(**ensemble.outcome(), wall_s=time.perf_counter() - began)
     if options.json:
         print_json(sweep.sweep_summary(ensemble, tables))

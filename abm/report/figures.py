@@ -7,10 +7,10 @@ have the looks of `abm.report.look`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import matplotlib as mpl
 import numpy as np
@@ -52,9 +52,18 @@ STYLE: dict[Any, Any] = {
 }
 
 
+# What draws each figure of an outcome, by its kind: the name that `plot` takes and its file has.
+Drawings: TypeAlias = Mapping[str, Callable[[], Figure]]
 # Grain of the demand in the figures of runs: what meters and markets settle, min.
 GRAIN_MIN = 15
 POWER = "Mean power of 15 min (MW)"
+
+
+class Picture(Figure):
+    """A figure that notebooks show as it is written to files."""
+
+    def _repr_png_(self) -> bytes:
+        return png(self)
 
 
 def panels(
@@ -62,7 +71,7 @@ def panels(
 ) -> tuple[Figure, list[Axes]]:
     """An empty figure with rows x columns axes, in reading order; size_in: of the whole."""
     with mpl.rc_context(STYLE):
-        fig = Figure(figsize=size_in, layout="constrained")
+        fig = Picture(figsize=size_in, layout="constrained")
         FigureCanvasAgg(fig)
         axes = fig.subplots(rows, columns, squeeze=False, **shared)
     return fig, list(axes.ravel())
@@ -93,6 +102,12 @@ def png(fig: Figure) -> bytes:
     picture = BytesIO()
     save(fig, picture)
     return picture.getvalue()
+
+
+def pictures(drawings: Drawings) -> Iterator[tuple[str, bytes]]:
+    """Each figure as a picture, with the name of its file in a folder of results."""
+    for kind, draw in drawings.items():
+        yield f"figures/{kind}.png", png(draw())
 
 
 def legend_below(fig: Figure, axes: Axes, columns: int = 2) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import matplotlib as mpl
@@ -17,7 +16,7 @@ from abm.equations import FloatArray
 from abm.grid import Feeder, build_feeder
 from abm.grid.phase_feeder import ThreePhaseFeeder
 from abm.report.feeder_figures import prepare
-from abm.report.figures import BLACK, GREY, STYLE, WIDE_IN, figure, panels, png
+from abm.report.figures import BLACK, GREY, STYLE, WIDE_IN, Drawings, figure, panels
 from abm.report.layout import Layout, feeder_layout
 from abm.report.look import looks_of
 from abm.report.terminal import new_table, number, print_lines, show
@@ -31,10 +30,9 @@ _NEVER = "#C9CDD2"
 _MOST_PANELS = 6
 
 
-def hosting_figures(study: Hosting) -> Iterator[tuple[str, bytes]]:
-    """The figures by the name of their file."""
-    yield "figures/probability.png", png(probability_figure(study))
-    yield "figures/map.png", png(map_figure(study))
+def hosting_figures(study: Hosting) -> Drawings:
+    """How often a limit is broken by the share of EVs, and where on the feeder."""
+    return {"probability": lambda: probability_figure(study), "map": lambda: map_figure(study)}
 
 
 # --- probability by share ----------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,12 +12,12 @@ from abm.report.figures import (
     BLUE,
     GREEN,
     ORANGE,
+    Drawings,
     clock_axis,
     figure,
     hour_steps,
     legend_below,
     limit_line,
-    png,
     voltage_figure,
     zone_map,
 )
@@ -28,29 +27,29 @@ from abm.study import Reproduction
 DEMAND = "Mean power of the hour (MW)"
 
 
-def paper_figures(study: Reproduction) -> Iterator[tuple[str, bytes]]:
-    """Figures 1 to 8, each with the name of its file."""
+def paper_figures(study: Reproduction) -> Drawings:
+    """Figures 1 to 8."""
     g2v, evms = (study.results(case, "as_printed") for case in ("g2v", "evms"))
-    figures = {
-        "fig1_arrivals": _arrivals(g2v),
-        "fig2_price": _price(g2v),
-        "fig3_g2v_by_zone": zone_map(
+    return {
+        "fig1_arrivals": lambda: _arrivals(g2v),
+        "fig2_price": lambda: _price(g2v),
+        "fig3_g2v_by_zone": lambda: zone_map(
             "Fig. 3  EV charging by zone, G2V only", _zone_kw(g2v), g2v.clock_hours, "kW"
         ),
-        "fig4_evms_by_zone": zone_map(
+        "fig4_evms_by_zone": lambda: zone_map(
             "Fig. 4  EV charging (+), V2G (-) by zone, EVMS",
             _zone_kw(evms),
             evms.clock_hours,
             "kW",
             diverging=True,
         ),
-        "fig5_ev_demand": _ev_demand(study),
-        "fig6_system_g2v": _system(study, "g2v", "Fig. 6  System demand, G2V only", ORANGE),
-        "fig7_system_evms": _system(study, "evms", "Fig. 7  System demand, EVMS (V2G+G2V)", BLUE),
-        "fig8_voltage": _voltage(study),
+        "fig5_ev_demand": lambda: _ev_demand(study),
+        "fig6_system_g2v": lambda: _system(study, "g2v", "Fig. 6  System demand, G2V only", ORANGE),
+        "fig7_system_evms": lambda: _system(
+            study, "evms", "Fig. 7  System demand, EVMS (V2G+G2V)", BLUE
+        ),
+        "fig8_voltage": lambda: _voltage(study),
     }
-    for name, fig in figures.items():
-        yield f"figures/{name}.png", png(fig)
 
 
 def _zone_kw(results: Results) -> np.ndarray[Any, Any]:

@@ -1,11 +1,8 @@
-"""The figures of a run (of one feeder, of a city, of days in a row) and of several compared.
-
-Each comes with the name of its file in the folder of results.
-"""
+"""The figures of a run (of one feeder, of a city, of days in a row) and of several compared."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import matplotlib as mpl
@@ -27,6 +24,7 @@ from abm.report.figures import (
     SKY,
     STYLE,
     WIDTH_IN,
+    Drawings,
     base_curve,
     clock_axis,
     demand_curves,
@@ -36,7 +34,6 @@ from abm.report.figures import (
     legend_below,
     limit_line,
     panels,
-    png,
     voltage_figure,
     width_for,
     zone_map,
@@ -55,7 +52,7 @@ from abm.scenario import Scenario
 
 def run_figures(
     results: Results, label: str | None = None, limit_mw: float | None = None
-) -> Iterator[tuple[str, bytes]]:
+) -> Drawings:
     """The figures of one run.
 
     Of one feeder demand, EV power by zone and voltages; of a city demand, and how the feeders
@@ -63,62 +60,65 @@ def run_figures(
     where the SoC is followed; of several days also these. label, limit_mw: take the place of the
     scenario's strategy in the titles and of its limit.
     """
-    scenario = results.record.scenario
+    scenario, record = results.record.scenario, results.record
     title = f"{scenario.name}, {label or strategy_label(scenario.strategy)}"
+    found: dict[str, Callable[[], Figure]] = {}
     if results.n_feeders > 1:
-        yield "figures/demand.png", png(_demand(results, title))
-        yield "figures/spread.png", png(_spread(results, title))
+        found["demand"] = lambda: _demand(results, title)
+        found["spread"] = lambda: _spread(results, title)
+    elif by_the_day(results):
+        zones = "EV power by day and hour (negative: V2G)"
+        found["demand"] = lambda: season_figure(f"Demand: {title}", results, limit_mw)
+        found["hours"] = lambda: carpet_figure(zones, results)
     else:
         zones = "EV power by zone (negative: V2G)"
-        if by_the_day(results):
-            demand = season_figure(f"Demand: {title}", results, limit_mw)
-            by_zone = carpet_figure("EV power by day and hour (negative: V2G)", results)
-        else:
-            demand = demand_figure(f"Demand: {title}", results, limit_mw)
-            by_zone = zone_map(zones, results.zone_kw.T, results.clock_hours, "kW", True)
-        yield "figures/demand.png", png(demand)
-        yield f"figures/{'hours' if by_the_day(results) else 'zones'}.png", png(by_zone)
-        record, per_hour = results.record, results.record.flows_per_hour
-        total = results.total_mw if per_hour == 1 else record.demand_mw(record.flow_min)[:, 0]
-        peak = int(np.argmax(total))
-        (when,) = record.clock_times(np.array([peak]), record.flow_min)
-        if record.n_days > 1:
-            when = f"day {peak // (24 * per_hour) + 1}, {when}"
-        profile = {when: (results, peak, BLUE, "-", "o")}
-        if results.has_homes:
-            voltage = home_voltage_figure("Voltage of every home along the feeder", results)
-        else:
-            voltage = voltage_figure("Voltage along the feeder at the demand peak", profile)
-        yield "figures/voltage.png", png(voltage)
-    if results.record.supply is not None:
-        balance = balance_figure(f"PV and storage of the zones: {title}", results)
-        yield "figures/balance.png", png(balance)
-    if results.record.heat is not None:
-        heat = heat_figure(f"Hottest transformer: {title}", {title: results})
-        yield "figures/transformers.png", png(heat)
+        found["demand"] = lambda: demand_figure(f"Demand: {title}", results, limit_mw)
+        found["zones"] = lambda: zone_map(zones, results.zone_kw.T, results.clock_hours, "kW", True)
+    if results.n_feeders == 1:
+        found["voltage"] = lambda: _voltage(results)
+    if record.supply is not None:
+        balance = f"PV and storage of the zones: {title}"
+        found["balance"] = lambda: balance_figure(balance, results)
+    if record.heat is not None:
+        hottest = f"Hottest transformer: {title}"
+        found["transformers"] = lambda: heat_figure(hottest, {title: results})
     if has_parts(results):
-        yield "figures/prices.png", png(prices_figure(title, results))
-    if results.record.ageing.use.mean_soc is not None:
-        yield "figures/ageing.png", png(ageing_figure(title, results))
-    if results.record.n_days > 1:
-        yield "figures/days.png", png(days_figure(f"Days: {title}", results))
+        found["prices"] = lambda: prices_figure(title, results)
+    if record.ageing.use.mean_soc is not None:
+        found["ageing"] = lambda: ageing_figure(title, results)
+    if record.n_days > 1:
+        found["days"] = lambda: days_figure(f"Days: {title}", results)
+    return found
 
 
 def comparison_figures(
     scenario: Scenario, runs: Mapping[str, Results], bound: Results | None
-) -> Iterator[tuple[str, bytes]]:
+) -> Drawings:
     """The system demand of several strategies, with the bound where there is one.
 
     And the hottest transformer under each, where temperatures are worked out.
     """
-    title = f"System demand by strategy: {scenario.name}"
     copies = scenario.feeder.copies
     of_whom = "" if copies == 1 else f", mean of {copies} feeders"
-    curves = demand_curves(title, runs, f"{POWER}{of_whom}", bound)
-    yield "figures/demand.png", png(curves)
+    title = f"System demand by strategy: {scenario.name}"
+    found = {"demand": lambda: demand_curves(title, runs, f"{POWER}{of_whom}", bound)}
     if all(results.record.heat is not None for results in runs.values()):
-        title = f"Hottest transformer by strategy: {scenario.name}"
-        yield "figures/transformers.png", png(heat_figure(title, runs))
+        hottest = f"Hottest transformer by strategy: {scenario.name}"
+        found["transformers"] = lambda: heat_figure(hottest, runs)
+    return found
+
+
+def _voltage(results: Results) -> Figure:
+    if results.has_homes:
+        return home_voltage_figure("Voltage of every home along the feeder", results)
+    record, per_hour = results.record, results.record.flows_per_hour
+    total = results.total_mw if per_hour == 1 else record.demand_mw(record.flow_min)[:, 0]
+    peak = int(np.argmax(total))
+    (when,) = record.clock_times(np.array([peak]), record.flow_min)
+    if record.n_days > 1:
+        when = f"day {peak // (24 * per_hour) + 1}, {when}"
+    profile = {when: (results, peak, BLUE, "-", "o")}
+    return voltage_figure("Voltage along the feeder at the demand peak", profile)
 
 
 def _demand(results: Results, title: str) -> Figure:

@@ -1,12 +1,10 @@
-"""Figures of studies: fans of demand, distributions, convergence; lines, maps, indices of sweeps.
-
-Each comes with the name of its file in the folder of results.
-"""
+"""Figures of studies: fans of demand, distributions, convergence; lines, maps, Sobol' indices."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
@@ -23,12 +21,12 @@ from abm.report.figures import (
     ORANGE,
     STYLE,
     WIDTH_IN,
+    Drawings,
     clock_axis,
     figure,
     legend_below,
     limit_line,
     panels,
-    png,
 )
 from abm.report.look import Look, looks_of
 from abm.results.indicators import kpi_label
@@ -50,11 +48,13 @@ NUMBERS = 6
 LONGEST = 24
 
 
-def ensemble_figures(ensemble: Ensemble) -> Iterator[tuple[str, bytes]]:
-    """The figures of a Monte Carlo study, each with the name of its file."""
-    yield "figures/fan.png", png(fan_chart(ensemble, ensemble.bands))
-    yield "figures/distributions.png", png(distributions(ensemble))
-    yield "figures/convergence.png", png(convergence(ensemble))
+def ensemble_figures(ensemble: Ensemble) -> Drawings:
+    """The figures of a Monte Carlo study."""
+    return {
+        "fan": lambda: fan_chart(ensemble, ensemble.bands),
+        "distributions": lambda: distributions(ensemble),
+        "convergence": lambda: convergence(ensemble),
+    }
 
 
 def fan_chart(ensemble: Ensemble, bands: pd.DataFrame) -> Figure:
@@ -199,23 +199,23 @@ def sweep_figures(
     tables: Mapping[str, pd.DataFrame],
     ranges: Sequence[FactorRange],
     kpis: Sequence[str],
-) -> Iterator[tuple[str, bytes]]:
+) -> Drawings:
     """A figure per KPI, where there is one for so many factors; kpis: INTEREST when empty."""
     factors = [label for label in ensemble.cases[0].labels if label != "strategy"]
-    for kpi in kpis or INTEREST:
-        if kpi not in ensemble.measures:
-            continue
-        if ranges:
-            rows = tables["sobol"][tables["sobol"]["kpi"] == kpi]
-            fig = sobol_bars(_name(kpi, ensemble), rows) if len(rows) else None
-        elif len(factors) == 1:
-            fig = sweep_lines(ensemble, kpi, factors[0])
-        elif len(factors) == 2:
-            fig = sweep_maps(ensemble, tables["summary"], kpi, factors)
-        else:
-            fig = None
-        if fig is not None:
-            yield f"figures/{kpi}.png", png(fig)
+    known = [kpi for kpi in kpis or INTEREST if kpi in ensemble.measures]
+    if ranges:
+        sobol = {kpi: tables["sobol"][tables["sobol"]["kpi"] == kpi] for kpi in known}
+        return {
+            kpi: partial(sobol_bars, _name(kpi, ensemble), rows)
+            for kpi, rows in sobol.items()
+            if len(rows)
+        }
+    if len(factors) == 1:
+        return {kpi: partial(sweep_lines, ensemble, kpi, factors[0]) for kpi in known}
+    if len(factors) == 2:
+        summary = tables["summary"]
+        return {kpi: partial(sweep_maps, ensemble, summary, kpi, factors) for kpi in known}
+    return {}
 
 
 def _name(kpi: str, ensemble: Ensemble) -> str:

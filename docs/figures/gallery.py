@@ -13,6 +13,7 @@ from typing import Any
 from _common import SMOKE, few, load, options, output
 
 from abm import Results, V2GModel
+from abm.report.figures import png
 from abm.report.run_figures import run_figures
 from abm.results.indicators import INDICATORS
 from abm.scenario.names import shipped_scenarios
@@ -56,8 +57,8 @@ def number(name: str, value: Any) -> str:
 
 def picture(results: Results, wanted: str) -> bytes:
     """The figure of this name; of demand where there is none."""
-    found = dict(run_figures(results))
-    return found.get(f"figures/{wanted}.png", found["figures/demand.png"])
+    found = run_figures(results)
+    return png(found.get(wanted, found["demand"])())
 
 
 def main() -> int:

@@ -7,6 +7,7 @@ from helpers import ev, small_paper, write_sessions
 
 from abm import Scenario, V2GModel
 from abm.cli import main
+from abm.report.figures import pictures
 from abm.report.run_figures import run_figures
 from abm.snapshot import Snapshot, SnapshotError
 from abm.study.days import kept_by_day
@@ -185,5 +186,5 @@ def test_which_runs_are_kept_by_day():
 def test_figures_of_many_days_are_by_the_day():
     base = small_paper(strategy="evms", horizon={"days": 60}, clock={"start_date": "2025-01-01"})
     results = V2GModel(base.override({"fleet.evs_per_zone": 1})).run().results
-    names = {name for name, _ in run_figures(results)}
+    names = {name for name, _ in pictures(run_figures(results))}
     assert names == {f"figures/{name}.png" for name in ("demand", "hours", "voltage", "days")}

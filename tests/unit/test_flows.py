@@ -10,6 +10,7 @@ from abm import Results, Scenario, V2GModel
 from abm.errors import InputError
 from abm.grid import PowerFlow
 from abm.grid.base_load import BaseLoad, LoadGroup
+from abm.report.figures import pictures
 from abm.report.run_figures import run_figures
 from abm.report.terminal import print_kpis
 from abm.results.flows import bus_load
@@ -206,7 +207,7 @@ def test_a_city_that_is_too_much_for_its_feeders_has_its_figures():
     base = small_paper(strategy="evms", base_load={"scale": 20.0}, feeder={"copies": 2})
     results = V2GModel(base).run().results
     assert results.kpis["nonconverged_hours"] == 48
-    assert {name for name, _ in run_figures(results)} == {
+    assert {name for name, _ in pictures(run_figures(results))} == {
         "figures/demand.png",
         "figures/spread.png",
     }

@@ -14,6 +14,7 @@ from abm.equations.storage import storage_power, stored_after
 from abm.errors import InputError
 from abm.grid import build_feeder, make_solver
 from abm.grid.curtailment import solve_curtailed
+from abm.report.figures import pictures
 from abm.report.run_figures import run_figures
 from abm.report.supply_figure import balance_figure
 from abm.report.terminal import print_kpis
@@ -514,9 +515,9 @@ def test_shipped_scenarios_run_under_every_strategy(name):
 )
 def test_a_run_with_pv_has_a_figure_of_its_balance(more):
     fields = {**BOTH, "grid": {"vm_max_pu": 1.001, "demand_limit_mw": 3.1}, **more}
-    figures = dict(run_figures(run(small_paper(**fields)).results))
+    figures = dict(pictures(run_figures(run(small_paper(**fields)).results)))
     assert figures["figures/balance.png"].startswith(b"\x89PNG")
-    assert "figures/balance.png" not in dict(run_figures(run(small_paper()).results))
+    assert "figures/balance.png" not in dict(pictures(run_figures(run(small_paper()).results)))
 
 
 def test_both_sides_of_the_balance_are_equal():
