@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from abm.agents import EV, GridAgent, HomeEnergyManager, ResidentialParkingZone
+    from abm.control import Admission, Rule
     from abm.errors import EvenfallError, InputError, Problem
     from abm.fleet import Fleet, Mode
+    from abm.fleet.owners import Behaviour, DayPlan
     from abm.model import V2GModel
     from abm.results import Results
     from abm.scenario import Scenario
@@ -21,7 +23,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "Admission": "abm.control",
+    "Behaviour": "abm.fleet.owners",
     "Broadcast": "abm.signals",
+    "DayPlan": "abm.fleet.owners",
     "EV": "abm.agents",
     "EvenfallError": "abm.errors",
     "Fleet": "abm.fleet",
@@ -32,13 +37,17 @@ _HOME = {
     "Problem": "abm.errors",
     "ResidentialParkingZone": "abm.agents",
     "Results": "abm.results",
+    "Rule": "abm.control",
     "Scenario": "abm.scenario",
     "V2GModel": "abm.model",
 }
 
 __all__ = [
     "EV",
+    "Admission",
+    "Behaviour",
     "Broadcast",
+    "DayPlan",
     "EvenfallError",
     "Fleet",
     "GridAgent",
@@ -48,6 +57,7 @@ __all__ = [
     "Problem",
     "ResidentialParkingZone",
     "Results",
+    "Rule",
     "Scenario",
     "V2GModel",
     "__version__",

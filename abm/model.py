@@ -7,7 +7,8 @@ admit, the batteries exchange energy, and the meter writes it down.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,12 +18,12 @@ import simpy
 
 from abm.agents import EV, Engine, EvClass, GridAgent, HomeEnergyManager, Roster, make_engine
 from abm.clock import Clock
-from abm.control import make_strategy, resolve_strategy
+from abm.control import Admission, Rule, make_strategy, resolve_strategy
 from abm.engine import CompiledHour
 from abm.engine.meter import Meter
 from abm.fleet import Fleet, Population, feeder_seeds, no_stays
 from abm.fleet.cycles import cycle_stress
-from abm.fleet.owners import LearningOwners
+from abm.fleet.owners import Behaviour, LearningOwners
 from abm.grid import build_feeder, make_solver
 from abm.grid.phase_feeder import ThreePhaseFeeder
 from abm.results import Record, Results, make_record
@@ -37,11 +38,12 @@ from abm.snapshot import Snapshot, Snapshots
 class V2GModel(mesa.Model):
     """EVs, RPZs, home energy manager and feeder of one scenario, and the clock that drives them.
 
-    scenario: what is studied. seed: takes the place of the scenario's seed; a sequence of seeds
-    puts one feeder for each (`feeder.copies` of them for each) into one model, each with its own
-    fleet: the batch dimension of Monte Carlo and of cities. ev_class: a subclass of EV for all, or
-    {index in `evs` or ev_id: subclass} for some. days: snapshots of the first days of the same run,
-    after which it goes on.
+    scenario: what is studied; a name or a path is loaded. seed: takes the place of the scenario's
+    seed; a sequence of seeds puts one feeder for each (`feeder.copies` of them for each) into one
+    model, each with its own fleet: the batch dimension of Monte Carlo and of cities. rule,
+    admission, behaviour, ev_class, kpis: objects as `Scenario.with_objects` takes them; the model
+    has copies of its own. days: snapshots of the first days of the same run, after which it goes
+    on.
 
     Raises InputError when a rule, an admission or an EV named in ev_class is not there, and where
     the scenario names code that nobody has said may be loaded (`Scenario.load(..., trust=True)`).
@@ -49,12 +51,20 @@ class V2GModel(mesa.Model):
 
     def __init__(
         self,
-        scenario: Scenario,
+        scenario: Scenario | str | os.PathLike[str],
         seed: int | Sequence[int] | None = None,
         *,
-        ev_class: EvClass = EV,
+        rule: Rule | Callable[..., Any] | None = None,
+        admission: Admission | Callable[..., Any] | None = None,
+        behaviour: Behaviour | Callable[..., Any] | Mapping[str, Any] | None = None,
+        ev_class: EvClass | None = None,
+        kpis: Mapping[str, Callable[[Results], float | None]] | None = None,
         days: Sequence[Snapshot] = (),
     ) -> None:
+        if not isinstance(scenario, Scenario):
+            scenario = Scenario.load(scenario)
+        if any(one is not None for one in (rule, admission, behaviour, ev_class, kpis)):
+            scenario = scenario.with_objects(rule, admission, behaviour, ev_class, kpis)
         given = scenario.seed if seed is None else seed
         given = (int(given),) if isinstance(given, int | np.integer) else tuple(given)
         copies = scenario.feeder.copies
@@ -106,12 +116,12 @@ class V2GModel(mesa.Model):
             n_points=n_points,
             keep_through=abs(scenario.ev.power_factor) != 1.0,
         )
-        rule, self.admission = make_strategy(scenario)
+        made, self.admission = make_strategy(scenario)
         self._results: Results | None = None
 
         self.grid = GridAgent(self, feeder, make_solver(scenario.grid.solver, feeder))
-        self.home = HomeEnergyManager(self, rule)
-        self._roster = Roster(self, n_zones, ev_class)
+        self.home = HomeEnergyManager(self, made)
+        self._roster = Roster(self, n_zones, scenario.objects.ev_class or EV)
         self.zones, self.evs = self._roster.zones, self._roster.evs
         self.home.own_minds = self._roster.own_minds()
         n_cells = self.fleet.n_feeders * n_zones

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from abm import EV, Scenario, V2GModel
+from abm import Scenario, V2GModel
 from abm.scenario.names import STRATEGIES
 from abm.scenario.session_table import SessionRow
 
@@ -59,7 +59,7 @@ def tight(mw: float = 3.10) -> dict:
     return {"grid": {"demand_limit_mw": mw}}
 
 
-def run(scenario: Scenario, seed=None, ev_class=EV) -> V2GModel:
+def run(scenario: Scenario, seed=None, ev_class=None) -> V2GModel:
     return V2GModel(scenario, seed=seed, ev_class=ev_class).run()
 
 

@@ -194,13 +194,18 @@ EvClass = type[EV] | Mapping[int | str, type[EV]]
 class Roster:
     """EVs by their place in the session file or the sample, RPZs by feeder and zone.
 
-    ev_class: a subclass of EV for all, or {index or ev_id: subclass} for some. Raises InputError
-    for EVs that are not there.
+    ev_class: a subclass of EV for all, or {index or ev_id: subclass} for some, the same on every
+    copy of the feeder. Raises InputError for EVs that are not there, and for what is no subclass.
     """
 
     def __init__(self, model: V2GModel, n_zones: int, ev_class: EvClass) -> None:
         fleet = model.fleet
         self._model = model
+        given = [*ev_class.values()] if isinstance(ev_class, Mapping) else [ev_class]
+        wrong = [cls for cls in given if not (isinstance(cls, type) and issubclass(cls, EV))]
+        if wrong:
+            allowed = "a subclass of abm.EV, or {index or ev_id: subclass}"
+            raise InputError([Problem("ev_class", repr(cls), allowed) for cls in wrong])
         self._default = EV if isinstance(ev_class, Mapping) else ev_class
         self._special = classes_by_index(fleet, ev_class) if isinstance(ev_class, Mapping) else {}
         self.zones = OnDemand(fleet.n_feeders * n_zones, self._make_zone)
@@ -232,19 +237,24 @@ class Roster:
 
 
 def classes_by_index(fleet: Fleet, ev_class: Mapping[int | str, type[EV]]) -> dict[int, type[EV]]:
-    """The classes by index of the EV; a name stands on every copy of the feeder."""
+    """The classes by index of the EV; an index of one feeder and a name stand on every copy."""
     named = any(isinstance(key, str) for key in ev_class)
     index_of: dict[str, list[int]] = {}
     for i, row in enumerate(fleet.row_of) if named else ():
         index_of.setdefault(fleet.ev_id(int(row)), []).append(i)
     classes: dict[int, type[EV]] = {}
     problems = []
+    per_feeder = fleet.n // fleet.n_feeders
     for key, cls in ev_class.items():
-        indices = index_of.get(key, [-1]) if isinstance(key, str) else [key]
-        if all(0 <= index < fleet.n for index in indices):
+        if isinstance(key, str):
+            indices = index_of.get(key, [])
+        else:
+            there = 0 <= key < per_feeder
+            indices = [key + k * per_feeder for k in range(fleet.n_feeders)] if there else []
+        if indices:
             classes |= dict.fromkeys(indices, cls)
         else:
-            allowed = f"an index below {fleet.n} or an ev_id of the fleet"
+            allowed = f"an index below {per_feeder} or an ev_id of the fleet"
             problems.append(Problem("ev_class", repr(key), allowed))
     if problems:
         raise InputError(problems)

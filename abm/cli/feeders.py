@@ -190,7 +190,7 @@ def _reconfigure(options: argparse.Namespace) -> int:
             folder.write("figures/reconfiguration.png", png(drawn))
         about = {"load": options.load, "opened": change.names(change.opened),
                  "closed": change.names(change.closed)}  # fmt: skip
-        label = strategy_label(scenario.strategy)
+        label = strategy_label(scenario)
         folder.write_manifest(manifest("reconfigure", scenario, [label], **about))
     if options.json:
         print_json({name: run.results.kpis for name, run in runs.items()})

@@ -89,7 +89,7 @@ def _hosting(options: argparse.Namespace) -> int:
     names = studies.names_of(options.strategies)
     scenario = _tried(lambda: load(options.scenario, options), problems)
     if scenario is not None:
-        own = strategy_label(scenario.strategy)
+        own = strategy_label(scenario)
         _tried(lambda: check_strategies(names or [own], own), problems)
         problems += place_problems(scenario)
     if scenario is None or shares is None or limits is None or problems:

@@ -150,7 +150,7 @@ def _run(options: argparse.Namespace) -> int:
     changes = {} if options.strategy is None else {"strategy": options.strategy}
     scenario = load(options.scenario, options, **changes)
     refuse_untrusted(scenario.code)
-    label = folder_name(strategy_label(scenario.strategy))
+    label = folder_name(strategy_label(scenario))
     out = scenario_output(options, scenario, label)
     claimed = claim_output(options, out, scenario)
 

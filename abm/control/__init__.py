@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 from abm.control.admission import (
@@ -22,6 +23,7 @@ from abm.control.planner import Planner
 from abm.control.rules import CoordinatedRule, Eq13, G2VOnly, Rule
 from abm.errors import InputError, Problem
 from abm.scenario import Scenario
+from abm.scenario.modules import name_of
 from abm.scenario.names import STRATEGIES, NamedStrategy, make_object
 from abm.scenario.yamlio import show
 
@@ -78,25 +80,38 @@ LIMITS = ("dimming", "throttling", "operating_envelopes")
 
 
 def resolve_strategy(scenario: Scenario) -> NamedStrategy:
-    """The scenario's strategy as rule and admission with their options."""
-    strategy = scenario.strategy
+    """The scenario's strategy as rule and admission with their options.
+
+    Where objects stand in their place, they go by their class.
+    """
+    strategy, own = scenario.strategy, scenario.objects
     if isinstance(strategy, str):
-        return STRATEGIES[strategy]
-    return NamedStrategy(
-        strategy.rule,
-        strategy.admission,
-        "given in the scenario",
-        rule_options=strategy.rule_options,
-        admission_options=strategy.admission_options,
-    )
+        found = STRATEGIES[strategy]
+    else:
+        found = NamedStrategy(
+            strategy.rule,
+            strategy.admission,
+            "given in the scenario",
+            rule_options=strategy.rule_options,
+            admission_options=strategy.admission_options,
+        )
+    if own.rule is not None:
+        found = replace(found, rule=name_of(own.rule), rule_options={}, connected=True)
+    if own.admission is not None:
+        found = replace(found, admission=name_of(own.admission), admission_options={})
+    return found
 
 
 def make_strategy(scenario: Scenario) -> tuple[Rule, Admission]:
     """The scenario's rule and admission; under `coordinated` they go by one plan.
 
+    Of objects (`Scenario.with_objects`) these are copies.
+
     Raises InputError when one of them cannot be made.
     """
-    rule, admission = make_rule(scenario), make_admission(scenario)
+    rule, admission = scenario.objects.strategy_pair()
+    rule = make_rule(scenario) if rule is None else rule
+    admission = make_admission(scenario) if admission is None else admission
     planned = admission.first if isinstance(admission, Limited) else admission
     if (
         isinstance(rule, CoordinatedRule)
@@ -110,7 +125,7 @@ def make_strategy(scenario: Scenario) -> tuple[Rule, Admission]:
 
 
 def make_rule(scenario: Scenario) -> Rule:
-    """The scenario's switching rule. Raises InputError when it cannot be made."""
+    """The switching rule that the scenario names. Raises InputError when it cannot be made."""
     strategy = resolve_strategy(scenario)
     return cast(
         Rule,
@@ -119,7 +134,7 @@ def make_rule(scenario: Scenario) -> Rule:
 
 
 def make_admission(scenario: Scenario) -> Admission:
-    """The scenario's admission. Raises InputError when it cannot be made."""
+    """The admission that the scenario names. Raises InputError when it cannot be made."""
     strategy = resolve_strategy(scenario)
     options = strategy.admission_options
     low, high = scenario.grid.vm_min_pu, scenario.grid.vm_max_pu

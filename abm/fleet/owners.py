@@ -117,9 +117,10 @@ def owner_groups(scenario: Scenario) -> tuple[OwnerGroup, ...]:
                     own = getattr(section, field)
             filled[field] = own
         del filled["behaviour"]
+        made: Behaviour | None = scenario.objects.behaviour_of(name)
         mine = ("owners", "groups", name) if group.behaviour is not None else ("owners",)
-        code = scenario.code_at((*mine, "behaviour"))
-        made = None if code is None else cast(Behaviour, code.make())
+        if made is None and (code := scenario.code_at((*mine, "behaviour"))) is not None:
+            made = cast(Behaviour, code.make())
         made_groups.append(OwnerGroup(name, group.share, Group.model_construct(**filled), made))
     return tuple(made_groups)
 

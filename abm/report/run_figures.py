@@ -61,7 +61,7 @@ def run_figures(
     scenario's strategy in the titles and of its limit.
     """
     scenario, record = results.record.scenario, results.record
-    title = f"{scenario.name}, {label or strategy_label(scenario.strategy)}"
+    title = f"{scenario.name}, {label or strategy_label(scenario)}"
     found: dict[str, Callable[[], Figure]] = {}
     if results.n_feeders > 1:
         found["demand"] = lambda: _demand(results, title)

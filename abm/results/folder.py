@@ -13,6 +13,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from abm.control import resolve_strategy
 from abm.results.flows import has_flow_tables
 from abm.results.notices import limit_notices
 from abm.results.ownership import FORMAT, FORMAT_VERSION
@@ -36,7 +37,10 @@ def manifest(
     """What produced a folder, in the one shape that all have.
 
     study: the verb. strategies: what was run. more: what only this study has, before the versions.
+    Objects of Python that took part are told by class, text and digest.
     """
+    if scenario.objects:
+        more = {"objects": scenario.objects.described(), **more}
     return made_by(
         study,
         scenario.seed,
@@ -109,18 +113,21 @@ def write_run(
     folder.write_all(run_files(results), within)
     folder.write_all(more, within)
     record = results.record
-    name = label or strategy_label(record.scenario.strategy)
+    name = label or strategy_label(record.scenario)
     notices = limit_notices(record.scenario)
     more_of = {"warnings": notices} if notices else {}
     what = manifest("run", record.scenario, [name], solver=record.solver, wall_s=wall_s, **more_of)
     folder.write_manifest({**what, "seed": record.seeds[0]}, within)
 
 
-def strategy_label(strategy: Any) -> str:
-    """Name of a strategy, or "rule+admission" of one without a name, without their folders."""
-    if isinstance(strategy, str):
+def strategy_label(scenario: Scenario) -> str:
+    """Name of a scenario's strategy, or "rule+admission" of one without, without their folders."""
+    strategy, own = scenario.strategy, scenario.objects
+    if isinstance(strategy, str) and own.rule is None and own.admission is None:
         return strategy
-    return "+".join(name.rpartition("/")[2] for name in (strategy.rule, strategy.admission))
+    found = resolve_strategy(scenario)
+    pair = [name.rpartition("/")[2] for name in (found.rule, found.admission)]
+    return "+".join(name.removeprefix("__main__:") for name in pair)
 
 
 def folder_name(label: str) -> str:

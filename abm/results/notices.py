@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from abm.control import resolve_strategy
 from abm.grid import Feeder, build_feeder
 from abm.grid.demand import base_load_of
 from abm.scenario import Scenario
-from abm.scenario.names import STRATEGIES
 
 # The feeder that the default limit was fitted to.
 FITTED_TO = "case33bw"
@@ -60,11 +60,6 @@ def _demand_limit(scenario: Scenario, feeder: Feeder) -> list[str]:
 
 def as_printed_notices(scenario: Scenario) -> list[str]:
     """A sentence where V2G may take what is never given back, else []."""
-    strategy = scenario.strategy
-    gives = strategy if isinstance(strategy, str) else strategy.rule
-    if scenario.requirement.kind != "as_printed" or gives in WITHOUT_V2G:
+    if scenario.requirement.kind != "as_printed" or resolve_strategy(scenario).rule == "g2v_only":
         return []
     return [AS_PRINTED]
-
-
-WITHOUT_V2G = ("g2v_only", *(name for name, s in STRATEGIES.items() if s.rule == "g2v_only"))

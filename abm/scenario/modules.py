@@ -153,9 +153,23 @@ if not any(finder is _OwnFinder for finder in sys.meta_path):
 # --- calling -----------------------------------------------------------------------------------
 
 
+class Called:
+    """A function in the place of an object with the one method that is asked."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+
+    def decide(self, *given: Any) -> Any:
+        """What the function answers."""
+        return self.function(*given)
+
+    admit = plan = decide
+
+
 def name_of(thing: object) -> str:
-    """module:Class of an object, as its user would write it."""
-    kind = type(thing)
+    """module:Class of an object, or module:function, as its user would write it."""
+    thing = thing.function if isinstance(thing, Called) else thing
+    kind = thing if isinstance(thing, type | types.FunctionType) else type(thing)
     return f"{plain_module(kind.__module__)}:{kind.__qualname__}"
 
 

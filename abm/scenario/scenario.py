@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path as FilePath
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ from abm.scenario.document import (
 from abm.scenario.feeder_table import FeederTable
 from abm.scenario.fleet_fields import FleetSection
 from abm.scenario.inputs import Inputs, calendar_of, read_inputs
+from abm.scenario.objects import Objects, changed_fields, checked
 from abm.scenario.reading import read_document
 from abm.scenario.references import REFERENCES, resolved_reference
 from abm.scenario.schema import ScenarioFields
@@ -36,13 +37,19 @@ from abm.scenario.series import Series, constant
 from abm.scenario.stay_fields import Copula
 from abm.scenario.yamlio import Path, dotted, yaml_text
 
+if TYPE_CHECKING:
+    from abm.agents.ev import EvClass
+    from abm.control import Admission, Rule
+    from abm.fleet.owners import Behaviour
+    from abm.results import Results
+
 
 class Scenario(ScenarioFields):
     """All that defines a run, frozen and valid.
 
     `Scenario()` is the paper's study; `Scenario(seed=2, ev={"efficiency": 0.9})` differs in two
     fields. Left-out fields take their defaults. Two scenarios are equal when all their fields are,
-    references to files taken as the files they lead to.
+    references to files taken as the files they lead to, and they carry objects that hold the same.
 
     trust: the code that it names, `module:Class`, may be loaded. Raises InputError with every
     problem found, in the fields and in the files they name.
@@ -50,6 +57,7 @@ class Scenario(ScenarioFields):
 
     _source: Document = PrivateAttr()
     _inputs: Inputs = PrivateAttr()
+    _objects: Objects = PrivateAttr(default_factory=Objects)
 
     def __init__(
         self, document: Document | None = None, /, *, trust: bool = False, **fields: Any
@@ -98,7 +106,8 @@ class Scenario(ScenarioFields):
 
         changes: dotted keys, {"ev.efficiency": 0.9}. fields: top-level keys, strategy="evms"; a
         mapping changes only the keys it has (a `strategy` is replaced). trust: whether the code
-        that is named may be loaded, as before if left out. Raises InputError.
+        that is named may be loaded, as before if left out. Objects stay, but for a rule and an
+        admission where `strategy` is changed, and a behaviour where that is. Raises InputError.
         """
         document = self._source.copy()
         document.trusted = document.trusted if trust is None else trust
@@ -107,7 +116,46 @@ class Scenario(ScenarioFields):
         problems: list[Problem] = []
         for key, value in {**(changes or {}), **fields}.items():
             problems += document.change(tuple(str(key).split(".")), plain(value), origin)
-        return self._checked(document, problems)
+        found = self._checked(document, problems)
+        found._objects = self._objects.without(changed_fields({**(changes or {}), **fields}))
+        return found
+
+    def with_objects(
+        self,
+        rule: Rule | Callable[..., Any] | None = None,
+        admission: Admission | Callable[..., Any] | None = None,
+        behaviour: Behaviour | Callable[..., Any] | Mapping[str, Any] | None = None,
+        ev_class: EvClass | None = None,
+        kpis: Mapping[str, Callable[[Results], float | None]] | None = None,
+    ) -> Self:
+        """A copy that carries Python objects beside its fields; what is left out stays.
+
+        rule, admission: in the place of those of its strategy; one object may be both. behaviour:
+        of all owners, or {group: behaviour}. ev_class: a subclass of `abm.EV` for all EVs, or
+        {index or ev_id: subclass}. kpis: {name: function}, added to those that are there, each a
+        function of the `Results` of one feeder that returns a number, or None where it has none.
+        A function of the same arguments may stand for a rule, an admission or a behaviour.
+
+        Each model has a deep copy, so that what is handed in never changes. Objects go to workers
+        with pickle. A file can say none of this: manifests tell class, text and digest. Raises
+        InputError.
+        """
+        given: dict[str, Any] = {
+            "rule": rule,
+            "admission": admission,
+            "behaviour": behaviour,
+            "ev_class": ev_class,
+            "kpis": None if kpis is None else {**self._objects.kpis, **kpis},
+        }
+        changes = {name: value for name, value in given.items() if value is not None}
+        found = self.model_copy()
+        found._objects = checked(replace(self._objects, **changes), self.owners.groups)
+        return found
+
+    @property
+    def objects(self) -> Objects:
+        """What `with_objects` was given."""
+        return self._objects
 
     @classmethod
     def _checked(cls, document: Document, problems: list[Problem]) -> Self:
@@ -192,11 +240,16 @@ class Scenario(ScenarioFields):
         return tuple(code for code in (*classes, self._inputs.feeder.code) if code is not None)
 
     def _classes(self) -> list[Path]:
-        """Paths of the fields that may name a class."""
-        groups = [("owners", "groups", name, "behaviour") for name in self.owners.groups]
-        named: list[Path] = [("owners", "behaviour"), *groups]
+        """Paths of the fields that may name a class, but for those in whose place an object is."""
+        named: list[Path] = []
+        own = self._objects
+        if own.behaviour is None or isinstance(own.behaviour, Mapping):
+            groups = [name for name in self.owners.groups if name not in (own.behaviour or ())]
+            named.append(("owners", "behaviour"))
+            named += [("owners", "groups", name, "behaviour") for name in groups]
         if not isinstance(self.strategy, str):
-            named += [("strategy", "rule"), ("strategy", "admission")]
+            pair = {"rule": own.rule, "admission": own.admission}
+            named += [("strategy", part) for part, given in pair.items() if given is None]
         return named
 
     def code_at(self, path: Path) -> Code | None:
@@ -239,14 +292,19 @@ class Scenario(ScenarioFields):
         return data
 
     def to_yaml(self) -> str:
-        """The scenario as YAML that loads back to an equal one from any folder."""
-        return yaml_text(self.resolved())
+        """The scenario as YAML that loads back to an equal one from any folder.
+
+        Objects are not in it; a comment at its head names them.
+        """
+        return self._objects.comment() + yaml_text(self.resolved())
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Scenario) and self.resolved() == other.resolved()
+        if not isinstance(other, Scenario):
+            return False
+        return self.resolved() == other.resolved() and self._objects == other._objects
 
     def __hash__(self) -> int:
-        return hash(self.to_yaml())
+        return hash((yaml_text(self.resolved()), self._objects))
 
 
 def _document_in_code(fields: Mapping[str, Any], trust: bool) -> Document:

@@ -60,7 +60,7 @@ def check_strategies(names: Sequence[str], own: str = "") -> None:
 
 def strategies_of(scenario: Scenario) -> list[str]:
     """What is compared where nothing is asked for: the scenario's own strategy and all shipped."""
-    own = strategy_label(scenario.strategy)
+    own = strategy_label(scenario)
     return [*STRATEGIES] if own in STRATEGIES else [own, *STRATEGIES]
 
 
@@ -70,7 +70,7 @@ def under(scenario: Scenario, strategies: Sequence[str]) -> dict[str, Scenario]:
     A pair has no options beyond the sections of the scenario; the scenario's own keeps its options.
     Raises InputError for a name that is none, and where a class of a pair cannot be made.
     """
-    own = strategy_label(scenario.strategy)
+    own = strategy_label(scenario)
     check_strategies(strategies, own)
     found = {}
     for name in strategies:
@@ -82,7 +82,7 @@ def under(scenario: Scenario, strategies: Sequence[str]) -> dict[str, Scenario]:
         else:
             one = scenario.override(strategy=name)
         # Without the folders that a pair may name.
-        label = strategy_label(one.strategy)
+        label = strategy_label(one)
         if label in found:
             raise InputError([Problem("--strategies", name, "each strategy once")])
         found[label] = one

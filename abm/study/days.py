@@ -22,7 +22,7 @@ HOURS_PER_DAY = 24
 
 def kept_by_day(scenario: Scenario) -> bool:
     """Whether a run is kept day by day: it has several, and no code that keeps what it knows."""
-    return scenario.hours > HOURS_PER_DAY and not scenario.code
+    return scenario.hours > HOURS_PER_DAY and not (scenario.code or scenario.objects.act)
 
 
 def n_days(scenario: Scenario) -> int:

@@ -13,7 +13,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
@@ -32,6 +32,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from abm.errors import InputError, MachineError, PluginError, Problem
+from abm.scenario import Scenario
+from abm.scenario.objects import check_sendable
 from abm.study.cluster import PULSE_S, Cluster, connect
 
 _T = TypeVar("_T")
@@ -86,12 +88,19 @@ class Backend:
 
 
 @contextmanager
-def open_backend(workers: int = 1, cluster: str | Cluster | None = None) -> Iterator[Backend]:
+def open_backend(
+    workers: int = 1,
+    cluster: str | Cluster | None = None,
+    scenarios: Iterable[Scenario] = (),
+) -> Iterator[Backend]:
     """A backend for the block; workers started are stopped when it ends, at once by an exception.
 
-    cluster: a Dask scheduler, or its address, which goes before `workers`. Raises InputError when
-    it cannot be used, MachineError when it is not there.
+    cluster: a Dask scheduler, or its address, which goes before `workers`. scenarios: what will be
+    handed out. Raises InputError when the cluster, or an object of a scenario with it or with
+    several workers, cannot be used, MachineError when the cluster is not there.
     """
+    if cluster is not None or workers > 1:
+        check_sendable((one.objects for one in scenarios), here=cluster is None)
     if cluster is not None:
         with connect(Cluster(cluster) if isinstance(cluster, str) else cluster) as found:
             yield Backend(lambda: found.executor, found.slots, found.check, PULSE_S)

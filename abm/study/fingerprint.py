@@ -43,8 +43,12 @@ def question(
     varied: Iterable[Scenario] = (),
     **more: Any,
 ) -> dict[str, Any]:
-    """All that the numbers of a study depend on, as plain data; varied: a sweep's scenarios."""
+    """All that the numbers of a study depend on, as plain data; varied: scenarios of its cases."""
+    varied = list(varied)
     files = file_hashes(scenario, varied)
+    of_cases = [one.objects.described() for one in varied if one.objects != scenario.objects]
+    if of_cases:
+        more = {"case_objects": of_cases, **more}
     asked = manifest(study, scenario, strategies, replications=replications, files=files, **more)
     # Another patch of Python computes the same.
     asked["python"] = _python()

@@ -199,7 +199,7 @@ def hosting(
         n = needed.get(case, 0)
         return Seen(n, rows.bad(case, n)) if n else NOTHING
 
-    with open_backend(workers, cluster) as backend:
+    with open_backend(workers, cluster, (case.scenario for case in asked.cases)) as backend:
         parts.begin()
         parts.drop(stale)
         while True:

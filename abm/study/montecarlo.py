@@ -58,7 +58,7 @@ class PartStore(Protocol):
 def strategy_cases(scenario: Scenario, strategies: Sequence[str] | None = None) -> list[Case]:
     """A case for each strategy (see `under`), the scenario's own when None. Raises InputError."""
     if strategies is None:
-        strategies = [strategy_label(scenario.strategy)]
+        strategies = [strategy_label(scenario)]
     cases = [Case({"strategy": name}, one) for name, one in under(scenario, strategies).items()]
     if scenario.feeder.copies > 1:
         allowed = "1 for replications; the copies of a city are replications of a feeder already"
@@ -126,7 +126,7 @@ def run_study(
         parts.drop(stale)
     else:
         chunks = list(chunks_of(cases, replications, progress.pairs()))
-        with open_backend(workers, cluster) as backend:
+        with open_backend(workers, cluster, (case.scenario for case in cases)) as backend:
             parts.begin()
             parts.drop(stale)
             with closing(collect(backend, chunks, cases, seed, parts, collected)) as results:

@@ -75,7 +75,7 @@ def run_city(
     began = time.perf_counter()
     parts: dict[Shard, Record] = {}
     told = 0
-    with open_backend(workers, cluster) as backend:
+    with open_backend(workers, cluster, [scenario]) as backend:
         # A backend keeps two pieces for each of its workers.
         shards = shards_of(scenario.feeder.copies, max(workers, backend.slots() // 2))
         for shard, record, error in hand_out(
