@@ -73,19 +73,19 @@ class Scenario(ScenarioFields):
     @classmethod
     def load(
         cls,
-        path_or_name: str | os.PathLike[str],
+        path_or_name: str | os.PathLike[str] | Mapping[str, Any],
         *,
-        settings: Sequence[str] = (),
+        settings: Sequence[str | tuple[str, Any]] = (),
         trust: bool = False,
     ) -> Self:
-        """Read a scenario from a YAML file or by the name of a shipped one.
+        """Read a scenario from a YAML file, by the name of a shipped one, or of what a file says.
 
-        settings: `--set` arguments such as "ev.efficiency=0.9", laid over the file before anything
-        is judged. trust: the code that is named may be loaded, and files may lie anywhere; without
-        it each that leads out of the folder of the file that names it is warned of. Raises
-        InputError with every problem found.
+        settings: `--set` arguments such as "ev.efficiency=0.9", or field and value as a pair, laid
+        over the file before anything is judged. trust: the code that is named may be loaded, and
+        files may lie anywhere; without it each that leads out of the folder of the file that names
+        it is warned of. Raises InputError with every problem found.
         """
-        document, problems = read_document(path_or_name, trust)
+        document, problems = _read(path_or_name, trust)
         problems += _apply(document, settings)
         scenario = cls._checked(document, problems)
         inputs = scenario.inputs
@@ -307,6 +307,22 @@ class Scenario(ScenarioFields):
         return hash((yaml_text(self.resolved()), self._objects))
 
 
+def _read(
+    what: str | os.PathLike[str] | Mapping[str, Any], trust: bool
+) -> tuple[Document, list[Problem]]:
+    if not isinstance(what, Mapping):
+        return read_document(what, trust)
+    if "extends" not in what:
+        return _document_in_code(what, trust), []
+    document, problems = read_document(what["extends"], trust)
+    own = {str(key): value for key, value in what.items() if key != "extends"}
+    document.rank += 1
+    origin = Origin(base=FilePath.cwd(), rank=document.rank)
+    for key, value in own.items():
+        problems += document.change((key,), plain(value), origin)
+    return document, problems
+
+
 def _document_in_code(fields: Mapping[str, Any], trust: bool) -> Document:
     origin = Origin(base=FilePath.cwd())
     document = Document(default=origin, trusted=trust)
@@ -314,17 +330,17 @@ def _document_in_code(fields: Mapping[str, Any], trust: bool) -> Document:
     return document
 
 
-def _apply(document: Document, settings: Sequence[str]) -> list[Problem]:
+def _apply(document: Document, settings: Sequence[str | tuple[str, Any]]) -> list[Problem]:
     problems: list[Problem] = []
     document.rank += 1
-    for text in settings:
+    for setting in settings:
         try:
-            key, value = parse_setting(text)
+            key, value = parse_setting(setting) if isinstance(setting, str) else setting
         except InputError as error:
             problems += error.problems
             continue
         origin = Origin(f"--set {key}", None, FilePath.cwd(), document.rank)
-        problems += document.change(tuple(key.split(".")), value, origin)
+        problems += document.change(tuple(str(key).split(".")), plain(value), origin)
     return problems
 
 

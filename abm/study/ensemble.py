@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
@@ -34,7 +34,8 @@ class Ensemble:
     table: `case`, `replication`, `seed`, `error`, the arrays in brackets, and the KPIs.
     stopped: how many replications `until` took, None where it was not asked or not reached.
     lost: chunks that were given up, as their workers died each time. trace: traceback of one of the
-    replications that raised in this process' study, "" where none did.
+    replications that raised in this process' study, "" where none did. parts: the finished chunks
+    that the table was made of, by name.
     """
 
     cases: tuple[Case, ...]
@@ -43,6 +44,7 @@ class Ensemble:
     stopped: int | None = None
     lost: int = 0
     trace: str = ""
+    parts: Mapping[str, bytes] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def kpi_names(self) -> list[str]:

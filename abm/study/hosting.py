@@ -228,7 +228,8 @@ def hosting(
         for at in range(len(asked.ladder.shares))
         if (n := needed.get(asked.case_of(name, at), 0))
     }
-    return Hosting(asked, outcomes, rows.table(needed), len(collected.lost), collected.trace)
+    lost, table = len(collected.lost), rows.table(needed)
+    return Hosting(asked, outcomes, table, lost, collected.trace, collected.kept)
 
 
 class _Rows:

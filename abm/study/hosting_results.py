@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -157,7 +157,7 @@ class Hosting:
     """A finished study. outcomes: by strategy and rung, of those that were looked at.
 
     table: one row per replication. lost: chunks that were given up. trace: of the first replication
-    that raised, "" where none did.
+    that raised, "" where none did. parts: the finished chunks that the table was made of, by name.
     """
 
     asked: Asked
@@ -165,6 +165,7 @@ class Hosting:
     table: pa.Table
     lost: int
     trace: str
+    parts: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
     @property
     def cases(self) -> tuple[Case, ...]:

@@ -138,7 +138,7 @@ def run_study(
     n = replications if progress.stopped is None else progress.stopped
     every = [*kept.values(), *collected.lost]
     ensemble = ensemble_of(cases, n, every, progress.stopped, len(collected.lost))
-    return replace(ensemble, trace=collected.trace)
+    return replace(ensemble, trace=collected.trace, parts=collected.kept)
 
 
 @dataclass

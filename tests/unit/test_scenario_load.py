@@ -709,3 +709,15 @@ def test_a_bad_name_in_a_mapping_with_rules_for_names_is_taken_out(monkeypatch, 
     fields, found, bad = scenario_module._fields(Document(data={"named": named, "seed": 3}))
     assert (fields.named, fields.seed) == (kept, 3)
     assert len(found) == len(bad) > 0
+
+
+def test_what_a_file_says_can_be_handed_in_as_a_mapping():
+    said = {"extends": "paper_balanced", "strategy": "evms_guaranteed", "ev": {"soc_upper": 0.95}}
+    made = Scenario.load(said, settings=["ev.efficiency=0.8", ("fleet.evs_per_zone", 3)])
+    assert (made.requirement.kind, made.strategy) == ("energy_balanced", "evms_guaranteed")
+    assert (made.ev.soc_upper, made.ev.efficiency, made.fleet.evs_per_zone) == (0.95, 0.8, 3)
+    assert Scenario.load({"ev": {"efficiency": 0.8}}) == Scenario(ev={"efficiency": 0.8})
+    with pytest.raises(InputError) as caught:
+        Scenario.load({**said, "evs": 1}, settings=[("ev.efficiency", 7), "ev"])
+    named = {problem.field for problem in caught.value.problems}
+    assert named == {"evs", "ev.efficiency", "--set"}
