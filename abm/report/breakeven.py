@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 
 from abm.report.figures import BLACK, GREY, STYLE, WIDE_IN, panels
 from abm.report.look import looks_of
-from abm.report.terminal import new_table, number, print_lines, show
+from abm.report.terminal import new_table, print_lines, show
+from abm.report.units import number
 from abm.scenario import Scenario
 from abm.study.breakeven import Worth
 

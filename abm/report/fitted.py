@@ -9,7 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from abm.report.figures import BLUE, GREY, STYLE, WIDE_IN, panels
-from abm.report.terminal import new_table, number, print_lines, show
+from abm.report.terminal import new_table, print_lines, show
+from abm.report.units import number
 from abm.sessions.fit import QUANTITIES, Fit
 
 LABELS = {

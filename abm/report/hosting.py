@@ -19,7 +19,8 @@ from abm.report.feeder_figures import prepare
 from abm.report.figures import BLACK, GREY, STYLE, WIDE_IN, Drawings, figure, panels
 from abm.report.layout import Layout, feeder_layout
 from abm.report.look import looks_of
-from abm.report.terminal import new_table, number, print_lines, show
+from abm.report.terminal import new_table, print_lines, show
+from abm.report.units import number
 from abm.study.hosting_limits import UNSOLVED, VOLTAGES, in_words
 from abm.study.hosting_results import BOUND, Hosting, Outcome
 from abm.study.hosting_tables import capacity_table, no_plan_from

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from abm.report.terminal import DASH, new_table, number, show
+from abm.report.terminal import new_table, show
+from abm.report.units import DASH, number
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -19,14 +19,8 @@ from rich.progress import (
 from rich.text import Text
 
 from abm.report.paper_terminal import CASE_NAMES, DIGITS, READINGS, UNITS
-from abm.report.terminal import (
-    Plain,
-    new_table,
-    number,
-    print_lines,
-    show,
-)
-from abm.report.units import below_a_megawatt, in_kilo, scaled_mean
+from abm.report.terminal import Plain, new_table, print_lines, show
+from abm.report.units import below_a_megawatt, in_kilo, number, scaled_mean
 from abm.results.indicators import grain_of, is_count, is_of_load_flows, kpi_label
 from abm.results.kpis import TIE_MW
 from abm.scenario import Scenario

@@ -20,6 +20,16 @@ _UNIT = re.compile(r"\b(MW|MWh|Mvarh)\b")
 OF_MEANS = ("mean", "sd", "ci95_low", "ci95_high")
 
 
+DASH = "-"
+
+
+def number(value: Any, digits: int, times: float = 1.0) -> str:
+    """A number, so many times as large, with fixed digits; a dash for what is not there."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return DASH
+    return f"{times * value:.{digits}f}" if isinstance(value, int | float) else str(value)
+
+
 def below_a_megawatt(peaks_mw: Iterable[Any]) -> bool:
     """Whether the demands of a table, MW, have three digits that say little."""
     known = [peak for peak in peaks_mw if peak is not None and not math.isnan(peak)]

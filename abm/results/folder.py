@@ -16,7 +16,7 @@ from typing import Any
 from abm.control import resolve_strategy
 from abm.results.flows import has_flow_tables
 from abm.results.notices import limit_notices
-from abm.results.ownership import FORMAT, FORMAT_VERSION
+from abm.results.ownership import FORMAT, FORMAT_VERSION, MANIFEST
 from abm.results.results import Results
 from abm.results.staging import Content, Files, OutputFolder
 from abm.scenario import Scenario
@@ -97,6 +97,23 @@ def run_files(results: Results) -> Iterator[tuple[str, Content]]:
             vars(results).pop(name)  # so large that no two should be there at once
 
 
+def run_folder(
+    results: Results, wall_s: float | None = None, *, label: str | None = None, more: Files = ()
+) -> Iterator[tuple[str, Content]]:
+    """All that the folder of a run holds, what its manifest says of it as the last.
+
+    label: what stands as the strategy, where it is not the scenario's. more: such as figures.
+    """
+    yield from run_files(results)
+    yield from more
+    record = results.record
+    name = label or strategy_label(record.scenario)
+    notices = limit_notices(record.scenario)
+    more_of = {"warnings": notices} if notices else {}
+    what = manifest("run", record.scenario, [name], solver=record.solver, wall_s=wall_s, **more_of)
+    yield MANIFEST, {**what, "seed": record.seeds[0]}
+
+
 def write_run(
     folder: OutputFolder,
     results: Results,
@@ -106,18 +123,8 @@ def write_run(
     within: str = "",
     more: Files = (),
 ) -> None:
-    """Write a run whole, its manifest last; a study's run goes into a folder within.
-
-    label: what stands as the strategy, where it is not the scenario's. more: such as figures.
-    """
-    folder.write_all(run_files(results), within)
-    folder.write_all(more, within)
-    record = results.record
-    name = label or strategy_label(record.scenario)
-    notices = limit_notices(record.scenario)
-    more_of = {"warnings": notices} if notices else {}
-    what = manifest("run", record.scenario, [name], solver=record.solver, wall_s=wall_s, **more_of)
-    folder.write_manifest({**what, "seed": record.seeds[0]}, within)
+    """Write a run whole, see `run_folder`; a study's run goes into a folder within."""
+    folder.write_all(run_folder(results, wall_s, label=label, more=more), within)
 
 
 def strategy_label(scenario: Scenario) -> str:

@@ -17,14 +17,16 @@ from abm.results.city import city_kpis
 from abm.results.homes import homes_table
 from abm.results.kpis import kpi_columns, kpi_dict
 from abm.results.record import Record
+from abm.results.showing import Shown
 from abm.results.transformers import transformer_heat_table, transformer_table
 from abm.results.violations import violation_table
+from abm.scenario import Scenario
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-class Results:
+class Results(Shown):
     """What happened on a feeder, or on K copies of it.
 
     `kpis` is a flat dict (of all feeders together), `kpi_columns` has arrays over the feeders; the
@@ -33,14 +35,19 @@ class Results:
     a column `feeder`, from 1, in front where there are several. Hours are clock hours 0-23 (`hour`)
     with a running index (`hour_index`) beside them, and where load flows are of parts of an hour
     (`grid.flow_interval_min`) the `minute` in it; buses, lines, transformers and zones are numbered
-    from 1, as in the paper.
+    from 1, as in the paper. wall_s: seconds that the run took, None where that is not known.
     """
 
-    def __init__(self, record: Record) -> None:
-        self.record = record
+    def __init__(self, record: Record, wall_s: float | None = None) -> None:
+        self.record, self.wall_s = record, wall_s
         self.n_hours, self.n_feeders = record.n_hours, record.n_feeders
         self.hours: IntArray = np.arange(record.n_hours)
         self.clock_hours = record.clock_hours
+
+    @property
+    def scenario(self) -> Scenario:
+        """What was run."""
+        return self.record.scenario
 
     def of(self, feeder: int) -> Results:
         """Results of one copy of the feeder, counted from 0."""

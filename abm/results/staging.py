@@ -84,9 +84,16 @@ class OutputFolder:
             raise
 
     def write_all(self, files: Files, within: str = "") -> None:
-        """Write files one after the other; within: goes before their names, such as "evms/"."""
+        """Write files one after the other; within: goes before their names, such as "evms/".
+
+        What comes as a manifest is what that is about, see `write_manifest`.
+        """
         for name, content in files:
-            self.write(within + name, content)
+            head, _, last = f"{within}{name}".rpartition("/")
+            if last == MANIFEST and isinstance(content, Mapping):
+                self.write_manifest(content, f"{head}/" if head else "")
+            else:
+                self.write(within + name, content)
             del content  # before the next one is made
 
     def write_manifest(self, about: Mapping[str, Any], within: str = "") -> None:

@@ -18,6 +18,7 @@ from abm.errors import InputError, Problem
 from abm.scenario.calendar import Calendar
 from abm.scenario.checks import cross_problems, value_at
 from abm.scenario.code import Code
+from abm.scenario.differences import Difference, differences
 from abm.scenario.document import (
     Document,
     Origin,
@@ -290,6 +291,10 @@ class Scenario(ScenarioFields):
                     inner = inner[key]
                 inner[path[-1]] = resolved_reference(reference, path, self._source)
         return data
+
+    def differences(self, default: Scenario | None = None) -> list[Difference]:
+        """In what it differs from the paper's study, or from another; see `differences`."""
+        return differences(self, default)
 
     def to_yaml(self) -> str:
         """The scenario as YAML that loads back to an equal one from any folder.

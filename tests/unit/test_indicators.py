@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from helpers import run, small_paper
 
-from abm.report import terminal
+from abm.report import kpi_lines
 from abm.results.indicators import (
     ALIASES,
     INDICATORS,
@@ -51,10 +51,10 @@ def test_what_has_a_mean_is_a_number_and_no_place_or_hour():
 
 def test_names_that_are_typed_or_shown_are_in_the_table():
     assert set(ALIASES.values()) <= set(with_mean())
-    lines = (*terminal.KPI_LINES, *terminal.DAYS_LINES, *terminal.CITY_LINES)
-    lines = (*lines, *terminal.SUPPLY_LINES)
+    lines = (*kpi_lines.KPI_LINES, *kpi_lines.DAYS_LINES, *kpi_lines.CITY_LINES)
+    lines = (*lines, *kpi_lines.SUPPLY_LINES)
     assert {name for _, names in lines for name in names} <= set(INDICATORS)
-    assert set(terminal.BEHIND) <= set(INDICATORS)
+    assert set(kpi_lines.BEHIND) <= set(INDICATORS)
     places = [INDICATORS[name].compared for name in compared()]
     assert places == list(range(1, len(places) + 1))
     assert mean_digits("evs_short") == 2
