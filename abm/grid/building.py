@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from abm.equations import FloatArray
 from abm.errors import InputError, LoadFlowError, Problem
 from abm.grid.feeder import Feeder
 from abm.grid.nets import net_of
@@ -214,7 +215,13 @@ def _from_net(table: FeederTable, key: str) -> Feeder:
         generation=generation,
         first_bus=table.first_bus,
         labels=labels_of(table, np.argsort(table.buses), rows_of(net, table, line_index)),
+        line_km=_lengths(lines["length_km"].to_numpy(dtype=np.float64, copy=True)),
     )
+
+
+def _lengths(km: FloatArray) -> FloatArray:
+    """Lengths of lines; none where all are 1 km, as in nets made of impedances alone."""
+    return km if len(km) and (km != 1.0).any() else np.zeros(0)
 
 
 def source_of(table: FeederTable) -> str:

@@ -48,7 +48,7 @@ class Feeder:
     generation: what has series of its own, `bus` being positions here. first_bus: number that is
     shown for index 0. labels: names of the buses and of the lines, in the order of their positions
     ("" where the source has none), and places, NaN where not known; empty arrays where there are
-    none at all.
+    none at all. line_km: float64 [n_line], lengths; empty where not known.
     """
 
     name: str
@@ -73,6 +73,7 @@ class Feeder:
     generation: Generation | None = None
     first_bus: int = 1
     labels: Labels = field(default_factory=Labels)
+    line_km: FloatArray = field(default_factory=lambda: np.zeros(0))
 
     def __repr__(self) -> str:
         return (

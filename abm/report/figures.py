@@ -20,10 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullFormatter
 
-from abm.report.look import BOUND, look_of, looks_of
 from abm.results import Results
-from abm.results.indicators import grain_of
-from abm.study.compare import gap_percent
 
 BLACK, BLUE, ORANGE, GREEN = "#000000", "#0072B2", "#D55E00", "#009E73"
 PURPLE, SKY, YELLOW, GREY = "#CC79A7", "#56B4E9", "#E69F00", "#7A7A7A"
@@ -199,30 +196,6 @@ def zone_map(
     return fig
 
 
-def demand_figure(title: str, results: Results, limit_mw: float | None = None) -> Figure:
-    """Base, EV and system demand of one run; limit_mw where it is not the scenario's."""
-    fig, axes = figure(title, width_in=width_for(results.n_hours))
-    thin = 0.6 if results.n_hours > LONG_H else 1.0
-    if results.n_hours > LONG_H:
-        base_area(axes, results)
-    else:
-        base = base_curve(results)
-        look = {"color": BLACK, "ls": "--", "lw": 1.2}
-        hour_steps(axes, base, results.n_hours, label="without EVs", **look)
-    record, hours = results.record, results.n_hours
-    system = record.demand_mw(GRAIN_MIN)[:, 0]
-    hour_steps(axes, system, hours, color=BLUE, lw=1.3 * thin, label="system")
-    # Dashes run together where a day is a centimetre wide.
-    ls = "-" if results.n_hours > LONG_H else "-."
-    ev_mw = record.ev_power_mw(GRAIN_MIN)[:, 0]
-    hour_steps(axes, ev_mw, hours, color=ORANGE, lw=1.1 * thin, ls=ls, label="EVs, net")
-    limit_line(axes, record.limit_mw() if limit_mw is None else limit_mw)
-    axes.set_ylabel(POWER)
-    clock_axis(axes, results.clock_hours)
-    legend_below(fig, axes, 2 if results.n_hours <= LONG_H else 4)
-    return fig
-
-
 def base_curve(results: Results) -> np.ndarray[Any, Any]:
     """Demand without EVs by the hour, or finer where it changes within one [MW]."""
     record = results.record
@@ -236,94 +209,10 @@ def base_curve(results: Results) -> np.ndarray[Any, Any]:
 def base_area(axes: Axes, results: Results) -> None:
     """Demand without EVs as a grey area behind the curves."""
     base_mw = base_curve(results)
-    axes.fill_between(
-        np.linspace(0, results.n_hours, len(base_mw) + 1),
-        np.append(base_mw, base_mw[-1]),
-        step="post",
-        color="#E4E4E4",
-        lw=0,
-        label="without EVs",
-    )
+    edges = np.linspace(0.0, results.n_hours, len(base_mw) + 1)
+    axes.stairs(base_mw, edges, fill=True, color="#E4E4E4", lw=0, zorder=0, label="without EVs")
 
 
 def width_for(n_hours: int) -> float:
     """Width of a figure over the hours of the horizon, in."""
     return WIDTH_IN if n_hours <= LONG_H else WIDE_IN
-
-
-def demand_curves(
-    title: str, runs: Mapping[str, Results], ylabel: str, bound: Results | None = None
-) -> Figure:
-    """System demand of several strategies, mean over the feeders, with base demand and limit.
-
-    bound: the optimum, a broad line beneath them, so that a strategy that lies on it is seen.
-    """
-    first = next(iter(runs.values()))
-    fig, axes = figure(
-        title, height_in=3.0 if bound is None else 3.3, width_in=width_for(first.n_hours)
-    )
-    thin = 0.6 if first.n_hours > LONG_H else 1.0
-    base_area(axes, first)
-    looks = looks_of(runs)
-    for name, results in runs.items():
-        demand = results.record.demand_mw(GRAIN_MIN).mean(axis=1)
-        label = name if bound is None else f"{name}{_gap(results, bound)}"
-        look = {**looks[name].line, "lw": 1.2 * thin, "zorder": 2}
-        hour_steps(axes, demand, first.n_hours, label=label, **look)
-    if bound is not None:
-        demand = bound.record.demand_mw(GRAIN_MIN).mean(axis=1)
-        hour_steps(
-            axes,
-            demand,
-            first.n_hours,
-            **look_of(BOUND).line,
-            lw=2.8 * thin,
-            zorder=1.5,
-            label="bound (gap to optimum, %)",
-        )
-    limit_line(axes, first.record.limit_mw())
-    axes.set_ylabel(ylabel)
-    clock_axis(axes, first.clock_hours)
-    legend_below(fig, axes, 3 if bound is None else 2)
-    return fig
-
-
-def _gap(results: Results, bound: Results) -> str:
-    """Gap to the optimum as it stands behind a strategy's name."""
-    gap = gap_percent(results, bound)
-    return "" if gap is None else f" ({gap:+.1f} %)"
-
-
-def voltage_figure(
-    title: str, profiles: Mapping[str, tuple[Results, int, str, Any, str]]
-) -> Figure:
-    """Voltage at every bus; profiles: label -> (results, load flow, colour, line style, marker).
-
-    A load flow, by its number from 0, that did not converge has no curve, and the legend says so.
-    """
-    fig, axes = figure(title)
-    first = next(iter(profiles.values()))[0]
-    feeder = first.record.feeder
-    numbers = feeder.bus_numbers
-    joined = {tuple(sorted(ends)) for ends in zip(feeder.line_from, feeder.line_to, strict=True)}
-    # A lateral does not begin where the bus before it in number ends: no stroke between them.
-    breaks = [i for i in range(1, feeder.n_bus) if (i - 1, i) not in joined]
-    for label, (results, flow, color, style, marker) in profiles.items():
-        solved = bool(results.flows.converged[flow])
-        axes.plot(
-            np.insert(numbers.astype(np.float64), breaks, np.nan),
-            np.insert(results.flows.vm_pu[flow], breaks, np.nan),
-            color=color,
-            ls=style,
-            marker=marker,
-            ms=2.2,
-            lw=1.0,
-            label=label if solved else f"{label}: not converged",
-        )
-    low = first.record.scenario.grid.vm_min_pu
-    axes.axhline(low, color=GREY, ls=":", lw=1.0, label=f"lower limit {low:g} p.u.")
-    axes.set_xlabel("Bus (N1 is the substation)" if numbers[0] == 1 else "Bus")
-    axes.set_ylabel(f"Voltage, {grain_of(first.record.flow_min)} (p.u.)")
-    axes.set_xlim(numbers[0] - 0.5, numbers[-1] + 0.5)
-    legend_below(fig, axes, 2)
-    return fig

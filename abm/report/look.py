@@ -7,7 +7,7 @@ drawing library is imported: figures, reports and dashboards take their looks fr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -64,9 +64,23 @@ class Look:
         return _PLOTLY_MARK[self.marker]
 
     @property
+    def ink(self) -> str:
+        """The colour for text: as dark as reading on white needs, a contrast of 4.5."""
+        rgb = [int(self.color[at : at + 2], 16) / 255.0 for at in (1, 3, 5)]
+        while _luminance(rgb) > 1.05 / 4.5 - 0.05:
+            rgb = [0.95 * part for part in rgb]
+        return "#" + "".join(f"{round(255.0 * part):02X}" for part in rgb)
+
+    @property
     def line(self) -> dict[str, Any]:
         """Colour and dash, as keywords of a line in matplotlib."""
         return {"color": self.color, "ls": self.dash}
+
+
+def _luminance(rgb: Sequence[float]) -> float:
+    """Relative luminance of sRGB, as WCAG has it."""
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in rgb]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def _dashes(*lengths: float) -> Dash:

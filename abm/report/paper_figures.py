@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from abm.report.figures import (
     BLACK,
     BLUE,
     GREEN,
+    GREY,
     ORANGE,
     Drawings,
     clock_axis,
@@ -18,10 +20,10 @@ from abm.report.figures import (
     hour_steps,
     legend_below,
     limit_line,
-    voltage_figure,
     zone_map,
 )
 from abm.results import Results
+from abm.results.indicators import grain_of
 from abm.study import Reproduction
 
 DEMAND = "Mean power of the hour (MW)"
@@ -131,4 +133,38 @@ def _voltage(study: Reproduction) -> Figure:
     evening = int(np.argmax(evms.base_mw))
     label = f"EVMS at {evms.clock_hours[evening]}:00"
     profiles[label] = (evms, evening, GREEN, ":", "x")
-    return voltage_figure("Fig. 8  Node voltages at the peak (as printed)", profiles)
+    return _profiles("Fig. 8  Node voltages at the peak (as printed)", profiles)
+
+
+def _profiles(title: str, profiles: Mapping[str, tuple[Results, int, str, Any, str]]) -> Figure:
+    """Voltage by bus, as the paper has it.
+
+    profiles: label -> (results, load flow by its number from 0, colour, line style, marker). One
+    that did not converge has no curve, and the legend says so.
+    """
+    fig, axes = figure(title)
+    first = next(iter(profiles.values()))[0]
+    feeder = first.record.feeder
+    numbers = feeder.bus_numbers
+    joined = {tuple(sorted(ends)) for ends in zip(feeder.line_from, feeder.line_to, strict=True)}
+    # A lateral does not begin where the bus before it in number ends: no stroke between them.
+    breaks = [i for i in range(1, feeder.n_bus) if (i - 1, i) not in joined]
+    for label, (results, flow, color, style, marker) in profiles.items():
+        solved = bool(results.flows.converged[flow])
+        axes.plot(
+            np.insert(numbers.astype(np.float64), breaks, np.nan),
+            np.insert(results.flows.vm_pu[flow], breaks, np.nan),
+            color=color,
+            ls=style,
+            marker=marker,
+            ms=2.2,
+            lw=1.0,
+            label=label if solved else f"{label}: not converged",
+        )
+    low = first.record.scenario.grid.vm_min_pu
+    axes.axhline(low, color=GREY, ls=":", lw=1.0, label=f"lower limit {low:g} p.u.")
+    axes.set_xlabel("Bus (N1 is the substation)" if numbers[0] == 1 else "Bus")
+    axes.set_ylabel(f"Voltage, {grain_of(first.record.flow_min)} (p.u.)")
+    axes.set_xlim(numbers[0] - 0.5, numbers[-1] + 0.5)
+    legend_below(fig, axes, 2)
+    return fig

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from abm.equations import FloatArray
+from abm.report.demand_figures import demand_curves, demand_figure
 from abm.report.economy_figures import ageing_figure, has_parts, prices_figure
 from abm.report.figures import (
     BLACK,
@@ -27,24 +28,24 @@ from abm.report.figures import (
     Drawings,
     base_curve,
     clock_axis,
-    demand_curves,
-    demand_figure,
     figure,
     hour_steps,
     legend_below,
     limit_line,
     panels,
-    voltage_figure,
     width_for,
     zone_map,
 )
 from abm.report.home_figure import home_voltage_figure
 from abm.report.season_figures import by_the_day, carpet_figure, season_figure
 from abm.report.supply_figure import balance_figure
+from abm.report.swing_figure import swing_figure, swings
 from abm.report.transformer_figures import heat_figure
+from abm.report.voltage_figure import voltage_figure
 from abm.results import Results
 from abm.results.city import coincidence_by_number
 from abm.results.day_tables import days_together
+from abm.results.flows import zone_load
 from abm.results.folder import strategy_label
 from abm.results.indicators import grain_of
 from abm.scenario import Scenario
@@ -61,7 +62,8 @@ def run_figures(
     scenario's strategy in the titles and of its limit.
     """
     scenario, record = results.record.scenario, results.record
-    title = f"{scenario.name}, {label or strategy_label(scenario)}"
+    name = label or strategy_label(scenario)
+    title = f"{scenario.name}, {name}"
     found: dict[str, Callable[[], Figure]] = {}
     if results.n_feeders > 1:
         found["demand"] = lambda: _demand(results, title)
@@ -71,9 +73,10 @@ def run_figures(
         found["demand"] = lambda: season_figure(f"Demand: {title}", results, limit_mw)
         found["hours"] = lambda: carpet_figure(zones, results)
     else:
-        zones = "EV power by zone (negative: V2G)"
         found["demand"] = lambda: demand_figure(f"Demand: {title}", results, limit_mw)
-        found["zones"] = lambda: zone_map(zones, results.zone_kw.T, results.clock_hours, "kW", True)
+        found["zones"] = lambda: _zones(results)
+    if swings(results):
+        found["swing"] = lambda: swing_figure(name, results)
     if results.n_feeders == 1:
         found["voltage"] = lambda: _voltage(results)
     if record.supply is not None:
@@ -111,14 +114,18 @@ def comparison_figures(
 def _voltage(results: Results) -> Figure:
     if results.has_homes:
         return home_voltage_figure("Voltage of every home along the feeder", results)
-    record, per_hour = results.record, results.record.flows_per_hour
-    total = results.total_mw if per_hour == 1 else record.demand_mw(record.flow_min)[:, 0]
-    peak = int(np.argmax(total))
-    (when,) = record.clock_times(np.array([peak]), record.flow_min)
-    if record.n_days > 1:
-        when = f"day {peak // (24 * per_hour) + 1}, {when}"
-    profile = {when: (results, peak, BLUE, "-", "o")}
-    return voltage_figure("Voltage along the feeder at the demand peak", profile)
+    return voltage_figure(results)
+
+
+def _zones(results: Results) -> Figure:
+    """EV power by zone and hour; where there is none at all, what the zones draw without EVs."""
+    if results.zone_kw.any():
+        title = "EV power by zone (negative: V2G)"
+        return zone_map(title, results.zone_kw.T, results.clock_hours, "kW", True)
+    load_mw = zone_load(results.record)[:, 0]
+    load_mw = load_mw.reshape(results.n_hours, -1, load_mw.shape[-1])
+    title = "No EV draws power: demand of the zones without EVs"
+    return zone_map(title, 1e3 * load_mw.mean(axis=1).T, results.clock_hours, "kW")
 
 
 def _demand(results: Results, title: str) -> Figure:
@@ -186,6 +193,8 @@ def _spread(results: Results, title: str) -> Figure:
     return fig
 
 
+# Days that differ by a smaller part than this are alike.
+ALIKE = 1e-3
 # Up to so many days each has a mark and the letters of its weekday.
 FEW_DAYS = 10
 PANELS = (
@@ -201,11 +210,19 @@ def days_figure(title: str, results: Results) -> Figure:
     table = days_together(results.record)
     day = table["day"].to_numpy()
     weekend = table["weekday"].isin(("saturday", "sunday")).to_numpy()
-    fig, rows = panels(len(PANELS), 1, (WIDTH_IN, 4.4), sharex=True)
+    shown, words = [], []
+    for name, factor, label, color in PANELS:
+        values = factor * table[name].to_numpy(dtype=np.float64)
+        if _alike(values):
+            # What is the same every day is said, not drawn.
+            what, unit = " ".join(label.split()).rstrip(")").rsplit(" (", 1)
+            words.append(f"{what}, every day: {values[0]:.4g} {unit}")
+        else:
+            shown.append((name, values, label, color))
+    fig, rows = panels(max(len(shown), 1), 1, (WIDTH_IN, 0.8 + 0.95 * len(shown)), sharex=True)
     with mpl.rc_context(STYLE):
-        fig.suptitle(title, fontsize=8)
-        for axes, (name, factor, label, color) in zip(rows, PANELS, strict=True):
-            values = factor * table[name].to_numpy(dtype=np.float64)
+        fig.suptitle("\n".join([title, *words]), fontsize=8)
+        for axes, (name, values, label, color) in zip(rows, shown, strict=False):
             mark = "o" if len(day) <= FEW_DAYS else None
             # Above the frame: a line along zero would vanish behind it.
             look: dict[str, Any] = {"color": color, "marker": mark, "ms": 2.5, "lw": 1.2}
@@ -223,6 +240,7 @@ def days_figure(title: str, results: Results) -> Figure:
                 top = 1.1 * float(values.max(initial=0.0))
                 axes.set_ylim(0.0 if values.min() >= 0.0 else None, top if top > 0.0 else 1.0)
         axes = rows[-1]
+        axes.set_visible(bool(shown))
         axes.set_xlim(0.5, day[-1] + 0.5)
         if len(day) <= FEW_DAYS:
             axes.xaxis.set_major_locator(FixedLocator([int(number) for number in day]))
@@ -232,6 +250,11 @@ def days_figure(title: str, results: Results) -> Figure:
         axes.set_xlabel("Day" + (" (grey: Saturday, Sunday)" if weekend.any() else ""))
         fig.align_ylabels(rows)
     return fig
+
+
+def _alike(values: FloatArray) -> bool:
+    """Whether the values differ by no more than what rounding to whole chargers leaves."""
+    return float(np.ptp(values)) <= ALIKE * max(float(np.abs(values).max()), 1e-9)
 
 
 def _limit(axes: Axes, values: FloatArray, results: Results) -> None:

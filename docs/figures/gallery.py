@@ -34,6 +34,10 @@ SHOWN: dict[str, tuple[str, tuple[str, str, str]]] = {
     "price_follows_demand": ("prices", ("peak_15min_mw", "oscillation_period_min", "net_cost_usd")),
     "solar_homes": ("balance", ("self_consumption", "self_sufficiency", "reverse_flow_hours")),
     "workplace_noon": ("balance", ("self_consumption", "self_sufficiency", "reverse_flow_hours")),
+    "stale_broadcast": (
+        "swing",
+        ("oscillation_amplitude_mw", "oscillation_period_min", "mode_switches_per_ev"),
+    ),
     "volt_var": ("voltage", ("min_vm_pu", "loss_energy_mwh", "peak_15min_mw")),
     "v2g_adoption": ("days", ("v2g_share", "peak_15min_mw", "net_cost_usd")),
     "weekend": ("days", ("peak_15min_mw", "energy_short_kwh", "net_cost_usd")),

@@ -79,6 +79,9 @@ def test_on_white_every_colour_can_be_seen():
     for name in (*LOOKS, *(f"my_rules:Mine{i}" for i in range(20))):
         luminance = np.asarray(TO_XYZ)[1] @ linear(look_of(name).color)
         assert 1.05 / (luminance + 0.05) > 2.2, name
+        ink = np.asarray(TO_XYZ)[1] @ linear(look_of(name).ink)
+        assert 1.05 / (ink + 0.05) > 4.4, name
+    assert look_of(BOUND).ink == "#000000"
 
 
 def test_a_strategy_of_ones_own_looks_the_same_everywhere_and_like_none_of_ours():
