@@ -81,8 +81,6 @@ def along(feeder: Feeder) -> Along:
 
 def _steps(feeder: Feeder) -> tuple[list[tuple[int, int, float]], str]:
     """What joins two buses and how far apart they are; transformers and switches are no way."""
-    ends = zip(feeder.line_from.tolist(), feeder.line_to.tolist(), strict=True)
-    others = [(one, other, 0.0) for one, other, (kind, _) in feeder.connections if kind != "line"]
     if len(feeder.line_km) and np.isfinite(feeder.line_km).all():
         step, axis = feeder.line_km, "Length of the lines from the source (km)"
     elif len({float(kv) for kv in feeder.vn_kv}) == 1:
@@ -93,7 +91,12 @@ def _steps(feeder: Feeder) -> tuple[list[tuple[int, int, float]], str]:
         axis = "Impedance of the lines from the source (ohm)"
     else:
         step, axis = np.ones(feeder.n_line), "Lines from the source"
-    return [(a, b, d) for (a, b), d in zip(ends, step.tolist(), strict=True)] + others, axis
+    # A line that is open at one end joins nothing, and is no connection.
+    of_line = dict(zip(feeder.line_index.tolist(), step.tolist(), strict=True))
+    return [
+        (one, other, of_line[index] if kind == "line" else 0.0)
+        for one, other, (kind, index) in feeder.connections
+    ], axis
 
 
 def lowest_flow(results: Results) -> int:
