@@ -6,7 +6,7 @@ changes what the strategy does, so that two runs give both lines and where they 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ import numpy as np
 from abm.errors import InputError, Problem
 from abm.results import Results
 from abm.scenario import Scenario
-from abm.study.compare import strategies_of, under
+from abm.study.compare import Strategies, strategies_of, under
 from abm.study.runs import run_once
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def default_strategies(scenario: Scenario) -> list[str]:
 
 
 def break_even(
-    scenario: Scenario, strategies: Sequence[str], on_hour: Callable[[], None] | None = None
+    scenario: Scenario, strategies: Strategies, on_hour: Callable[[], None] | None = None
 ) -> dict[str, Worth]:
     """Worth of V2G under each strategy that uses it. on_hour: called after every hour of its runs.
 

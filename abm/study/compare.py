@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from abm.control import make_strategy
+from abm.control import make_strategy, resolve_strategy
 from abm.control.programme import PEAK_ROOM
 from abm.errors import InputError, OptimiserError, Problem, nearest
 from abm.results import Results
@@ -18,7 +19,7 @@ from abm.scenario.code import refuse_untrusted
 from abm.scenario.fields import is_admission, is_rule
 from abm.scenario.names import STRATEGIES
 from abm.scenario.supply import has_storage
-from abm.study.bound import Bound, optimum
+from abm.study.bound import LABELS, Bound, optimum
 from abm.study.runs import Run, run_once
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ SERVED_KWH = 0.1
 MOST_BOUND_EVS = 3000
 
 
+# A rule and an admission without options.
+PLAIN = {"rule": "g2v_only", "admission": "first_come"}
+# What a strategy may be called.
+CALLED = re.compile(r"[^\W_][\w +.:-]*")
 PAIR = "a pair rule+admission, each a name from `list` or module:Class"
 
 
@@ -64,28 +69,35 @@ def strategies_of(scenario: Scenario) -> list[str]:
     return [*STRATEGIES] if own in STRATEGIES else [own, *STRATEGIES]
 
 
-def under(scenario: Scenario, strategies: Sequence[str]) -> dict[str, Scenario]:
+# What a strategy of a comparison is: a name, rule+admission, an object that decides, admits or does
+# both, or rule and admission, each a name or an object.
+Strategy: TypeAlias = Any
+Strategies: TypeAlias = Sequence[str] | Mapping[str, Strategy]
+
+
+def under(scenario: Scenario, strategies: Strategies) -> dict[str, Scenario]:
     """The scenario under each strategy: shipped names, rule+admission, or what its own is called.
 
-    A pair has no options beyond the sections of the scenario; the scenario's own keeps its options.
-    Raises InputError for a name that is none, and where a class of a pair cannot be made.
+    strategies: names, or what each is (`Strategy`) by what it is to be called. A pair has no
+    options beyond the sections of the scenario; the scenario's own keeps its options, and of an
+    object alone the other half is that of the scenario's own. Raises InputError for a name that is
+    none, and where a class of a pair cannot be made.
     """
+    if isinstance(strategies, str):
+        raise InputError([Problem("--strategies", strategies, "a list, or a mapping of names")])
     own = strategy_label(scenario)
-    check_strategies(strategies, own)
-    found = {}
-    for name in strategies:
-        rule, plus, admission = name.partition("+")
-        if name == own:
-            one = scenario
-        elif plus:
-            one = scenario.override(strategy={"rule": rule, "admission": admission})
-        else:
-            one = scenario.override(strategy=name)
-        # Without the folders that a pair may name.
-        label = strategy_label(one)
-        if label in found:
-            raise InputError([Problem("--strategies", name, "each strategy once")])
-        found[label] = one
+    if isinstance(strategies, Mapping):
+        found = _as_called(scenario, strategies, own)
+    else:
+        check_strategies(strategies, own)
+        found = {}
+        for name in strategies:
+            one = _named(scenario, name, own)
+            # Without the folders that a pair may name.
+            label = strategy_label(one)
+            if label in found:
+                raise InputError([Problem("--strategies", name, "each strategy once")])
+            found[label] = one
     for one in found.values():
         # A rule that cannot be found is the user's mistake, not a replication's.
         refuse_untrusted(one.code)
@@ -93,8 +105,61 @@ def under(scenario: Scenario, strategies: Sequence[str]) -> dict[str, Scenario]:
     return found
 
 
+def _named(scenario: Scenario, name: str, own: str) -> Scenario:
+    rule, plus, admission = name.partition("+")
+    if name == own:
+        return scenario
+    if plus:
+        return scenario.override(strategy={"rule": rule, "admission": admission})
+    return scenario.override(strategy=name)
+
+
+def _as_called(
+    scenario: Scenario, strategies: Mapping[str, Strategy], own: str
+) -> dict[str, Scenario]:
+    problems: list[Problem] = []
+    found: dict[str, Scenario] = {}
+    for label, what in strategies.items():
+        if not isinstance(label, str) or not CALLED.fullmatch(label) or label in LABELS.values():
+            taken = " or ".join(LABELS.values())
+            said = f"a name of letters, digits, blanks and -_+.: that is not {taken}"
+            problems.append(Problem("--strategies", str(label), said))
+        try:
+            if isinstance(what, str):
+                check_strategies([what], own)
+                found[label] = _named(scenario, what, own)
+            else:
+                found[label] = _of_objects(scenario, what)
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(problems)
+    return found
+
+
+def _of_objects(scenario: Scenario, what: Strategy) -> Scenario:
+    """The scenario under rule and admission, each a name or an object; None: its own."""
+    if isinstance(what, tuple) and len(what) == 2:
+        rule, admission = what
+    else:
+        rule = what if hasattr(what, "decide") or not hasattr(what, "admit") else None
+        admission = what if hasattr(what, "admit") else None
+    if isinstance(rule, str) or isinstance(admission, str):
+        before, kept = resolve_strategy(scenario), scenario.objects
+        rule = rule or kept.rule or before.rule
+        admission = admission or kept.admission or before.admission
+        # An object takes the place of whatever stands there.
+        pair = [
+            one if isinstance(one, str) else own
+            for one, own in zip((rule, admission), PLAIN, strict=True)
+        ]
+        scenario = scenario.override(strategy=dict(zip(("rule", "admission"), pair, strict=True)))
+    objects = (None if isinstance(one, str) else one for one in (rule, admission))
+    return scenario.with_objects(*objects)
+
+
 def compare(
-    scenario: Scenario, strategies: Sequence[str], on_hour: Callable[[], None] | None = None
+    scenario: Scenario, strategies: Strategies, on_hour: Callable[[], None] | None = None
 ) -> dict[str, Run]:
     """Run each strategy on the scenario's EVs, see `under`. Raises InputError for what is none."""
     return {name: run_once(one, on_hour) for name, one in under(scenario, strategies).items()}

@@ -23,6 +23,7 @@ from abm.results.record import Record
 from abm.scenario import Scenario
 from abm.study.bound import optimum
 from abm.study.cluster import Cluster
+from abm.study.compare import Strategies
 from abm.study.executor import open_backend
 from abm.study.folder import MemoryFolder
 from abm.study.hosting_limits import (
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
 def ask(
     scenario: Scenario,
     shares: Sequence[float],
-    strategies: Sequence[str] | None = None,
+    strategies: Strategies | None = None,
     *,
     replications: int = 100,
     risk: float = 0.05,

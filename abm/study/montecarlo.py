@@ -13,7 +13,7 @@ from abm.errors import InputError, MachineError, Problem
 from abm.results.folder import strategy_label
 from abm.scenario import Scenario
 from abm.study.cluster import Cluster
-from abm.study.compare import under
+from abm.study.compare import Strategies, under
 from abm.study.ensemble import Ensemble, ensemble_of
 from abm.study.executor import TRIES, Backend, hand_out, open_backend
 from abm.study.folder import MemoryFolder
@@ -55,7 +55,7 @@ class PartStore(Protocol):
         """Keep a finished chunk."""
 
 
-def strategy_cases(scenario: Scenario, strategies: Sequence[str] | None = None) -> list[Case]:
+def strategy_cases(scenario: Scenario, strategies: Strategies | None = None) -> list[Case]:
     """A case for each strategy (see `under`), the scenario's own when None. Raises InputError."""
     if strategies is None:
         strategies = [strategy_label(scenario)]
@@ -69,7 +69,7 @@ def strategy_cases(scenario: Scenario, strategies: Sequence[str] | None = None) 
 def montecarlo(
     scenario: Scenario,
     replications: int = 100,
-    strategies: Sequence[str] | None = None,
+    strategies: Strategies | None = None,
     *,
     workers: int = 1,
     cluster: str | Cluster | None = None,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -17,7 +17,9 @@ from abm.results.kpis import plain
 from abm.results.staging import Content
 from abm.scenario import Scenario, parse_setting
 from abm.scenario.document import field_at
+from abm.scenario.document import plain as plain_value
 from abm.scenario.yamlio import show
+from abm.study.compare import Strategies
 from abm.study.ensemble import Ensemble
 from abm.study.montecarlo import strategy_cases
 from abm.study.replications import Case
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 VARY = "--vary"
+# Fields with their values, or ranges: as after --vary, or by field.
+Vary: TypeAlias = Sequence[str] | Mapping[str, Any]
 # KPIs that figures and terminal show when nobody asks for others.
 INTEREST = ("peak_15min_mw", "min_vm_pu", "net_cost_usd", "evs_short")
 
@@ -51,11 +55,11 @@ class FactorRange:
 # --- the full grid -----------------------------------------------------------------------------
 
 
-def parse_grid(texts: Sequence[str]) -> dict[str, list[Any]]:
+def parse_grid(vary: Vary) -> dict[str, list[Any]]:
     """`["a.b=1,2", "c=x,y"]` -> {"a.b": [1, 2], "c": ["x", "y"]}. Raises InputError."""
     factors: dict[str, list[Any]] = {}
     problems: list[Problem] = []
-    for text in texts:
+    for text in vary if not isinstance(vary, Mapping) else ():
         key, _, listed = text.partition("=")
         try:
             # Brackets make a YAML list of it; a value with a comma can be written in quotes.
@@ -65,11 +69,25 @@ def parse_grid(texts: Sequence[str]) -> dict[str, list[Any]]:
             continue
         problems += _listing_problems(name, listed, values, name in factors)
         factors[name] = values
-    if not texts:
+    for field, given in vary.items() if isinstance(vary, Mapping) else ():
+        values = _listed(given)
+        if values is not None:
+            problems += _listing_problems(str(field), show(values), values, False)
+            factors[str(field)] = values
+        else:
+            problems.append(Problem(str(field), show(given), "a list of values", VARY))
+    if not vary:
         problems.append(Problem(VARY, "", "a field and its values: fleet.evs_per_zone=20,40,80"))
     if problems:
         raise InputError(problems)
     return factors
+
+
+def _listed(values: Any) -> list[Any] | None:
+    """Values as plain data, of a list, a range or an array; None where they are none of these."""
+    if isinstance(values, str | Mapping) or not isinstance(values, Iterable):
+        return None
+    return [plain_value(value) for value in values]
 
 
 def _listing_problems(name: str, listed: str, values: list[Any], again: bool) -> list[Problem]:
@@ -88,7 +106,7 @@ def _listing_problems(name: str, listed: str, values: list[Any], again: bool) ->
 
 
 def grid_cases(
-    scenario: Scenario, factors: Mapping[str, Sequence[Any]], strategies: Sequence[str] | None
+    scenario: Scenario, factors: Mapping[str, Sequence[Any]], strategies: Strategies | None
 ) -> list[Case]:
     """A case for every combination of values and strategy. Raises InputError with all problems."""
     points = [dict(zip(factors, values, strict=True)) for values in product(*factors.values())]
@@ -96,7 +114,7 @@ def grid_cases(
 
 
 def _cases(
-    scenario: Scenario, points: Sequence[Mapping[str, Any]], strategies: Sequence[str] | None
+    scenario: Scenario, points: Sequence[Mapping[str, Any]], strategies: Strategies | None
 ) -> list[Case]:
     if strategies is not None and any("strategy" in point for point in points):
         raise InputError([Problem("strategy", "", "either --strategies or --vary strategy", VARY)])
@@ -143,11 +161,16 @@ def parse_design(text: str) -> int:
     return size
 
 
-def parse_ranges(texts: Sequence[str]) -> list[FactorRange]:
+def parse_ranges(vary: Vary) -> list[FactorRange]:
     """`["ev.efficiency=0.85..0.98"]` -> [FactorRange(...)]. Raises InputError with all problems."""
     ranges: list[FactorRange] = []
     problems: list[Problem] = []
-    for text in texts:
+    if isinstance(vary, Mapping):
+        vary = [
+            f"{name}={ends if isinstance(ends, str) else '..'.join(map(str, _listed(ends) or ()))}"
+            for name, ends in vary.items()
+        ]
+    for text in vary:
         key, _, written = text.partition("=")
         name, ends = key.strip(), [_number(end) for end in written.split("..")]
         declared = field_at(tuple(name.split(".")))
@@ -163,7 +186,7 @@ def parse_ranges(texts: Sequence[str]) -> list[FactorRange]:
         elif name in (other.field for other in ranges):
             problems.append(Problem(name, written, "each field once", VARY))
         ranges.append(FactorRange(name, low, high, whole))
-    if len(texts) < 2:
+    if len(vary) < 2:
         problems.append(Problem(VARY, "", "at least two ranges, such as ev.efficiency=0.85..0.98"))
     if problems:
         raise InputError(problems)
@@ -179,7 +202,7 @@ def _number(text: str) -> float | None:
 
 
 def sobol_cases(
-    scenario: Scenario, ranges: Sequence[FactorRange], size: int, strategies: Sequence[str] | None
+    scenario: Scenario, ranges: Sequence[FactorRange], size: int, strategies: Strategies | None
 ) -> list[Case]:
     """A case for every point of the design and strategy. Raises InputError with all problems."""
     # The ends of the ranges first: what is wrong shows there, and not a thousand times.
