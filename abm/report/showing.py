@@ -7,24 +7,39 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import singledispatch
+from itertools import chain
 
 from matplotlib.figure import Figure
 
 from abm.errors import InputError, Problem, nearest
+from abm.grid.feeder_files import feeder_files
+from abm.report.breakeven import break_even_figure
 from abm.report.card import card, differences_table, picture_of, table_of
+from abm.report.feeder_figures import reconfiguration_figure
 from abm.report.figures import Drawings, pictures
 from abm.report.hosting import hosting_figures
 from abm.report.kpi_lines import kpi_rows
 from abm.report.paper_figures import paper_figures
-from abm.report.run_figures import run_figures
-from abm.report.study_figures import ensemble_figures
+from abm.report.run_figures import comparison_figures, run_figures
+from abm.report.study_figures import ensemble_figures, sweep_figures
 from abm.results import Results
-from abm.results.folder import run_folder, strategy_label
+from abm.results.folder import folder_name, manifest, run_folder, strategy_label
+from abm.results.ownership import MANIFEST, PARTS, STUDY, study_key
+from abm.results.seals import seal_part, sealed
 from abm.results.staging import Content, Files
 from abm.study.bound import Bound
-from abm.study.ensemble import Ensemble
-from abm.study.hosting_results import Hosting
-from abm.study.reproduce import Reproduction
+from abm.study.folder import study_manifest
+from abm.study.outcomes import (
+    BreakEven,
+    Comparison,
+    HostingStudy,
+    KeptStudy,
+    MonteCarlo,
+    PaperStudy,
+    Sweep,
+)
+from abm.study.reconfigure import ReconfigurationStudy
+from abm.study.reproduce import STRATEGY_OF, run_names
 
 
 @singledispatch
@@ -91,19 +106,125 @@ def _(outcome: Bound) -> Drawings:
     return run_figures(outcome.results, outcome.label, outcome.limit_mw)
 
 
-# --- studies -----------------------------------------------------------------------------------
+@files_of.register(Bound)
+def _(outcome: Bound, figures: bool = True) -> Files:
+    more = chain([("bound.json", outcome.summary())], drawn(outcome, figures))
+    return run_folder(outcome.results, outcome.wall_s, label=outcome.label, more=more)
 
 
-@drawings_of.register(Ensemble)
-def _(outcome: Ensemble) -> Drawings:
-    return ensemble_figures(outcome)
+# --- several runs ------------------------------------------------------------------------------
 
 
-@drawings_of.register(Hosting)
-def _(outcome: Hosting) -> Drawings:
-    return hosting_figures(outcome)
+def within(folder: str, files: Files) -> Iterator[tuple[str, Content]]:
+    """Files with the name of a folder in front."""
+    for name, content in files:
+        yield f"{folder}/{name}", content
+        del content  # before the next one is made
 
 
-@drawings_of.register(Reproduction)
-def _(outcome: Reproduction) -> Drawings:
-    return paper_figures(outcome)
+@drawings_of.register(Comparison)
+def _(outcome: Comparison) -> Drawings:
+    runs = {name: run.results for name, run in outcome.runs.items()}
+    bound = None if outcome.bound is None else outcome.bound.results
+    return comparison_figures(outcome.scenario, runs, bound)
+
+
+@files_of.register(Comparison)
+def _(outcome: Comparison, figures: bool = True) -> Files:
+    for name, run in outcome.runs.items():
+        yield from within(folder_name(name), run_folder(run.results, run.wall_s, label=name))
+    if outcome.bound is not None:
+        yield from within(outcome.bound.label, files_of(outcome.bound, figures=False))
+    yield "comparison.csv", outcome.tables["comparison"]
+    yield from drawn(outcome, figures)
+    bound = outcome.bound is not None
+    yield MANIFEST, manifest("compare", outcome.scenario, outcome.runs, bound=bound)
+
+
+@drawings_of.register(PaperStudy)
+def _(outcome: PaperStudy) -> Drawings:
+    return paper_figures(outcome.study)
+
+
+@files_of.register(PaperStudy)
+def _(outcome: PaperStudy, figures: bool = True) -> Files:
+    names = run_names()
+    for key, name in names.items():
+        results, wall_s = outcome.study.runs[key].results, outcome.study.runs[key].wall_s
+        run = run_folder(results, wall_s, more=drawn(results, figures))
+        yield from within(name, run)
+    yield from ((f"{name}.csv", table) for name, table in outcome.tables.items())
+    yield from drawn(outcome, figures)
+    changed = {"changed": list(outcome.changed)} if outcome.changed else {}
+    strategies, runs = STRATEGY_OF.values(), list(names.values())
+    yield MANIFEST, manifest("reproduce", outcome.scenario, strategies, runs=runs, **changed)
+
+
+@drawings_of.register(BreakEven)
+def _(outcome: BreakEven) -> Drawings:
+    if not outcome.found:
+        return {}
+    return {"breakeven": lambda: break_even_figure(outcome.scenario, outcome.found)}
+
+
+@files_of.register(BreakEven)
+def _(outcome: BreakEven, figures: bool = True) -> Files:
+    yield "breakeven.csv", outcome.tables["breakeven"]
+    yield from drawn(outcome, figures)
+    yield MANIFEST, manifest("breakeven", outcome.scenario, outcome.strategies)
+
+
+@drawings_of.register(ReconfigurationStudy)
+def _(outcome: ReconfigurationStudy) -> Drawings:
+    before, after = outcome.before.results, outcome.after.results
+    return {"reconfiguration": lambda: reconfiguration_figure(outcome.change, before, after)}
+
+
+@files_of.register(ReconfigurationStudy)
+def _(outcome: ReconfigurationStudy, figures: bool = True) -> Files:
+    change = outcome.change
+    yield from within("feeder", feeder_files(change.after))
+    for name, run in (("before", outcome.before), ("after", outcome.after)):
+        yield from within(name, run_folder(run.results, run.wall_s))
+    yield from ((f"{name}.csv", table) for name, table in outcome.tables.items())
+    yield from drawn(outcome, figures)
+    opened, closed = change.names(change.opened), change.names(change.closed)
+    about = {"load": outcome.loads, "opened": opened, "closed": closed}
+    label = strategy_label(outcome.scenario)
+    yield MANIFEST, manifest("reconfigure", outcome.scenario, [label], **about)
+
+
+# --- studies of many replications --------------------------------------------------------------
+
+
+@drawings_of.register(MonteCarlo)
+def _(outcome: MonteCarlo) -> Drawings:
+    return ensemble_figures(outcome.ensemble)
+
+
+@drawings_of.register(Sweep)
+def _(outcome: Sweep) -> Drawings:
+    return sweep_figures(outcome.ensemble, outcome.tables, outcome.ranges, outcome.shown)
+
+
+@drawings_of.register(HostingStudy)
+def _(outcome: HostingStudy) -> Drawings:
+    return hosting_figures(outcome.found)
+
+
+def study_files(outcome: KeptStudy, figures: bool = True) -> Files:
+    """What a study is finished with in the folder that has its chunks (`StudyFolder`)."""
+    yield from outcome.table_files()
+    yield from drawn(outcome, figures)
+
+
+@files_of.register(MonteCarlo)
+@files_of.register(Sweep)
+@files_of.register(HostingStudy)
+def _(outcome: KeptStudy, figures: bool = True) -> Files:
+    asked = outcome.question
+    yield STUDY, sealed(asked)
+    for name, content in outcome.parts.items():
+        yield f"{PARTS}/{name}.parquet", seal_part(content, study_key(asked), name)
+    yield from study_files(outcome, figures)
+    yield MANIFEST, study_manifest(asked, outcome.ending)

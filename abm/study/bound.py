@@ -24,6 +24,7 @@ from abm.fleet import Exchange
 from abm.model import V2GModel
 from abm.results import Results
 from abm.results.kpis import plain
+from abm.results.showing import Shown
 from abm.scenario import Scenario
 from abm.scenario.supply import has_storage
 from abm.study.aside import aside
@@ -72,7 +73,7 @@ class CostAtPeak:
 
 
 @dataclass(frozen=True, eq=False)
-class Bound:
+class Bound(Shown):
     """A perfect-foresight optimum. results: as of a run.
 
     unreachable: one row per EV that cannot reach soc_target even charging all the time: feeder and
@@ -90,6 +91,16 @@ class Bound:
     feeders: tuple[FeederBound, ...]
     programmes: tuple[Programme, ...]
     wall_s: float
+
+    @property
+    def scenario(self) -> Scenario:
+        """What was studied."""
+        return self.results.record.scenario
+
+    @property
+    def kpis(self) -> dict[str, Any]:
+        """Its KPIs, as of a run."""
+        return self.results.kpis
 
     @property
     def label(self) -> str:
@@ -159,7 +170,7 @@ def optimum(
     peak, OptimiserError with HiGHS's status when it stops for any other reason.
     """
     began = time.perf_counter()
-    _check(objective, step_min, limit_mw, metric_min)
+    check_bound(objective, step_min, limit_mw, metric_min)
     if scenario.sets_of_stays > 1:
         said = "1: the optimum is that of one day"
         raise InputError([Problem("horizon.days", str(scenario.horizon.days), said)])
@@ -235,7 +246,8 @@ def on_the_edges(scenario: Scenario, step_min: int) -> Scenario:
     return scenario.model_copy(update={"clock": clock})
 
 
-def _check(objective: str, step_min: int, limit_mw: float | None, metric_min: int) -> None:
+def check_bound(objective: str, step_min: int, limit_mw: float | None, metric_min: int) -> None:
+    """Raise InputError with all options that cannot be meant."""
     problems = []
     if objective not in get_args(Objective):
         problems.append(Problem("--objective", str(objective), "peak or cost"))

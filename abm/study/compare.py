@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -117,13 +118,14 @@ def _named(scenario: Scenario, name: str, own: str) -> Scenario:
 def _as_called(
     scenario: Scenario, strategies: Mapping[str, Strategy], own: str
 ) -> dict[str, Scenario]:
+    option = "--strategies"
     problems: list[Problem] = []
     found: dict[str, Scenario] = {}
     for label, what in strategies.items():
         if not isinstance(label, str) or not CALLED.fullmatch(label) or label in LABELS.values():
             taken = " or ".join(LABELS.values())
             said = f"a name of letters, digits, blanks and -_+.: that is not {taken}"
-            problems.append(Problem("--strategies", str(label), said))
+            problems.append(Problem(option, str(label), said))
         try:
             if isinstance(what, str):
                 check_strategies([what], own)
@@ -131,7 +133,10 @@ def _as_called(
             else:
                 found[label] = _of_objects(scenario, what)
         except InputError as error:
-            problems += error.problems
+            problems += [
+                problem if problem.field == option else replace(problem, file=f"{option} {label}")
+                for problem in error.problems
+            ]
     if problems:
         raise InputError(problems)
     return found
@@ -149,11 +154,9 @@ def _of_objects(scenario: Scenario, what: Strategy) -> Scenario:
         rule = rule or kept.rule or before.rule
         admission = admission or kept.admission or before.admission
         # An object takes the place of whatever stands there.
-        pair = [
-            one if isinstance(one, str) else own
-            for one, own in zip((rule, admission), PLAIN, strict=True)
-        ]
-        scenario = scenario.override(strategy=dict(zip(("rule", "admission"), pair, strict=True)))
+        names = {"rule": rule, "admission": admission}
+        pair = {half: one if isinstance(one, str) else PLAIN[half] for half, one in names.items()}
+        scenario = scenario.override(strategy=pair)
     objects = (None if isinstance(one, str) else one for one in (rule, admission))
     return scenario.with_objects(*objects)
 

@@ -259,8 +259,7 @@ class StudyFolder:
         for path in [self._work / STUDY, *part_files(self._work)]:
             name = path.relative_to(self._work).as_posix()
             output.written[name] = sha256_of(path)
-        asked = self.question
-        output.write_manifest({**asked, "scenario": asked["scenario"]["name"], **outcome})
+        output.write_manifest(study_manifest(self.question, outcome))
         among = self._work != stage.new
         stage.complete({} if among else self._claim.replaced(), among)
         self._claim.settle(stage)
@@ -268,6 +267,11 @@ class StudyFolder:
         for other in self._claim.begun:
             if other is not stage:
                 self._claim.discard(other)
+
+
+def study_manifest(question: Mapping[str, Any], outcome: Mapping[str, Any]) -> dict[str, Any]:
+    """What the manifest of a finished study is about; outcome: how it went."""
+    return {**question, "scenario": question["scenario"]["name"], **outcome}
 
 
 class MemoryFolder:

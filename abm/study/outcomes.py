@@ -8,16 +8,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from abm.results import Results
 from abm.results.kpis import plain
+from abm.results.showing import Shown
 from abm.results.staging import Content
 from abm.scenario import Scenario
 from abm.study.bound import Bound
 from abm.study.breakeven import Worth, break_even_table
 from abm.study.compare import comparison_kpis, comparison_table
 from abm.study.ensemble import Ensemble, Failure, montecarlo_files, summary_dict
+from abm.study.hosting_results import BOUND, Hosting
+from abm.study.hosting_tables import (
+    capacity_table,
+    element_table,
+    hosting_files,
+    hosting_summary,
+    share_table,
+)
 from abm.study.replications import Case
 from abm.study.reproduce import (
     Reproduction,
@@ -36,7 +45,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class Comparison(Shown):
     """Several strategies on the same EVs.
 
     runs: by strategy. bound: the optimum beside them, None where there is none; left_out: why.
@@ -66,8 +75,43 @@ class Comparison:
         return comparison_kpis(self.runs, self.bound, self.foresight)
 
 
+class KeptStudy(Protocol):
+    """What all studies have that are kept chunk by chunk."""
+
+    @property
+    def question(self) -> Mapping[str, Any]:
+        """All that its numbers depend on, as from `abm.study.fingerprint.question`."""
+
+    @property
+    def cases(self) -> tuple[Case, ...]:
+        """What each replication is run under."""
+
+    @property
+    def failures(self) -> list[Failure]:
+        """Replication, seed, case and error of everything that failed."""
+
+    @property
+    def trace(self) -> str:
+        """Traceback of one of them, "" where none failed."""
+
+    @property
+    def parts(self) -> Mapping[str, bytes]:
+        """The finished chunks, by name."""
+
+    @property
+    def total(self) -> int:
+        """Replications that were run, of all cases."""
+
+    @property
+    def ending(self) -> dict[str, Any]:
+        """How it went, for the manifest."""
+
+    def table_files(self) -> Iterator[tuple[str, Content]]:
+        """What is written besides chunks, figures and manifest."""
+
+
 @dataclass(frozen=True, eq=False)
-class Replicated:
+class Replicated(Shown):
     """A study of many replications.
 
     question: all that its numbers depend on, as from `abm.study.fingerprint.question`. wall_s:
@@ -134,7 +178,7 @@ class MonteCarlo(Replicated):
         return found
 
     def table_files(self) -> Iterator[tuple[str, Content]]:
-        """What is written besides figures and manifest."""
+        """What is written besides chunks, figures and manifest."""
         yield from montecarlo_files(self.ensemble, self.scenario)
 
 
@@ -159,12 +203,84 @@ class Sweep(Replicated):
         return sweep_summary(self.ensemble, self.tables)
 
     def table_files(self) -> Iterator[tuple[str, Content]]:
-        """What is written besides figures and manifest."""
+        """What is written besides chunks, figures and manifest."""
         yield from sweep_files(self.ensemble, self.scenario, self.tables)
 
 
 @dataclass(frozen=True, eq=False)
-class PaperStudy:
+class HostingStudy(Shown):
+    """How many homes may have an EV before a limit of the grid is broken.
+
+    found: what came of it. question, wall_s: as of `Replicated`.
+    """
+
+    found: Hosting
+    question: Mapping[str, Any]
+    wall_s: float
+
+    @property
+    def scenario(self) -> Scenario:
+        """What was studied."""
+        return self.found.asked.scenario
+
+    @cached_property
+    def tables(self) -> Mapping[str, pd.DataFrame]:
+        """`hosting` (by strategy), `shares` (by share), `elements`, `replications`."""
+        return {
+            "hosting": capacity_table(self.found),
+            "shares": share_table(self.found),
+            "elements": element_table(self.found),
+            "replications": self.found.table.to_pandas(),
+        }
+
+    @cached_property
+    def kpis(self) -> dict[str, Any]:
+        """What each strategy hosts, as plain data."""
+        return hosting_summary(self.found)
+
+    @property
+    def cases(self) -> tuple[Case, ...]:
+        """All cases that might have been run."""
+        return self.found.cases
+
+    @property
+    def failures(self) -> list[Failure]:
+        """Replication, seed, case and error of everything that failed."""
+        return self.found.failures
+
+    @property
+    def trace(self) -> str:
+        """Traceback of one of them, "" where none failed."""
+        return self.found.trace
+
+    @property
+    def parts(self) -> Mapping[str, bytes]:
+        """The finished chunks, by name."""
+        return self.found.parts
+
+    @property
+    def total(self) -> int:
+        """Replications that were run, of all cases."""
+        return int(self.found.table.num_rows)
+
+    @property
+    def ending(self) -> dict[str, Any]:
+        """How it went, for the manifest."""
+        return {
+            "replications_run": self.total,
+            "failed": len(self.failures),
+            "lost": self.found.lost,
+            "bound": BOUND in self.found.asked.strategies,
+            "wall_s": self.wall_s,
+        }
+
+    def table_files(self) -> Iterator[tuple[str, Content]]:
+        """What is written besides chunks, figures and manifest."""
+        yield from hosting_files(self.found)
+
+
+@dataclass(frozen=True, eq=False)
+class PaperStudy(Shown):
     """The paper's study beside its own tables.
 
     study: the runs. ensemble: their replications, None for none. changed: fields in which it is
@@ -201,7 +317,7 @@ class PaperStudy:
 
 
 @dataclass(frozen=True, eq=False)
-class BreakEven:
+class BreakEven(Shown):
     """Where V2G stops paying. found: of the strategies that use it; strategies: all asked for."""
 
     scenario: Scenario

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from abm.grid import build_feeder
 from abm.grid.demand import base_load_of
 from abm.grid.feeder import Feeder
 from abm.grid.reconfigure import Loads, Reconfiguration, reconfigure
+from abm.results.showing import Shown
 from abm.scenario import Scenario
 from abm.study.runs import Run, run_once
 
@@ -27,13 +29,28 @@ KPIS = ("loss_energy_mwh", "max_loss_mw", "min_vm_pu", "min_vm_bus", "max_vm_pu"
 
 
 @dataclass(frozen=True, eq=False)
-class ReconfigurationStudy:
+class ReconfigurationStudy(Shown):
     """A scenario before and after; what was looked for is the least loss of these load flows."""
 
     change: Reconfiguration
     before: Run
     after: Run
     loads: str
+
+    @property
+    def scenario(self) -> Scenario:
+        """What was studied."""
+        return self.before.results.record.scenario
+
+    @cached_property
+    def tables(self) -> Mapping[str, pd.DataFrame]:
+        """`kpis`: before, after and the change; `lines`: which are open."""
+        return {"kpis": kpi_table(self), "lines": line_table(self.change)}
+
+    @cached_property
+    def kpis(self) -> dict[str, Any]:
+        """KPIs before and after."""
+        return {"before": self.before.results.kpis, "after": self.after.results.kpis}
 
 
 def loads_of(scenario: Scenario, kind: str) -> Loads | None:
