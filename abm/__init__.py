@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from abm.model import V2GModel
     from abm.results import Results
     from abm.scenario import Scenario
+    from abm.scenario.kpi import Kpi
     from abm.signals import Broadcast
 
 __version__ = "0.1.0"
@@ -33,6 +34,7 @@ _HOME = {
     "GridAgent": "abm.agents",
     "HomeEnergyManager": "abm.agents",
     "InputError": "abm.errors",
+    "Kpi": "abm.scenario.kpi",
     "Mode": "abm.fleet",
     "Problem": "abm.errors",
     "ResidentialParkingZone": "abm.agents",
@@ -53,6 +55,7 @@ __all__ = [
     "GridAgent",
     "HomeEnergyManager",
     "InputError",
+    "Kpi",
     "Mode",
     "Problem",
     "ResidentialParkingZone",

@@ -27,9 +27,11 @@ from abm.fleet.owners import Behaviour, LearningOwners
 from abm.grid import build_feeder, make_solver
 from abm.grid.phase_feeder import ThreePhaseFeeder
 from abm.results import Record, Results, make_record
+from abm.results.own_kpis import own_kpis
 from abm.scenario import Scenario, clock_minutes
 from abm.scenario.calendar import DAY_S
 from abm.scenario.code import refuse_untrusted
+from abm.scenario.kpi import Kpi
 from abm.scenario.supply import has_pv, has_storage
 from abm.signals import Broadcast, Inbox
 from abm.snapshot import Snapshot, Snapshots
@@ -58,7 +60,7 @@ class V2GModel(mesa.Model):
         admission: Admission | Callable[..., Any] | None = None,
         behaviour: Behaviour | Callable[..., Any] | Mapping[str, Any] | None = None,
         ev_class: EvClass | None = None,
-        kpis: Mapping[str, Callable[[Results], float | None]] | None = None,
+        kpis: Mapping[str, Kpi | Callable[[Results], float | None]] | None = None,
         days: Sequence[Snapshot] = (),
     ) -> None:
         if not isinstance(scenario, Scenario):
@@ -74,6 +76,7 @@ class V2GModel(mesa.Model):
             scenario = scenario.model_copy(update={"seed": given[0]})
         self._scenario_studied = scenario
         refuse_untrusted(scenario.code)
+        own_kpis(scenario)  # what is no KPI is said before the run, not after it
         super().__init__(rng=self.seeds[0])
 
         table = scenario.inputs.feeder

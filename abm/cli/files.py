@@ -92,8 +92,8 @@ def _made(scenario: Scenario) -> Sequence[Code]:
 
 
 def _without_code(scenario: Scenario) -> dict[str, Any]:
-    """Changes that put what is built in in the place of classes of the user's own."""
-    changes: dict[str, Any] = {}
+    """Changes that put what is built in in the place of classes and KPIs of the user's own."""
+    changes: dict[str, Any] = {"kpis": {}}
     if not isinstance(scenario.strategy, str):
         strategy = scenario.strategy.model_dump()
         for part, known in (("rule", "g2v_only"), ("admission", "all_at_once")):

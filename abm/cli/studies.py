@@ -101,8 +101,10 @@ def _montecarlo(options: argparse.Namespace) -> int:
 
     check_counts(options)
     cluster_of(options)
-    until = None if options.until is None else parse_until(options.until, options.at_least)
     scenario = load(options.scenario, options)
+    until = None
+    if options.until is not None:
+        until = parse_until(options.until, options.at_least, scenario)
     cases = strategy_cases(scenario, names_of(options.strategies))
     names = [str(case) for case in cases]
     out = scenario_output(options, scenario, "montecarlo")
@@ -165,11 +167,11 @@ def _sweep(options: argparse.Namespace) -> int:
         replications = 20 if options.design is None else 1
     check_counts(options)
     cluster_of(options)
+    scenario, strategies = load(options.scenario, options), names_of(options.strategies)
     kpis = [] if options.kpi is None else [kpi_name(name) for name in options.kpi.split(",")]
-    problems = kpi_problems(kpis, "--kpi")
+    problems = kpi_problems(kpis, "--kpi", scenario)
     if problems:
         raise InputError(problems)
-    scenario, strategies = load(options.scenario, options), names_of(options.strategies)
     ranges: list[sweep.FactorRange] = []
     if options.design is None:
         factors = sweep.parse_grid(options.vary)

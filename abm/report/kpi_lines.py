@@ -7,7 +7,7 @@ from typing import Any
 
 from abm.report.phase_lines import OF_PHASES, OUTSIDE, PHASE_LINES
 from abm.report.units import DASH, below_a_megawatt, in_kilo, number, scaled, tie
-from abm.results.indicators import INDICATORS, grain_of
+from abm.results.indicators import INDICATORS, grain_of, indicator, kpi_label
 from abm.results.phases import MEAN_MIN
 
 # Lines that only feeders with transformers have, and only where temperatures are worked out.
@@ -140,15 +140,22 @@ def kpi_rows(kpis: Mapping[str, Any], days: int = 1, flow_min: int = 60) -> list
             label = f"{label} ({grain_of(flow_min)})"
         shown = (name for name in names if kpis[name] or not name.endswith("_tied_hours"))
         found.append((label, ", ".join(_with_unit(name, kpis[name], small) for name in shown)))
+    # The user's own.
+    own = [name for name in kpis if name not in INDICATORS and indicator(name) is not None]
+    found += [
+        (kpi_label(name).partition(" (")[0], _with_unit(name, kpis[name], small)) for name in own
+    ]
     return found
 
 
 def _with_unit(name: str, value: Any, small: bool) -> str:
-    row = INDICATORS[name]
-    if value is None:
+    row = indicator(name)
+    if value is None or row is None:
         return DASH
     digits, times = scaled(name, small)
     text = number(value, digits, times)
+    if name not in INDICATORS:
+        return f"{text} {row.unit if row.unit != '-' else ''}".rstrip()
     if name.endswith("_tied_hours"):
         return f"a tie with {text} other hour{'s' if value > 1 else ''} within {tie(small)}"
     if name.endswith("_hour"):

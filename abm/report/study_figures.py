@@ -29,7 +29,7 @@ from abm.report.figures import (
     panels,
 )
 from abm.report.look import Look, looks_of
-from abm.results.indicators import kpi_label
+from abm.results.indicators import kpi_label, own_of
 from abm.study.ensemble import Ensemble
 from abm.study.replications import LEADING_BAND
 from abm.study.statistics import running_half_width
@@ -202,7 +202,8 @@ def sweep_figures(
 ) -> Drawings:
     """A figure per KPI, where there is one for so many factors; kpis: INTEREST when empty."""
     factors = [label for label in ensemble.cases[0].labels if label != "strategy"]
-    known = [kpi for kpi in kpis or INTEREST if kpi in ensemble.measures]
+    usual = (*INTEREST, *own_of(ensemble.measures))
+    known = [kpi for kpi in kpis or usual if kpi in ensemble.measures]
     if ranges:
         sobol = {kpi: tables["sobol"][tables["sobol"]["kpi"] == kpi] for kpi in known}
         return {

@@ -21,7 +21,13 @@ from rich.text import Text
 from abm.report.paper_terminal import CASE_NAMES, DIGITS, READINGS, UNITS
 from abm.report.terminal import Plain, new_table, print_lines, show
 from abm.report.units import below_a_megawatt, in_kilo, number, scaled_mean
-from abm.results.indicators import grain_of, is_count, is_of_load_flows, kpi_label
+from abm.results.indicators import (
+    grain_of,
+    indicator,
+    is_of_load_flows,
+    kpi_label,
+    own_of,
+)
 from abm.results.kpis import TIE_MW
 from abm.scenario import Scenario
 from abm.study.compare import FORESIGHT, GAP
@@ -103,7 +109,7 @@ def print_ensemble(ensemble: Ensemble, scenario: Scenario) -> None:
     title = f"{scenario.name}, {ensemble.n} replications, seed {scenario.seed}"
     table = new_table(title, ("Quantity", "Strategy"), ("n", "mean", "sd", "95 % interval"))
     small = _small(rows)
-    for kpi in MAIN:
+    for kpi in (*MAIN, *own_of(ensemble.measures)):
         for i, case in enumerate(ensemble.cases):
             if (kpi, str(case)) not in found:
                 continue  # nothing succeeded
@@ -161,7 +167,7 @@ def print_differences(differences: pd.DataFrame, small: bool = False) -> None:
         found = {row["kpi"]: row for row in rows.to_dict("records")}
         columns = ("n", "mean", "sd", "95 % interval", "excludes zero")
         table = new_table(f"{strategy} less {minus}, on the same EVs", ("Difference",), columns)
-        for kpi in MAIN:
+        for kpi in (*MAIN, *own_of(found)):
             if kpi in found:
                 row, digits = scaled_mean(kpi, found[kpi], small)
                 table.add_row(
@@ -187,7 +193,8 @@ def print_sweep(
     kpis: Sequence[str],
 ) -> None:
     """Indices of a Sobol' design, or mean and interval at every point of a grid."""
-    shown = [kpi for kpi in (kpis or INTEREST) if kpi in ensemble.measures]
+    usual = (*INTEREST, *own_of(ensemble.measures))
+    shown = [kpi for kpi in (kpis or usual) if kpi in ensemble.measures]
     if ranges:
         _print_indices(tables["sobol"], shown, len(ensemble.cases))
         if any(map(is_of_load_flows, shown)):
@@ -218,7 +225,8 @@ def print_sweep(
 
 def _mean_and_interval(kpi: str, row: Any, small: bool) -> str:
     row, digits = scaled_mean(kpi, row, small)
-    if is_count(kpi):
+    row_of = indicator(kpi)
+    if row_of is not None and row_of.count:
         # Not about its middle, and never below 0.
         return f"{number(row['mean'], digits)} ({_interval(row, digits)})"
     half = (row["ci95_high"] - row["ci95_low"]) / 2.0

@@ -15,7 +15,7 @@ from rich.text import Text
 from abm.errors import printable
 from abm.report.kpi_lines import kpi_rows
 from abm.report.units import below_a_megawatt, in_kilo, number, scaled, tie
-from abm.results.indicators import grain_of
+from abm.results.indicators import grain_of, indicator, kpi_label, own_of
 from abm.study.compare import FORESIGHT, GAP
 
 if TYPE_CHECKING:
@@ -234,6 +234,10 @@ def print_comparison(table: pd.DataFrame, evs: int, flow_min: int = 60) -> None:
         if not any(row.get("switching_cost_usd") for row in rows):
             there.pop("switching_cost_usd", None)
         _print_rows(title, ("strategy",), there, rows, small)
+    own = [name for name in own_of(map(str, table.columns)) if indicator(name) is not None]
+    if own:
+        headers = {name: kpi_label(name).replace(" (", "\n(") for name in own}
+        _print_rows("Your own KPIs", ("strategy",), headers, rows, small)
     print_lines([f"Losses and lowest voltage: {grain_of(flow_min)}."])
     if shared:
         print_lines([f"+n behind a time: n other hours within {tie(small)} of the peak, a tie."])

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from abm.results.indicators import INDICATORS, mean_digits
+from abm.results.indicators import indicator, mean_digits
 from abm.results.kpis import TIE_MW
 from abm.study.compare import FORESIGHT, GAP
 
@@ -45,9 +45,9 @@ def scaled(name: str, small: bool) -> tuple[int, float]:
     """Digits after the point of a KPI in the terminal, 0 of what is none, and how many times it."""
     if name in (GAP, FORESIGHT):
         return 2, 1.0
-    if name not in INDICATORS:
+    row = indicator(name)
+    if row is None:
         return 0, 1.0
-    row = INDICATORS[name]
     return (max(1, row.digits - 2), 1e3) if small and row.unit in KILO else (row.digits, 1.0)
 
 

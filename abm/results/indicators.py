@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -57,6 +57,8 @@ def _read() -> Iterator[Indicator]:
 
 
 INDICATORS = {row.name: row for row in _read()}
+# Words for KPIs of the user's own that this process has met, by name; the last one counts.
+OWN: dict[str, Indicator] = {}
 # Names that a person may type for a KPI.
 ALIASES = {
     "peak": "peak_15min_mw",
@@ -73,6 +75,16 @@ ALIASES = {
     "fairness": "fairness_unmet_evs",
     "benefit": "benefit_usd",
 }
+
+
+def indicator(name: str) -> Indicator | None:
+    """The row of a KPI, of the user's own too; None where there is none."""
+    return INDICATORS.get(name) or OWN.get(name)
+
+
+def own_of(names: Iterable[str]) -> list[str]:
+    """Those of some KPIs that are of the user's own."""
+    return [name for name in names if name not in INDICATORS]
 
 
 def with_mean() -> tuple[str, ...]:
@@ -102,7 +114,7 @@ def kpi_label(name: str, flow_min: Collection[int] = ()) -> str:
 
     flow_min: interval of the load flows, min, or several; what comes of them says its grain.
     """
-    row = INDICATORS.get(name)
+    row = indicator(name)
     label = row.label if row is not None and row.label else name
     if not flow_min or not is_of_load_flows(name):
         return label
@@ -112,7 +124,7 @@ def kpi_label(name: str, flow_min: Collection[int] = ()) -> str:
 
 def is_of_load_flows(name: str) -> bool:
     """Whether a KPI comes of load flows, so that it has their grain: voltage, loss, loading."""
-    row = INDICATORS.get(name)
+    row = indicator(name)
     return row is not None and (
         row.section == "Load flow" or name.startswith(("vm_", "line_", "transformer_"))
     )
@@ -126,7 +138,7 @@ def grain_of(*flow_min: int) -> str:
 
 def mean_digits(name: str) -> int:
     """Digits of a mean: a mean of whole numbers is none."""
-    row = INDICATORS.get(name)
+    row = indicator(name)
     return 3 if row is None else row.digits or 2
 
 

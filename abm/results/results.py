@@ -16,11 +16,13 @@ from abm.results.balance_table import balance_table
 from abm.results.city import city_kpis
 from abm.results.homes import homes_table
 from abm.results.kpis import kpi_columns, kpi_dict
+from abm.results.own_kpis import of_all_feeders, own_columns, own_kpis
 from abm.results.record import Record
 from abm.results.showing import Shown
 from abm.results.transformers import transformer_heat_table, transformer_table
 from abm.results.violations import violation_table
 from abm.scenario import Scenario
+from abm.scenario.kpi import Kpi
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,15 +97,33 @@ class Results(Shown):
 
     @cached_property
     def kpi_columns(self) -> dict[str, NDArray[Any]]:
-        """All indicators by name, one value per feeder."""
-        return kpi_columns(self.record)
+        """All indicators by name, one value per feeder; the user's own come last.
+
+        Raises PluginError where one of those raises, InputError where it gives no number.
+        """
+        return {
+            **kpi_columns(self.record),
+            **own_columns(self.own_kpis, self.n_feeders, self._without_own),
+        }
+
+    @cached_property
+    def own_kpis(self) -> dict[str, Kpi]:
+        """KPIs of the user's own that are among the KPIs, by name. Raises InputError."""
+        return own_kpis(self.record.scenario)
+
+    def _without_own(self, feeder: int) -> Results:
+        """Results of one feeder as a KPI of the user's own sees them, which may change them."""
+        found = Results(self.record if self.n_feeders == 1 else self.record.only(feeder))
+        found.own_kpis = {}
+        return found
 
     @cached_property
     def kpis(self) -> dict[str, Any]:
         """All indicators, of all feeders together; units in the names, None where undefined."""
         if self.n_feeders == 1:
             return kpi_dict(self.kpi_columns, 0)
-        return city_kpis(self.record, self.kpi_columns)
+        columns = self.kpi_columns
+        return city_kpis(self.record, columns) | of_all_feeders(self.own_kpis, columns)
 
     # --- tables --------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """Code of the user's own that a scenario names: whether it is trusted, where it is, loading it.
 
 A scenario is data. What it names as `module:Class` (a rule, an admission, a behaviour) or
-`module:function` (a feeder's net) is loaded only when somebody has said so: `--trust`,
+`module:function` (a feeder's net, a KPI) is loaded only when somebody has said so: `--trust`,
 `trust=True`, or a folder in the user's own list of trusted ones.
 
 A module is found by its path, in the folder of the file that names it, then among the installed
@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from abm.errors import InputError, Problem, nearest
+from abm.scenario.kpi import WANTED, Kpi
 from abm.scenario.modules import Plugin, file_in, installed, own_name, plain_module
 from abm.scenario.names import make_object
 from abm.scenario.yamlio import read_text, show
@@ -54,7 +55,12 @@ class Code:
     @property
     def method(self) -> str:
         """The method that a class has to have; "" for a function."""
-        return METHODS.get(self.field.rpartition(".")[2], "")
+        return "" if self.is_kpi else METHODS.get(self.field.rpartition(".")[2], "")
+
+    @property
+    def is_kpi(self) -> bool:
+        """Whether it is a KPI, whose name is the user's."""
+        return self.field.startswith("kpis.")
 
     @property
     def module(self) -> str:
@@ -140,6 +146,8 @@ class Code:
     def _wanted(self) -> str:
         if self.method:
             return f"a class with a method {self.method}(...)"
+        if self.is_kpi:
+            return WANTED
         return "a function without arguments that returns a pandapower net"
 
     def _missing(self) -> list[Problem]:
@@ -155,10 +163,12 @@ class Code:
     def _wrong(self, module: types.ModuleType, found: Any) -> list[Problem]:
         if found is None:
             return [self._no_attribute(dir(module))]
+        if self.is_kpi and isinstance(found, Kpi):
+            found = found.function
         right_kind = isinstance(found, type) if self.method else inspect.isfunction(found)
         if not right_kind:
             return [self.problem(self._wanted())]
-        if not self.method and _needs_arguments(found):
+        if not self.method and not _takes(found, int(self.is_kpi)):
             return [self.problem(self._wanted())]
         home = str(found.__module__)
         if home != module.__name__ and not home.startswith(module.__name__ + "."):
@@ -208,12 +218,13 @@ class Code:
         return _Seen(tree).problems(self)
 
 
-def _needs_arguments(function: Callable[..., object]) -> bool:
+def _takes(function: Callable[..., object], n: int) -> bool:
+    """Whether a function can be called with so many arguments."""
     try:
-        inspect.signature(function).bind()
+        inspect.signature(function).bind(*range(n))
     except TypeError:
-        return True
-    return False
+        return False
+    return True
 
 
 class _Seen:

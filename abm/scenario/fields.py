@@ -81,7 +81,8 @@ def _is_clock_hour(text: str) -> bool:
     return _is_clock_time(text) and clock_minutes(text) in range(0, 1440, 60)
 
 
-def _is_class(text: str) -> bool:
+def is_class(text: str) -> bool:
+    """Whether this is module:Class, or module:function."""
     return _MODULE_CLASS.fullmatch(text) is not None
 
 
@@ -95,12 +96,12 @@ def _is_plain(value: Any) -> bool:
 
 def is_rule(value: str) -> bool:
     """Whether this names a rule: one from `list`, or module:Class."""
-    return value in RULES or _is_class(value)
+    return value in RULES or is_class(value)
 
 
 def is_admission(value: str) -> bool:
     """Whether this names an admission, in the same way."""
-    return value in ADMISSIONS or _is_class(value)
+    return value in ADMISSIONS or is_class(value)
 
 
 def _one_of(names: Iterable[str], more: str = "") -> Allowed:
@@ -115,7 +116,7 @@ def _one_of_or_class(names: Iterable[str]) -> Allowed:
     return Allowed(
         one.text,
         one.known,
-        lambda value: value in one.known or _is_class(value),
+        lambda value: value in one.known or is_class(value),
         {"anyOf": [one.json_schema, own_class]},
     )
 
@@ -186,7 +187,7 @@ RuleName = Annotated[str, _one_of_or_class(RULES)]
 AdmissionName = Annotated[str, _one_of_or_class(ADMISSIONS)]
 StrategyName = Annotated[str, _one_of(STRATEGIES, ", or a mapping of rule and admission")]
 SolverName = Annotated[str, _one_of(SOLVERS)]
-ClassName = Annotated[str, Allowed(_CLASS_WORDS, test=_is_class)]
+ClassName = Annotated[str, Allowed(_CLASS_WORDS, test=is_class)]
 StepSeconds = Annotated[
     int, Field(ge=1, le=3600), Allowed(_STEP_WORDS, test=lambda step: 3600 % step == 0)
 ]

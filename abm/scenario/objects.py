@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from abm.errors import InputError, Problem, printable
 from abm.scenario.code import METHODS
 from abm.scenario.digests import digest, source_of
+from abm.scenario.kpi import NAME, NAME_WORDS, WANTED, as_kpi
 from abm.scenario.modules import Called, name_of
 
 T = TypeVar("T")
@@ -29,7 +30,6 @@ ARGUMENTS = {
     "admission": "admit(fleet, request, broadcast, minute)",
     "behaviour": "plan(plan, rng)",
 }
-NAME = re.compile(r"[a-z_][a-z0-9_]*")
 
 
 @dataclass(frozen=True)
@@ -165,10 +165,9 @@ def checked(objects: Objects, groups: Iterable[str]) -> Objects:
     else:
         for key, one in objects.kpis.items():
             if not isinstance(key, str) or not NAME.fullmatch(key):
-                allowed = "a name of small letters, digits and _, which begins with a letter"
-                problems.append(Problem("kpis", repr(key), allowed))
-            elif not callable(one) and not callable(getattr(one, "function", None)):
-                problems.append(Problem(f"kpis.{key}", repr(one), "a function of the results"))
+                problems.append(Problem("kpis", repr(key), NAME_WORDS))
+            elif not callable(as_kpi(one).function):
+                problems.append(Problem(f"kpis.{key}", repr(one), WANTED))
     if problems:
         raise InputError(problems)
     return objects

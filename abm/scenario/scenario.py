@@ -30,6 +30,7 @@ from abm.scenario.document import (
 from abm.scenario.feeder_table import FeederTable
 from abm.scenario.fleet_fields import FleetSection
 from abm.scenario.inputs import Inputs, calendar_of, read_inputs
+from abm.scenario.kpi import Kpi
 from abm.scenario.objects import Objects, changed_fields, checked
 from abm.scenario.reading import read_document
 from abm.scenario.references import REFERENCES, resolved_reference
@@ -127,14 +128,15 @@ class Scenario(ScenarioFields):
         admission: Admission | Callable[..., Any] | None = None,
         behaviour: Behaviour | Callable[..., Any] | Mapping[str, Any] | None = None,
         ev_class: EvClass | None = None,
-        kpis: Mapping[str, Callable[[Results], float | None]] | None = None,
+        kpis: Mapping[str, Kpi | Callable[[Results], float | None]] | None = None,
     ) -> Self:
         """A copy that carries Python objects beside its fields; what is left out stays.
 
         rule, admission: in the place of those of its strategy; one object may be both. behaviour:
         of all owners, or {group: behaviour}. ev_class: a subclass of `abm.EV` for all EVs, or
         {index or ev_id: subclass}. kpis: {name: function}, added to those that are there, each a
-        function of the `Results` of one feeder that returns a number, or None where it has none.
+        function of the `Results` of one feeder that returns a number, or None where it has none,
+        or a `Kpi` with a function and words for it.
         A function of the same arguments may stand for a rule, an admission or a behaviour.
 
         Each model has a deep copy, so that what is handed in never changes. Objects go to workers
@@ -241,7 +243,7 @@ class Scenario(ScenarioFields):
         return tuple(code for code in (*classes, self._inputs.feeder.code) if code is not None)
 
     def _classes(self) -> list[Path]:
-        """Paths of the fields that may name a class, but for those in whose place an object is."""
+        """Paths of the fields that may name a class or a KPI, where no object is in its place."""
         named: list[Path] = []
         own = self._objects
         if own.behaviour is None or isinstance(own.behaviour, Mapping):
@@ -251,10 +253,10 @@ class Scenario(ScenarioFields):
         if not isinstance(self.strategy, str):
             pair = {"rule": own.rule, "admission": own.admission}
             named += [("strategy", part) for part, given in pair.items() if given is None]
-        return named
+        return [*named, *(("kpis", name) for name in self.kpis)]
 
     def code_at(self, path: Path) -> Code | None:
-        """The class of the user's own that the field at `path` names; None where it names none."""
+        """The class or KPI of the user's own that the field at `path` names; None for none."""
         name = value_at(self, path)
         if name is None or ":" not in name:
             return None
@@ -263,7 +265,8 @@ class Scenario(ScenarioFields):
         # What was typed may lie in the working folder or beside the scenario.
         folders = (base,) if origin.of_file or main.base is None else (base, main.base)
         trusted = self._source.trusted or (origin.of_file and self._source.trusts(base))
-        options = value_at(self, (*path[:-1], f"{path[-1]}_options"))
+        of_class = path[0] != "kpis"
+        options = value_at(self, (*path[:-1], f"{path[-1]}_options")) if of_class else {}
         return Code(dotted(path), name, folders, trusted, origin.file, origin.line, options)
 
     def written_with(self, path: Path, other: Path) -> bool:

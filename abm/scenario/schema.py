@@ -34,6 +34,7 @@ from abm.scenario.grid_fields import (
     ForecastSection,
     GridSection,
 )
+from abm.scenario.kpi_fields import KpiFunction, KpiName
 from abm.scenario.load_fields import BaseLoadSection, HeatPumpsSection
 from abm.scenario.owners import Horizon, OwnersSection
 from abm.scenario.phase_fields import ConnectionSection
@@ -250,3 +251,7 @@ class ScenarioFields(Section):
     )
     weather: WeatherSection = Field(WeatherSection(), description="Weather.")
     record: RecordSection = Field(RecordSection(), description="What is written down.")
+    kpis: dict[KpiName, KpiFunction] = Field(
+        default_factory=dict,
+        description="Own KPIs by name: functions module:function of the results of one feeder.",
+    )

@@ -15,6 +15,7 @@ from abm.errors import InputError, OptimiserError, Problem, nearest
 from abm.results import Results
 from abm.results.folder import strategy_label
 from abm.results.indicators import compared
+from abm.results.own_kpis import own_kpis
 from abm.scenario import Scenario
 from abm.scenario.code import refuse_untrusted
 from abm.scenario.fields import is_admission, is_rule
@@ -103,6 +104,7 @@ def under(scenario: Scenario, strategies: Strategies) -> dict[str, Scenario]:
         # A rule that cannot be found is the user's mistake, not a replication's.
         refuse_untrusted(one.code)
         make_strategy(one)
+        own_kpis(one)
     return found
 
 
@@ -270,8 +272,10 @@ def comparison_table(
     results = {name: run.results for name, run in runs.items()}
     if bound is not None:
         results[bound.label] = bound.results
+    own = dict.fromkeys(name for of_run in results.values() for name in of_run.own_kpis)
+    columns = [*compared(), *own]
     rows = [
-        {"strategy": name, **{column: of_run.kpis[column] for column in compared()}}
+        {"strategy": name, **{column: of_run.kpis.get(column) for column in columns}}
         for name, of_run in results.items()
     ]
     table = pd.DataFrame(rows)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from abm.equations import FloatArray
-from abm.results.indicators import is_count, with_mean
+from abm.results.indicators import INDICATORS, with_mean
 from abm.results.kpis import plain
+from abm.results.own_kpis import counting, counts_events
 from abm.results.staging import Content
 from abm.scenario import Scenario, clock_minutes
 from abm.study.replications import HOURLY, KEYS, LEADING_BAND, Case
@@ -57,8 +58,13 @@ class Ensemble:
 
     @cached_property
     def measures(self) -> list[str]:
-        """The KPIs that have a mean."""
-        return [name for name in self.kpi_names if name in with_mean()]
+        """The KPIs that have a mean, the user's own among them."""
+        return [name for name in self.kpi_names if name in with_mean() or name not in INDICATORS]
+
+    @cached_property
+    def counting(self) -> frozenset[str]:
+        """KPIs of the user's own that count events."""
+        return frozenset().union(*(counting(case.scenario) for case in self.cases))
 
     @cached_property
     def flow_min(self) -> tuple[int, ...]:
@@ -157,7 +163,9 @@ class Ensemble:
         if not kpis:
             return pd.DataFrame()
         values = np.concatenate([self.values(kpi) for kpi in kpis])
-        found = describe(values, np.repeat([is_count(kpi) for kpi in kpis], n_cases))
+        found = describe(
+            values, np.repeat([counts_events(kpi, self.counting) for kpi in kpis], n_cases)
+        )
         labels = {
             label: [case.labels[label] for case in self.cases] * len(kpis)
             for label in self.cases[0].labels

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from abm.equations import FloatArray, IntArray
 from abm.errors import InputError, Problem, nearest
 from abm.results.indicators import ALIASES, is_count, with_mean
+from abm.results.own_kpis import counting, own_names
+from abm.scenario import Scenario
 
 QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 LEVEL = 0.95
@@ -162,18 +164,20 @@ def running_half_width(values: FloatArray) -> tuple[FloatArray, FloatArray]:
 class Until:
     """Stop when the interval's half-width is below `relative` of the mean, in every case.
 
-    at_least: replications before which it never stops.
+    at_least: replications before which it never stops. count: a KPI of the user's own that counts
+    events.
     """
 
     kpi: str
     relative: float
     at_least: int = 50
+    count: bool = False
 
     def reached(self, values: FloatArray) -> bool:
         """Whether the replications so far are enough. values: (n_cases, n_replications)."""
         if values.shape[1] < self.at_least:
             return False
-        found = describe(values, np.full(len(values), is_count(self.kpi)))
+        found = describe(values, np.full(len(values), self.count or is_count(self.kpi)))
         half = (found["ci95_high"] - found["ci95_low"]) / 2.0
         # No value at all, or a single one, is never enough: NaN compares as False. Nor is none of
         # what is missing: that may be rare, and have no spread yet.
@@ -185,17 +189,24 @@ class Until:
         return f"{self.kpi}:{100.0 * self.relative:g}%"
 
 
-def parse_until(text: str, at_least: int = Until.at_least) -> Until:
-    """`peak:0.5%` -> Until("peak_15min_mw", 0.005, at_least). Raises InputError."""
+def parse_until(
+    text: str, at_least: int = Until.at_least, scenario: Scenario | None = None
+) -> Until:
+    """`peak:0.5%` -> Until("peak_15min_mw", 0.005, at_least). Raises InputError.
+
+    scenario: whose KPIs of the user's own are known beside all others.
+    """
     name, _, size = text.partition(":")
     match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+(?:[eE][-+]?\d+)?)\s*%\s*", size)
-    problems = kpi_problems([name], "--until")
+    problems = kpi_problems([name], "--until", scenario)
     if match is None or not 0.0 < float(match[1]) < 100.0:
         allowed = "KPI:SIZE% with a size above 0 and below 100, such as peak:0.5%"
         problems.append(Problem("--until", text, allowed))
     if match is None or problems:
         raise InputError(problems)
-    return Until(kpi_name(name), float(match[1]) / 100.0, at_least)
+    kpi = kpi_name(name)
+    count = scenario is not None and kpi in counting(scenario)
+    return Until(kpi, float(match[1]) / 100.0, at_least, count)
 
 
 def kpi_name(name: str) -> str:
@@ -203,9 +214,12 @@ def kpi_name(name: str) -> str:
     return ALIASES.get(name.strip(), name.strip())
 
 
-def kpi_problems(names: Sequence[str], option: str) -> list[Problem]:
-    """A problem for every name that is no KPI with a mean."""
-    known = (*ALIASES, *with_mean())
+def kpi_problems(
+    names: Sequence[str], option: str, scenario: Scenario | None = None
+) -> list[Problem]:
+    """A problem for every name that is no KPI with a mean, nor one of the scenario's own."""
+    own = () if scenario is None else own_names(scenario)
+    known = (*ALIASES, *with_mean(), *own)
     allowed = "one of: " + ", ".join(known)
     return [
         Problem(option, name, allowed, hint=nearest(name, known))
