@@ -1,23 +1,36 @@
-"""Whom owners listen to: the same learning on four graphs.
+"""Whom owners listen to: the same learning on four graphs
+=======================================================
+
+Three feeders per graph run side by side in one model, each with its own owners and its own graph.
+
+.. code-block:: sh
 
     python examples/adoption_graphs.py
 
-Three feeders per graph run side by side in one model, each with its own owners and its own graph.
+Two owners in a hundred begin with V2G. Alone nobody learns anything; neighbours spread it to some;
+a few long ties carry it to nearly all.
+
+.. image:: /../examples/img/adoption_graphs.png
+   :width: 500
+   :alt: Share of owners in V2G by day, on four graphs
 """
 
+# sphinx_gallery_thumbnail_path = '../examples/img/adoption_graphs.png'
+
 import argparse
+import sys
 from pathlib import Path
 
 from abm import Scenario, V2GModel
 from abm.report.figures import BLUE, GREEN, GREY, ORANGE, figure, legend_below, save
 
-HERE = Path(__file__).resolve().parent
+HERE = Path(sys.argv[0]).resolve().parent
 DAYS, SEEDS = 16, (1, 2, 3)
 
 
 def main() -> None:
     """V2G from two owners in a hundred, nobody tries it without having seen it."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--smoke", action="store_true", help="few EVs and days, no picture")
     smoke = parser.parse_args().smoke
     scenario = Scenario.load("v2g_adoption").override(

@@ -1,7 +1,14 @@
-"""A feeder folder from a pandapower net: `python examples/feeder_tables.py NET FOLDER`.
+"""A feeder folder from a pandapower net
+=====================================
 
-NET is `module:function`, pandapower.networks:case33bw when none is given. FOLDER gets feeder.yaml,
-buses.csv and lines.csv; without one, they are printed. Classes, zones and ampacities are for you to
+`feeder.yaml`, `buses.csv` and `lines.csv` for `grid.feeder`.
+
+.. code-block:: sh
+
+    python examples/feeder_tables.py pandapower.networks:case33bw my_feeder
+
+The first word is `module:function`, pandapower.networks:case33bw when none is given. The folder
+gets the three files; without one, they are printed. Classes, zones and ampacities are for you to
 fill in: every bus gets the class "residential" and no zone, every line the net's own rating, or 400
 A. Only nets of one voltage with one external grid, and lines without capacitance, can be told so.
 The loads and impedances of scenarios/feeders/case33bw are from here.
@@ -49,7 +56,7 @@ def tables(source: str) -> dict[str, str]:
     return files | {"buses.csv": "\n".join(buses) + "\n", "lines.csv": "\n".join(lines) + "\n"}
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str]) -> None:
     """Write or print the tables."""
     arguments = [given for given in arguments if given != "--smoke"]  # it takes no time anyway
     source = arguments[0] if arguments else "pandapower.networks:case33bw"
@@ -60,8 +67,7 @@ def main(arguments: list[str]) -> int:
             (folder / name).write_text(text, encoding="utf-8")
         else:
             print(f"# {name}\n{text}")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

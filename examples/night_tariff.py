@@ -1,13 +1,27 @@
-"""A behaviour of your own: owners who let a timer plug them in when the night tariff begins.
+"""A behaviour of your own: timers on the night tariff
+===================================================
+
+Owners let a timer plug them in when the night tariff begins.
+
+.. code-block:: sh
 
     python examples/night_tariff.py
     evenfall run examples/night_tariff.yaml --trust
 
 A behaviour is any class with `plan(plan, rng)`. It is called once a day for all owners of a group
-on a feeder and writes to the arrays of the plan; the scenario names it as module:Class.
+on a feeder and writes to the arrays of the plan; the scenario names it as module:Class. With half
+of the owners on timers the evening peak falls. With all of them it is back, at midnight, since they
+all start in the same minute; each timer spread over four hours takes it away.
+
+.. image:: /../examples/img/night_tariff.png
+   :width: 500
+   :alt: System demand with timers in the hands of nobody, half and all of the owners
 """
 
+# sphinx_gallery_thumbnail_path = '../examples/img/night_tariff.png'
+
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +40,7 @@ from abm.report.figures import (
 )
 from abm.scenario import clock_minutes
 
-HERE = Path(__file__).resolve().parent
+HERE = Path(sys.argv[0]).resolve().parent
 
 
 class NightTariff:
@@ -50,7 +64,7 @@ class NightTariff:
 
 def main() -> None:
     """Timers in the hands of nobody, of half and of all owners, and of all with a spread."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--smoke", action="store_true", help="few EVs, no picture")
     smoke = parser.parse_args().smoke
     scenario = Scenario.load(HERE / "night_tariff.yaml", trust=True)  # it names the class above

@@ -1,18 +1,32 @@
-"""One odd owner: a subclass of EV that decides for itself, for some of the EVs.
+"""One odd owner: a subclass of EV
+===============================
+
+It decides for itself, for some of the EVs.
+
+.. code-block:: sh
 
     python examples/watchful_owner.py
 
 `decide` is called in every step while the EV is plugged in and says what it asks for. Only the EVs
-named in `ev_class` take this slow path; all others stay columns.
+named in `ev_class` take this slow path; all others stay columns. A watchful owner does what the
+paper's rule says until an hour before it would be too late, and then presses boost: it never leaves
+short, and the headroom it takes is missing for the others.
+
+.. image:: /../examples/img/watchful_owner.png
+   :width: 500
+   :alt: Share of owners who leave short, by the share of watchful ones
 """
 
+# sphinx_gallery_thumbnail_path = '../examples/img/watchful_owner.png'
+
 import argparse
+import sys
 from pathlib import Path
 
 from abm import EV, Scenario, V2GModel
 from abm.report.figures import BLUE, ORANGE, figure, legend_below, save
 
-HERE = Path(__file__).resolve().parent
+HERE = Path(sys.argv[0]).resolve().parent
 RESERVE_MIN = 60.0
 
 
@@ -30,7 +44,7 @@ class Watchful(EV):
 
 def main() -> None:
     """The paper's rule with more and more watchful owners, the first ones of each ten."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--smoke", action="store_true", help="few EVs, no picture")
     smoke = parser.parse_args().smoke
     # Every five minutes instead of every minute: a picture sooner, the same story.

@@ -26,7 +26,7 @@ def example(tmp_path, monkeypatch, capsys):
         for path in EXAMPLES.glob("*.*"):
             shutil.copy(path, tmp_path)
         (tmp_path / "img").mkdir()
-        monkeypatch.setattr(sys, "argv", [f"{name}.py"])
+        monkeypatch.setattr(sys, "argv", [str(tmp_path / f"{name}.py")])
         # The scenario imports the module by name; another test's copy is not to be found.
         monkeypatch.delitem(sys.modules, name, raising=False)
         runpy.run_path(str(tmp_path / f"{name}.py"), run_name="__main__")
@@ -68,9 +68,7 @@ def test_long_ties_carry_adoption_further(example):
 
 def test_the_shipped_feeder_is_the_table_of_pandapowers_net(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["feeder_tables.py", CASE33, str(tmp_path)])
-    with pytest.raises(SystemExit) as ended:
-        runpy.run_path(str(EXAMPLES / "feeder_tables.py"), run_name="__main__")
-    assert ended.value.code == 0
+    runpy.run_path(str(EXAMPLES / "feeder_tables.py"), run_name="__main__")
     for name, columns in (
         ("buses.csv", ["bus", "p_mw", "q_mvar"]),
         ("lines.csv", ["from_bus", "to_bus", "r_ohm", "x_ohm", "open"]),

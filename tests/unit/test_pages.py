@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted(
     [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
     + [path for path in (ROOT / "docs").glob("*.md") if path.name != "decisions.md"]
+    + list((ROOT / "docs" / "tutorials").glob("*.md"))
     + [ROOT / "benchmarks" / "README.md", ROOT / "examples" / "README.md"]
 )
 CODE = r"`(abm(?:\.\w+)+)`"
@@ -80,3 +81,53 @@ def test_what_does_not_exist_is_noticed(tmp_path):
 def test_the_page_on_architecture_has_the_layers_in_their_order():
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     assert tuple(re.findall(r"^\| `abm/(\w+)(?:\.py)?` \|", page, re.MULTILINE)) == LAYERS
+
+
+def sections(text, level):
+    """Headings of a level with the text below each."""
+    parts = re.split(rf"^{'#' * level} (.+)$", text, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def test_the_odd_page_has_the_seven_elements_and_each_points_at_code():
+    page = (ROOT / "docs" / "odd.md").read_text(encoding="utf-8")
+    elements = sections(page, 2)
+    assert [re.match(r"(\d)\. ", name)[1] for name in elements] == list("1234567")
+    submodels = sections(elements["7. Submodels"], 3)
+    assert len(submodels) == 8
+    for name, text in (elements | submodels).items():
+        assert re.search(CODE, text), name
+    assert re.findall(r"^\*\*(.+?)\.\*\*", elements["4. Design concepts"], re.MULTILINE) == [
+        "Basic principles",
+        "Emergence",
+        "Adaptation",
+        "Objectives",
+        "Learning",
+        "Prediction",
+        "Sensing",
+        "Interaction",
+        "Stochasticity",
+        "Collectives",
+        "Observation",
+    ]
+
+
+def titled(page):
+    return page.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
+
+
+def test_llms_txt_names_every_page_by_its_title():
+    text = (ROOT / "llms.txt").read_text(encoding="utf-8")
+    assert re.match(r"# \S.*\n\n> \S.*\n\n", text)
+    entries = re.findall(r"^- \[(.+)\]\((.+)\): \S.*$", text, re.MULTILINE)
+    assert len(entries) == text.count("\n- ")
+    pages = [*(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "tutorials").glob("*.md")]
+    named = {path.relative_to(ROOT).as_posix(): path for path in pages}
+    assert sorted(page for _, page in entries) == sorted(named)
+    for title, page in entries:
+        if not page.startswith("docs/tutorials/"):  # these begin with the head of a notebook
+            assert title == titled(named[page])
+
+
+def test_the_readme_is_read_in_five_minutes():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= 900
