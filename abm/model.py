@@ -27,7 +27,9 @@ from abm.fleet.owners import Behaviour, LearningOwners
 from abm.grid import build_feeder, make_solver
 from abm.grid.phase_feeder import ThreePhaseFeeder
 from abm.results import Record, Results, make_record
-from abm.results.own_kpis import own_kpis
+from abm.results.indicators import of_runs
+from abm.results.own_kpis import own_kpis, own_names
+from abm.results.so_far import closed_part
 from abm.scenario import Scenario, clock_minutes
 from abm.scenario.calendar import DAY_S
 from abm.scenario.code import refuse_untrusted
@@ -255,6 +257,9 @@ class V2GModel(mesa.Model):
         """What the run leaves behind. RuntimeError before the end of the run."""
         if not self.clock.finished:
             raise RuntimeError("results are there after run(), or after stepping to the end")
+        return self._record()
+
+    def _record(self) -> Record:
         return make_record(
             self.scenario,
             self.seeds,
@@ -275,6 +280,32 @@ class V2GModel(mesa.Model):
         if self._results is None:
             self._results = Results(self.record)
         return self._results
+
+    @property
+    def hours_closed(self) -> int:
+        """Hours that have ended and are metered; one is closed in the first step after it."""
+        return self.grid.hours_closed
+
+    def results_so_far(self) -> Results:
+        """Tables and KPIs of the hours that are closed, in arrays of their own.
+
+        Demand, voltages, losses and loadings are of these hours; energy, money and stays of the EVs
+        are of now, with the money of a step of the price booked at its end. Of stays that go on
+        counts as missing what can no longer be charged. What compares whole stays or lives of
+        batteries is None (`abm.results.so_far.NOT_YET`). At the end of the run it is `results`.
+        RuntimeError while no hour is closed.
+        """
+        if self.clock.finished:
+            return self.results
+        if self.hours_closed == 0:
+            raise RuntimeError("no hour has ended yet; see model.hours_closed")
+        return Results(closed_part(self._record(), self.hours_closed))
+
+    def kpis_so_far(self) -> dict[str, Any]:
+        """The KPIs of `results_so_far`; all None while no hour is closed."""
+        if self.hours_closed == 0:
+            return {**dict.fromkeys(of_runs()), **dict.fromkeys(own_names(self.scenario))}
+        return self.results_so_far().kpis
 
     def results_of(self, feeder: int) -> Results:
         """Tables and KPIs of one copy of the feeder, counted from 0."""

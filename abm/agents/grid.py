@@ -331,6 +331,11 @@ class GridAgent(mesa.Agent):
             self.supply.close_hour(hour)
 
     @property
+    def hours_closed(self) -> int:
+        """Hours of the horizon that have ended and are metered."""
+        return len(self.load_flows.zone_power)
+
+    @property
     def flows(self) -> PowerFlow:
         """The load flows of the hours that ended, several per hour or one, (n_flows, K, ...)."""
         return self.load_flows.flows

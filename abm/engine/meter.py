@@ -197,14 +197,17 @@ class Meter:
 
     def close_day(self) -> dict[str, NDArray[Any]]:
         """Write down the stays of the day that ended, one per EV in the fleet's order of rows."""
-        fleet = self.fleet
-        total = {name: getattr(fleet, name).copy() for name in STAY_SUMS}
-        day = {name: getattr(fleet, name).copy() for name in STAY_STATE}
-        before = self._until_day
-        day |= {name: total[name] - before[name] if before else total[name] for name in STAY_SUMS}
-        self._until_day = total
+        day = self.running_day()
+        self._until_day = {name: getattr(self.fleet, name).copy() for name in STAY_SUMS}
         self.days.append(day)
         return day
+
+    def running_day(self) -> dict[str, NDArray[Any]]:
+        """The stays of the day that runs, as they are now."""
+        fleet, before = self.fleet, self._until_day
+        day = {name: getattr(fleet, name).copy() for name in STAY_STATE}
+        total = {name: getattr(fleet, name).copy() for name in STAY_SUMS}
+        return day | {name: total[name] - before[name] if before else total[name] for name in total}
 
     def net_of_zones(self, first_step: int, n_steps: int) -> FloatArray:
         """Net power of each zone in some steps of the hour that runs or just ended, (n, n_cells).

@@ -92,6 +92,11 @@ def with_mean() -> tuple[str, ...]:
     return tuple(row.name for row in INDICATORS.values() if row.mean)
 
 
+def of_runs() -> tuple[str, ...]:
+    """KPIs that every run has."""
+    return tuple(row.name for row in INDICATORS.values() if row.section != "Only in a city")
+
+
 def is_count(name: str) -> bool:
     """Whether a KPI counts events."""
     row = INDICATORS.get(name)

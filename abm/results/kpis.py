@@ -25,7 +25,7 @@ from abm.results.tables import BESIDE
 from abm.results.transformers import heat_columns
 from abm.results.violations import violation_columns
 
-NIGHT_H = 18
+NIGHT_H, DAY_H = 18, 24
 # Grains of the peaks that are not hourly means, min.
 GRAINS = {"15min": 15.0, "1min": 1.0}
 LEADING = "15min"
@@ -119,13 +119,12 @@ def _rebound(record: Record, total: FloatArray, limit: FloatArray) -> FloatArray
 
 
 def hours_after_evening_peaks(base_mw: FloatArray, limit_mw: FloatArray, n_days: int) -> IntArray:
-    """Those hours of every day of a horizon of one day or several."""
+    """Those hours of every day of a horizon of one day or several, the last of which may go on."""
     if n_days == 1:
         return hours_after_evening_peak(base_mw, limit_mw)
-    days, limits = base_mw.reshape(n_days, -1), limit_mw.reshape(n_days, -1)
-    first = np.arange(n_days) * days.shape[1]
-    found = [hours_after_evening_peak(*day) for day in zip(days, limits, strict=True)]
-    return np.concatenate([hours + start for hours, start in zip(found, first, strict=True)])
+    days = [slice(first, first + DAY_H) for first in range(0, len(base_mw), DAY_H)]
+    found = [hours_after_evening_peak(base_mw[day], limit_mw[day]) + day.start for day in days]
+    return np.concatenate(found)
 
 
 def hours_after_evening_peak(base_mw: FloatArray, limit_mw: FloatArray) -> IntArray:

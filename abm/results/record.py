@@ -67,7 +67,8 @@ class Record(Windows):
     None where no tables of every load flow are written. supply: PV and batteries of the zones, None
     where there are none. unsent: (H, K), messages kept back by load flows that did not
     converge. ev_kw, switched_evs: (S, K), net power of the EVs, and how many changed mode within
-    the five minutes that end with the step. minute_*: (S, K, Z), or None.
+    the five minutes that end with the step. minute_*: (S, K, Z), or None. hours_closed: see
+    `abm.results.so_far`.
     """
 
     scenario: Scenario
@@ -97,6 +98,7 @@ class Record(Windows):
     minute_charge_kw: FloatArray | None
     minute_discharge_kw: FloatArray | None
     minute_plugged: NDArray[np.int32] | None
+    hours_closed: int | None = None
 
     @property
     def feeder(self) -> Feeder:
@@ -120,7 +122,7 @@ class Record(Windows):
 
     def hourly_price(self, values: FloatArray) -> FloatArray:
         """Hourly means of one of them, (T, K or 1) -> (H, K) [$/kWh]."""
-        means = self.scenario.inputs.prices.by_hour(values)
+        means = self.scenario.inputs.prices.by_hour(values)[: self.n_hours]
         return np.broadcast_to(means, (self.n_hours, self.n_feeders))
 
     def limit_mw(self, grain_min: float = 60.0) -> FloatArray:

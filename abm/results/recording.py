@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from abm.engine.meter import Meter
 from abm.equations import FloatArray
 from abm.fleet import Fleet
-from abm.fleet.columns import RECORDED, STAY_STATE, STAY_SUMS
+from abm.fleet.columns import RECORDED
 from abm.fleet.cycles import visits_of
 from abm.grid import PowerFlow, build_feeder
 from abm.grid.base_load import BaseLoad, join_loads
@@ -71,7 +71,7 @@ def make_record(
     taken_mvar: FloatArray,
     supply: SupplyRecord | None = None,
 ) -> Record:
-    """The record of a finished run; flows: (n_flows, K, ...).
+    """The record of a run, finished or not; flows: (n_flows, K, ...).
 
     alpha: price by step and feeder where it follows the demand. billed: columns of the EVs beside
     those of the fleet. taken_mvar: reactive power that the chargers take in them, (F, K, Z).
@@ -95,7 +95,8 @@ def make_record(
         ev |= fleet.history.ended(fleet.soc, visits_of(own, fleet.feeder, fleet.arrival_min))
     names = fleet.names
     minutes = meter.minutes
-    days = meter.days or [{name: getattr(fleet, name) for name in (*STAY_STATE, *STAY_SUMS)}]
+    days = [*meter.days] if meter.clock.finished else [*meter.days, meter.running_day()]
+    days = days or [meter.running_day()]
     of_soc = {name: getattr(meter, name) for name in OF_SOC}
     if scenario.by_energy:
         of_soc = dict.fromkeys(OF_SOC, np.full(fleet.n_feeders, np.nan))

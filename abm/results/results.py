@@ -19,6 +19,7 @@ from abm.results.kpis import kpi_columns, kpi_dict
 from abm.results.own_kpis import of_all_feeders, own_columns, own_kpis
 from abm.results.record import Record
 from abm.results.showing import Shown
+from abm.results.so_far import NOT_YET
 from abm.results.transformers import transformer_heat_table, transformer_table
 from abm.results.violations import violation_table
 from abm.scenario import Scenario
@@ -101,10 +102,10 @@ class Results(Shown):
 
         Raises PluginError where one of those raises, InputError where it gives no number.
         """
-        return {
-            **kpi_columns(self.record),
-            **own_columns(self.own_kpis, self.n_feeders, self._without_own),
-        }
+        found = kpi_columns(self.record)
+        if self.record.hours_closed is not None:
+            found |= dict.fromkeys(NOT_YET, np.full(self.n_feeders, np.nan))
+        return found | own_columns(self.own_kpis, self.n_feeders, self._without_own)
 
     @cached_property
     def own_kpis(self) -> dict[str, Kpi]:

@@ -25,6 +25,8 @@ class Windows:
     ev_kw: FloatArray
     supply: SupplyRecord | None
     stays: Mapping[str, NDArray[Any]]
+    # Hours that have ended, of a run that goes on (`abm.results.so_far`); None when it has ended.
+    hours_closed: int | None
 
     @property
     def n_feeders(self) -> int:
@@ -34,17 +36,18 @@ class Windows:
     @property
     def n_hours(self) -> int:
         """H."""
-        return self.scenario.hours
+        return self.scenario.hours if self.hours_closed is None else self.hours_closed
 
     @property
     def n_days(self) -> int:
         """Days of the horizon: D, but for sessions of a file, all of which are one set of stays."""
-        return self.scenario.horizon.days
+        days = self.scenario.horizon.days
+        return days if self.hours_closed is None or days == 1 else -(-self.hours_closed // 24)
 
     @cached_property
     def clock_hours(self) -> IntArray:
         """Hour on the clock of every hour, (H,)."""
-        return self.scenario.calendar.clock_hours
+        return self.scenario.calendar.clock_hours[: self.n_hours]
 
     def demand_mw(self, grain_min: float) -> FloatArray:
         """System demand without losses, mean over windows of grain_min minutes, (W, K) [MW].
@@ -108,7 +111,7 @@ class Windows:
         """EVs plugged in at any time of a step, (S, K)."""
         step_min, n = self.scenario.clock.step_s / 60.0, self.n_feeders
         sets = len(self.stays["arrived"])
-        per_day = len(self.ev_kw) // sets
+        per_day = len(self.ev_kw) if sets == 1 else round(24 * 60 / step_min)
         change = np.zeros((len(self.ev_kw) + 1) * n, dtype=np.int64)
         for day in range(sets):
             there = self.stays["arrived"][day]
@@ -118,6 +121,7 @@ class Windows:
             # Every stay ends with its day; within a billionth of a step's edge it is on it.
             begin = np.maximum(np.floor(arrival + 1e-9), day * per_day).astype(np.int64)
             end = np.minimum(np.ceil(departure - 1e-9), (day + 1) * per_day).astype(np.int64)
+            begin, end = (np.minimum(at, len(self.ev_kw)) for at in (begin, end))
             feeder = self.ev["feeder"][there]
             change += np.bincount(begin * n + feeder, minlength=len(change))
             change -= np.bincount(end * n + feeder, minlength=len(change))
