@@ -60,7 +60,9 @@ class Snapshot:
             pa.array([np.ascontiguousarray(array).tobytes() for array in rows], pa.large_binary()),
         ]
         out = io.BytesIO()
-        pq.write_table(pa.table(columns, names=_SCHEMA), out, compression="zstd")
+        table = pa.table(columns, names=_SCHEMA)
+        # No two arrays are alike; to look for it takes longer than all the rest.
+        pq.write_table(table, out, compression="zstd", use_dictionary=False)
         return out.getvalue()
 
     @classmethod

@@ -6,12 +6,15 @@ All text is escaped. Colours are left to the notebook, so that it reads on dark 
 from __future__ import annotations
 
 import base64
+import io
 import re
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from matplotlib.figure import Figure
+
 from abm.errors import printable
-from abm.report.figures import Drawings, png
+from abm.report.figures import DPI, Drawings, panels, png
 from abm.scenario import Scenario
 
 # Of more differences than this the rest is counted.
@@ -65,6 +68,11 @@ def differences_table(scenario: Scenario) -> str:
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
 
 
+def notes_of(lines: Iterable[str]) -> str:
+    """Sentences, each on a line of its own; "" without any."""
+    return "".join(f"<p>{text(line)}</p>" for line in lines)
+
+
 def first_words(meaning: str) -> str:
     """The beginning of what a field means, to the end of a sentence or clause."""
     short = re.split(r"(?<!eq)(?<!eqs)[.] |; ", meaning, maxsplit=1)[0].rstrip(".")
@@ -82,3 +90,17 @@ def picture_of(drawings: Drawings) -> str:
 
 def _quoted(value: str) -> str:
     return f'"{text(value)}"'
+
+
+def stored_picture(content: bytes) -> Figure:
+    """A stored picture (PNG) as a figure, in the size that it was drawn in."""
+    from matplotlib.image import imread
+
+    pixels = imread(io.BytesIO(content), format="png")
+    height, width = pixels.shape[:2]
+    fig, (axes,) = panels(1, 1, (width / DPI, height / DPI))
+    fig.set_layout_engine("none")
+    axes.set_position((0.0, 0.0, 1.0, 1.0))
+    axes.imshow(pixels)
+    axes.set_axis_off()
+    return fig

@@ -62,7 +62,7 @@ def run_figures(
     scenario's strategy in the titles and of its limit.
     """
     scenario, record = results.record.scenario, results.record
-    name = label or strategy_label(scenario)
+    name = label or results.label or strategy_label(scenario)
     title = f"{scenario.name}, {name}"
     found: dict[str, Callable[[], Figure]] = {}
     if results.n_feeders > 1:

@@ -6,7 +6,7 @@ A kind of outcome is made known here, by a function for each of the three.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import singledispatch
+from functools import partial, singledispatch
 from itertools import chain
 
 from matplotlib.figure import Figure
@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from abm.errors import InputError, Problem, nearest
 from abm.grid.feeder_files import feeder_files
 from abm.report.breakeven import break_even_figure
-from abm.report.card import card, differences_table, picture_of, table_of
+from abm.report.card import card, differences_table, notes_of, picture_of, stored_picture, table_of
 from abm.report.feeder_figures import reconfiguration_figure
 from abm.report.figures import Drawings, pictures
 from abm.report.hosting import hosting_figures
@@ -24,11 +24,14 @@ from abm.report.run_figures import comparison_figures, run_figures
 from abm.report.study_figures import ensemble_figures, sweep_figures
 from abm.results import Results
 from abm.results.folder import folder_name, manifest, run_folder, strategy_label
+from abm.results.indicators import INDICATORS
 from abm.results.ownership import MANIFEST, PARTS, STUDY, study_key
+from abm.results.saved import Saved
 from abm.results.seals import seal_part, sealed
 from abm.results.staging import Content, Files
 from abm.study.bound import Bound
 from abm.study.folder import study_manifest
+from abm.study.loading import load
 from abm.study.outcomes import (
     BreakEven,
     Comparison,
@@ -40,6 +43,8 @@ from abm.study.outcomes import (
 )
 from abm.study.reconfigure import ReconfigurationStudy
 from abm.study.reproduce import STRATEGY_OF, run_names
+
+__all__ = ["drawings_of", "files_of", "html_of", "load", "plot"]
 
 
 @singledispatch
@@ -91,13 +96,19 @@ def _(outcome: Results, figures: bool = True) -> Files:
 
 @html_of.register(Results)
 def _(outcome: Results) -> str:
-    scenario = outcome.record.scenario
-    of_run = strategy_label(scenario), f"seed {outcome.record.seeds[0]}"
+    return run_card(outcome, "Results", outcome.label, drawings_of(outcome))
+
+
+def run_card(results: Results, what: str, label: str | None, drawings: Drawings) -> str:
+    """The page of a run. label: stands as the strategy, where it is not the scenario's."""
+    scenario = results.record.scenario
+    of_run = label or strategy_label(scenario), f"seed {results.record.seeds[0]}"
     return card(
-        f"Results: {', '.join((scenario.name, *of_run))}",
+        f"{what}: {', '.join((scenario.name, *of_run))}",
+        notes_of(results.missing),
         differences_table(scenario),
-        table_of(kpi_rows(outcome.kpis, scenario.horizon.days, scenario.grid.flow_interval_min)),
-        picture_of(drawings_of(outcome)),
+        table_of(kpi_rows(results.kpis, scenario.horizon.days, scenario.grid.flow_interval_min)),
+        picture_of(drawings),
     )
 
 
@@ -110,6 +121,38 @@ def _(outcome: Bound) -> Drawings:
 def _(outcome: Bound, figures: bool = True) -> Files:
     more = chain([("bound.json", outcome.summary())], drawn(outcome, figures))
     return run_folder(outcome.results, outcome.wall_s, label=outcome.label, more=more)
+
+
+@html_of.register(Bound)
+def _(outcome: Bound) -> str:
+    return run_card(outcome.results, "Bound", outcome.label, drawings_of(outcome))
+
+
+# --- folders that are only read ------------------------------------------------------------------
+
+
+@drawings_of.register(Saved)
+def _(outcome: Saved) -> Drawings:
+    folder = outcome.folder
+    return {
+        kind: partial(stored_picture, folder.content(name)) for kind, name in folder.figures.items()
+    }
+
+
+@files_of.register(Saved)
+def _(outcome: Saved, figures: bool = True) -> Files:
+    return outcome.contents(figures)
+
+
+@html_of.register(Saved)
+def _(outcome: Saved) -> str:
+    kpis = [(name, f"{value}") for name, value in outcome.kpis.items() if name in INDICATORS]
+    return card(
+        f"Saved: {outcome.title}",
+        notes_of(outcome.missing),
+        table_of(kpis),
+        picture_of(drawings_of(outcome)),
+    )
 
 
 # --- several runs ------------------------------------------------------------------------------

@@ -20,6 +20,8 @@ from abm.scenario import Scenario
 
 # Up to so many rows of buses and lines the tables of every load flow are written.
 MOST_ROWS = 10_000_000
+# Those tables.
+OF_FLOWS = ("bus_hour", "line_hour", "transformer_hour", "zone_balance")
 
 
 def has_flow_tables(scenario: Scenario, elements: int, n_feeders: int) -> bool:

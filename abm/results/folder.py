@@ -14,16 +14,14 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from abm.control import resolve_strategy
-from abm.results.flows import has_flow_tables
+from abm.results.flows import OF_FLOWS
 from abm.results.notices import limit_notices
 from abm.results.ownership import FORMAT, FORMAT_VERSION, MANIFEST
 from abm.results.results import Results
 from abm.results.staging import Content, Files, OutputFolder
+from abm.results.stored import RECORD, record_file
 from abm.scenario import Scenario
 
-TABLES = ("hourly", "ev", "bus_hour", "line_hour", "violations", "zones")
-# Those with a row for each load flow.
-OF_FLOWS = ("bus_hour", "line_hour", "transformer_hour", "zone_balance")
 PACKAGES = ("evenfall", "mesa", "simpy", "numpy", "numba", "scipy", "pandas", "pyarrow",
             "pandapower", "power-grid-model", "pvlib", "holidays", "demandlib",
             "simbench")  # fmt: skip
@@ -65,36 +63,16 @@ def made_by(study: str, seed: int | None, **more: Any) -> dict[str, Any]:
 
 
 def run_files(results: Results) -> Iterator[tuple[str, Content]]:
-    """Scenario, KPIs and all tables of a run."""
-    scenario = results.record.scenario
-    yield "scenario.yaml", scenario.to_yaml()
+    """Scenario, KPIs and all tables of a run, and its record where that is of reasonable size."""
+    yield "scenario.yaml", results.record.scenario.to_yaml()
     yield "kpis.json", results.kpis
-    names = [*TABLES, "zone_minute" if results.has_minutes else "zone_hour"]
-    if results.record.feeder.network.transformers.names:
-        names.append("transformer_hour")
-    if results.record.heat is not None:
-        names += ["transformers", "transformer_heat"]
-    if results.has_homes:
-        names.append("homes")
-    if results.has_balance:
-        names.append("zone_balance")
-    record = results.record
-    if record.n_days > 1:
-        names.append("days")
-    if record.n_days > 1 or int(record.n_evs.sum()) < len(record.ev["zone"]):
-        names.append("stays")
-    if scenario.owners.groups:
-        names.append("groups")
-    if results.n_feeders > 1:
-        names.append("feeders")
-    elements = record.feeder.n_bus + record.feeder.n_line
-    by_flow = has_flow_tables(scenario, elements, record.n_feeders)
-    for name in names:
-        if name not in OF_FLOWS:
-            yield f"{name}.parquet", getattr(results, name)
-        elif by_flow:
-            yield f"{name}.parquet", getattr(results, name)
+    for name in results.table_names:
+        yield f"{name}.parquet", getattr(results, name)
+        if name in OF_FLOWS:
             vars(results).pop(name)  # so large that no two should be there at once
+    record = record_file(results.record)
+    if record is not None:
+        yield RECORD, record
 
 
 def run_folder(
@@ -107,7 +85,7 @@ def run_folder(
     yield from run_files(results)
     yield from more
     record = results.record
-    name = label or strategy_label(record.scenario)
+    name = label or results.label or strategy_label(record.scenario)
     notices = limit_notices(record.scenario)
     more_of = {"warnings": notices} if notices else {}
     what = manifest("run", record.scenario, [name], solver=record.solver, wall_s=wall_s, **more_of)

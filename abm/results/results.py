@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +16,12 @@ from abm.grid.phase_feeder import ThreePhaseFeeder
 from abm.results import day_tables, tables
 from abm.results.balance_table import balance_table
 from abm.results.city import city_kpis
+from abm.results.flows import OF_FLOWS, has_flow_tables
 from abm.results.homes import homes_table
 from abm.results.kpis import kpi_columns, kpi_dict
 from abm.results.own_kpis import of_all_feeders, own_columns, own_kpis
 from abm.results.record import Record
-from abm.results.showing import Shown
+from abm.results.showing import LazyTables, Shown
 from abm.results.so_far import NOT_YET
 from abm.results.transformers import transformer_heat_table, transformer_table
 from abm.results.violations import violation_table
@@ -27,6 +30,16 @@ from abm.scenario.kpi import Kpi
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a folder of results says. label: what it calls the strategy. missing: as in `Shown`."""
+
+    kpis: Mapping[str, Any] | None = None
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    label: str | None = None
+    missing: tuple[str, ...] = ()
 
 
 class Results(Shown):
@@ -39,10 +52,15 @@ class Results(Shown):
     with a running index (`hour_index`) beside them, and where load flows are of parts of an hour
     (`grid.flow_interval_min`) the `minute` in it; buses, lines, transformers and zones are numbered
     from 1, as in the paper. wall_s: seconds that the run took, None where that is not known.
+    stored: of a folder that was loaded, what is in it; label: what that calls the strategy.
     """
 
-    def __init__(self, record: Record, wall_s: float | None = None) -> None:
+    def __init__(
+        self, record: Record, wall_s: float | None = None, stored: Stored | None = None
+    ) -> None:
         self.record, self.wall_s = record, wall_s
+        self._stored = stored or Stored()
+        self.missing, self.label = self._stored.missing, self._stored.label
         self.n_hours, self.n_feeders = record.n_hours, record.n_feeders
         self.hours: IntArray = np.arange(record.n_hours)
         self.clock_hours = record.clock_hours
@@ -121,6 +139,8 @@ class Results(Shown):
     @cached_property
     def kpis(self) -> dict[str, Any]:
         """All indicators, of all feeders together; units in the names, None where undefined."""
+        if self._stored.kpis is not None:
+            return dict(self._stored.kpis)
         if self.n_feeders == 1:
             return kpi_dict(self.kpi_columns, 0)
         columns = self.kpi_columns
@@ -129,9 +149,46 @@ class Results(Shown):
     # --- tables --------------------------------------------------------------------------------
 
     @cached_property
+    def table_names(self) -> tuple[str, ...]:
+        """Names of the tables that its folder has."""
+        record, scenario = self.record, self.record.scenario
+        names = ["hourly", "ev", "bus_hour", "line_hour", "violations", "zones"]
+        names.append("zone_minute" if self.has_minutes else "zone_hour")
+        if record.feeder.network.transformers.names:
+            names.append("transformer_hour")
+        if record.heat is not None:
+            names += ["transformers", "transformer_heat"]
+        if self.has_homes:
+            names.append("homes")
+        if self.has_balance:
+            names.append("zone_balance")
+        if record.n_days > 1:
+            names.append("days")
+        if record.n_days > 1 or int(record.n_evs.sum()) < len(record.ev["zone"]):
+            names.append("stays")
+        if scenario.owners.groups:
+            names.append("groups")
+        if self.n_feeders > 1:
+            names.append("feeders")
+        elements = record.feeder.n_bus + record.feeder.n_line
+        if not has_flow_tables(scenario, elements, record.n_feeders):
+            names = [name for name in names if name not in OF_FLOWS]
+        return tuple(names)
+
+    @property
+    def tables(self) -> LazyTables:
+        """The tables that its folder has, by name, each made when it is asked for."""
+        return LazyTables(self.table_names, lambda name: getattr(self, name))
+
+    def _table(self, name: str, make: Callable[[Record], pd.DataFrame]) -> pd.DataFrame:
+        """A table of the record, or of the folder that was loaded."""
+        stored = self._stored.tables
+        return stored[name] if name in stored else make(self.record)
+
+    @cached_property
     def hourly(self) -> pd.DataFrame:
         """One row per hour: demand, losses, voltages, price, headroom."""
-        return tables.hourly_table(self.record)
+        return self._table("hourly", tables.hourly_table)
 
     @property
     def has_minutes(self) -> bool:
@@ -144,47 +201,47 @@ class Results(Shown):
 
         RuntimeError where minutes were not recorded (`record.zone_minute` in the scenario).
         """
-        return tables.zone_minute_table(self.record)
+        return self._table("zone_minute", tables.zone_minute_table)
 
     @cached_property
     def zone_hour(self) -> pd.DataFrame:
         """One row per hour and zone: mean net, charging, discharging power, EVs plugged in."""
-        return tables.zone_hour_table(self.record)
+        return self._table("zone_hour", tables.zone_hour_table)
 
     @cached_property
     def ev(self) -> pd.DataFrame:
         """One row per EV, in the order of the session file or the sample."""
-        return tables.ev_table(self.record)
+        return self._table("ev", tables.ev_table)
 
     @cached_property
     def bus_hour(self) -> pd.DataFrame:
         """One row per load flow and bus: voltage and load."""
-        return tables.bus_hour_table(self.record)
+        return self._table("bus_hour", tables.bus_hour_table)
 
     @cached_property
     def line_hour(self) -> pd.DataFrame:
         """One row per load flow and line: current, loading, loss."""
-        return tables.line_hour_table(self.record)
+        return self._table("line_hour", tables.line_hour_table)
 
     @cached_property
     def transformer_hour(self) -> pd.DataFrame:
         """One row per load flow and transformer: loading; none on a feeder without transformers."""
-        return tables.transformer_hour_table(self.record)
+        return self._table("transformer_hour", tables.transformer_hour_table)
 
     @cached_property
     def transformers(self) -> pd.DataFrame:
         """One row per transformer: loading, hot spot, loss of life (`transformers.cooling`)."""
-        return transformer_table(self.record)
+        return self._table("transformers", transformer_table)
 
     @cached_property
     def transformer_heat(self) -> pd.DataFrame:
         """One row per hour and transformer: loading, top oil, hot spot, loss of life."""
-        return transformer_heat_table(self.record)
+        return self._table("transformer_heat", transformer_heat_table)
 
     @cached_property
     def violations(self) -> pd.DataFrame:
         """One row per element and span of load flows that break its limit: when, and the worst."""
-        return violation_table(self.record)
+        return self._table("violations", violation_table)
 
     @property
     def has_homes(self) -> bool:
@@ -194,7 +251,7 @@ class Results(Shown):
     @cached_property
     def homes(self) -> pd.DataFrame:
         """One row per home of a three-phase feeder, else RuntimeError: voltage, EVs."""
-        return homes_table(self.record)
+        return self._table("homes", homes_table)
 
     @property
     def has_balance(self) -> bool:
@@ -204,29 +261,29 @@ class Results(Shown):
     @cached_property
     def zone_balance(self) -> pd.DataFrame:
         """One row per load flow and zone: load, EVs, PV, battery, what is drawn and fed in."""
-        return balance_table(self.record)
+        return self._table("zone_balance", balance_table)
 
     @cached_property
     def days(self) -> pd.DataFrame:
         """One row per day: who plugged in and took part, energy, money, what was missing, peak."""
-        return day_tables.day_table(self.record)
+        return self._table("days", day_tables.day_table)
 
     @cached_property
     def stays(self) -> pd.DataFrame:
         """One row per EV and day, in the order of days and of the table `ev`."""
-        return day_tables.stay_table(self.record)
+        return self._table("stays", day_tables.stay_table)
 
     @cached_property
     def groups(self) -> pd.DataFrame:
         """One row per group of owners: energy, money, what was missing."""
-        return day_tables.group_table(self.record)
+        return self._table("groups", day_tables.group_table)
 
     @cached_property
     def zones(self) -> pd.DataFrame:
         """One row per RPZ: energy, cost, EVs short, peak."""
-        return tables.zones_table(self.record)
+        return self._table("zones", tables.zones_table)
 
     @cached_property
     def feeders(self) -> pd.DataFrame:
         """One row per feeder with all its KPIs."""
-        return tables.feeder_table(self.record, self.kpi_columns)
+        return self._table("feeders", lambda record: tables.feeder_table(record, self.kpi_columns))

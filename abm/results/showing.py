@@ -7,7 +7,9 @@ Figures, pages and what a folder holds are made by `abm.report`, a layer that st
 from __future__ import annotations
 
 import importlib
+import os
 import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,7 @@ from abm.results.claim import new_folder
 from abm.results.staging import Files
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
 
@@ -22,8 +25,45 @@ def _report() -> Any:
     return importlib.import_module("abm.report.showing")
 
 
+class LazyTables(Mapping[str, "pd.DataFrame"]):
+    """Tables by name, each made when it is asked for. make: is given its name."""
+
+    def __init__(self, names: Sequence[str], make: Callable[[str], pd.DataFrame]) -> None:
+        self._names, self._make = tuple(names), make
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        if name not in self._names:
+            raise KeyError(f"{name}: there are {', '.join(self._names)}")
+        return self._make(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __repr__(self) -> str:
+        return f"<tables: {', '.join(self._names)}>"
+
+
 class Shown:
-    """An outcome with figures, files and a page."""
+    """An outcome with figures, files and a page.
+
+    missing: of one that was loaded, what cannot be had any more, and why, in sentences.
+    """
+
+    missing: tuple[str, ...] = ()
+
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> Any:
+        """What is in a folder that Evenfall wrote, of a run or a study, as `save` had it.
+
+        A run gives `Results`, a study what its function gives. Where that cannot be had, as files
+        of the scenario are gone, it is `Saved`: tables, KPIs and the pictures as stored; what is
+        missing is warned of, and in `missing`. No code is run. Raises InputError for a folder that
+        is not ours, is damaged, or is of another version.
+        """
+        return _report().load(path)
 
     @property
     def kinds(self) -> tuple[str, ...]:

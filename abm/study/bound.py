@@ -24,7 +24,7 @@ from abm.fleet import Exchange
 from abm.model import V2GModel
 from abm.results import Results
 from abm.results.kpis import plain
-from abm.results.showing import Shown
+from abm.results.showing import LazyTables, Shown
 from abm.scenario import Scenario
 from abm.scenario.supply import has_storage
 from abm.study.aside import aside
@@ -94,12 +94,17 @@ class Bound(Shown):
 
     @property
     def scenario(self) -> Scenario:
-        """What was studied."""
+        """Whose EVs it is of."""
         return self.results.record.scenario
 
     @property
+    def tables(self) -> LazyTables:
+        """Those of its results."""
+        return self.results.tables
+
+    @property
     def kpis(self) -> dict[str, Any]:
-        """Its KPIs, as of a run."""
+        """Those of its results."""
         return self.results.kpis
 
     @property
@@ -116,8 +121,11 @@ class Bound(Shown):
         """What perfect foresight costs where demand may be peak_mw while EVs are plugged in.
 
         On the first feeder, means over metric_min. Raises OptimiserError where peak_mw is below the
-        lowest possible.
+        lowest possible, InputError where the bound was loaded from a folder.
         """
+        if not self.programmes:
+            said = "one that was computed here; the programmes are not in its folder"
+            raise InputError([Problem("bound", "", said)])
         programme = self.programmes[0]
         phase, c, d = aside(lambda: programme.lowest_cost(1e3 * peak_mw)).result()
         return CostAtPeak(phase.value, float(programme.demand_kw(c, d).max()) / 1e3)

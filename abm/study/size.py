@@ -13,6 +13,7 @@ from pathlib import Path
 from abm.errors import InputError, Problem
 from abm.machine import disk_there, in_words, memory_there
 from abm.results.flows import has_flow_tables
+from abm.results.stored import LARGEST
 from abm.scenario import Scenario
 from abm.study.replications import Case, most_together
 
@@ -24,6 +25,14 @@ FLOW_ALONE = 30
 ROW, CASE = 10_000, 10_000
 # On disk, compressed.
 EV_FILE, EV_DAY_FILE, ZONE_STEP_FILE, FLOW_FILE, ROW_FILE = 60, 40, 0.3, 1.5, 1500
+# In the record of a run: of its arrays, and of its file where that is written.
+OF_RECORD = {
+    "EVs": (280, 70),
+    "stays": (130, 60),
+    "steps of feeders": (12, 0.2),
+    "steps of zones": (20, 0.5),
+    "buses and lines of load flows": (20, 3),
+}
 
 CLOCK = "horizon.days, clock.hours, clock.step_s"
 FIELDS = {
@@ -81,7 +90,16 @@ def run_size(scenario: Scenario, copies: int | None = None) -> Size:
     else:
         kept = elements if table.phases is None else len(table.buses)
         size.add(what, flows * kept, FLOW_ALONE, 0.0)
+    _add_record(size)
     return size
+
+
+def _add_record(size: Size) -> None:
+    """The file of the record, where it is clear that there will be one."""
+    arrays = sum(count * OF_RECORD[what][0] for what, count in size.counts.items())
+    if 2 * arrays <= LARGEST:
+        for what, count in size.counts.items():
+            size.disk[what] += count * OF_RECORD[what][1]
 
 
 def study_size(cases: Sequence[Case], replications: int, workers: int) -> Size:

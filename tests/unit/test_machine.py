@@ -108,6 +108,12 @@ def test_a_city_of_several_days_needs_more():
     }
 
 
+def test_the_file_of_the_record_counts_where_there_is_one():
+    small, city = Scenario(), Scenario(feeder={"copies": 1000})
+    assert run_size(small).disk["EVs"] == 600 * (size.EV_FILE + size.OF_RECORD["EVs"][1])
+    assert run_size(city).disk["EVs"] == 600_000 * size.EV_FILE
+
+
 def test_a_study_needs_one_batch_per_worker_and_all_rows():
     cases = [Case({}, Scenario(fleet={"evs_per_zone": n})) for n in (1, 3)]
     alone, four = study_size(cases, 500, 1), study_size(cases, 500, 4)
