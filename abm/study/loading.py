@@ -60,7 +60,10 @@ def results_of(folder: Folder) -> Results:
         missing.append(f"Objects of Python took part that no file can hold: {names}.")
     label = next(iter(about.get("strategies", [])), None)
     stored = Stored(folder.plain(KPIS), folder.tables, label, tuple(missing))
-    return Results(record, about.get("wall_s"), stored)
+    found = Results(record, about.get("wall_s"), stored)
+    # Those are in the file, and no code is loaded to work them out again.
+    found.own_kpis = {}
+    return found
 
 
 def scenario_of(folder: Folder) -> Scenario:
