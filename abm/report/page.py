@@ -11,12 +11,13 @@ from html import escape
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from abm.errors import printable
 from abm.report.feeder_map import FeederMap
 from abm.report.interactive import Drawn
 
+_Part = TypeVar("_Part")
 MOST_BYTES = 6_000_000
 # Nothing may be loaded from anywhere, whatever a name in the scenario tries.
 POLICY = (
@@ -100,11 +101,18 @@ def _without_largest(report: Report) -> Report | None:
     if what == "map":
         said = "The map is left out to keep this file small."
         return replace(report, map=FeederMap("", {}, "", said))
-    parts = list(getattr(report, what))
-    gone = parts.pop(at)
-    title = gone[0] if isinstance(gone, tuple) else gone.title
-    said = f"{title}: left out to keep this file small."
-    return replace(report, **{what: parts}, note=f"{report.note} {said}".strip())
+    of: dict[str, Sequence[Drawn | Table]] = {"charts": report.charts, "tables": report.tables}
+    name = report.pictures[at][0] if what == "pictures" else of[what][at].title
+    note = f"{report.note} {name}: left out to keep this file small.".strip()
+    if what == "charts":
+        return replace(report, charts=_but(report.charts, at), note=note)
+    if what == "pictures":
+        return replace(report, pictures=_but(report.pictures, at), note=note)
+    return replace(report, tables=_but(report.tables, at), note=note)
+
+
+def _but(parts: Sequence[_Part], at: int) -> list[_Part]:
+    return [part for i, part in enumerate(parts) if i != at]
 
 
 def plotly_script() -> str | None:

@@ -18,6 +18,8 @@ from abm.report.card import card, differences_table, notes_of, picture_of, store
 from abm.report.feeder_figures import reconfiguration_figure
 from abm.report.figures import Drawings, pictures
 from abm.report.hosting import hosting_figures
+from abm.report.html import NAME as REPORT
+from abm.report.html import report_html
 from abm.report.kpi_lines import kpi_rows
 from abm.report.paper_figures import paper_figures
 from abm.report.run_figures import comparison_figures, run_figures
@@ -76,9 +78,15 @@ def plot(outcome: object, kind: str | None = None) -> Figure:
 
 
 def drawn(outcome: object, figures: bool) -> Iterator[tuple[str, Content]]:
-    """The pictures of an outcome, or none."""
-    if figures:
-        yield from pictures(drawings_of(outcome))
+    """The pictures of an outcome and its report, or none."""
+    if not figures:
+        return
+    made = []
+    for name, content in pictures(drawings_of(outcome)):
+        made.append((name, content))
+        yield name, content
+    if text := report_html(outcome, made):
+        yield REPORT, text
 
 
 # --- runs --------------------------------------------------------------------------------------

@@ -125,7 +125,7 @@ def print_ensemble(ensemble: Ensemble, scenario: Scenario) -> None:
             )
     show(table)
     print_lines([f"Losses and lowest voltage: {grain_of(scenario.grid.flow_interval_min)}."])
-    print_lines(_unsolved_lines(ensemble))
+    print_lines(unsolved_lines(ensemble))
     if len(ensemble.cases) > 1:
         print_differences(ensemble.differences, small)
 
@@ -140,7 +140,7 @@ def _label(kpi: str, small: bool, grain: Collection[int] = ()) -> str:
     return in_kilo(label) if small else label
 
 
-def _unsolved_lines(ensemble: Ensemble) -> list[str]:
+def unsolved_lines(ensemble: Ensemble) -> list[str]:
     """A sentence for each case with replications whose losses and voltages are not all known."""
     if "nonconverged_hours" not in ensemble.measures:
         return []  # nothing succeeded
@@ -215,7 +215,7 @@ def print_sweep(
         cells = [_mean_and_interval(kpi, found[kpi], small) for kpi in shown]
         table.add_row(*(str(case.labels[label]) for label in labels), *cells)
     show(table)
-    lines = _unsolved_lines(ensemble)[:MOST_ROWS]
+    lines = unsolved_lines(ensemble)[:MOST_ROWS]
     if len(ensemble.cases) > MOST_ROWS:
         lines.append(f"and {len(ensemble.cases) - MOST_ROWS} more points in summary.csv")
     if len(labels) > 3:

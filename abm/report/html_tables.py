@@ -1,0 +1,206 @@
+"""Tables of a report: frames with headings, units and digits that a person reads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from abm.errors import printable
+from abm.report.page import Table
+from abm.report.units import DASH
+from abm.results import Results
+from abm.results.indicators import INDICATORS, grain_of, is_of_load_flows, kpi_label, mean_digits
+from abm.scenario import Scenario
+from abm.study.compare import FORESIGHT, GAP
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Rows of a table here; the files have all.
+MOST_ROWS = 300
+# What the end of a column's name says: unit, digits.
+UNITS = {
+    "mwh": ("MWh", 3),
+    "kwh": ("kWh", 1),
+    "mw": ("MW", 3),
+    "kw": ("kW", 1),
+    "mvar": ("Mvar", 3),
+    "mvarh": ("Mvarh", 3),
+    "mva": ("MVA", 4),
+    "usd": ("$", 2),
+    "usd_per_kwh": ("$/kWh", 2),
+    "pu": ("p.u.", 4),
+    "percent": ("%", 1),
+    "min": ("min", 0),
+    "h": ("h", 2),
+    "a": ("A", 1),
+    "c": ("degC", 1),
+    "m": ("m", 0),
+}
+# Columns with names of their own.
+NAMED = {
+    "ci95_low": "95 % interval from",
+    "ci95_high": "to",
+    "q05": "5 %",
+    "q25": "25 %",
+    "q50": "median",
+    "q75": "75 %",
+    "q95": "95 %",
+    "sd": "standard deviation",
+    "n": "n",
+    "ev_id": "EV",
+    "evs": "EVs",
+    "evs_short": "EVs short",
+    "evs_plugged": "EVs plugged in",
+    "min_vm_bus": "bus of the lowest voltage",
+    "hour_index": "hour of the horizon",
+    "excludes_zero": "interval excludes zero",
+    "v2g": "V2G",
+    "soc_arrival": "SoC on arrival",
+    "soc_target": "SoC asked for",
+    "soc_departure": "SoC on departure",
+    "S1": "first order",
+    "S1_conf": "±",
+    "ST": "total",
+    "ST_conf": "± ",
+    "ev_mw": "EVs, net (MW)",
+    "min_vm_pu": "lowest voltage (p.u.)",
+    GAP: "gap to the optimum (%)",
+    FORESIGHT: "perfect foresight at the same peak ($)",
+}
+
+
+def heading(name: str) -> str:
+    """What a column is called, with its unit."""
+    if name in NAMED:
+        return NAMED[name]
+    for end, (unit, _) in sorted(UNITS.items(), key=lambda item: -len(item[0])):
+        if name.endswith(f"_{end}"):
+            return f"{_plain(name.removesuffix(f'_{end}'))} ({unit})"
+    return _plain(name)
+
+
+def _plain(name: str) -> str:
+    text = re.sub(r"\bev\b", "EV", name.replace("_", " "))
+    return re.sub(r"\bevs\b", "EVs", re.sub(r"\bsoc\b", "SoC", text))
+
+
+def kpi_heading(name: str, flow_min: Sequence[int] = ()) -> str:
+    """What a KPI is called, with its unit and the grain of what load flows give."""
+    row = INDICATORS.get(name)
+    if row is None or row.label:
+        return kpi_label(name, flow_min)
+    text = heading(name)
+    if "(" not in text and row.unit != "-":
+        text = f"{text} ({row.unit})"
+    if flow_min and is_of_load_flows(name):
+        start, bracket, unit = text.partition(" (")
+        text = f"{start}, {grain_of(*flow_min)}{bracket}{unit}"
+    return text
+
+
+def digits_of(name: str) -> int:
+    """Digits after the point of a column."""
+    if name in INDICATORS:
+        return INDICATORS[name].digits
+    if name in (GAP, FORESIGHT):
+        return 2
+    for end, (_, digits) in sorted(UNITS.items(), key=lambda item: -len(item[0])):
+        if name.endswith(f"_{end}"):
+            return digits
+    return 3
+
+
+def cell(value: Any, digits: int) -> str:
+    """A value as it is shown: numbers with so many digits, whole numbers without."""
+    if value is None or value != value or type(value).__name__ == "NAType":
+        return DASH
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if isinstance(value, int | np.integer):
+        return str(int(value))
+    if isinstance(value, float | np.floating):
+        return f"{float(value):.{digits}f}" if np.isfinite(value) else DASH
+    if isinstance(value, list | tuple):
+        return ", ".join(map(printable, value))
+    return printable(str(value))
+
+
+def frame_table(
+    key: str,
+    title: str,
+    frame: pd.DataFrame,
+    about: str = "",
+    names: Mapping[str, str] | None = None,
+    most: int = MOST_ROWS,
+) -> Table:
+    """A frame as a table; names: headings in the place of the usual ones."""
+    names = names or {}
+    if len(frame) > most:
+        about = f"The first {most} of {len(frame)} rows; the files have all. {about}".strip()
+    columns = [str(name) for name in frame.columns]
+    numeric = [frame[name].dtype.kind in "iuf" for name in frame.columns]
+    shown = frame.head(most)
+    values = [[cell(value, digits_of(name)) for value in shown[name].tolist()] for name in columns]
+    heads = [(names.get(name, heading(name)), n) for name, n in zip(columns, numeric, strict=True)]
+    return Table(key, title, heads, list(zip(*values, strict=True)) if values else [], about)
+
+
+def kpi_table(results: Results, key: str = "kpis") -> Table:
+    """Every KPI of a run with its unit and what it means."""
+    rows = []
+    flow = (results.record.flow_min,)
+    for name, value in results.kpis.items():
+        row = INDICATORS.get(name)
+        digits = 3 if row is None else row.digits
+        unit = "" if row is None or row.unit == "-" else row.unit
+        meaning = "" if row is None else row.meaning.replace("`", "")
+        label = kpi_heading(name, flow).partition(" (")[0]
+        rows.append((label, cell(value, digits), unit, name, meaning))
+    columns = [("KPI", False), ("value", True), ("unit", False), ("name in files", False)]
+    return Table(key, "All indicators", [*columns, ("meaning", False)], rows)
+
+
+def summary_table(key: str, title: str, rows: Iterable[Mapping[Any, Any]], labels: Sequence[str],
+                  flow_min: Sequence[int] = ()) -> Table:  # fmt: skip
+    """Means with their intervals and quantiles, a row for each KPI and case.
+
+    rows: of `Ensemble.summary` or `Ensemble.differences`.
+    """
+    found = list(rows)
+    numbers = [name for name in ("mean", "sd", "ci95_low", "ci95_high", "q05", "q50", "q95")
+               if found and name in found[0]]  # fmt: skip
+    more = [name for name in ("excludes_zero",) if found and name in found[0]]
+    body = []
+    for row in found[:MOST_ROWS]:
+        kpi = str(row["kpi"])
+        digits = mean_digits(kpi)
+        body.append(
+            [
+                kpi_heading(kpi, flow_min),
+                *(cell(row[label], 4) for label in labels),
+                cell(row["n"], 0),
+                *(cell(row[name], digits) for name in numbers),
+                *(cell(row[name], 0) for name in more),
+            ]
+        )
+    columns = [("quantity", False), *((heading(label), False) for label in labels), ("n", True)]
+    columns += [(NAMED.get(name, name), True) for name in numbers]
+    columns += [(NAMED[name], False) for name in more]
+    about = ""
+    if len(found) > MOST_ROWS:
+        about = f"The first {MOST_ROWS} of {len(found)} rows; the files have all."
+    return Table(key, title, columns, body, about)
+
+
+def changes_table(scenario: Scenario) -> Table:
+    """In what a scenario differs from the default."""
+    rows = [
+        (one.field, one.value_text, one.default_text or DASH, one.meaning.replace("`", ""))
+        for one in scenario.differences()
+    ]
+    columns = [("field", False), ("here", False), ("default", False), ("meaning", False)]
+    return Table("changes", "Differences", columns, rows)

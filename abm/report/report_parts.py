@@ -1,0 +1,155 @@
+"""What the reports of all verbs have: what was studied, how to get it again, how to cite it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import re
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from abm.errors import InputError
+from abm.grid import build_feeder
+from abm.grid.phase_feeder import ThreePhaseFeeder
+from abm.report.sentences import count
+from abm.results.folder import versions
+from abm.results.notices import as_printed_notices, limit_notices
+from abm.scenario import Scenario, parse_setting
+
+# More settings than this are no command that anybody types.
+MOST_SETTINGS = 24
+PAPER = (
+    "Vashisth, S., Bairwa, S., Swarnkar, A., Agrawal, P. K., Gupta, N., and Niazi, K. R. (2025): "
+    "Enhancement in grid performance using Coordinated V2G approach with Residential EV charging "
+    "demand. EasyChair preprints, February 2025."
+)
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+
+def facts(scenario: Scenario, *more: str) -> str:
+    """What was studied, in a line."""
+    feeder = build_feeder(scenario.inputs.feeder)
+    buses = count(feeder.n_bus, "bus", "buses")
+    if isinstance(feeder, ThreePhaseFeeder):
+        buses = f"{count(feeder.n_bus, 'home')} on three phases"
+    copies = scenario.feeder.copies
+    said = [
+        f"Feeder {feeder.name}, {buses}, {count(feeder.n_line, 'line')}, "
+        f"{count(len(feeder.zone_bus), 'parking zone')}"
+        + (f", {count(copies, 'copy', 'copies')} of it" if copies > 1 else ""),
+        f"{count(scenario.hours, 'hour')} from {scenario.clock.start} on in steps of "
+        f"{scenario.clock.step_s:g} s",
+        "energy-balanced" if scenario.requirement.kind == "energy_balanced" else "as printed",
+        *more,
+    ]
+    head = f"{scenario.description} " if scenario.description else ""
+    return f"{head}{'; '.join(said)}."
+
+
+def scenario_cautions(scenarios: Iterable[Scenario]) -> list[str]:
+    """What has to be said of scenarios before their numbers, each once."""
+    found: dict[str, None] = {}
+    for scenario in scenarios:
+        found |= dict.fromkeys([*limit_notices(scenario), *as_printed_notices(scenario)])
+    return [_sentence(line) for line in found]
+
+
+def _sentence(line: str) -> str:
+    text = line if line.startswith("grid.") else line[:1].upper() + line[1:]
+    return text if text.endswith(".") else f"{text}."
+
+
+# --- again -------------------------------------------------------------------------------------
+
+
+def again(verb: str, scenario: Scenario, options: Sequence[str] = ()) -> list[tuple[str, str]]:
+    """Commands that give the same: from the scenario beside the page, and by what differs.
+
+    The latter only where it can be said by --set: no files, no code, and nothing lost on the way.
+    """
+    trust = ["--trust"] if scenario.code else []
+    here = ["evenfall", verb, "scenario.yaml", *options, *trust]
+    found = [
+        (
+            "With the scenario.yaml that lies beside this file (SHA-256 "
+            f"{scenario_hash(scenario)}):",
+            shlex.join(here),
+        )
+    ]
+    if scenario.objects:
+        return [
+            (
+                "Rules, KPIs or the like of this study are objects of Python, which no command "
+                "brings along; without them it is:",
+                shlex.join(here),
+            )
+        ]
+    settings = settings_of(scenario)
+    if settings is not None:
+        by_set = [part for setting in settings for part in ("--set", setting)]
+        command = ["evenfall", verb, "paper", *by_set, "--seed", str(scenario.seed), *options]
+        found.append(("From anywhere, by what differs from the default:", shlex.join(command)))
+    return found
+
+
+def scenario_hash(scenario: Scenario) -> str:
+    """As in the manifest."""
+    return hashlib.sha256(scenario.to_yaml().encode()).hexdigest()
+
+
+def settings_of(scenario: Scenario) -> list[str] | None:
+    """`--set` of each difference to the default but the seed; None where that is not the same."""
+    if scenario.code:
+        return None
+    differences = [one for one in scenario.differences() if one.field != "seed"]
+    if len(differences) > MOST_SETTINGS:
+        return None
+    found: list[str] = []
+    changes: dict[str, Any] = {"seed": scenario.seed}
+    for one in differences:
+        plain = isinstance(one.value, str) and _WORD.fullmatch(one.value)
+        setting = f"{one.field}={one.value if plain else json.dumps(one.value)}"
+        try:
+            if parse_setting(setting) != (one.field, one.value):
+                return None
+        except InputError:
+            return None
+        found.append(setting)
+        changes[one.field] = one.value
+    try:
+        same = Scenario().override(changes)
+    except InputError:
+        return None
+    return found if _fields(same) == _fields(scenario) else None
+
+
+def _fields(scenario: Scenario) -> dict[str, Any]:
+    found = scenario.resolved()
+    return {name: found[name] for name in found if name not in ("name", "description")}
+
+
+def versions_used() -> list[tuple[str, str]]:
+    """Python and the packages that are there."""
+    there = {name: version for name, version in versions().items() if version != "not installed"}
+    return [("Python", platform.python_version()), *there.items()]
+
+
+def citation() -> str:
+    """How to cite software and paper."""
+    own = dict(versions_used())["evenfall"]
+    return (
+        f"The Evenfall founders: Evenfall, agent-based simulation of residential EV fleets on a "
+        f"distribution feeder, version {own}. Software, MIT licence.\n{PAPER}"
+    )
+
+
+def study_options(question: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    """Options of a study of many replications, of its question; names: of its fields."""
+    found = ["--strategies", ",".join(question["strategies"])]
+    for name in names:
+        if (value := question.get(name)) is not None:
+            text = ",".join(map(str, value)) if isinstance(value, list | tuple) else f"{value}"
+            found += [f"--{name.replace('_', '-')}", text]
+    return found

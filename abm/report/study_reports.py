@@ -1,0 +1,158 @@
+"""The reports of studies of many replications: Monte Carlo, sweeps, hosting capacity."""
+
+from __future__ import annotations
+
+from abm.report import interactive_studies as figures
+from abm.report.html_tables import changes_table, frame_table, summary_table
+from abm.report.interactive import Drawn
+from abm.report.interactive_sweeps import sweep
+from abm.report.page import Report
+from abm.report.report_parts import (
+    again,
+    citation,
+    facts,
+    scenario_cautions,
+    study_options,
+    versions_used,
+)
+from abm.report.study_sentences import (
+    ensemble_answer,
+    sweep_answer,
+    wide_indices,
+)
+from abm.report.study_terminal import unsolved_lines
+from abm.results.indicators import kpi_label
+from abm.study.ensemble import Ensemble, failure_lines
+from abm.study.outcomes import MonteCarlo, Sweep
+from abm.study.sweep import INTEREST
+
+# KPIs whose spread is drawn.
+SPREADS = ("peak_15min_mw", "min_vm_pu", "net_cost_usd", "evs_short")
+
+
+def montecarlo_report(outcome: MonteCarlo) -> Report:
+    """Of replications under some strategies."""
+    ensemble, scenario = outcome.ensemble, outcome.scenario
+    names = ["replications", "until", "at_least"]
+    note = "Every replication has a seed of its own; strategies meet the same EVs."
+    if outcome.until is not None:
+        reached = ensemble.stopped
+        note += (
+            f" {outcome.until} was not reached."
+            if reached is None
+            else f" {outcome.until} was reached after {reached} replications."
+        )
+    if scenario.inputs.sessions is not None:
+        note += " The stays are those of a file, the same in every replication."
+    return Report(
+        title=f"{scenario.name}: {ensemble.n} replications, seed {scenario.seed}",
+        verb="montecarlo",
+        facts=facts(scenario, f"seed {scenario.seed}"),
+        cautions=ensemble_cautions(ensemble),
+        answer=ensemble_answer(ensemble),
+        note=note,
+        changes=changes_table(scenario),
+        charts=ensemble_charts(ensemble),
+        map=None,
+        tables=[
+            summary_table(
+                "summary",
+                "Means and intervals",
+                ensemble.summary.to_dict("records"),
+                ["strategy"],
+                ensemble.flow_min,
+            ),
+            *(
+                [
+                    summary_table(
+                        "differences",
+                        "Differences on the same EVs",
+                        ensemble.differences.to_dict("records"),
+                        ["strategy", "minus"],
+                        ensemble.flow_min,
+                    )
+                ]
+                if len(ensemble.cases) > 1
+                else []
+            ),
+        ],
+        again=again("montecarlo", scenario, study_options(outcome.question, names)),
+        cite=citation(),
+        versions=versions_used(),
+    )
+
+
+def ensemble_cautions(ensemble: Ensemble) -> list[str]:
+    """What failed, what was not solved, and what has to be said of the scenarios."""
+    found = failure_lines(ensemble.failures, ensemble.n * len(ensemble.cases))
+    scenarios = [case.scenario for case in ensemble.cases]
+    lines = [*found, *scenario_cautions(scenarios), *unsolved_lines(ensemble)]
+    most = 12
+    if len(lines) > most:
+        lines = [*lines[:most], f"And {len(lines) - most} more of that kind."]
+    return lines
+
+
+def ensemble_charts(ensemble: Ensemble) -> list[Drawn]:
+    """Fan of the demand, spread of the main KPIs, paired differences."""
+    if not ensemble.measures:
+        return []
+    found = [figures.fan(ensemble)]
+    found += [figures.spread(ensemble, kpi) for kpi in SPREADS if kpi in ensemble.measures]
+    rows = [
+        {"name": f"{row['strategy']} less {row['minus']}", **{str(k): v for k, v in row.items()}}
+        for row in ensemble.differences.to_dict("records")
+        if row["kpi"] == "peak_15min_mw" and row["n"] > 1
+    ]
+    if rows:
+        title = "Differences of the peak on the same EVs"
+        about = "Means with their 95 % intervals; one that holds zero says nothing."
+        found.append(figures.intervals(title, about, rows, kpi_label("peak_15min_mw")))
+    return found
+
+
+def sweep_report(outcome: Sweep) -> Report:
+    """Of a sweep over fields."""
+    ensemble, scenario, tables = outcome.ensemble, outcome.scenario, outcome.tables
+    kpis = tuple(outcome.shown) or INTEREST
+    shown = [kpi for kpi in kpis if kpi in ensemble.measures]
+    points = len(ensemble.cases)
+    labels = list(ensemble.cases[0].labels)
+    cautions = [*ensemble_cautions(ensemble), *wide_indices(tables, shown, points)]
+    if ensemble.n == 1 and not outcome.ranges:
+        cautions.append("One replication at each point: how sure a mean is cannot be said.")
+    note = f"{ensemble.n} replications at each of {points} points, on the same EVs."
+    found = tables["summary"]
+    rows = found[found["kpi"].isin(list(kpis))] if len(found) else found
+    shown_tables = [
+        summary_table("summary", "Means at each point", rows.to_dict("records"), labels,
+                      ensemble.flow_min)
+    ]  # fmt: skip
+    if "sobol" in tables:
+        sobol = tables["sobol"]
+        sobol = sobol[sobol["kpi"].isin(shown)]
+        shown_tables.insert(0, frame_table("sobol", "Sobol' indices", sobol))
+    options = study_options(outcome.question, ["replications"])
+    design = outcome.question.get("design", "grid")
+    if design != "grid":
+        options += ["--design", str(design)]
+    for field, values in outcome.question.get("vary", {}).items():
+        text = values if isinstance(values, str) else ",".join(map(str, values))
+        options += ["--vary", f"{field}={text}"]
+    if outcome.shown:
+        options += ["--kpi", ",".join(outcome.shown)]
+    return Report(
+        title=f"{scenario.name}: a sweep of {points} points, seed {scenario.seed}",
+        verb="sweep",
+        facts=facts(scenario, f"seed {scenario.seed}"),
+        cautions=cautions,
+        answer=sweep_answer(ensemble, tables, shown),
+        note=note,
+        changes=changes_table(scenario),
+        charts=list(sweep(ensemble, tables, shown)) if ensemble.measures else [],
+        map=None,
+        tables=shown_tables,
+        again=again("sweep", scenario, options),
+        cite=citation(),
+        versions=versions_used(),
+    )
