@@ -69,7 +69,9 @@ def add_json(verb: argparse.ArgumentParser, what: str = "the KPIs") -> None:
 
 def add_no_figures(verb: argparse.ArgumentParser) -> None:
     """--no-figures."""
-    verb.add_argument("--no-figures", action="store_true", help="leave out the pictures")
+    verb.add_argument(
+        "--no-figures", action="store_true", help="leave out the pictures and report.html"
+    )
 
 
 def add_strategies(verb: argparse.ArgumentParser, others: str = "") -> None:

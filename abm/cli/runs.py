@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from abm.cli import studies
 from abm.cli.common import (
@@ -201,14 +201,13 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _figures(options: argparse.Namespace, results: Results, *how: Any) -> Files:
-    """The figures of a run, with `run_figures`' further arguments; none with --no-figures."""
+def _figures(options: argparse.Namespace, outcome: Results | Bound) -> Files:
+    """The figures and the report of an outcome; none with --no-figures."""
     if options.no_figures:
         return ()
-    from abm.report.figures import pictures
-    from abm.report.run_figures import run_figures
+    from abm.report.showing import drawn
 
-    return pictures(run_figures(results, *how))
+    return drawn(outcome, True)
 
 
 def _compare(options: argparse.Namespace) -> int:
@@ -304,7 +303,7 @@ def _bound(options: argparse.Namespace) -> int:
             scenario, options.objective, options.step, options.limit, options.metric, on_feeder
         )
     with claimed.new() as folder:
-        figures = _figures(options, bound.results, bound.label, bound.limit_mw)
+        figures = _figures(options, bound)
         _write_bound(folder, bound, more=figures)
     if options.json:
         print_json(bound.results.kpis)

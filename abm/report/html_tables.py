@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from abm.errors import printable
-from abm.report.page import Table
+from abm.report.page import PageTable
 from abm.report.units import DASH
 from abm.results import Results
 from abm.results.indicators import INDICATORS, grain_of, is_of_load_flows, kpi_label, mean_digits
@@ -116,7 +116,7 @@ def digits_of(name: str) -> int:
 
 def cell(value: Any, digits: int) -> str:
     """A value as it is shown: numbers with so many digits, whole numbers without."""
-    if value is None or value != value or type(value).__name__ == "NAType":
+    if value is None or type(value).__name__ == "NAType" or value != value:
         return DASH
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
@@ -136,7 +136,7 @@ def frame_table(
     about: str = "",
     names: Mapping[str, str] | None = None,
     most: int = MOST_ROWS,
-) -> Table:
+) -> PageTable:
     """A frame as a table; names: headings in the place of the usual ones."""
     names = names or {}
     if len(frame) > most:
@@ -146,10 +146,10 @@ def frame_table(
     shown = frame.head(most)
     values = [[cell(value, digits_of(name)) for value in shown[name].tolist()] for name in columns]
     heads = [(names.get(name, heading(name)), n) for name, n in zip(columns, numeric, strict=True)]
-    return Table(key, title, heads, list(zip(*values, strict=True)) if values else [], about)
+    return PageTable(key, title, heads, list(zip(*values, strict=True)) if values else [], about)
 
 
-def kpi_table(results: Results, key: str = "kpis") -> Table:
+def kpi_table(results: Results, key: str = "kpis") -> PageTable:
     """Every KPI of a run with its unit and what it means."""
     rows = []
     flow = (results.record.flow_min,)
@@ -161,11 +161,11 @@ def kpi_table(results: Results, key: str = "kpis") -> Table:
         label = kpi_heading(name, flow).partition(" (")[0]
         rows.append((label, cell(value, digits), unit, name, meaning))
     columns = [("KPI", False), ("value", True), ("unit", False), ("name in files", False)]
-    return Table(key, "All indicators", [*columns, ("meaning", False)], rows)
+    return PageTable(key, "All indicators", [*columns, ("meaning", False)], rows)
 
 
 def summary_table(key: str, title: str, rows: Iterable[Mapping[Any, Any]], labels: Sequence[str],
-                  flow_min: Sequence[int] = ()) -> Table:  # fmt: skip
+                  flow_min: Sequence[int] = ()) -> PageTable:  # fmt: skip
     """Means with their intervals and quantiles, a row for each KPI and case.
 
     rows: of `Ensemble.summary` or `Ensemble.differences`.
@@ -193,14 +193,14 @@ def summary_table(key: str, title: str, rows: Iterable[Mapping[Any, Any]], label
     about = ""
     if len(found) > MOST_ROWS:
         about = f"The first {MOST_ROWS} of {len(found)} rows; the files have all."
-    return Table(key, title, columns, body, about)
+    return PageTable(key, title, columns, body, about)
 
 
-def changes_table(scenario: Scenario) -> Table:
+def changes_table(scenario: Scenario) -> PageTable:
     """In what a scenario differs from the default."""
     rows = [
         (one.field, one.value_text, one.default_text or DASH, one.meaning.replace("`", ""))
         for one in scenario.differences()
     ]
     columns = [("field", False), ("here", False), ("default", False), ("meaning", False)]
-    return Table("changes", "Differences", columns, rows)
+    return PageTable("changes", "Differences", columns, rows)

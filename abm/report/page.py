@@ -30,7 +30,7 @@ PICTURES_ONLY = (
 
 
 @dataclass(frozen=True)
-class Table:
+class PageTable:
     """A table that sorts and copies.
 
     columns: heading, and whether it has numbers. rows: cells as they are shown. key: for links.
@@ -59,10 +59,10 @@ class Report:
     cautions: Sequence[str]
     answer: Sequence[str]
     note: str
-    changes: Table
+    changes: PageTable
     charts: Sequence[Drawn]
     map: FeederMap | None
-    tables: Sequence[Table]
+    tables: Sequence[PageTable]
     again: Sequence[tuple[str, str]]
     cite: str
     versions: Sequence[tuple[str, str]]
@@ -101,7 +101,7 @@ def _without_largest(report: Report) -> Report | None:
     if what == "map":
         said = "The map is left out to keep this file small."
         return replace(report, map=FeederMap("", {}, "", said))
-    of: dict[str, Sequence[Drawn | Table]] = {"charts": report.charts, "tables": report.tables}
+    of: dict[str, Sequence[Drawn | PageTable]] = {"charts": report.charts, "tables": report.tables}
     name = report.pictures[at][0] if what == "pictures" else of[what][at].title
     note = f"{report.note} {name}: left out to keep this file small.".strip()
     if what == "charts":
@@ -236,7 +236,7 @@ def _again(report: Report) -> Iterable[str]:
     yield f"<h3>How to cite</h3><pre>{_text(report.cite)}</pre></section>"
 
 
-def _table(table: Table) -> Iterable[str]:
+def _table(table: PageTable) -> Iterable[str]:
     yield f'<div class="table" id="table-{table.key}"><h3>{_text(table.title)}</h3>'
     if table.about:
         yield f'<p class="soft">{_text(table.about)}</p>'

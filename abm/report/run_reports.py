@@ -12,7 +12,7 @@ from abm.report.feeder_map import feeder_map
 from abm.report.html_tables import changes_table, frame_table, kpi_heading, kpi_table
 from abm.report.interactive import Drawn
 from abm.report.kpi_lines import kpi_rows
-from abm.report.page import Report, Table
+from abm.report.page import Report, PageTable
 from abm.report.report_parts import (
     again,
     citation,
@@ -84,11 +84,11 @@ def run_charts(results: Results, limit_mw: float | None = None) -> list[Drawn]:
     return found if loading is None else [*found, loading]
 
 
-def run_tables(results: Results) -> list[Table]:
+def run_tables(results: Results) -> list[PageTable]:
     """The main numbers, zones, hours, violations, the EVs that are shortest, all indicators."""
     scenario, record = results.record.scenario, results.record
     rows = kpi_rows(results.kpis, scenario.horizon.days, record.flow_min)
-    found = [Table("main", "Main numbers", [("what", False), ("how much", False)], rows)]
+    found = [PageTable("main", "Main numbers", [("what", False), ("how much", False)], rows)]
     found.append(frame_table("zones", "Parking zones", results.zones))
     violations = results.violations
     if len(violations):
