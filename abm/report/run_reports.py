@@ -12,7 +12,7 @@ from abm.report.feeder_map import feeder_map
 from abm.report.html_tables import changes_table, frame_table, kpi_heading, kpi_table
 from abm.report.interactive import Drawn
 from abm.report.kpi_lines import kpi_rows
-from abm.report.page import Report, PageTable
+from abm.report.page import PageTable, Report
 from abm.report.report_parts import (
     again,
     citation,

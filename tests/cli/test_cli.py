@@ -179,7 +179,7 @@ def test_without_a_verb_it_is_reproduce(monkeypatch):
 def test_run_writes_its_folder(folder):
     printed = call("run", "paper", *SMALL, "--seed", "7", "--strategy", "uncoordinated")
     out = folder / "outputs" / "paper-uncoordinated-seed7"
-    assert {path.name for path in out.iterdir()} == RUN_FILES | {"figures"}
+    assert {path.name for path in out.iterdir()} == RUN_FILES | {"figures", "report.html"}
     assert all(p.read_bytes().startswith(PNG) for p in (out / "figures").iterdir())
     assert str(out.relative_to(folder)) in printed.out
     manifest = json.loads((out / "manifest.json").read_text())
