@@ -15,11 +15,11 @@ from abm.report.run_reports import (
     paper_report,
     run_report,
 )
-from abm.report.study_reports import montecarlo_report, sweep_report
+from abm.report.study_reports import hosting_report, montecarlo_report, sweep_report
 from abm.results import Results
 from abm.results.showing import Shown
 from abm.study.bound import Bound
-from abm.study.outcomes import BreakEven, Comparison, MonteCarlo, PaperStudy, Sweep
+from abm.study.outcomes import BreakEven, Comparison, HostingStudy, MonteCarlo, PaperStudy, Sweep
 
 NAME = "report.html"
 
@@ -37,6 +37,7 @@ report_of.register(PaperStudy)(paper_report)
 report_of.register(BreakEven)(break_even_report)
 report_of.register(MonteCarlo)(montecarlo_report)
 report_of.register(Sweep)(sweep_report)
+report_of.register(HostingStudy)(hosting_report)
 
 
 def report_html(outcome: object, pictures: Iterable[tuple[str, bytes]] = ()) -> str:

@@ -28,11 +28,14 @@ from abm.report.interactive import (
 from abm.report.look import looks_of
 from abm.results.indicators import kpi_label
 from abm.study.ensemble import Ensemble
+from abm.study.hosting_limits import in_words
 from abm.study.hosting_results import Hosting
 from abm.study.replications import LEADING_BAND
 
 # Values of one KPI over the replications of a strategy that a figure shows one by one.
 MOST_DOTS = 400
+# Elements that a figure of hosting names.
+MOST_ELEMENTS = 12
 
 
 # --- replications ------------------------------------------------------------------------------
@@ -191,3 +194,44 @@ def hosting(study: Hosting) -> Drawn:
     )
     about = "Bands: intervals of the probability. Click a name to switch its curve off or on."
     return Drawn("How often a limit is broken", about, {"data": data, "layout": layout})
+
+
+def broken_elements(study: Hosting) -> list[Drawn]:
+    """Which elements break a limit most often at the first share that does not keep the risk."""
+    names, data = list(study.asked.strategies), []
+    looks = looks_of(names)
+    often: dict[str, dict[str, float]] = {}
+    for name in names:
+        first = study.capacities[name].first
+        at = max(study.of(name)) if first is None else first
+        one = study.outcomes[name, at]
+        for kind in study.asked.limits:
+            for element, times in one.elements(kind).items():
+                label = f"{in_words(kind)} {element}"
+                often.setdefault(label, {})[name] = 100.0 * times / max(len(one.bad), 1)
+    most = sorted(often, key=lambda label: -max(often[label].values()))[:MOST_ELEMENTS]
+    if not most:
+        return []
+    for name in names:
+        data.append(
+            {
+                "type": "bar",
+                "orientation": "h",
+                "name": words(name),
+                "y": [words(label) for label in most],
+                "x": plain_numbers([often[label].get(name, 0.0) for label in most]),
+                "marker": {"color": looks[name].color},
+            }
+        )
+    layout = base_layout(
+        xaxis=axis("Replications that break it (%)"),
+        yaxis=axis("", autorange="reversed"),
+        barmode="group",
+        hovermode="closest",
+        height=160 + (18 * len(names) + 14) * len(most),
+    )
+    about = (
+        "At the first share that does not keep the risk, else at the highest that was looked at; "
+        f"the {len(most)} elements that break a limit most often."
+    )
+    return [Drawn("What breaks its limit", about, {"data": data, "layout": layout})]

@@ -202,7 +202,9 @@ def _(outcome: PaperStudy, figures: bool = True) -> Files:
     names = run_names()
     for key, name in names.items():
         results, wall_s = outcome.study.runs[key].results, outcome.study.runs[key].wall_s
-        run = run_folder(results, wall_s, more=drawn(results, figures))
+        # One report is enough: that of the study.
+        more = pictures(drawings_of(results)) if figures else ()
+        run = run_folder(results, wall_s, more=more)
         yield from within(name, run)
     yield from ((f"{name}.csv", table) for name, table in outcome.tables.items())
     yield from drawn(outcome, figures)

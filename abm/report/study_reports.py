@@ -23,7 +23,8 @@ from abm.report.study_sentences import (
 from abm.report.study_terminal import unsolved_lines
 from abm.results.indicators import kpi_label
 from abm.study.ensemble import Ensemble, failure_lines
-from abm.study.outcomes import MonteCarlo, Sweep
+from abm.study.hosting_results import BOUND
+from abm.study.outcomes import HostingStudy, MonteCarlo, Sweep
 from abm.study.sweep import INTEREST
 
 # KPIs whose spread is drawn.
@@ -153,6 +154,41 @@ def sweep_report(outcome: Sweep) -> Report:
         map=None,
         tables=shown_tables,
         again=again("sweep", scenario, options),
+        cite=citation(),
+        versions=versions_used(),
+    )
+
+
+def hosting_report(outcome: HostingStudy) -> Report:
+    """Of hosting capacity."""
+    study, scenario = outcome.found, outcome.scenario
+    total = len(study.table)
+    cautions = [
+        *failure_lines(study.failures, total),
+        *scenario_cautions([scenario]),
+        *hosting_lines(study)[1:],
+    ]
+    names = ["replications", "shares", "within", "risk", "limits"]
+    strategies = [name for name in study.asked.strategies if name != BOUND]
+    options = study_options({**outcome.question, "strategies": strategies}, names)
+    options.append("--bound" if BOUND in study.asked.strategies else "--no-bound")
+    tables = outcome.tables
+    return Report(
+        title=f"{scenario.name}: customers with an EV that the grid can carry",
+        verb="hosting",
+        facts=facts(scenario, f"seed {scenario.seed}"),
+        cautions=cautions,
+        answer=hosting_answer(study),
+        note=hosting_lines(study)[0],
+        changes=changes_table(scenario),
+        charts=[figures.hosting(study), *figures.broken_elements(study)],
+        map=None,
+        tables=[
+            frame_table("hosting", "What each strategy hosts", tables["hosting"]),
+            frame_table("shares", "Shares that were looked at", tables["shares"]),
+            frame_table("elements", "What breaks its limit", tables["elements"]),
+        ],
+        again=again("hosting", scenario, options),
         cite=citation(),
         versions=versions_used(),
     )
