@@ -198,7 +198,7 @@ def hosting(study: Hosting) -> Drawn:
 
 def broken_elements(study: Hosting) -> list[Drawn]:
     """Which elements break a limit most often at the first share that does not keep the risk."""
-    names, data = list(study.asked.strategies), []
+    names = list(study.asked.strategies)
     looks = looks_of(names)
     often: dict[str, dict[str, float]] = {}
     for name in names:
@@ -212,17 +212,17 @@ def broken_elements(study: Hosting) -> list[Drawn]:
     most = sorted(often, key=lambda label: -max(often[label].values()))[:MOST_ELEMENTS]
     if not most:
         return []
-    for name in names:
-        data.append(
-            {
-                "type": "bar",
-                "orientation": "h",
-                "name": words(name),
-                "y": [words(label) for label in most],
-                "x": plain_numbers([often[label].get(name, 0.0) for label in most]),
-                "marker": {"color": looks[name].color},
-            }
-        )
+    data: list[Chart] = [
+        {
+            "type": "bar",
+            "orientation": "h",
+            "name": words(name),
+            "y": [words(label) for label in most],
+            "x": plain_numbers([often[label].get(name, 0.0) for label in most]),
+            "marker": {"color": looks[name].color},
+        }
+        for name in names
+    ]
     layout = base_layout(
         xaxis=axis("Replications that break it (%)"),
         yaxis=axis("", autorange="reversed"),

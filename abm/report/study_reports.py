@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abm.report import interactive_studies as figures
+from abm.report.hosting import hosting_lines
 from abm.report.html_tables import changes_table, frame_table, summary_table
 from abm.report.interactive import Drawn
 from abm.report.interactive_sweeps import sweep
@@ -17,6 +18,7 @@ from abm.report.report_parts import (
 )
 from abm.report.study_sentences import (
     ensemble_answer,
+    hosting_answer,
     sweep_answer,
     wide_indices,
 )
