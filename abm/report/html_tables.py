@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # Rows of a table here; the files have all.
 MOST_ROWS = 300
+# Of means and intervals, a row for each KPI.
+MOST_MEANS = 1000
 # What the end of a column's name says: unit, digits.
 UNITS = {
     "mwh": ("MWh", 3),
@@ -43,7 +45,7 @@ UNITS = {
 # Columns with names of their own.
 NAMED = {
     "ci95_low": "95 % interval from",
-    "ci95_high": "to",
+    "ci95_high": "95 % interval to",
     "q05": "5 %",
     "q25": "25 %",
     "q50": "median",
@@ -175,7 +177,7 @@ def summary_table(key: str, title: str, rows: Iterable[Mapping[Any, Any]], label
                if found and name in found[0]]  # fmt: skip
     more = [name for name in ("excludes_zero",) if found and name in found[0]]
     body = []
-    for row in found[:MOST_ROWS]:
+    for row in found[:MOST_MEANS]:
         kpi = str(row["kpi"])
         digits = mean_digits(kpi)
         body.append(
@@ -191,8 +193,8 @@ def summary_table(key: str, title: str, rows: Iterable[Mapping[Any, Any]], label
     columns += [(NAMED.get(name, name), True) for name in numbers]
     columns += [(NAMED[name], False) for name in more]
     about = ""
-    if len(found) > MOST_ROWS:
-        about = f"The first {MOST_ROWS} of {len(found)} rows; the files have all."
+    if len(found) > MOST_MEANS:
+        about = f"The first {MOST_MEANS} of {len(found)} rows; the files have all."
     return PageTable(key, title, columns, body, about)
 
 

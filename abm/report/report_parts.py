@@ -44,7 +44,7 @@ def facts(scenario: Scenario, *more: str) -> str:
         "energy-balanced" if scenario.requirement.kind == "energy_balanced" else "as printed",
         *more,
     ]
-    head = f"{scenario.description} " if scenario.description else ""
+    head = f"{_sentence(scenario.description)} " if scenario.description.strip() else ""
     return f"{head}{'; '.join(said)}."
 
 
@@ -57,8 +57,8 @@ def scenario_cautions(scenarios: Iterable[Scenario]) -> list[str]:
 
 
 def _sentence(line: str) -> str:
-    text = line if line.startswith("grid.") else line[:1].upper() + line[1:]
-    return text if text.endswith(".") else f"{text}."
+    text = line.strip()
+    return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
 # --- again -------------------------------------------------------------------------------------
