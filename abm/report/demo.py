@@ -39,10 +39,10 @@ def demo_lines(
     step = np.ceil(2.0 * max(map(np.max, demand)) / ROWS) / 2.0
     limit = float(results[0].record.limit_mw().min())
     hours = results[0].clock_hours
-    evs = results[1].kpis["evs"]
+    evs, zones = results[1].kpis["evs"], results[1].record.zone_charge_mw.shape[2]
     yield Text(
-        f"{evs} EVs in six residential parking zones (RPZs) of the IEEE 33-bus feeder, for a day. "
-        f"The feeder's demand, in MW, is to stay below {limit:g} MW; red is above."
+        f"{evs} EVs in {zones} residential parking zones (RPZs) of the IEEE 33-bus feeder, for a "
+        f"day. The feeder's demand, in MW, is to stay below {limit:g} MW; red is above."
     )
     for number, (told, curve) in enumerate(zip(_story(runs), demand, strict=True), start=1):
         yield Text()

@@ -23,6 +23,7 @@ def test_demo_tells_the_peaks_of_the_runs_and_leaves_no_files(runs, capsys, tmp_
     for name in ACTS:
         kpis = runs[name].kpis
         assert f"{kpis['peak_15min_mw']:.2f} MW at {kpis['peak_15min_time']}" in said
+    assert "600 EVs in 15 residential parking zones" in said
     assert f"{runs['evms'].kpis['evs_short']} of 600 EVs leave without all" in said
     assert list(tmp_path.iterdir()) == []
 
