@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
+from textwrap import fill
 from typing import Any, TypeAlias
 
 import matplotlib as mpl
@@ -28,6 +29,8 @@ WINE = "#AA3377"
 WIDTH_IN, HEIGHT_IN, DPI = 3.5, 2.6, 200
 # Two columns of a page, for what one is too narrow for.
 WIDE_IN = 7.2
+# Letters that any legend has room for.
+FEWEST_LETTERS = 10
 # A horizon longer than this is drawn over days, not over hours.
 LONG_H = 48
 STYLE: dict[Any, Any] = {
@@ -109,9 +112,21 @@ def pictures(drawings: Drawings) -> Iterator[tuple[str, bytes]]:
 
 def legend_below(fig: Figure, axes: Axes, columns: int = 2) -> None:
     """A legend under the axes, where it hides no curve."""
+    legend_of(fig, *axes.get_legend_handles_labels(), columns=columns)
+
+
+def legend_of(fig: Figure, handles: Sequence[Any], labels: Sequence[str], columns: int) -> None:
+    """A legend under the axes, in so many columns at most that it is no wider than the figure."""
+    columns, letters = max(1, min(columns, len(labels))), max(map(len, labels), default=0)
     with mpl.rc_context(STYLE):
-        handles, labels = axes.get_legend_handles_labels()
-        fig.legend(handles, labels, loc="outside lower center", ncols=columns)
+        while True:
+            shown = [fill(label, max(letters, 1)) for label in labels]
+            legend = fig.legend(handles, shown, loc="outside lower center", ncols=columns)
+            if legend.get_window_extent().width <= fig.bbox.width or letters <= FEWEST_LETTERS:
+                return
+            legend.remove()
+            # Fewer columns first; a name that is too long for one has several lines.
+            columns, letters = (columns - 1, letters) if columns > 1 else (1, int(0.9 * letters))
 
 
 def clock_axis(
@@ -171,11 +186,16 @@ def zone_map(
     clock_hours: np.ndarray[Any, Any],
     unit: str,
     diverging: bool = False,
+    top: float | None = None,
 ) -> Figure:
-    """Zone by hour as a map of colours. values: (n_zones, n_hours)."""
+    """Zone by hour as a map of colours. values: (n_zones, n_hours).
+
+    top: end of the scale, of a diverging one both ways; what is largest where it is left out.
+    """
     n_zones, n_hours = values.shape
     fig, axes = figure(title, width_in=width_for(n_hours))
-    top = float(np.nanmax(np.abs(values), initial=0.0)) or 1.0
+    if top is None:
+        top = float(np.nanmax(np.abs(values), initial=0.0)) or 1.0
     with mpl.rc_context(STYLE):
         image = axes.imshow(
             values,

@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from abm.report.figures import (
     BLACK,
     BLUE,
-    GREEN,
     GREY,
     ORANGE,
     Drawings,
@@ -22,9 +21,11 @@ from abm.report.figures import (
     limit_line,
     zone_map,
 )
+from abm.report.look import look_of
 from abm.results import Results
 from abm.results.indicators import grain_of
 from abm.study import Reproduction
+from abm.study.reproduce import RUNS
 
 DEMAND = "Mean power of the hour (MW)"
 
@@ -32,30 +33,24 @@ DEMAND = "Mean power of the hour (MW)"
 def paper_figures(study: Reproduction) -> Drawings:
     """Figures 1 to 8."""
     g2v, evms = (study.results(case, "as_printed") for case in ("g2v", "evms"))
+    most_kw = max(float(np.abs(results.zone_kw).max()) for results in (g2v, evms))
     return {
         "fig1_arrivals": lambda: _arrivals(g2v),
         "fig2_price": lambda: _price(g2v),
-        "fig3_g2v_by_zone": lambda: zone_map(
-            "Fig. 3  EV charging by zone, G2V only", _zone_kw(g2v), g2v.clock_hours, "kW"
-        ),
-        "fig4_evms_by_zone": lambda: zone_map(
-            "Fig. 4  EV charging (+), V2G (-) by zone, EVMS",
-            _zone_kw(evms),
-            evms.clock_hours,
-            "kW",
-            diverging=True,
+        # One scale for both, so that the same colour is the same power.
+        "fig3_g2v_by_zone": lambda: _by_zone("Fig. 3  EV charging by zone, G2V only", g2v, most_kw),
+        "fig4_evms_by_zone": lambda: _by_zone(
+            "Fig. 4  EV charging (+), V2G (-) by zone, EVMS", evms, most_kw
         ),
         "fig5_ev_demand": lambda: _ev_demand(study),
-        "fig6_system_g2v": lambda: _system(study, "g2v", "Fig. 6  System demand, G2V only", ORANGE),
-        "fig7_system_evms": lambda: _system(
-            study, "evms", "Fig. 7  System demand, EVMS (V2G+G2V)", BLUE
-        ),
+        "fig6_system_g2v": lambda: _system(study, "g2v", "Fig. 6  System demand, G2V only"),
+        "fig7_system_evms": lambda: _system(study, "evms", "Fig. 7  System demand, EVMS (V2G+G2V)"),
         "fig8_voltage": lambda: _voltage(study),
     }
 
 
-def _zone_kw(results: Results) -> np.ndarray[Any, Any]:
-    return results.zone_kw.T
+def _by_zone(title: str, results: Results, top_kw: float) -> Figure:
+    return zone_map(title, results.zone_kw.T, results.clock_hours, "kW", True, top_kw)
 
 
 def _arrivals(results: Results) -> Figure:
@@ -90,13 +85,15 @@ def _price(results: Results) -> Figure:
 
 def _ev_demand(study: Reproduction) -> Figure:
     fig, axes = figure("Fig. 5  EV demand, G2V only and EVMS", height_in=2.8)
-    for case, name, color in (("g2v", "G2V", ORANGE), ("evms", "EVMS", BLUE)):
+    for case, name in (("g2v", "G2V"), ("evms", "EVMS")):
         for reading, label, style in (
             ("as_printed", "as printed", "-"),
             ("energy_balanced", "energy-balanced", "--"),
         ):
             results = study.results(case, reading)
-            hour_steps(axes, results.ev_mw, color=color, ls=style, label=f"{name}, {label}")
+            hour_steps(
+                axes, results.ev_mw, color=look_of(case).color, ls=style, label=f"{name}, {label}"
+            )
     axes.axhline(0.0, color=BLACK, lw=0.6)
     axes.set_ylabel(DEMAND)
     clock_axis(axes, results.clock_hours)
@@ -104,7 +101,9 @@ def _ev_demand(study: Reproduction) -> Figure:
     return fig
 
 
-def _system(study: Reproduction, case: str, title: str, color: str) -> Figure:
+def _system(study: Reproduction, case: str, title: str) -> Figure:
+    """System demand of a case in both readings, on the axis that all cases share."""
+    color = look_of(case).color
     fig, axes = figure(title, height_in=2.8)
     printed, balanced = (study.results(case, r) for r in ("as_printed", "energy_balanced"))
     hour_steps(axes, printed.base_mw, color=BLACK, ls="-.", lw=1.0, label="base")
@@ -112,7 +111,8 @@ def _system(study: Reproduction, case: str, title: str, color: str) -> Figure:
     hour_steps(axes, balanced.total_mw, color=color, ls="--", label="energy-balanced")
     limit_line(axes, printed.record.limit_mw())
     axes.set_ylabel(DEMAND)
-    axes.set_ylim(0.0, None)
+    demands = [study.results(*run).total_mw for run in RUNS]
+    axes.set_ylim(0.0, 1.05 * max(float(demand.max()) for demand in demands))
     clock_axis(axes, printed.clock_hours)
     legend_below(fig, axes)
     return fig
@@ -120,19 +120,16 @@ def _system(study: Reproduction, case: str, title: str, color: str) -> Figure:
 
 def _voltage(study: Reproduction) -> Figure:
     profiles = {}
-    for case, name, color, style, marker in (
-        ("base", "base", BLACK, "-.", "s"),
-        ("g2v", "G2V", ORANGE, "-", "^"),
-        ("evms", "EVMS", BLUE, "--", "o"),
-    ):
+    for case, name in (("base", "base"), ("g2v", "G2V"), ("evms", "EVMS")):
         results = study.results(case, "as_printed")
         hour = int(np.argmax(results.total_mw))
         label = f"{name}, peak at {results.clock_hours[hour]}:00"
-        profiles[label] = (results, hour, color, style, marker)
+        look = look_of(case)
+        profiles[label] = (results, hour, look.color, look.dash, look.marker)
     evms = study.results("evms", "as_printed")
     evening = int(np.argmax(evms.base_mw))
     label = f"EVMS at {evms.clock_hours[evening]}:00"
-    profiles[label] = (evms, evening, GREEN, ":", "x")
+    profiles[label] = (evms, evening, BLACK, ":", "x")
     return _profiles("Fig. 8  Node voltages at the peak (as printed)", profiles)
 
 

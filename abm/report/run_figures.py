@@ -12,28 +12,21 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from abm.equations import FloatArray
+from abm.report.city_figures import city_demand, city_spread
 from abm.report.demand_figures import demand_curves, demand_figure
 from abm.report.economy_figures import ageing_figure, has_parts, prices_figure
 from abm.report.figures import (
     BLACK,
     BLUE,
-    GRAIN_MIN,
     GREEN,
     GREY,
     ORANGE,
     POWER,
-    SKY,
     STYLE,
     WIDTH_IN,
     Drawings,
-    base_curve,
-    clock_axis,
-    figure,
-    hour_steps,
-    legend_below,
     limit_line,
     panels,
-    width_for,
     zone_map,
 )
 from abm.report.home_figure import home_voltage_figure
@@ -43,11 +36,9 @@ from abm.report.swing_figure import swing_figure, swings
 from abm.report.transformer_figures import heat_figure
 from abm.report.voltage_figure import voltage_figure
 from abm.results import Results
-from abm.results.city import coincidence_by_number
 from abm.results.day_tables import days_together
 from abm.results.flows import zone_load
 from abm.results.folder import strategy_label
-from abm.results.indicators import grain_of
 from abm.scenario import Scenario
 
 
@@ -66,8 +57,8 @@ def run_figures(
     title = f"{scenario.name}, {name}"
     found: dict[str, Callable[[], Figure]] = {}
     if results.n_feeders > 1:
-        found["demand"] = lambda: _demand(results, title)
-        found["spread"] = lambda: _spread(results, title)
+        found["demand"] = lambda: city_demand(f"Demand of a feeder: {title}", results)
+        found["spread"] = lambda: city_spread(title, results)
     elif by_the_day(results):
         zones = "EV power by day and hour (negative: V2G)"
         found["demand"] = lambda: season_figure(f"Demand: {title}", results, limit_mw)
@@ -126,71 +117,6 @@ def _zones(results: Results) -> Figure:
     load_mw = load_mw.reshape(results.n_hours, -1, load_mw.shape[-1])
     title = "No EV draws power: demand of the zones without EVs"
     return zone_map(title, 1e3 * load_mw.mean(axis=1).T, results.clock_hours, "kW")
-
-
-def _demand(results: Results, title: str) -> Figure:
-    fig, axes = figure(f"Demand of a feeder: {title}", width_in=width_for(results.n_hours))
-    total, n_hours = results.record.demand_mw(GRAIN_MIN), results.n_hours
-    edges = np.linspace(0, n_hours, len(total) + 1)
-    low, high = (np.append(q, q[-1]) for q in np.quantile(total, [0.05, 0.95], axis=1))
-    axes.fill_between(
-        edges, low, high, step="post", color=SKY, alpha=0.5, lw=0, label="5-95 % of feeders"
-    )
-    hour_steps(axes, total.mean(axis=1), n_hours, color=BLUE, lw=1.5, label="mean of feeders")
-    hour_steps(
-        axes, base_curve(results), n_hours, color=BLACK, ls="--", lw=1.0, label="without EVs"
-    )
-    limit_line(axes, results.record.limit_mw())
-    axes.set_ylabel(POWER)
-    clock_axis(axes, results.clock_hours)
-    legend_below(fig, axes, 2)
-    return fig
-
-
-def _spread(results: Results, title: str) -> Figure:
-    columns, grid = results.kpi_columns, results.record.scenario.grid
-    limit_mw = float(results.record.limit_mw().min())
-    grain = grain_of(results.record.flow_min)
-    fig, (peaks, voltages, coincidence) = panels(3, 1, (WIDTH_IN, 5.4))
-    with mpl.rc_context(STYLE):
-        fig.suptitle(f"{results.n_feeders} feeders: {title}", fontsize=8)
-        for axes, name, label, limit in (
-            (peaks, "peak_15min_mw", "Peak of 15 min of a feeder (MW)", limit_mw),
-            (voltages, "min_vm_pu", f"Lowest voltage of a feeder, {grain} (p.u.)", grid.vm_min_pu),
-        ):
-            known = columns[name][np.isfinite(columns[name])]
-            missing = results.n_feeders - len(known)
-            if missing:
-                axes.set_title(f"not known of {missing} feeders: a load flow did not converge")
-            if not len(known):
-                continue
-            axes.hist(known, bins=min(40, max(5, len(known) // 10)), color=BLUE)
-            middle = float(np.median(known))
-            axes.axvline(middle, color=BLACK, ls=":", lw=1.2, label=f"median {middle:.4g}")
-            # A limit far away would press the feeders into one line; the legend still tells it.
-            near = abs(limit - middle) < 5.0 * float(np.ptp(known))
-            told = f"limit {limit:g}" + ("" if near else ", off the scale")
-            axes.plot([], [], color=ORANGE, ls="--", lw=1.2, label=told)
-            if near:
-                axes.axvline(limit, color=ORANGE, ls="--", lw=1.2)
-            axes.xaxis.set_major_locator(MaxNLocator(4))
-            axes.ticklabel_format(axis="x", useOffset=False)
-            axes.set_ylim(0.0, 1.3 * axes.get_ylim()[1])
-            axes.set_xlabel(label)
-            axes.set_ylabel("Feeders")
-            axes.legend(loc="upper center", ncols=2)
-        numbers, factor = coincidence_by_number(results.record)
-        if np.isfinite(factor).any():
-            coincidence.plot(numbers, factor, color=BLUE, marker="o", ms=1.5, lw=0.8)
-            coincidence.set_xscale("log")
-        else:
-            coincidence.set_title("no EV draws power at any peak")
-        coincidence.axhline(1.0, color=GREY, ls=":", lw=1.0)
-        coincidence.set_ylim(min(0.9, float(np.nanmin(factor, initial=1.0)) - 0.02), 1.01)
-        coincidence.ticklabel_format(axis="y", useOffset=False)
-        coincidence.set_xlabel("Number of feeders")
-        coincidence.set_ylabel("Coincidence of feeders\n(peaks of EV demand)")
-    return fig
 
 
 # Days that differ by a smaller part than this are alike.
