@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from abm.equations import FloatArray
+from abm.report.field_words import field_words
 from abm.report.figures import (
     BLUE,
     ORANGE,
@@ -26,7 +27,6 @@ from abm.report.figures import (
 )
 from abm.report.look import looks_of
 from abm.report.spread_figures import convergence, distributions, fan_chart, kpi_name
-from abm.report.words import field_words
 from abm.results.indicators import kpi_label, own_of
 from abm.study.ensemble import Ensemble
 from abm.study.sweep import INTEREST, FactorRange

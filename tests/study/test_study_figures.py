@@ -7,12 +7,12 @@ import pytest
 from helpers import small_paper
 
 from abm import V2GModel
+from abm.report.field_words import field_words
 from abm.report.figures import figure, legend_below
 from abm.report.paper_figures import paper_figures
 from abm.report.run_figures import run_figures
 from abm.report.spread_figures import alike, convergence, distributions, fan_chart, histogram
 from abm.report.study_figures import design_size, sweep_figures, wide_line
-from abm.report.words import field_words
 from abm.study import reproduce
 from abm.study.montecarlo import montecarlo, run_study
 from abm.study.replications import LEADING_BAND
