@@ -24,6 +24,7 @@ from abm.control import (
     OffPeak,
     OperatingEnvelopes,
     Rule,
+    SetPoints,
     Throttling,
 )
 from abm.control.answers import Answers, split
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
 # Of these it is known that they write to no column, answer rightly, and grant nothing that an EV
 # cannot do.
-BUILT_IN_RULES = (G2VOnly, Eq13, CoordinatedRule, MPCRule, OffPeak)
+BUILT_IN_RULES = (G2VOnly, Eq13, CoordinatedRule, MPCRule, OffPeak, SetPoints)
 BUILT_IN_ADMISSIONS = (
     AllAtOnce,
     BelowLimit,

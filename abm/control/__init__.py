@@ -21,6 +21,7 @@ from abm.control.mpc import MPCRule
 from abm.control.off_peak import OffPeak
 from abm.control.planner import Planner
 from abm.control.rules import CoordinatedRule, Eq13, G2VOnly, Rule
+from abm.control.set_points import SetPoints
 from abm.errors import InputError, Problem
 from abm.scenario import Scenario
 from abm.scenario.modules import name_of
@@ -48,6 +49,7 @@ __all__ = [
     "OperatingEnvelopes",
     "Planner",
     "Rule",
+    "SetPoints",
     "Throttling",
     "make_admission",
     "make_rule",
@@ -63,6 +65,7 @@ RULE_CLASSES: Mapping[str, Callable[..., Rule]] = {
     "mpc": MPCRule,
     "off_peak": OffPeak,
     "by_price": ByPriceRule,
+    "set_points": SetPoints,
 }
 ADMISSION_CLASSES: Mapping[str, Callable[..., Admission]] = {
     "all_at_once": AllAtOnce,

@@ -27,6 +27,7 @@ from abm.control import (
     G2VOnly,
     LeastLaxity,
     Rule,
+    SetPoints,
 )
 from abm.engine import admit
 from abm.engine.arrays import (
@@ -34,9 +35,11 @@ from abm.engine.arrays import (
     HISTORY_ARRAYS,
     CoordinatedOrders,
     FleetColumns,
+    Held,
     HourOrders,
     LeastLaxityOrders,
     MeterArrays,
+    SetPointsOrders,
 )
 from abm.engine.meter import Meter
 from abm.fleet import Fleet
@@ -57,6 +60,8 @@ ORDERS: dict[type, type[HourOrders]] = {
     ByPriceAdmission: LeastLaxityOrders,
     CoordinatedAdmission: CoordinatedOrders,
 }
+NOTHING: NDArray[np.float64] = np.zeros(0)
+NO_HELD = Held(NOTHING, np.zeros(0, dtype=np.int64), NOTHING, NOTHING, True, -1.0, 1.0, True)
 
 
 def _compiled_levels(*arguments: NDArray[np.float64]) -> None:
@@ -84,10 +89,12 @@ class CompiledHour:
     ) -> CompiledHour | None:
         """The compiled call, or None where there is none for this rule and admission."""
         # Exact types: a subclass may do anything.
-        rules = (G2VOnly, Eq13, CoordinatedRule, ByPriceRule)
+        rules = (G2VOnly, Eq13, CoordinatedRule, ByPriceRule, SetPoints)
         if type(rule) not in rules or type(admission) not in ADMISSION_CODES:
             return None
         if isinstance(admission, ByPriceAdmission) and not fleet.timed.all():
+            return None
+        if isinstance(rule, SetPoints) and type(admission) is not AllAtOnce:
             return None
         for part in (rule, admission):
             if isinstance(part, CoordinatedRule | CoordinatedAdmission):
@@ -162,7 +169,10 @@ class CompiledHour:
             room_kw = inbox.by_feeder(lambda m: plans.orders(fleet, m, minute).room_kw)
             keep_kw = inbox.by_feeder(lambda m: plans.orders(fleet, m, minute).keep_kw)
             over_kw = inbox.by_feeder(lambda m: plans.orders(fleet, m, minute).over_kw)
-        return ORDERS.get(type(admission), HourOrders)(
+        kind, code = ORDERS.get(type(admission), HourOrders), ADMISSION_CODES[type(admission)]
+        if isinstance(rule, SetPoints):
+            kind, code = SetPointsOrders, admit.SET_POINTS
+        return kind(
             first_step=first_step,
             n_steps=n_steps,
             hour=first_step // clock.steps_per_hour,
@@ -179,7 +189,7 @@ class CompiledHour:
             one_discharge=one_discharge,
             charge_above=charge_above,
             as_printed=fleet.as_printed,
-            admission=ADMISSION_CODES[type(admission)],
+            admission=code,
             guarantee=getattr(admission, "guarantee", False),
             margin_min=float(margin_min),
             by_step=meter.minutes,
@@ -190,6 +200,24 @@ class CompiledHour:
             soc_upper=meter.soc_upper,
             window=meter.window,
             history=self.fleet.history is not None,
+            held=self._held(),
+        )
+
+    def _held(self) -> Held:
+        """The powers that the rule holds, if it is one of those."""
+        rule, fleet = self.rule, self.fleet
+        if not isinstance(rule, SetPoints):
+            return NO_HELD
+        rule.ready(fleet)
+        return Held(
+            power_kw=rule.power_kw,
+            line=rule.line,
+            asked_kw=rule.asked_kw,
+            min_charge_kw=fleet.min_charge_kw,
+            by_zone=rule.by_zone,
+            from_min=float(rule.from_min),
+            interval_min=float(rule.interval_min),
+            guarantee=rule.guarantee,
         )
 
     def anybody_until(self, step: int) -> bool:

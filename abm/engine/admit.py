@@ -32,6 +32,8 @@ from abm.equations.battery import (
 )
 
 ALL_AT_ONCE, BELOW_LIMIT, FIRST_COME, LEAST_LAXITY, COORDINATED = 0, 1, 2, 3, 4
+# No admission: EVs hold the powers that were set for them.
+SET_POINTS = 5
 # What an EV does: waits or does not ask, may discharge, may go on discharging, discharges, is at
 # charging and goes on if there is room, charges in any case.
 WAITS, MAY, GOES_ON, GIVES, CHARGES, MUST = 0, 1, 2, 3, 4, 5

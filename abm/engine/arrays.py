@@ -47,6 +47,22 @@ class MeterArrays(NamedTuple):
     last_switch: IntArray
 
 
+class Held(NamedTuple):
+    """Of `abm.control.SetPoints`, see there; arrays without elements under any other rule.
+
+    min_charge_kw: least power that each EV can be set to, (n_evs,) [kW].
+    """
+
+    power_kw: FloatArray
+    line: IntArray
+    asked_kw: FloatArray
+    min_charge_kw: FloatArray
+    by_zone: bool
+    from_min: float
+    interval_min: float
+    guarantee: bool
+
+
 class HourOrders(NamedTuple):
     """What holds for the steps of a stretch, in which nobody hears anything new.
 
@@ -59,7 +75,7 @@ class HourOrders(NamedTuple):
     keep_zones: whether their net power is kept for the hour.
     steps_per_flow: steps that one load flow is of. points: whether power is metered by point.
     window: steps within which changes of mode count as done together. history: whether the SoC is
-    followed.
+    followed. held: powers that somebody outside has set.
     """
 
     first_step: int
@@ -89,6 +105,7 @@ class HourOrders(NamedTuple):
     soc_upper: float
     window: int
     history: bool
+    held: Held
 
 
 class LeastLaxityOrders(HourOrders):
@@ -97,6 +114,10 @@ class LeastLaxityOrders(HourOrders):
 
 class CoordinatedOrders(HourOrders):
     """HourOrders for the admission of this name, which is compiled for these alone."""
+
+
+class SetPointsOrders(HourOrders):
+    """HourOrders for powers that are held, which are compiled for these alone."""
 
 
 class Scratch(NamedTuple):

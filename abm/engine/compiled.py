@@ -1,4 +1,4 @@
-"""`abm.engine.hour.advance` and `abm.control.level.levels` as machine code, by numba.
+"""`abm.engine.walk.advance` and `abm.control.level.levels` as machine code, by numba.
 
 The functions of the equations and of the hour stay what they are in Python; numba compiles them all
 into one, and those of the level into another. What it compiled is kept in a folder whose name is a
@@ -22,10 +22,10 @@ from numba.extending import overload
 
 from abm.cache import code_folder
 from abm.control import level
-from abm.engine import admit, arrays, hour
+from abm.engine import admit, arrays, hour, set_points, walk
 from abm.equations import admission, battery, switching
 
-MODULES = (battery, switching, admission, arrays, admit, hour, level)
+MODULES = (battery, switching, admission, arrays, admit, hour, set_points, walk, level)
 # numba reads its settings from this module, which has no names before it is imported.
 CONFIG: Any = numba.core.config
 Compiled: TypeAlias = Callable[..., Any]
@@ -52,8 +52,8 @@ def _as_it_is(function: Callable[..., Any]) -> Callable[..., Callable[..., Any]]
     return lambda *_, **__: function
 
 
-# Two admissions are long to compile. Only the orders for them ask for it: the paper's own
-# strategies need not wait for what they do not use. numba hands these two its own types, which
+# Two admissions and the walk of set powers are long to compile. Only the orders for them ask for it: the paper's own
+# strategies need not wait for what they do not use. numba hands these its own types, which
 # it has no annotations for.
 def _least_laxity(n_live, room_kw, t0, ev, orders, work):  # type: ignore[no-untyped-def]
     if orders.instance_class is arrays.LeastLaxityOrders:
@@ -67,18 +67,26 @@ def _coordinate(k, n_live, t0, ev, orders, work):  # type: ignore[no-untyped-def
     return lambda k, n_live, t0, ev, orders, work: 0
 
 
+def _walk_set(k, ev, orders, meter, work):  # type: ignore[no-untyped-def]
+    if orders.instance_class is arrays.SetPointsOrders:
+        return set_points.walk_set
+    return lambda k, ev, orders, meter, work: 0
+
+
 def compile_all() -> tuple[Compiled, Compiled]:
     """`advance` and `levels`, compiled when they are called first, or taken from the cache."""
+    roots = walk.advance, level.levels
+    chosen = admit.least_laxity, admit.coordinate, set_points.walk_set
     for module in MODULES:
         for function in functions(module):
-            if function not in (hour.advance, level.levels, admit.least_laxity, admit.coordinate):
+            if function not in (*roots, *chosen):
                 overload(function, jit_options=OPTIONS, strict=False)(_as_it_is(function))
     overload(admit.least_laxity, jit_options=OPTIONS)(_least_laxity)
     overload(admit.coordinate, jit_options=OPTIONS)(_coordinate)
+    overload(set_points.walk_set, jit_options=OPTIONS)(_walk_set)
     jit: Any = partial(numba.njit, nogil=True, **OPTIONS)
     before = CONFIG.CACHE_DIR
     folder = code_folder(f"hour-{sources_sha256()[:16]}", before)
-    roots = hour.advance, level.levels
     if folder is None:
         return cast(tuple[Compiled, Compiled], tuple(jit()(root) for root in roots))
     CONFIG.CACHE_DIR = str(folder)

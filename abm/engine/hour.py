@@ -20,7 +20,6 @@ from abm.engine.admit import (
     first_come,
     least_laxity,
 )
-from abm.engine.arrays import Scratch
 from abm.equations.admission import room_left
 from abm.equations.battery import (
     above_upper_bound,
@@ -200,6 +199,7 @@ def exchange(k, n_move, step, t0, ev, orders, meter, work):
     """The batteries: `Fleet.exchange` for the rows in work.cand. Returns who is out of bounds."""
     t1, step_h = t0 + orders.step_min, orders.step_h
     n_below = n_above = 0
+    held = len(orders.held.power_kw) > 0
     flow = step % orders.steps_per_hour // orders.steps_per_flow
     for i in range(n_move):
         row = work.cand[i]
@@ -208,7 +208,10 @@ def exchange(k, n_move, step, t0, ev, orders, meter, work):
             hours = plugged_hours(ev.arrival_min[row], ev.departure_min[row], t0, t1, step_h)
         soc, efficiency, capacity = ev.soc[row], ev.efficiency[row], ev.capacity_kwh[row]
         if ev.mode[row] > 0:
-            e = charged_in(ev.need_kwh[row], ev.p_max_kw[row], efficiency, hours)
+            power = ev.p_max_kw[row]
+            if held:
+                power = min(power, abs(orders.held.power_kw[row]))
+            e = charged_in(ev.need_kwh[row], power, efficiency, hours)
             soc = soc_charged(soc, e, efficiency, capacity, ev.soc_goal[row])
             ev.has_charged[row] = True
             ev.charged_kwh[row] += e
@@ -217,7 +220,10 @@ def exchange(k, n_move, step, t0, ev, orders, meter, work):
                 meter.point_charge[flow, ev.point[row]] += mean_power(e, step_h)
             ev.p_kw[row] = mean_power(e, step_h)
         else:
-            e = discharged_in(ev.surplus_kwh[row], ev.p_discharge_kw[row], efficiency, hours)
+            power = ev.p_discharge_kw[row]
+            if held:
+                power = min(power, abs(orders.held.power_kw[row]))
+            e = discharged_in(ev.surplus_kwh[row], power, efficiency, hours)
             soc = soc_discharged(soc, e, efficiency, capacity, ev.soc_min[row])
             ev.discharged_kwh[row] += e
             work.zone_out[ev.zone[row]] += e
@@ -329,28 +335,3 @@ def walk_feeder(k, ev, orders, meter, work):
         meter.below_min[k] += orders.step_min * (n_below + out[0])
         meter.above_min[k] += orders.step_min * (n_above + out[1])
     return total_change
-
-
-def advance(first_feeder, last_feeder, ev, orders, meter):
-    """Walk feeders first_feeder to last_feeder - 1 through the steps of a stretch.
-
-    Returns the change of the number of EVs plugged in.
-    """
-    largest = 0
-    for k in range(first_feeder, last_feeder):
-        largest = max(largest, ev.first_row[k + 1] - ev.first_row[k])
-    work = Scratch(
-        np.empty(largest, dtype=np.int64),
-        np.empty(largest, dtype=np.int64),
-        np.empty(largest, dtype=np.int64),
-        np.zeros(largest, dtype=np.int8),
-        np.zeros(largest),
-        np.zeros(largest),
-        np.zeros(len(ev.plugged), dtype=np.bool_),  # only rows of these feeders are touched
-        np.zeros(orders.n_zones),
-        np.zeros(orders.n_zones),
-    )
-    change = 0
-    for k in range(first_feeder, last_feeder):
-        change += walk_feeder(k, ev, orders, meter, work)
-    return change

@@ -38,6 +38,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "mpc": "powers planned ahead by an optimiser every few minutes, with what is known by then",
         "off_peak": "G2V outside of peaks, after a random delay, with its options in `off_peak`",
         "by_price": "G2V, and V2G while a kWh sold earns enough, with its options in `by_price`",
+        "set_points": "powers that a controller outside sets for zones or EVs (docs/envs.md)",
     }
 )
 
