@@ -1,9 +1,9 @@
-"""`abm.engine.walk.advance` and `abm.control.level.levels` as machine code, by numba.
+"""`abm.engine.walk.advance`, `abm.engine.look.look` and `abm.control.level.levels` by numba.
 
 The functions of the equations and of the hour stay what they are in Python; numba compiles them all
-into one, and those of the level into another. What it compiled is kept in a folder whose name is a
-hash of their sources, so that a change of any of them is a folder of its own, whichever file it was
-made in.
+into one, and those of the level and of the look into others. What it compiled is kept in a folder
+whose name is a hash of their sources, so that a change of any of them is a folder of its own,
+whichever file it was made in.
 """
 
 from __future__ import annotations
@@ -22,10 +22,12 @@ from numba.extending import overload
 
 from abm.cache import code_folder
 from abm.control import level
-from abm.engine import admit, arrays, hour, set_points, walk
+from abm.engine import admit, arrays, hour, look, set_points, walk
 from abm.equations import admission, battery, switching
 
-MODULES = (battery, switching, admission, arrays, admit, hour, set_points, walk, level)
+MODULES = (
+    battery, switching, admission, arrays, admit, hour, set_points, walk, look, level
+)  # fmt: skip
 # numba reads its settings from this module, which has no names before it is imported.
 CONFIG: Any = numba.core.config
 Compiled: TypeAlias = Callable[..., Any]
@@ -73,9 +75,9 @@ def _walk_set(k, ev, orders, meter, work):  # type: ignore[no-untyped-def]
     return lambda k, ev, orders, meter, work: 0
 
 
-def compile_all() -> tuple[Compiled, Compiled]:
-    """`advance` and `levels`, compiled when they are called first, or taken from the cache."""
-    roots = walk.advance, level.levels
+def compile_all() -> tuple[Compiled, Compiled, Compiled]:
+    """`advance`, `levels` and `look`, compiled when they are called first, or taken from the cache."""
+    roots = walk.advance, level.levels, look.look
     chosen = admit.least_laxity, admit.coordinate, set_points.walk_set
     for module in MODULES:
         for function in functions(module):
@@ -88,12 +90,12 @@ def compile_all() -> tuple[Compiled, Compiled]:
     before = CONFIG.CACHE_DIR
     folder = code_folder(f"hour-{sources_sha256()[:16]}", before)
     if folder is None:
-        return cast(tuple[Compiled, Compiled], tuple(jit()(root) for root in roots))
+        return cast(tuple[Compiled, Compiled, Compiled], tuple(jit()(root) for root in roots))
     CONFIG.CACHE_DIR = str(folder)
     try:
-        return cast(tuple[Compiled, Compiled], tuple(jit(cache=True)(root) for root in roots))
+        return cast(tuple[Compiled, Compiled, Compiled], tuple(jit(cache=True)(root) for root in roots))
     finally:
         CONFIG.CACHE_DIR = before
 
 
-advance, levels = compile_all()
+advance, levels, look_at = compile_all()

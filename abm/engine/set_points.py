@@ -53,16 +53,22 @@ def latest_of(row, ev):
 
 def may_give(row, latest, t0, span_min, ev, held, as_printed):
     """Whether an EV that need not charge may discharge until powers are set again."""
-    if not ev.can_discharge[row] or ev.boost[row] or (as_printed and ev.has_charged[row]):
+    able = ev.can_discharge[row] and not ev.boost[row]
+    if not able or (as_printed and ev.has_charged[row]):
         return False
-    if not held.guarantee:
-        return True
+    left_min = slack(latest, ev.arrival_min[row], t0)
+    ratings = ev.p_discharge_kw[row], ev.p_max_kw[row]
+    return not held.guarantee or keeps_slack(
+        left_min, span_min, ev.efficiency[row], ratings[0], ratings[1], as_printed
+    )
+
+
+def keeps_slack(left_min, span_min, efficiency, p_discharge_kw, p_max_kw, as_printed):
+    """Whether discharging until powers are set again leaves time to put it back."""
     spent = span_min
     if not as_printed:
-        spent = spent_discharging(
-            span_min, ev.efficiency[row], ev.p_discharge_kw[row], ev.p_max_kw[row]
-        )
-    return not out_of_slack(slack(latest, ev.arrival_min[row], t0), spent)
+        spent = spent_discharging(span_min, efficiency, p_discharge_kw, p_max_kw)
+    return not out_of_slack(left_min, spent)
 
 
 def newcomers(n_live, t0, ev, orders, work):
