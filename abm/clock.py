@@ -120,6 +120,11 @@ class Clock:
             # phase ends the run even where a user's process goes on for ever.
             self.env.run(until=PhaseEvent(self.env, self.horizon_s, Phase.RECORD))
 
+    def settle(self, phase: Phase) -> None:
+        """Do what is due now in the phases up to this one; the next `advance` does the rest."""
+        if not self.finished:
+            self.env.run(until=PhaseEvent(self.env, int(self.env.now), phase))
+
     def _repeat(
         self,
         interval_s: int,

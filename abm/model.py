@@ -148,6 +148,12 @@ class V2GModel(mesa.Model):
         """One step of the clock, a minute by default; the last one closes the last hour."""
         self._advance(1)
 
+    def advance(self, n_steps: int) -> None:
+        """So many steps of the clock at once; the arrays are those of calling `step` so often."""
+        left = self.clock.n_steps - self.clock.step
+        self._advance(n_steps)
+        self.steps += min(n_steps, left)
+
     def run(self, on_hour: Callable[[], None] | None = None) -> V2GModel:
         """Walk to the end of the horizon, hour by hour; on_hour is called after every hour.
 

@@ -1,0 +1,110 @@
+"""Trained policies in the simulator: as a rule, and as weights that run without the trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+
+from abm.control import SetPoints
+from abm.envs.observe import Observer
+from abm.equations import FloatArray
+from abm.errors import InputError, Problem
+from abm.fleet import Fleet
+from abm.signals import Broadcast
+
+Policy: TypeAlias = Callable[[FloatArray], FloatArray]
+
+
+class PolicyRule:
+    """A rule that asks a policy every interval_min what net power each zone is to have.
+
+    policy: observations (n_feeders, n_numbers), as `FleetEnv` has them, to powers of the zones
+    (n_feeders, n_zones) [kW]. With the admission `all_at_once` it does what the environment does.
+    Where zones hold different messages, each does what the policy says under its own.
+    """
+
+    def __init__(self, policy: Policy, interval_min: int = 15, guarantee: bool = True) -> None:
+        self.policy, self.interval_min, self.guarantee = policy, interval_min, guarantee
+        self._observer: Observer | None = None
+        self._outlook: object = None
+        self._slot = -1
+        self._plans: dict[int, SetPoints] = {}
+
+    def decide(self, fleet: Fleet, broadcast: Broadcast, minute: float) -> FloatArray:
+        """Power of each EV in this step, (n_evs,) [kW].
+
+        ValueError for a broadcast without an outlook, and where the policy answers with something
+        else than finite powers of all zones.
+        """
+        outlook, slot = broadcast.outlook, int(minute // self.interval_min)
+        if outlook is None:
+            raise ValueError("a policy needs a broadcast with an outlook")
+        if self._observer is None or outlook is not self._outlook:
+            points = SetPoints(self.interval_min, self.guarantee)
+            self._observer, self._outlook, self._slot = Observer(points), outlook, -1
+            self._observer.begin(fleet, outlook)
+        if slot != self._slot:
+            self._slot, self._plans = slot, {}
+            self._observer.look(fleet, minute)
+        plan = self._plans.get(broadcast.sequence)
+        if plan is None:
+            seen = self._observer.observation(broadcast, minute)
+            asked = np.asarray(self.policy(seen), dtype=np.float64)
+            wanted = (fleet.n_feeders, fleet.n_zones)
+            if asked.shape != wanted or not np.isfinite(asked).all():
+                raise ValueError(f"a policy answers with finite powers of shape {wanted}")
+            plan = self._plans[broadcast.sequence] = SetPoints(self.interval_min, self.guarantee)
+            plan.set(fleet, asked, minute)
+        return plan.decide(fleet, broadcast, minute)
+
+
+class NetPolicy:
+    """A small net in numpy: what a trainer has learnt, without the trainer.
+
+    The observation is scaled to [-1, 1] by low and high and cut off there, goes through layers with
+    tanh in between, and what comes out, cut off to [-1, 1], is a share of the action's range.
+    weights: (W, b) of each layer, W of shape (n_out, n_in).
+    """
+
+    def __init__(
+        self,
+        weights: list[tuple[FloatArray, FloatArray]],
+        observation: tuple[FloatArray, FloatArray],
+        action: tuple[FloatArray, FloatArray],
+    ) -> None:
+        self.weights, self.observation, self.action = weights, observation, action
+
+    def __call__(self, seen: FloatArray) -> FloatArray:
+        """Powers of the zones, (n_feeders, n_zones) [kW]."""
+        low, high = self.observation
+        value = np.clip(2.0 * (seen - low) / np.maximum(high - low, 1e-12) - 1.0, -1.0, 1.0)
+        for place, (weight, bias) in enumerate(self.weights):
+            value = (np.tanh(value) if place else value) @ weight.T + bias
+        low, high = self.action
+        return np.asarray(low + (np.clip(value, -1.0, 1.0) + 1.0) / 2.0 * (high - low))
+
+    def save(self, path: str | Path) -> Path:
+        """Write it as .npz."""
+        arrays = {f"{kind}{i}": part for i, pair in enumerate(self.weights)
+                  for kind, part in zip(("weight", "bias"), pair, strict=True)}  # fmt: skip
+        ends = {"observation": np.stack(self.observation), "action": np.stack(self.action)}
+        with Path(path).open("wb") as file:
+            np.savez_compressed(file, **arrays, **ends)
+        return Path(path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> NetPolicy:
+        """Read what `save` wrote. Raises InputError for anything else."""
+        try:
+            with np.load(path, allow_pickle=False) as held:
+                arrays = {name: held[name] for name in held.files}
+            n = sum(name.startswith("weight") for name in arrays)
+            weights = [(arrays[f"weight{i}"], arrays[f"bias{i}"]) for i in range(n)]
+            ends = arrays["observation"], arrays["action"]
+        except (OSError, ValueError, KeyError) as error:
+            said = "a policy that NetPolicy.save has written"
+            raise InputError([Problem("policy", str(path), f"{said} ({error})")]) from error
+        return cls(weights, (ends[0][0], ends[0][1]), (ends[1][0], ends[1][1]))
