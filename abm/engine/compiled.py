@@ -22,11 +22,11 @@ from numba.extending import overload
 
 from abm.cache import code_folder
 from abm.control import level
-from abm.engine import admit, arrays, hour, look, set_points, walk
+from abm.engine import admit, arrays, hour, look, set_points, split, walk
 from abm.equations import admission, battery, switching
 
 MODULES = (
-    battery, switching, admission, arrays, admit, hour, set_points, walk, look, level
+    battery, switching, admission, arrays, admit, hour, split, set_points, walk, look, level
 )  # fmt: skip
 # numba reads its settings from this module, which has no names before it is imported.
 CONFIG: Any = numba.core.config
@@ -93,7 +93,9 @@ def compile_all() -> tuple[Compiled, Compiled, Compiled]:
         return cast(tuple[Compiled, Compiled, Compiled], tuple(jit()(root) for root in roots))
     CONFIG.CACHE_DIR = str(folder)
     try:
-        return cast(tuple[Compiled, Compiled, Compiled], tuple(jit(cache=True)(root) for root in roots))
+        return cast(
+            tuple[Compiled, Compiled, Compiled], tuple(jit(cache=True)(root) for root in roots)
+        )
     finally:
         CONFIG.CACHE_DIR = before
 

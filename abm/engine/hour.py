@@ -199,7 +199,6 @@ def exchange(k, n_move, step, t0, ev, orders, meter, work):
     """The batteries: `Fleet.exchange` for the rows in work.cand. Returns who is out of bounds."""
     t1, step_h = t0 + orders.step_min, orders.step_h
     n_below = n_above = 0
-    held = len(orders.held.power_kw) > 0
     flow = step % orders.steps_per_hour // orders.steps_per_flow
     for i in range(n_move):
         row = work.cand[i]
@@ -208,10 +207,7 @@ def exchange(k, n_move, step, t0, ev, orders, meter, work):
             hours = plugged_hours(ev.arrival_min[row], ev.departure_min[row], t0, t1, step_h)
         soc, efficiency, capacity = ev.soc[row], ev.efficiency[row], ev.capacity_kwh[row]
         if ev.mode[row] > 0:
-            power = ev.p_max_kw[row]
-            if held:
-                power = min(power, abs(orders.held.power_kw[row]))
-            e = charged_in(ev.need_kwh[row], power, efficiency, hours)
+            e = charged_in(ev.need_kwh[row], ev.p_max_kw[row], efficiency, hours)
             soc = soc_charged(soc, e, efficiency, capacity, ev.soc_goal[row])
             ev.has_charged[row] = True
             ev.charged_kwh[row] += e
@@ -220,10 +216,7 @@ def exchange(k, n_move, step, t0, ev, orders, meter, work):
                 meter.point_charge[flow, ev.point[row]] += mean_power(e, step_h)
             ev.p_kw[row] = mean_power(e, step_h)
         else:
-            power = ev.p_discharge_kw[row]
-            if held:
-                power = min(power, abs(orders.held.power_kw[row]))
-            e = discharged_in(ev.surplus_kwh[row], power, efficiency, hours)
+            e = discharged_in(ev.surplus_kwh[row], ev.p_discharge_kw[row], efficiency, hours)
             soc = soc_discharged(soc, e, efficiency, capacity, ev.soc_min[row])
             ev.discharged_kwh[row] += e
             work.zone_out[ev.zone[row]] += e

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections import namedtuple
 from typing import Any, NamedTuple
 
-
-from abm.engine.set_points import keeps_slack, span_left
+from abm.engine.split import keeps_slack, span_left
 from abm.equations.admission import latest_start, out_of_slack, slack
 from abm.equations.battery import (
     charged_in,

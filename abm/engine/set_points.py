@@ -1,4 +1,4 @@
-"""`abm.control.SetPoints` on one feeder, and the walk of EVs that hold the powers they were given.
+"""The walk of one feeder whose EVs hold the powers that were set, see `abm.control.SetPoints`.
 
 Nobody is asked between two settings, so only those that move energy are looked at in a step; the
 others are when somebody comes or goes.
@@ -8,16 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from abm.engine.hour import (
-    NEVER,
-    assess,
-    come_and_go,
-    exchange,
-    meter_zones,
-    note_soc,
-    note_switch,
-)
-from abm.equations.admission import latest_start, out_of_slack, slack, spent_discharging
+from abm.engine.hour import NEVER, note_arrival, note_soc, note_way
+from abm.engine.split import must_charge, set_powers, span_left
+from abm.equations.admission import latest_start, slack
 from abm.equations.battery import (
     above_upper_bound,
     below_lower_bound,
@@ -25,221 +18,270 @@ from abm.equations.battery import (
     charging_minutes,
     discharged_in,
     mean_power,
+    plugged_hours,
+    printed_goal,
+    soc_charged,
+    soc_discharged,
+    spare_soc,
+    stored_energy,
 )
-
-# A charger is not set to less than this, kW: `abm.control.admission.LEAST_KW`.
-LEAST_KW = 0.01
+from abm.equations.switching import can_move
 
 
-def span_left(t0, interval_min):
-    """`abm.control.set_points.minutes_left`."""
-    return (np.floor(t0 / interval_min + 1e-9) + 1.0) * interval_min - t0
+def go_to(row, to, k, step, window, mode, request, switches, last_switch, sync_change):
+    """Put an EV into a mode that is another, and write the change down: as `note_switch`.
 
-
-def must_charge(row, latest, t0, span_min, ev, held):
-    """Whether an EV charges at its rating whatever was set."""
-    if not ev.can_charge[row]:
-        return False
-    if ev.boost[row]:
-        return True
-    return held.guarantee and out_of_slack(slack(latest, ev.arrival_min[row], t0), span_min)
-
-
-def latest_of(row, ev):
-    """The latest minute at which charging without a break would do."""
-    left = charging_minutes(ev.need_kwh[row], ev.p_max_kw[row], ev.efficiency[row])
-    return latest_start(ev.announced_min[row], left)
-
-
-def may_give(row, latest, t0, span_min, ev, held, as_printed):
-    """Whether an EV that need not charge may discharge until powers are set again."""
-    able = ev.can_discharge[row] and not ev.boost[row]
-    if not able or (as_printed and ev.has_charged[row]):
-        return False
-    left_min = slack(latest, ev.arrival_min[row], t0)
-    ratings = ev.p_discharge_kw[row], ev.p_max_kw[row]
-    return not held.guarantee or keeps_slack(
-        left_min, span_min, ev.efficiency[row], ratings[0], ratings[1], as_printed
-    )
-
-
-def keeps_slack(left_min, span_min, efficiency, p_discharge_kw, p_max_kw, as_printed):
-    """Whether discharging until powers are set again leaves time to put it back."""
-    spent = span_min
-    if not as_printed:
-        spent = spent_discharging(span_min, efficiency, p_discharge_kw, p_max_kw)
-    return not out_of_slack(left_min, spent)
-
-
-def newcomers(n_live, t0, ev, orders, work):
-    """Powers of those that came since powers were set."""
-    held = orders.held
-    span_min = span_left(t0, held.interval_min)
-    for i in range(n_live):
-        row = work.live[i]
-        if np.isnan(held.power_kw[row]):
-            must = must_charge(row, latest_of(row, ev), t0, span_min, ev, held)
-            held.power_kw[row] = ev.p_max_kw[row] if must else 0.0
-
-
-def set_each(n_live, t0, ev, orders, work):
-    """Powers that were set for each EV, within what it can do."""
-    held = orders.held
-    span_min = span_left(t0, held.interval_min)
-    for i in range(n_live):
-        row = work.live[i]
-        asked, power, latest = held.asked_kw[row], 0.0, latest_of(row, ev)
-        if must_charge(row, latest, t0, span_min, ev, held):
-            power = ev.p_max_kw[row]
-        elif asked > 0.0 and ev.can_charge[row]:
-            power = min(asked, ev.p_max_kw[row])
-            if power < min(held.min_charge_kw[row], ev.p_max_kw[row]):
-                power = 0.0
-        elif asked < 0.0 and may_give(row, latest, t0, span_min, ev, held, orders.as_printed):
-            power = max(asked, -ev.p_discharge_kw[row])
-        held.power_kw[row] = power
-
-
-def line_up_zone(first, last, latest, first_row, line):
-    """Put line[first:last], rows of a zone, in order of their latest start, ties by row.
-
-    It is nearly in order already: who waits keeps its latest start.
+    Only the columns that it needs are handed over: with all of them a call takes a microsecond.
     """
-    for i in range(first + 1, last):
-        row, j = line[i], i - 1
-        key = latest[row - first_row]
-        while j >= first:
-            other = line[j]
-            before = latest[other - first_row]
-            if before < key or (before == key and other < row):
-                break
-            line[j + 1] = other
-            j -= 1
-        line[j + 1] = row
+    mode[row] = to
+    request[row] = to
+    switches[row] += 1
+    last = last_switch[row]
+    sync_change[last + window if last > step - window else step, k] += 1
+    sync_change[step + window, k] -= 1
+    last_switch[row] = step
 
 
-def set_zones(k, n_live, t0, ev, orders, work):
-    """Split the power that was set for each zone of feeder k among its EVs."""
-    held, latest, line = orders.held, work.latest_min, orders.held.line
-    span_min = span_left(t0, held.interval_min)
-    span_h = span_min / 60.0
-    begin, end = ev.first_row[k], ev.first_row[k + 1]
-    for row in range(begin, end):
-        latest[row - begin] = np.inf
-    for i in range(n_live):
-        row = work.live[i]
-        latest[row - begin] = latest_of(row, ev)
-        held.power_kw[row] = 0.0
-    first = begin
-    while first < end:
-        zone, last = ev.zone[first], first
-        must_kw = 0.0
-        while last < end and ev.zone[last] == zone:
-            row = last
-            must = ev.plugged[row] and must_charge(
-                row, latest[row - begin], t0, span_min, ev, held
-            )
-            work.served[row] = must
-            if must:
-                held.power_kw[row] = ev.p_max_kw[row]
-                drawn = charged_in(ev.need_kwh[row], ev.p_max_kw[row], ev.efficiency[row], span_h)
-                must_kw += mean_power(drawn, span_h)
-            last += 1
-        net_kw = held.asked_kw[k * orders.n_zones + zone] - must_kw
-        line_up_zone(first, last, latest, begin, line)
-        if net_kw > 0.0:
-            total = 0.0
-            for i in range(first, last):
-                row = line[i]
-                if not ev.plugged[row] or not ev.can_charge[row] or work.served[row]:
-                    continue
-                drawn = charged_in(ev.need_kwh[row], ev.p_max_kw[row], ev.efficiency[row], span_h)
-                can_kw = mean_power(drawn, span_h)
-                left_kw = net_kw - total
-                least_kw = max(min(held.min_charge_kw[row], ev.p_max_kw[row]), LEAST_KW)
-                if left_kw >= least_kw:
-                    held.power_kw[row] = max(min(can_kw, left_kw), least_kw)
-                total += can_kw
-                if total > net_kw:
-                    break
-        elif net_kw < 0.0:
-            total = 0.0
-            for i in range(last - 1, first - 1, -1):
-                row = line[i]
-                if not ev.plugged[row] or work.served[row]:
-                    continue
-                if not may_give(row, latest[row - begin], t0, span_min, ev, held,
-                                orders.as_printed):  # fmt: skip
-                    continue
-                given = discharged_in(
-                    ev.surplus_kwh[row], ev.p_discharge_kw[row], ev.efficiency[row], span_h
-                )
-                can_kw = mean_power(given, span_h)
-                part = min(can_kw, -net_kw - total)
-                if part >= LEAST_KW:
-                    held.power_kw[row] = -part
-                total += can_kw
-                if total > -net_kw:
-                    break
-        first = last
+def mode_of(power_kw, can_charge, can_discharge, boost):
+    """Mode of an EV under the power that it holds."""
+    if can_charge and (power_kw > 0.0 or boost):
+        return 1
+    return -1 if power_kw < 0.0 and can_discharge else 0
+
+
+def moves(row, movers, n_move):
+    """Whether an EV is among those that moved energy in the last step."""
+    for i in range(n_move):  # noqa: SIM110 - numba compiles a loop sooner than a generator
+        if movers[i] == row:
+            return True
+    return False
+
+
+def put_in(row, movers, n_move):
+    """Put an EV among those that move energy, which are in the order of rows."""
+    j = n_move
+    while j > 0 and movers[j - 1] > row:
+        movers[j] = movers[j - 1]
+        j -= 1
+    movers[j] = row
+
+
+def note_point(row, step, orders, meter, ev):
+    """Power of an EV at its point of a three-phase feeder."""
+    flow = step % orders.steps_per_hour // orders.steps_per_flow
+    if ev.mode[row] > 0:
+        meter.point_charge[flow, ev.point[row]] += ev.p_kw[row]
+    else:
+        meter.point_discharge[flow, ev.point[row]] -= ev.p_kw[row]
 
 
 def walk_set(k, ev, orders, meter, work):
-    """`abm.engine.hour.walk_feeder` where powers are held."""
-    held = orders.held
-    total_change = n_live = n_move = n_below = n_above = 0
-    next_change = np.int64(-NEVER)
-    for step in range(orders.first_step, orders.first_step + orders.n_steps):
+    """`abm.engine.hour.walk_feeder` where powers are held.
+
+    Columns have names of their own here, since each look at a tuple of arrays within a loop takes
+    longer than what is computed.
+    """
+    held, events, movers, power_kw = orders.held, work.turn, work.cand, orders.held.power_kw
+    soc_arrival, soc_departure, announced_min = ev.soc_arrival, ev.soc_departure, ev.announced_min
+    need_kwh, surplus_kwh, v2g, request = ev.need_kwh, ev.surplus_kwh, ev.v2g, ev.request
+    switches, last_switch, sync_change = ev.switches, meter.last_switch, meter.sync_change
+    plugged_count, zone_plugged, plugged_peak = (
+        ev.plugged_count, meter.zone_plugged, meter.plugged_peak,
+    )  # fmt: skip
+    window, hour, c0 = orders.window, orders.hour, k * orders.n_zones
+    zone_in, zone_out, boost = work.zone_in, work.zone_out, ev.boost
+    can_charge, can_discharge = ev.can_charge, ev.can_discharge
+    zone, plugged, arrived, mode = ev.zone, ev.plugged, ev.arrived, ev.mode
+    arrival_step, departure_step = ev.arrival_step, ev.departure_step
+    arrival_min, departure_min = ev.arrival_min, ev.departure_min
+    soc, soc_goal, soc_min, has_charged = ev.soc, ev.soc_goal, ev.soc_min, ev.has_charged
+    soc_required, capacity_kwh, efficiency = ev.soc_required, ev.capacity_kwh, ev.efficiency
+    charge_kw, discharge_kw, p_kw = ev.p_max_kw, ev.p_discharge_kw, ev.p_kw
+    charged_kwh, discharged_kwh = ev.charged_kwh, ev.discharged_kwh
+    hour_charge, hour_discharge, ev_kw = meter.hour_charge, meter.hour_discharge, meter.ev_kw
+    flow_charge, flow_discharge, net_kw = meter.flow_charge, meter.flow_discharge, meter.net_kw
+    step_charge, step_discharge = meter.charge_kw, meter.discharge_kw
+    finer = orders.steps_per_flow < orders.steps_per_hour
+    as_printed, step_h, step_min = orders.as_printed, orders.step_h, orders.step_min
+    lower, upper, n_zones = orders.soc_lower, orders.soc_upper, orders.n_zones
+    first_step, last_step = orders.first_step, orders.first_step + orders.n_steps
+    begin, end = ev.first_row[k], ev.first_row[k + 1]
+    n_events = n_move = n_below = n_above = total_change = n_plugged = 0
+    for row in range(begin, end):
+        if plugged[row]:
+            n_plugged += 1
+            if departure_step[row] < last_step:
+                events[n_events] = row
+                n_events += 1
+        elif not arrived[row] and arrival_step[row] < last_step:
+            events[n_events] = row
+            n_events += 1
+    next_event = np.int64(-NEVER)
+    lowest, highest = np.inf, -np.inf
+    for step in range(first_step, last_step):
+        # As the clock has it: whole seconds first, so that no digit differs.
         t0 = step * orders.step_s / 60.0
-        changed = step == orders.first_step
-        if step >= next_change:
-            n_live, change, next_change = come_and_go(k, step, t0, ev, orders, meter, work)
-            total_change += change
-            changed = True
+        if step >= next_event:
+            next_event = np.int64(NEVER)
+            for i in range(n_events):
+                row = events[i]
+                c = c0 + zone[row]
+                if plugged[row] and departure_step[row] <= step:
+                    if step > first_step and not moves(row, movers, n_move):
+                        n_below -= below_lower_bound(soc[row], lower)
+                        n_above -= above_upper_bound(soc[row], upper)
+                    soc_departure[row] = soc[row]
+                    plugged[row] = can_charge[row] = can_discharge[row] = False
+                    mode[row] = request[row] = 0
+                    p_kw[row] = 0.0
+                    plugged_count[c] -= 1
+                    n_plugged -= 1
+                    total_change -= 1
+                elif not arrived[row] and arrival_step[row] > step:
+                    next_event = min(next_event, arrival_step[row])
+                elif not arrived[row] and departure_min[row] > max(arrival_min[row], t0):
+                    now, capacity, eta = soc_arrival[row], capacity_kwh[row], efficiency[row]
+                    if orders.history:
+                        note_arrival(row, soc[row], now, ev)
+                    soc[row] = now
+                    plugged[row] = arrived[row] = True
+                    has_charged[row] = False
+                    mode[row] = 0
+                    lowest, highest = min(lowest, now), max(highest, now)
+                    plugged_count[c] += 1
+                    n_plugged += 1
+                    total_change += 1
+                    if step > first_step:
+                        zone_plugged[hour, c] = max(zone_plugged[hour, c], plugged_count[c])
+                        # It waits until powers are set again, but for those that must charge.
+                        if as_printed:
+                            soc_goal[row] = printed_goal(now, soc_required[row])
+                        need = stored_energy(soc_goal[row] - now, capacity)
+                        surplus = stored_energy(spare_soc(now, soc_min[row]), capacity)
+                        need_kwh[row], surplus_kwh[row] = need, surplus
+                        can_charge[row] = can_move(need, True)
+                        can_discharge[row] = can_move(surplus, v2g[row])
+                        if np.isnan(power_kw[row]):
+                            left = charging_minutes(need, charge_kw[row], eta)
+                            latest = latest_start(announced_min[row], left)
+                            must = must_charge(
+                                can_charge[row], boost[row], held.guarantee,
+                                slack(latest, arrival_min[row], t0),
+                                span_left(t0, held.interval_min),
+                            )  # fmt: skip
+                            power_kw[row] = charge_kw[row] if must else 0.0
+                        to = mode_of(power_kw[row], can_charge[row], can_discharge[row], boost[row])
+                        if to != 0:
+                            go_to(row, to, k, step, window, mode, request, switches, last_switch,
+                                  sync_change)  # fmt: skip
+                            put_in(row, movers, n_move)
+                            n_move += 1
+                        else:
+                            n_below += below_lower_bound(now, lower)
+                            n_above += above_upper_bound(now, upper)
+                if plugged[row]:
+                    next_event = min(next_event, departure_step[row])
+            if step == first_step:
+                for c in range(c0, c0 + n_zones):
+                    zone_plugged[hour, c] = max(zone_plugged[hour, c], plugged_count[c])
+            plugged_peak[hour, k] = max(plugged_peak[hour, k], n_plugged)
         if orders.by_step:
-            for c in range(k * orders.n_zones, (k + 1) * orders.n_zones):
-                meter.plugged[step, c] = ev.plugged_count[c]
-        if n_live == 0:
+            for c in range(c0, c0 + n_zones):
+                meter.plugged[step, c] = plugged_count[c]
+        if n_plugged == 0:
+            n_move = n_below = n_above = 0
             continue
-        if changed:
-            for i in range(n_live):
-                assess(work.live[i], ev, orders.as_printed)
-            if t0 != held.from_min:
-                newcomers(n_live, t0, ev, orders, work)
-            elif held.by_zone:
-                set_zones(k, n_live, t0, ev, orders, work)
-            else:
-                set_each(n_live, t0, ev, orders, work)
-            n_look = n_live
-            n_below = n_above = 0
-        else:
-            n_look = n_move
-        n_move = 0
-        for i in range(n_look):
-            row = work.live[i] if changed else work.cand[i]
-            if not changed:
-                assess(row, ev, orders.as_printed)
-            power, to = held.power_kw[row], 0
-            if ev.can_charge[row] and (power > 0.0 or ev.boost[row]):
-                to = 1
-            elif power < 0.0 and ev.can_discharge[row]:
-                to = -1
-            if to != ev.mode[row]:
-                note_switch(row, k, step, orders.window, ev, meter)
-            ev.request[row] = to
-            ev.mode[row] = to
-            if to != 0:
-                work.cand[n_move] = row
-                n_move += 1
+        if step == first_step:
+            set_powers(k, t0, ev, orders, work)
+            n_move = 0
+            for row in range(begin, end):
+                if not plugged[row]:
+                    continue
+                to = mode_of(power_kw[row], can_charge[row], can_discharge[row], boost[row])
+                if to != mode[row]:
+                    go_to(row, to, k, step, window, mode, request, switches, last_switch,
+                          sync_change)  # fmt: skip
+                    p_kw[row] = 0.0
+                if to != 0:
+                    movers[n_move] = row
+                    n_move += 1
+                else:
+                    n_below += below_lower_bound(soc[row], lower)
+                    n_above += above_upper_bound(soc[row], upper)
+        n_left = out_below = out_above = 0
+        t1 = t0 + step_min
+        for i in range(n_move):
+            row = movers[i]
+            if not plugged[row]:
                 continue
-            ev.p_kw[row] = 0.0
-            note_soc(k, ev.soc[row], meter)
-            if below_lower_bound(ev.soc[row], orders.soc_lower):
-                n_below += 1
-            if above_upper_bound(ev.soc[row], orders.soc_upper):
-                n_above += 1
-        out = exchange(k, n_move, step, t0, ev, orders, meter, work)
-        meter_zones(k, step, orders, meter, work)
-        meter.below_min[k] += orders.step_min * (n_below + out[0])
-        meter.above_min[k] += orders.step_min * (n_above + out[1])
+            now, eta, capacity = soc[row], efficiency[row], capacity_kwh[row]
+            if as_printed and not has_charged[row]:
+                soc_goal[row] = printed_goal(now, soc_required[row])
+            charges = mode[row] > 0
+            if charges:
+                stored = stored_energy(soc_goal[row] - now, capacity)
+            else:
+                stored = stored_energy(spare_soc(now, soc_min[row]), capacity)
+            if not can_move(stored, True):
+                # It is through, and rests until powers are set again.
+                go_to(row, 0, k, step, window, mode, request, switches, last_switch,
+                      sync_change)  # fmt: skip
+                p_kw[row] = 0.0
+                n_below += below_lower_bound(now, lower)
+                n_above += above_upper_bound(now, upper)
+                continue
+            movers[n_left] = row
+            n_left += 1
+            hours = step_h
+            if arrival_min[row] > t0 or departure_min[row] < t1:
+                hours = plugged_hours(arrival_min[row], departure_min[row], t0, t1, step_h)
+            power = abs(power_kw[row])
+            if charges:
+                e = charged_in(stored, min(charge_kw[row], power), eta, hours)
+                after = soc_charged(now, e, eta, capacity, soc_goal[row])
+                has_charged[row] = True
+                charged_kwh[row] += e
+                zone_in[zone[row]] += e
+                p_kw[row] = mean_power(e, step_h)
+            else:
+                e = discharged_in(stored, min(discharge_kw[row], power), eta, hours)
+                after = soc_discharged(now, e, eta, capacity, soc_min[row])
+                discharged_kwh[row] += e
+                zone_out[zone[row]] += e
+                p_kw[row] = -mean_power(e, step_h)
+            if orders.points:
+                note_point(row, step, orders, meter, ev)
+            if orders.history:
+                note_way(row, now, after, ev)
+                ev.moment[row] += (t0 + step_h * 30.0) / 60.0 * (after - now)
+            soc[row] = after
+            lowest, highest = min(lowest, after), max(highest, after)
+            out_below += below_lower_bound(after, lower)
+            out_above += above_upper_bound(after, upper)
+        n_move = n_left
+        # `abm.engine.hour.meter_zones`.
+        total_kw = 0.0
+        flow = step % orders.steps_per_hour // orders.steps_per_flow
+        for z in range(n_zones):
+            c = c0 + z
+            charge, discharge = mean_power(zone_in[z], step_h), mean_power(zone_out[z], step_h)
+            zone_in[z] = 0.0
+            zone_out[z] = 0.0
+            total_kw += charge - discharge
+            hour_charge[c] += charge
+            hour_discharge[c] += discharge
+            if finer:
+                flow_charge[flow, c] += charge
+                flow_discharge[flow, c] += discharge
+            if orders.by_step:
+                step_charge[step, c] = charge
+                step_discharge[step, c] = discharge
+            elif orders.keep_zones:
+                net_kw[step % orders.steps_per_hour, c] = charge - discharge
+        ev_kw[step, k] = total_kw
+        meter.below_min[k] += step_min * (n_below + out_below)
+        meter.above_min[k] += step_min * (n_above + out_above)
+    if lowest <= highest:
+        note_soc(k, lowest, meter)
+        note_soc(k, highest, meter)
     return total_change

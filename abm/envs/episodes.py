@@ -185,8 +185,9 @@ class Episodes:
         prices = billing.prices
         if self._prices is None or prices.follows:
             parts = prices.parts(alpha=billing.alpha)
-            self._prices = prices.means(parts.buy, self._edges), prices.means(
-                np.broadcast_to(parts.sell, parts.buy.shape), self._edges
+            self._prices = (
+                prices.means(parts.buy, self._edges),
+                prices.means(np.broadcast_to(parts.sell, parts.buy.shape), self._edges),
             )
         buy, sell = self._prices
         return buy[interval], sell[interval]
@@ -256,4 +257,3 @@ def bounds_of(model: V2GModel) -> Bounds:
 def only(terms: Terms, k: int) -> dict[str, float]:
     """The terms of one feeder as plain numbers."""
     return {name: float(values[k]) for name, values in vars(terms).items()}
-

@@ -129,7 +129,10 @@ class FleetEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self.episodes = episodes_of(scenario, interval_min, guarantee, reward, voltages)
         self.actions = Actions(self.episodes, action, units)
         bounds = self.episodes.bounds
-        self.observation_space, self.action_space = _box(bounds.low, bounds.high), self.actions.space
+        self.observation_space, self.action_space = (
+            _box(bounds.low, bounds.high),
+            self.actions.space,
+        )
         self._seeds: Seeds | None = None
 
     def reset(
@@ -271,4 +274,3 @@ class FleetVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArray
     def results(self) -> Results:
         """Tables and KPIs of the episodes that have ended. RuntimeError before their end."""
         return self.episodes.results
-

@@ -57,7 +57,9 @@ N_FEEDER, N_ZONE = len(FEEDER_FIELDS), len(ZONE_FIELDS)
 def observation_fields(n_zones: int) -> list[tuple[str, str]]:
     """Name and unit of each number of an observation, in order."""
     zones = [
-        (f"zone_{zone}_{name}", unit) for zone in range(1, n_zones + 1) for name, unit in ZONE_FIELDS
+        (f"zone_{zone}_{name}", unit)
+        for zone in range(1, n_zones + 1)
+        for name, unit in ZONE_FIELDS
     ]
     return [*FEEDER_FIELDS, *zones]
 
@@ -137,9 +139,7 @@ class Observer:
         self._base_kw = np.zeros(self.n_feeders)
         self._net_kw = np.zeros((self.n_feeders, self.n_zones))
         hours = np.arange(self.n_hours + 1) * 60.0
-        price = np.broadcast_to(
-            outlook.purchase_price(hours), (self.n_hours, self.n_feeders)
-        ).T
+        price = np.broadcast_to(outlook.purchase_price(hours), (self.n_hours, self.n_feeders)).T
         # Beyond the horizon there is nothing to buy: the last price goes on.
         self._prices = np.concatenate([price, np.repeat(price[:, -1:], AHEAD_H, axis=1)], axis=1)
         self._numbers = np.zeros((self.n_feeders, N_FEEDER))
