@@ -133,12 +133,12 @@ class CompiledHour:
                 history.settle()
 
     def _walk(self, advance: Callable[..., int], *arguments: object) -> None:
-        fleet = self.fleet
-        edges = np.linspace(0, fleet.n_feeders, self.threads() + 1).astype(np.int64)
-        spans = list(pairwise(edges.tolist()))
-        if len(spans) == 1:
-            changes = [advance(*spans[0], *arguments)]
+        fleet, threads = self.fleet, self.threads()
+        if threads == 1:
+            changes = [advance(0, fleet.n_feeders, *arguments)]
         else:
+            edges = np.linspace(0, fleet.n_feeders, threads + 1).astype(np.int64)
+            spans = list(pairwise(edges.tolist()))
             # The compiled code lets go of the interpreter, and no two feeders share a number.
             with ThreadPoolExecutor(len(spans)) as pool:
                 changes = list(pool.map(lambda span: advance(*span, *arguments), spans))
@@ -154,7 +154,7 @@ class CompiledHour:
         keep_kw = over_kw = np.zeros(fleet.n_feeders)
         margin_min = 0.0
         one_discharge = charge_above = True
-        anybody = self.anybody_until(first_step + n_steps)
+        anybody = self.plans and self.anybody_until(first_step + n_steps)
         if isinstance(rule, Eq13):
             told = inbox.by_feeder(rule.told_to_discharge)
             one_discharge = rule.one_discharge_per_stay

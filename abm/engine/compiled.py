@@ -31,6 +31,7 @@ MODULES = (
 # numba reads its settings from this module, which has no names before it is imported.
 CONFIG: Any = numba.core.config
 Compiled: TypeAlias = Callable[..., Any]
+Roots: TypeAlias = tuple[Compiled, Compiled, Compiled]
 OPTIONS: Any = {"error_model": "numpy"}
 
 
@@ -54,9 +55,9 @@ def _as_it_is(function: Callable[..., Any]) -> Callable[..., Callable[..., Any]]
     return lambda *_, **__: function
 
 
-# Two admissions and the walk of set powers are long to compile. Only the orders for them ask for it: the paper's own
-# strategies need not wait for what they do not use. numba hands these its own types, which
-# it has no annotations for.
+# Two admissions and the walk of set powers are long to compile. Only the orders for them ask for
+# it: the paper's own strategies need not wait for what they do not use. numba hands these its own
+# types, which it has no annotations for.
 def _least_laxity(n_live, room_kw, t0, ev, orders, work):  # type: ignore[no-untyped-def]
     if orders.instance_class is arrays.LeastLaxityOrders:
         return admit.least_laxity
@@ -75,8 +76,8 @@ def _walk_set(k, ev, orders, meter, work):  # type: ignore[no-untyped-def]
     return lambda k, ev, orders, meter, work: 0
 
 
-def compile_all() -> tuple[Compiled, Compiled, Compiled]:
-    """`advance`, `levels` and `look`, compiled when they are called first, or taken from the cache."""
+def compile_all() -> Roots:
+    """`advance`, `levels` and `look`, compiled when called first, or taken from the cache."""
     roots = walk.advance, level.levels, look.look
     chosen = admit.least_laxity, admit.coordinate, set_points.walk_set
     for module in MODULES:
@@ -90,12 +91,10 @@ def compile_all() -> tuple[Compiled, Compiled, Compiled]:
     before = CONFIG.CACHE_DIR
     folder = code_folder(f"hour-{sources_sha256()[:16]}", before)
     if folder is None:
-        return cast(tuple[Compiled, Compiled, Compiled], tuple(jit()(root) for root in roots))
+        return cast(Roots, tuple(jit()(root) for root in roots))
     CONFIG.CACHE_DIR = str(folder)
     try:
-        return cast(
-            tuple[Compiled, Compiled, Compiled], tuple(jit(cache=True)(root) for root in roots)
-        )
+        return cast(Roots, tuple(jit(cache=True)(root) for root in roots))
     finally:
         CONFIG.CACHE_DIR = before
 

@@ -102,7 +102,6 @@ class Episodes:
         self.model = V2GModel(self.scenario)
         self.n_zones = self.model.fleet.n_zones
         self.bounds = bounds_of(self.model)
-        self._low, self._high = self.bounds.low, self.bounds.high
 
     def begin(self, seeds: Sequence[int]) -> None:
         """Draw the fleets of these seeds, one feeder each, and begin the horizon."""
@@ -130,8 +129,7 @@ class Episodes:
     def observe(self) -> FloatArray:
         """What the aggregators see before they decide, (n_feeders, n_numbers)."""
         model = self.model
-        seen = self.observer.observation(model.broadcast, model.minute)
-        return np.clip(seen, self._low, self._high)
+        return self.observer.observation(model.broadcast, model.minute)
 
     def step(self, asked_kw: FloatArray, by_zone: bool = True) -> Terms:
         """Hold these powers for an interval: (n_feeders x n_zones,), or of one feeder's EVs [kW].
@@ -241,13 +239,13 @@ def bounds_of(model: V2GModel) -> Bounds:
 
     def most(column: FloatArray, margin: float = 1.0) -> FloatArray:
         # Of the largest: another seed gives the EVs of a zone others of its ratings.
-        return evs * float(column[mine].max(initial=0.0)) * margin
+        return np.asarray(evs * (float(column[mine].max(initial=0.0)) * margin))
 
     charge, discharge = most(fleet.p_max_kw), most(fleet.p_discharge_kw)
     base_kw = 1e3 * float(np.abs(model.grid.base_mw).max(initial=0.0))
     limit_kw = 1e3 * float(model.grid.limit_mw.max())
     feeder_kw = MARGIN * (base_kw + charge.sum() + discharge.sum()) + limit_kw
-    edges = np.arange(model.clock.n_hours + 1) * 60.0
+    edges = np.arange(model.clock.n_hours + 1, dtype=np.float64) * 60.0
     price = float(np.abs(model.grid.outlook.purchase_price(edges)).max(initial=0.0))
     # A need is at the grid side: more than what the battery holds.
     capacity = most(fleet.capacity_kwh / fleet.efficiency, MARGIN)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -61,7 +61,7 @@ class Actions:
             self.high_kw = np.full(fleet.n, float(fleet.p_max_kw.max(initial=0.0)))
 
     @property
-    def space(self) -> spaces.Box:
+    def space(self) -> Any:
         """Space of one feeder's actions, float32."""
         if self.shares:
             return _box(np.full(self.low_kw.shape, -1.0), np.ones(self.low_kw.shape))
@@ -76,8 +76,16 @@ class Actions:
         return asked
 
 
-def _box(low: NDArray[Any], high: NDArray[Any]) -> spaces.Box:
+def _box(low: NDArray[Any], high: NDArray[Any]) -> Any:
     return spaces.Box(low.astype(np.float32), high.astype(np.float32), dtype=np.float32)
+
+
+def clipped(seen: NDArray[np.float64], space: Any) -> NDArray[np.float32]:
+    """An observation as float32, within its space."""
+    found = seen.astype(np.float32)
+    np.maximum(found, space.low, out=found)
+    np.minimum(found, space.high, out=found)
+    return found
 
 
 class Seeds:
@@ -111,7 +119,7 @@ class FleetEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     no environment can be made of.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": []}
+    metadata = {"render_modes": []}  # noqa: RUF012 - Gymnasium declares it so
 
     def __init__(
         self,
@@ -159,7 +167,7 @@ class FleetEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         return self._seen(), reward, False, self.episodes.finished, only(terms, 0)
 
     def _seen(self) -> NDArray[np.float32]:
-        return np.asarray(self.episodes.observe()[0].astype(np.float32))
+        return clipped(self.episodes.observe()[0], self.observation_space)
 
     @property
     def results(self) -> Results:
@@ -268,7 +276,7 @@ class FleetVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArray
         return {**values, **{f"_{name}": there for name in values}}
 
     def _seen(self) -> NDArray[np.float32]:
-        return self.episodes.observe().astype(np.float32)
+        return clipped(self.episodes.observe(), self.single_observation_space)
 
     @property
     def results(self) -> Results:

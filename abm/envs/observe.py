@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from abm.control import SetPoints
 from abm.engine.look import (
@@ -17,12 +19,13 @@ from abm.engine.look import (
     LOOK_ARRAYS,
     N_DONE,
     N_SEEN,
+    PLUGGED,
     SHORT,
     SUPPLIED,
     LookColumns,
     Moment,
 )
-from abm.equations import FloatArray, IntArray
+from abm.equations import BoolArray, FloatArray, IntArray
 from abm.fleet import Fleet
 from abm.signals import Broadcast, Outlook
 
@@ -116,14 +119,15 @@ class Done:
 class Observer:
     """Looks at a fleet once every interval of its set points.
 
-    peak_kw: highest demand of any interval so far, (n_feeders,), as the broadcast says the base
-    demand. n_hours: of the horizon.
+    peak_kw: highest demand so far, (n_feeders,), of intervals that began with EVs plugged in, with
+    the
+    base demand that was broadcast. n_hours: of the horizon.
     """
 
     def __init__(self, points: SetPoints) -> None:
         self.points = points
         self._message: Broadcast | None = None
-        self._feeder = np.zeros((0, 0))
+        self._columns: Any = None
         self._prices: FloatArray | None = None
         self._base_kw = np.zeros(0)
 
@@ -134,11 +138,12 @@ class Observer:
         self._seen = np.zeros((cells, N_SEEN))
         self._sums = np.zeros((cells, N_DONE))
         self._before = np.zeros((cells, N_DONE))
-        self._message = None
+        self._message, self._columns, self._looked_min = None, None, 0.0
+        self._there: BoolArray = np.zeros(self.n_feeders, dtype=np.bool_)
         self.peak_kw = np.zeros(self.n_feeders)
         self._base_kw = np.zeros(self.n_feeders)
         self._net_kw = np.zeros((self.n_feeders, self.n_zones))
-        hours = np.arange(self.n_hours + 1) * 60.0
+        hours = np.arange(self.n_hours + 1, dtype=np.float64) * 60.0
         price = np.broadcast_to(outlook.purchase_price(hours), (self.n_hours, self.n_feeders)).T
         # Beyond the horizon there is nothing to buy: the last price goes on.
         self._prices = np.concatenate([price, np.repeat(price[:, -1:], AHEAD_H, axis=1)], axis=1)
@@ -148,7 +153,13 @@ class Observer:
         """What was done since the last time, and what zones need and can do now."""
         from abm.engine.compiled import look_at
 
-        columns = LookColumns(*(_writable(getattr(fleet, name)) for name in LOOK_ARRAYS))
+        columns = self._columns
+        if columns is None or columns.arrival_step is not fleet.arrival_step:
+            shown = [getattr(fleet, name) for name in LOOK_ARRAYS]
+            columns = self._columns = LookColumns(*map(_writable, shown))
+            # A day that begins brings new columns; copies are of this moment alone.
+            if not fleet.soc.flags.writeable:
+                self._columns = None
         step_min = 60.0 * fleet.step_h
         now = Moment(
             round(minute / step_min), minute, float(self.points.interval_min), DUE_MIN,
@@ -159,13 +170,23 @@ class Observer:
         self._before, self._sums = self._sums, self._before
         done = Done(diff[:, :, DRAWN], diff[:, :, SUPPLIED], diff[:, :, SHORT])
         self._net_kw = (done.drawn - done.supplied) * (60.0 / self.points.interval_min)
+        demand_kw = self._base_kw + self._net_kw.sum(axis=1)
+        self.peak_kw = np.where(self._there, np.maximum(self.peak_kw, demand_kw), self.peak_kw)
+        if minute - self._looked_min > self.points.interval_min:
+            # Nobody was there in the interval that ended, and a rule was not asked.
+            self._net_kw = np.zeros_like(self._net_kw)
+        self._looked_min = minute
+        plugged = self._seen[:, PLUGGED].reshape(self.n_feeders, self.n_zones)
+        self._there = plugged.sum(axis=1) > 0.0
         return done
+
+    def look_within(self, fleet: Fleet, minute: float) -> None:
+        """As `look`, in the midst of an interval that began with nobody plugged in."""
+        self.look(fleet, minute)
+        self._there[:] = False
 
     def observation(self, message: Broadcast, minute: float) -> FloatArray:
         """Numbers of `observation_fields`, (n_feeders, n_numbers); `look` was called before."""
-        if minute > 0.0:
-            demand_kw = self._base_kw + self._net_kw.sum(axis=1)
-            self.peak_kw = np.maximum(self.peak_kw, demand_kw)
         numbers = self._numbers
         if message is not self._message:
             self._hear(message)
@@ -182,7 +203,8 @@ class Observer:
     def _hear(self, message: Broadcast) -> None:
         """What a new message says."""
         numbers, hour, outlook = self._numbers, message.hour, message.outlook
-        assert outlook is not None and self._prices is not None
+        assert outlook is not None
+        assert self._prices is not None
         self._message, self._base_kw = message, 1e3 * message.base_mw
         numbers[:, 3], numbers[:, 5] = 1e3 * message.limit_mw, self._base_kw
         last = min(hour + 1 + AHEAD_H, self.n_hours)
@@ -194,6 +216,6 @@ class Observer:
         numbers[:, 6 + AHEAD_H :] = self._prices[:, hour : hour + 1 + AHEAD_H]
 
 
-def _writable(column: np.ndarray) -> np.ndarray:
+def _writable(column: NDArray[Any]) -> NDArray[Any]:
     """A column as the compiled code takes it; one that is shown read-only is copied."""
     return column if column.flags.writeable else column.copy()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -46,19 +46,28 @@ class PolicyRule:
             points = SetPoints(self.interval_min, self.guarantee)
             self._observer, self._outlook, self._slot = Observer(points), outlook, -1
             self._observer.begin(fleet, outlook)
+        at_once = minute == slot * self.interval_min
         if slot != self._slot:
             self._slot, self._plans = slot, {}
-            self._observer.look(fleet, minute)
-        plan = self._plans.get(broadcast.sequence)
-        if plan is None:
-            seen = self._observer.observation(broadcast, minute)
-            asked = np.asarray(self.policy(seen), dtype=np.float64)
-            wanted = (fleet.n_feeders, fleet.n_zones)
-            if asked.shape != wanted or not np.isfinite(asked).all():
-                raise ValueError(f"a policy answers with finite powers of shape {wanted}")
-            plan = self._plans[broadcast.sequence] = SetPoints(self.interval_min, self.guarantee)
-            plan.set(fleet, asked, minute)
+            (self._observer.look if at_once else self._observer.look_within)(fleet, minute)
+        if broadcast.sequence not in self._plans and (at_once or not self._plans):
+            self._plans[broadcast.sequence] = self._plan(fleet, broadcast, minute, at_once)
+        # A message that is heard within an interval counts from the next on.
+        plan = self._plans.get(broadcast.sequence, self._plans[max(self._plans)])
         return plan.decide(fleet, broadcast, minute)
+
+    def _plan(self, fleet: Fleet, broadcast: Broadcast, minute: float, at_once: bool) -> SetPoints:
+        """Powers until the next decision; who comes within an interval waits for its end."""
+        plan = SetPoints(self.interval_min, self.guarantee)
+        if not at_once:
+            return plan
+        assert self._observer is not None
+        asked = np.asarray(self.policy(self._observer.observation(broadcast, minute)), np.float64)
+        wanted = (fleet.n_feeders, fleet.n_zones)
+        if asked.shape != wanted or not np.isfinite(asked).all():
+            raise ValueError(f"a policy answers with finite powers of shape {wanted}")
+        plan.set(fleet, asked, minute)
+        return plan
 
 
 class NetPolicy:
@@ -88,11 +97,14 @@ class NetPolicy:
 
     def save(self, path: str | Path) -> Path:
         """Write it as .npz."""
-        arrays = {f"{kind}{i}": part for i, pair in enumerate(self.weights)
-                  for kind, part in zip(("weight", "bias"), pair, strict=True)}  # fmt: skip
-        ends = {"observation": np.stack(self.observation), "action": np.stack(self.action)}
+        arrays: dict[str, Any] = {
+            "observation": np.stack(self.observation),
+            "action": np.stack(self.action),
+        }
+        for i, (weight, bias) in enumerate(self.weights):
+            arrays |= {f"weight{i}": weight, f"bias{i}": bias}
         with Path(path).open("wb") as file:
-            np.savez_compressed(file, **arrays, **ends)
+            np.savez_compressed(file, **arrays)
         return Path(path)
 
     @classmethod

@@ -22,8 +22,8 @@ class ZonesEnv(ParallelEnv[str, Seen, Seen]):
     """The zones of one feeder as agents `zone_1`, `zone_2`, ...: a shared reward, own powers.
 
     Each sees what the feeder's aggregator sees of the feeder, and of the zones its own alone, and
-    says the net power of its zone, an array of one number. All get the reward of the feeder, divided
-    by the number of agents. Arguments as of `FleetEnv`.
+    says the net power of its zone, an array of one number. All get the reward of the feeder,
+    divided by the number of agents. Arguments as of `FleetEnv`.
     """
 
     metadata: ClassVar[dict[str, Any]] = {"name": "evenfall_zones_v0", "render_modes": []}
@@ -53,7 +53,8 @@ class ZonesEnv(ParallelEnv[str, Seen, Seen]):
         self.agents: list[str] = []
         whole = self.feeder.observation_space
         power = self.feeder.action_space
-        assert isinstance(whole, spaces.Box) and isinstance(power, spaces.Box)
+        assert isinstance(whole, spaces.Box)
+        assert isinstance(power, spaces.Box)
         self._observations, self._actions = {}, {}
         for place, agent in enumerate(self.possible_agents):
             mine = _part(place)

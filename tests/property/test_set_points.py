@@ -88,7 +88,7 @@ def test_a_zone_has_the_power_that_was_set_as_long_as_its_evs_can():
         own = model.fleet.need_kwh * model.fleet.plugged / model.fleet.efficiency
         for zone in range(model.fleet.n_zones):
             mine = model.fleet.zone == zone
-            settled = free[mine].all() and not (model.fleet.power_kw is None)
+            settled = free[mine].all()
             late = model.fleet.arrival_min[mine] > model.minute - 15.0
             late &= model.fleet.arrival_min[mine] < model.minute
             if settled and not late.any() and own[mine].sum() > 20.0 and drawn[zone] < 10.0:

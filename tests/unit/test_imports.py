@@ -25,6 +25,7 @@ LAYERS = (
     "agents",
     "model",
     "study",
+    "envs",
     "report",
     "cli",
 )
