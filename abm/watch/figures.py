@@ -1,0 +1,399 @@
+"""The pictures of the page as plain data for Plotly; two lanes stand side by side in each."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from abm.equations import FloatArray
+from abm.errors import printable
+from abm.report.layout import Layout
+from abm.report.look import looks_of
+from abm.scenario import Scenario
+from abm.watch.evs import STATE_WORDS, State
+from abm.watch.lane import LaneView
+
+# Traces and layout, as Plotly takes them.
+Chart = dict[str, Any]
+
+# As in the panel's heads; safe for colour-blind readers.
+STATE_COLORS = ("#D5D9DF", "#E6B23C", "#0072B2", "#C8501E", "#2A9D78")
+GREY, INK, FAINT, GRID = "#8A8F98", "#2B2F36", "#E9EBEF", "#E6E8EC"
+MINUTE_MS = 60_000
+# A line has no more points than this.
+MOST_POINTS = 1500
+# EVs that are drawn one by one.
+MOST_DOTS = 2000
+# Lower voltages to the left, the rated one in the middle.
+VOLTAGES = [
+    [0.0, "#B35806"],
+    [0.25, "#F1A340"],
+    [0.5, "#D9DDE3"],
+    [0.75, "#998EC3"],
+    [1, "#542788"],
+]
+
+
+def numbers(values: Any, digits: int = 4) -> list[float | None]:
+    """Numbers as JSON has them: so many digits after the point, None where there is none."""
+    rounded = np.round(np.asarray(values, dtype=np.float64), digits)
+    return [value if np.isfinite(value) else None for value in rounded.tolist()]
+
+
+def words(text: object) -> str:
+    """A name as Plotly shows it: nothing in it is markup."""
+    return html.escape(printable(text), quote=False)
+
+
+def _layout(**more: Any) -> Chart:
+    return {
+        "font": {"family": "system-ui, sans-serif", "size": 11, "color": INK},
+        "margin": {"l": 44, "r": 12, "t": 8, "b": 30},
+        "paper_bgcolor": "#fff",
+        "plot_bgcolor": "#fff",
+        "showlegend": False,
+        "uirevision": "kept",
+        "hoverlabel": {"bgcolor": "#fff", "font": {"color": INK}},
+        **more,
+    }
+
+
+def _axis(title: str = "", **more: Any) -> Chart:
+    look = {"gridcolor": GRID, "zeroline": False, "fixedrange": False, "linecolor": GRID}
+    return {"title": {"text": title, "standoff": 4}, "tickfont": {"size": 10}, **look, **more}
+
+
+def _side_by_side(lanes: Sequence[LaneView], layout: Chart, x: Chart, y: Chart) -> Chart:
+    """Axes of one picture for each lane, the second ones without a scale of their own."""
+    colors = looks_of(lane.label for lane in lanes)
+    share, gap = 1.0 / len(lanes), 0.04 if len(lanes) > 1 else 0.0
+    for i, lane in enumerate(lanes):
+        end = "" if i == 0 else "2"
+        span = [i * share + (gap if i else 0.0), (i + 1) * share - (0.0 if i else gap)]
+        layout[f"xaxis{end}"] = {**x, "domain": span, "anchor": f"y{end}"}
+        layout[f"yaxis{end}"] = {**y, "anchor": f"x{end}"}
+        if i:
+            layout["xaxis2"]["matches"] = "x"
+            layout["yaxis2"] |= {"matches": "y", "showticklabels": False, "title": {"text": ""}}
+        if len(lanes) > 1:
+            layout.setdefault("annotations", []).append(
+                {
+                    "text": f"<b>{words(lane.label)}</b>",
+                    "font": {"color": colors[lane.label].color, "size": 11},
+                    "x": sum(span) / 2.0,
+                    "y": 1.0,
+                    "xref": "paper",
+                    "yref": "paper",
+                    "yanchor": "bottom",
+                    "showarrow": False,
+                }
+            )
+            layout["margin"] = {**layout["margin"], "t": 22}
+    return layout
+
+
+def _axes(i: int) -> dict[str, str]:
+    return {} if i == 0 else {"xaxis": "x2", "yaxis": "y2"}
+
+
+# --- demand ------------------------------------------------------------------------------------
+
+
+def span_shown(step: int, n_steps: int, per_day: int) -> tuple[int, int]:
+    """Steps that the demand is drawn of: the whole of a day and a half, else the day of now."""
+    if n_steps <= per_day * 3 // 2:
+        return 0, n_steps
+    first = min(step, n_steps - 1) // per_day * per_day
+    return first, min(first + per_day, n_steps)
+
+
+def demand_chart(lanes: Sequence[LaneView], step_s: int, clock_start_min: float) -> Chart:
+    """Demand of the feeder against limit and level, by step.
+
+    clock_start_min: clock time at which the horizon begins, minutes.
+    """
+    now, n_steps = lanes[0].step, len(lanes[0].base_mw)
+    first, last = span_shown(now, n_steps, 86400 // step_s)
+    stride = -(-(last - first) // MOST_POINTS)
+    step_ms = step_s * 1000
+
+    def at(step: float) -> float:
+        return clock_start_min * MINUTE_MS + step * step_ms
+
+    def line(values: FloatArray, name: str, **more: Any) -> Chart:
+        part = values[first:last]
+        part = part[: len(part) // stride * stride].reshape(-1, stride).mean(axis=1)
+        return {
+            "type": "scatter",
+            "mode": "lines",
+            "x0": at(first + stride / 2.0),
+            "dx": stride * step_ms,
+            "y": numbers(part),
+            "name": name,
+            "hovertemplate": f"{name} %{{y:.3f}} MW<extra></extra>",
+            **more,
+        }
+
+    data = [
+        line(
+            lanes[0].base_mw,
+            "Without EVs",
+            fill="tozeroy",
+            fillcolor="#EEF0F3",
+            line={"color": "#C3C8D0", "width": 1},
+        )
+    ]
+    limit = lanes[0].limit_mw.copy()
+    if now:
+        limit[now:] = limit[now - 1]
+        name = f"Limit {limit[now - 1]:.4g} MW"
+        data.append(line(limit, name, line={"color": INK, "width": 1.2, "dash": "dot"}))
+    looks = looks_of(lane.label for lane in lanes)
+    for lane in lanes:
+        color = looks[lane.label].color
+        if np.isfinite(lane.level_mw).any():
+            look = {"color": color, "width": 1.2, "dash": "dash", "shape": "hv"}
+            data.append(line(lane.level_mw, f"Level of {words(lane.label)}", line=look))
+        # An EV more or less shows as a step, not as a slope.
+        look = {"color": color, "width": 2, "shape": "hv"}
+        data.append(line(lane.demand_mw, words(lane.label), line=look))
+    marker = {"color": GREY, "width": 1}
+    layout = _layout(
+        showlegend=True,
+        legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "font": {"size": 11}},
+        margin={"l": 48, "r": 12, "t": 26, "b": 26},
+        hovermode="x unified",
+        xaxis=_axis(
+            type="date",
+            tickformat="%H:%M",
+            hoverformat="%H:%M",
+            range=[at(first), at(last)],
+            uirevision=f"{first}",
+        ),
+        yaxis=_axis("Demand (MW)", rangemode="tozero"),
+        shapes=[
+            {
+                "type": "line",
+                "x0": at(now),
+                "x1": at(now),
+                "y0": 0,
+                "y1": 1,
+                "yref": "paper",
+                "line": marker,
+            }
+        ],
+    )
+    return {"data": data, "layout": layout}
+
+
+# --- the EVs -----------------------------------------------------------------------------------
+
+
+def zones_chart(lanes: Sequence[LaneView], n_zones: int) -> Chart:
+    """EVs of each zone by state, one bar a zone."""
+    zones = np.arange(1, n_zones + 1)
+    data: list[Chart] = []
+    for i, lane in enumerate(lanes):
+        counts = np.zeros((len(State), n_zones + 1), dtype=np.int64)
+        np.add.at(counts, (lane.state, lane.zone), 1)
+        of_zone = zones.tolist(), "Zone %{x}"
+        order = (*State, State.ABSENT)[1:]
+        data += [_bars(of_zone, counts[state, 1:], state) | _axes(i) for state in order]
+    layout = _layout(barmode="stack", bargap=0.15)
+    x = _axis("Zone", dtick=1 if n_zones <= 16 else None, range=[0.4, n_zones + 0.6])
+    if n_zones == 1:
+        x |= {"tickvals": [1]}
+    return {"data": data, "layout": _side_by_side(lanes, layout, x, _axis("EVs"))}
+
+
+def _bars(x: tuple[list[Any], str], counts: NDArray[np.int64], state: State) -> Chart:
+    """Counts of EVs in a state; x: where they stand, and how that is said."""
+    at, said = x
+    return {
+        "type": "bar",
+        "x": at,
+        "y": counts.tolist(),
+        "marker": {"color": STATE_COLORS[state]},
+        "name": STATE_WORDS[state],
+        "hovertemplate": f"{said}: %{{y}} {STATE_WORDS[state].lower()}<extra></extra>",
+    }
+
+
+def charge_chart(lanes: Sequence[LaneView], by_energy: bool) -> Chart:
+    """State of charge of the EVs that are plugged in, in steps of 5 %, by state."""
+    edges = np.arange(0.0, 1.0001, 0.05)
+    middle = (100.0 * (edges[:-1] + edges[1:]) / 2.0).round(1).tolist()
+    data: list[Chart] = []
+    for i, lane in enumerate(lanes):
+        for state in (State.DISCHARGING, State.IDLE, State.CHARGING, State.DONE):
+            counts, _ = np.histogram(np.clip(lane.soc[lane.state == state], 0.0, 1.0), edges)
+            data.append(_bars((middle, "%{x:.0f} %"), counts, state) | _axes(i))
+    title = "Charged, of what is wanted (%)" if by_energy else "State of charge (%)"
+    layout = _layout(barmode="stack", bargap=0.06)
+    x = _axis(title, range=[0, 100], dtick=20 if len(lanes) == 1 else 50)
+    most = max(len(lane.state) for lane in lanes)
+    # A scale that does not jump while EVs come and go.
+    y = _axis("EVs plugged in", range=[0, max(4, 0.25 * most)], autorange=False)
+    return {"data": data, "layout": _side_by_side(lanes, layout, x, y)}
+
+
+def evs_chart(lanes: Sequence[LaneView], clock_start_min: float, chosen: int | None) -> Chart:
+    """Every EV as a dot: its state of charge over its departure; a click chooses it.
+
+    chosen: index of the EV that has a ring around it. Of more than `MOST_DOTS` some are drawn.
+    """
+    data: list[Chart] = []
+    for i, lane in enumerate(lanes):
+        shown = np.linspace(0, len(lane.state) - 1, min(len(lane.state), MOST_DOTS)).astype(int)
+        if chosen is not None:
+            shown = np.union1d(shown, np.flatnonzero(lane.index == chosen))
+        for state in State:
+            rows = shown[lane.state[shown] == state]
+            data.append(_dots(lane, rows, clock_start_min, state) | _axes(i))
+        rows = np.flatnonzero(lane.index == chosen) if chosen is not None else shown[:0]
+        ring = _dots(lane, rows, clock_start_min, State.ABSENT)
+        ring["marker"] = {
+            "symbol": "circle-open",
+            "size": 15,
+            "color": INK,
+            "line": {"width": 2.5},
+        }
+        data.append({**ring, **_axes(i), "hoverinfo": "skip", "hovertemplate": None})
+    layout = _layout(hovermode="closest", clickmode="event")
+    x = _axis("Departure", type="date", tickformat="%H:%M", nticks=6 if len(lanes) == 1 else 4)
+    y = _axis("State of charge (%)", range=[-3, 103])
+    return {"data": data, "layout": _side_by_side(lanes, layout, x, y)}
+
+
+def _dots(lane: LaneView, rows: NDArray[Any], clock_start_min: float, state: State) -> Chart:
+    named = zip(
+        lane.index[rows].tolist(),
+        [words(name) for name in lane.names_of(rows)],
+        lane.zone[rows].tolist(),
+        numbers(lane.p_kw[rows], 1),
+        strict=True,
+    )
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": numbers((lane.departure_min[rows] + clock_start_min) * MINUTE_MS, 0),
+        "y": numbers(100.0 * lane.soc[rows], 1),
+        "customdata": [list(one) for one in named],
+        "marker": {
+            "color": STATE_COLORS[state],
+            "size": 6 if state == State.ABSENT else 7,
+            "opacity": 0.8,
+            "line": {"width": 0.5, "color": "#fff"},
+        },
+        "name": STATE_WORDS[state],
+        "hovertemplate": f"EV %{{customdata[1]}}, zone %{{customdata[2]}}: {STATE_WORDS[state]}"
+        "<br>%{y:.0f} %, leaves %{x|%H:%M}<br>%{customdata[3]:+.1f} kW<extra></extra>",
+    }
+
+
+# --- the feeder --------------------------------------------------------------------------------
+
+
+def map_chart(
+    lanes: Sequence[LaneView], drawn: Layout, names: Sequence[str], of: Scenario
+) -> Chart:
+    """Voltages on the feeder's map in the last load flow of the last hour that ended.
+
+    names: of the feeder's buses, of three phases its homes, whose lowest phase is shown. What lies
+    beyond the limits has a ring.
+    """
+    low, high = of.grid.vm_min_pu, of.grid.vm_max_pu
+    wide = max(1.0 - low, high - 1.0)
+    line_x, line_y = _polylines([*drawn.ways, *drawn.joins])
+    zone_of = np.zeros(len(names), dtype=np.int64)
+    for number, positions in enumerate(drawn.zones, start=1):
+        zone_of[positions] = number
+    several = len(drawn.zones) > 1
+    size = np.where((zone_of > 0) & several, 10, 7 if len(names) < 120 else 5)
+    data: list[Chart] = []
+    for i, lane in enumerate(lanes):
+        vm = np.full(len(names), np.nan) if lane.flow is None else lane.flow.vm_pu[-1]
+        known = np.isfinite(vm)
+        beyond = known & ((vm < low) | (vm > high))
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "x": line_x,
+                "y": line_y,
+                "line": {"color": "#B9BEC7", "width": 1.5},
+                "hoverinfo": "skip",
+                **_axes(i),
+            }
+        )
+        label = [
+            words(name) + (f", zone {zone}" if zone and several else "")
+            for name, zone in zip(names, zone_of.tolist(), strict=True)
+        ]
+        said = [
+            f"{v:.4f} p.u." if k else "no load flow yet" for v, k in zip(vm, known, strict=True)
+        ]
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "x": numbers(drawn.load_x, 6),
+                "y": numbers(drawn.load_y, 6),
+                "text": [f"{a}: {b}" for a, b in zip(label, said, strict=True)],
+                "hovertemplate": "%{text}<extra></extra>",
+                "marker": {
+                    "size": size.tolist(),
+                    "color": ["#fff" if not k else None for k in known]
+                    if not known.any()
+                    else numbers(vm),
+                    "cmin": 1.0 - wide,
+                    "cmax": 1.0 + wide,
+                    "colorscale": VOLTAGES,
+                    "line": {
+                        "color": np.where(beyond, "#B00020", "#6B717C").tolist(),
+                        "width": np.where(beyond, 2.2, 0.6).tolist(),
+                    },
+                    "showscale": i == len(lanes) - 1 and bool(known.any()),
+                    "colorbar": {
+                        "thickness": 9,
+                        "len": 0.9,
+                        "outlinewidth": 0,
+                        "tickfont": {"size": 10},
+                        "tickvals": [round(low, 3), 1.0, round(high, 3)],
+                        "ticktext": [f"{low:g} limit", "1 p.u.", f"{high:g} limit"],
+                    },
+                },
+                **_axes(i),
+            }
+        )
+    data += [_source(drawn) | _axes(i) for i in range(len(lanes))]
+    layout = _layout(margin={"l": 6, "r": 6, "t": 8, "b": 6}, hovermode="closest")
+    layout = _side_by_side(lanes, layout, {"visible": False}, {"visible": False})
+    for end in ("", "2")[: len(lanes)]:
+        if drawn.is_map:
+            layout[f"yaxis{end}"] |= {"scaleanchor": f"x{end}", "scaleratio": drawn.aspect}
+            layout[f"yaxis{end}"].pop("matches", None)
+            layout[f"xaxis{end}"].pop("matches", None)
+    return {"data": data, "layout": layout}
+
+
+def _source(drawn: Layout) -> Chart:
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": numbers(drawn.x[drawn.slack], 6),
+        "y": numbers(drawn.y[drawn.slack], 6),
+        "marker": {"symbol": "square", "size": 10, "color": INK},
+        "hovertemplate": "Substation<extra></extra>",
+    }
+
+
+def _polylines(ways: Sequence[FloatArray]) -> tuple[list[float | None], list[float | None]]:
+    """Many lines as one, with a gap after each."""
+    gap = np.full((1, 2), np.nan)
+    every = np.concatenate([part for way in ways for part in (way, gap)] or [gap])
+    return numbers(every[:, 0], 6), numbers(every[:, 1], 6)
