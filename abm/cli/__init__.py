@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import NoReturn
 
-from abm.cli import breakeven, demo, feeders, files, hosting, runs, sessions, studies
+from abm.cli import breakeven, demo, feeders, files, hosting, runs, sessions, studies, watch
 from abm.cli.common import complain, show_warning
 from abm.cli.endings import FAULT, ending
 from abm.cli.stopping import Stopped, ignore_signals, stop_behind, stoppable
@@ -89,6 +89,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
     runs.add_verbs(verbs)
+    watch.add_verbs(verbs)
     demo.add_verbs(verbs)
     breakeven.add_verbs(verbs)
     studies.add_verbs(verbs)

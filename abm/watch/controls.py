@@ -50,13 +50,13 @@ _EVERY = (
     Control("fleet.evs_per_zone", "EVs in each zone", "", 0, 80, 1, whole=True),
     Control("fleet.evs_per_customer", "EVs per home", "", 0.0, 1.0, 0.05),
     Control(LIMIT, "Demand limit", "MW", 0.0, 0.0, 0.0, live=True),
-    Control("owners.v2g_participation", "Owners who take part in V2G", "%", 0, 100, 5, 100.0),
-    Control("ev.soc_min", "V2G down to a charge of", "%", 0, 90, 5, 100.0),
+    Control("owners.v2g_participation", "Take part in V2G", "%", 0, 100, 5, 100.0),
+    Control("ev.soc_min", "V2G down to", "%", 0, 90, 5, 100.0),
     Control("ev.charger_kw", "Charger rating", "kW", 1.0, 22.0, 0.1),
     Control("ev.discharger_kw", "V2G rating", "kW", 0.0, 22.0, 0.1),
     Control("ev.efficiency", "Efficiency, one way", "%", 70, 100, 1, 100.0),
-    Control("broadcast.delay_min", "Messages arrive late by", "min", 0, 120, 5),
-    Control("broadcast.loss_probability", "Messages that a zone misses", "%", 0, 100, 5, 100.0),
+    Control("broadcast.delay_min", "Messages late by", "min", 0, 120, 5),
+    Control("broadcast.loss_probability", "Messages missed", "%", 0, 100, 5, 100.0),
 )
 
 

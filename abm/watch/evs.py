@@ -63,19 +63,55 @@ def known_soc(fleet: Fleet) -> NDArray[np.float64]:
 
 # Numbers of where it is, which the zone and the home say in words.
 _PLACES = ("feeder", "zone", "cell", "point")
+# What most people look for, first; all others stand under what columns.csv says of them.
+_WORDS = {
+    "mode": "does",
+    "p_kw": "power, positive = charging",
+    "soc": "state of charge now",
+    "soc_target": "wants on departure",
+    "arrival_min": "arrives",
+    "departure_min": "leaves",
+    "announced_min": "has announced to leave",
+    "plugged": "is plugged in",
+    "v2g": "takes part in V2G",
+    "boost": "charges at once",
+    "soc_min": "V2G down to",
+    "soc_goal": "charging goes to",
+    "soc_arrival": "came with",
+    "soc_departure": "left with",
+    "capacity_kwh": "battery",
+    "efficiency": "efficiency, one way",
+    "p_max_kw": "charger",
+    "p_discharge_kw": "charger, V2G",
+    "charged_kwh": "charged so far",
+    "discharged_kwh": "discharged so far",
+    "purchase_usd": "paid so far, by the hour",
+    "sale_usd": "earned so far, by the hour",
+    "switches": "changes of mode",
+    "group": "group of its owner",
+}
 
 
 def described(model: V2GModel, index: int) -> list[tuple[str, str]]:
     """Everything that is known of one EV, as (meaning, value with unit) in words.
 
-    index: of the EV in `model.evs`. The columns come in the order of columns.csv.
+    index: of the EV in `model.evs`. All its columns are there, those of most interest first.
     """
     ev = model.evs[index]
     lines = [("zone", str(ev.zone))]
     if ev.home is not None:
         lines.append(("home and phases", f"{ev.home}, {ev.phases}"))
-    shown = [one for name, one in COLUMNS.items() if name not in _PLACES]
-    return lines + [(column.meaning, _shown(model, ev, column)) for column in shown]
+    others = [name for name in COLUMNS if name not in _PLACES and name not in _WORDS]
+    for name in (*_WORDS, *others):
+        words = _WORDS.get(name) or _meaning(COLUMNS[name])
+        lines.append((words, _shown(model, ev, COLUMNS[name])))
+    return lines
+
+
+def _meaning(column: EVColumn) -> str:
+    """What a column means, without names of fields and symbols of the paper."""
+    said = re.sub(r" \(`[^)]*\)|, eq\. \(\d+\)", "", column.meaning.split(";")[0])
+    return said.replace("soc_goal", "what it charges to").replace("soc_min", "the threshold")
 
 
 def _shown(model: V2GModel, ev: EV, column: EVColumn) -> str:
@@ -111,6 +147,18 @@ def _group(model: V2GModel, number: int) -> str:
 
 _CLOCK = re.compile(r"\s*(\d{1,2}):(\d{2})\s*")
 _WHO = {"soc_target": "SoC wanted", "soc_min": "V2G threshold", "departure_min": "departure"}
+
+
+def changeable(model: V2GModel, index: int) -> dict[str, Any]:
+    """What may be changed of one EV, in the form in which `changes_of` takes it."""
+    ev = model.evs[index]
+    shares = {name: getattr(ev, name) for name in ("soc_target", "soc_min")}
+    return {
+        "departure": model.clock_time(ev.departure_min),
+        **{k: None if math.isnan(v) else f"{100.0 * v:.1f}" for k, v in shares.items()},
+        "v2g": bool(ev.v2g),
+        "boost": bool(ev.boost),
+    }
 
 
 def changes_of(model: V2GModel, index: int, wanted: Mapping[str, Any]) -> dict[str, float | bool]:

@@ -20,8 +20,8 @@ from abm.watch.lane import LaneView
 # Traces and layout, as Plotly takes them.
 Chart = dict[str, Any]
 
-# As in the panel's heads; safe for colour-blind readers.
-STATE_COLORS = ("#D5D9DF", "#E6B23C", "#0072B2", "#C8501E", "#2A9D78")
+# Safe for colour-blind readers, and none that a strategy has beside them.
+STATE_COLORS = ("#DADEE4", "#E6B23C", "#56B4E9", "#B8432F", "#4A5560")
 GREY, INK, FAINT, GRID = "#8A8F98", "#2B2F36", "#E9EBEF", "#E6E8EC"
 MINUTE_MS = 60_000
 # A line has no more points than this.
@@ -147,17 +147,20 @@ def demand_chart(lanes: Sequence[LaneView], step_s: int, clock_start_min: float)
             line={"color": "#C3C8D0", "width": 1},
         )
     ]
-    limit = lanes[0].limit_mw.copy()
-    if now:
-        limit[now:] = limit[now - 1]
-        name = f"Limit {limit[now - 1]:.4g} MW"
-        data.append(line(limit, name, line={"color": INK, "width": 1.2, "dash": "dot"}))
+    limit = lanes[0].limit_mw
+    name = f"Limit {limit[min(now, n_steps - 1)]:.4g} MW"
+    data.append(line(limit, name, line={"color": INK, "width": 1.2, "dash": "dot", "shape": "hv"}))
     looks = looks_of(lane.label for lane in lanes)
     for lane in lanes:
         color = looks[lane.label].color
-        if np.isfinite(lane.level_mw).any():
-            look = {"color": color, "width": 1.2, "dash": "dash", "shape": "hv"}
-            data.append(line(lane.level_mw, f"Level of {words(lane.label)}", line=look))
+        of = f"{words(lane.label)}: " if len(lanes) > 1 else ""
+        for values, name, dash in (
+            (lane.fill_mw, f"{of}level to fill to", "dash"),
+            (lane.shave_mw, f"{of}level to shave to", "dashdot"),
+        ):
+            if np.isfinite(values).any():
+                look = {"color": color, "width": 1, "dash": dash, "shape": "hv"}
+                data.append(line(values, name, line=look))
         # An EV more or less shows as a step, not as a slope.
         look = {"color": color, "width": 2, "shape": "hv"}
         data.append(line(lane.demand_mw, words(lane.label), line=look))
@@ -204,9 +207,10 @@ def zones_chart(lanes: Sequence[LaneView], n_zones: int) -> Chart:
         order = (*State, State.ABSENT)[1:]
         data += [_bars(of_zone, counts[state, 1:], state) | _axes(i) for state in order]
     layout = _layout(barmode="stack", bargap=0.15)
-    x = _axis("Zone", dtick=1 if n_zones <= 16 else None, range=[0.4, n_zones + 0.6])
-    if n_zones == 1:
-        x |= {"tickvals": [1]}
+    room = 16 // len(lanes)
+    every = -(-n_zones // room)
+    ticks = list(range(1, n_zones + 1, every))
+    x = _axis("Zone", tickvals=ticks, tickangle=0, range=[0.4, n_zones + 0.6])
     return {"data": data, "layout": _side_by_side(lanes, layout, x, _axis("EVs"))}
 
 
@@ -235,9 +239,7 @@ def charge_chart(lanes: Sequence[LaneView], by_energy: bool) -> Chart:
     title = "Charged, of what is wanted (%)" if by_energy else "State of charge (%)"
     layout = _layout(barmode="stack", bargap=0.06)
     x = _axis(title, range=[0, 100], dtick=20 if len(lanes) == 1 else 50)
-    most = max(len(lane.state) for lane in lanes)
-    # A scale that does not jump while EVs come and go.
-    y = _axis("EVs plugged in", range=[0, max(4, 0.25 * most)], autorange=False)
+    y = _axis("EVs plugged in", rangemode="tozero")
     return {"data": data, "layout": _side_by_side(lanes, layout, x, y)}
 
 

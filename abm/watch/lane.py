@@ -42,9 +42,10 @@ class LaneView:
 
     step: steps walked so far. state, soc, zone (from 1), departure_min, p_kw: of each EV, (n,);
     index, names: its place in `model.evs`, and the names by that place, None for numbers.
-    demand_mw, limit_mw, level_mw: by step of the horizon, NaN from `step` on; base_mw: the same
-    without EVs, known to its end. flow: the load flows of the last hour that ended, flow_hour: that
-    hour, -1 before the first. numbers: what stands above the figures.
+    demand_mw: by step of the horizon, NaN from `step` on; limit_mw: as it was heard, from `step` on
+    the one of now; fill_mw, shave_mw: the levels of `coordinated`; base_mw: demand without EVs,
+    known to the end. flow: the load flows of the last hour that ended, flow_hour: that hour, -1
+    before the first. numbers: what stands beside the figures.
     """
 
     label: str
@@ -57,7 +58,8 @@ class LaneView:
     index: NDArray[np.int64]
     demand_mw: FloatArray
     limit_mw: FloatArray
-    level_mw: FloatArray
+    fill_mw: FloatArray
+    shave_mw: FloatArray
     base_mw: FloatArray
     flow: PowerFlow | None
     flow_hour: int
@@ -101,12 +103,12 @@ class Lane:
     messages: list[Heard] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.label = strategy_label(self.scenario.strategy)
+        self.label = strategy_label(self.scenario)
         self.model = model = V2GModel(self.scenario)
         clock = model.clock
         begin_s = np.arange(clock.n_steps) * clock.step_s
         self.base_mw: FloatArray = model.grid.without_evs_mw(begin_s, clock.step_s)[:, 0]
-        self.ev_mw, self.limit_mw, self.level_mw = np.full((3, clock.n_steps), np.nan)
+        self.ev_mw, self.limit_mw, self.fill_mw, self.shave_mw = np.full((4, clock.n_steps), np.nan)
         self._heard = -1
         self._flow: PowerFlow | None = None
         self._flow_hour = -1
@@ -120,17 +122,20 @@ class Lane:
         self.ev_mw[at] = model.fleet.p_kw.sum() / 1e3
         newest = model.broadcast
         self.limit_mw[at] = newest.limit_mw[0]
-        self.level_mw[at] = self._level_mw()
+        self.fill_mw[at], self.shave_mw[at] = self._levels_mw()
         if newest.sequence != self._heard:
             self._heard = newest.sequence
             if newest.sequence:
                 self._note_message(at)
 
-    def _level_mw(self) -> float:
-        """The level that a planner of `coordinated` fills the demand up to, NaN without one."""
+    def _levels_mw(self) -> tuple[float, float]:
+        """What a planner of `coordinated` fills the demand up to and shaves it to, NaN without."""
         planner = getattr(self.model.home.rule, "planner", None)
         plans = planner.plans if planner is not None else {}
-        return float(next(reversed(plans.values())).level_kw[0]) / 1e3 if plans else np.nan
+        if not plans:
+            return np.nan, np.nan
+        newest = next(reversed(plans.values()))
+        return float(newest.level_kw[0]) / 1e3, float(newest.shave_kw[0]) / 1e3
 
     def _note_message(self, step: int) -> None:
         inbox, newest = self.model.inbox, self.model.broadcast
@@ -160,6 +165,8 @@ class Lane:
         demand = self.base_mw + self.ev_mw
         if model.grid.supply is not None:
             demand = demand + model.grid.supply.battery_kw[:, 0] / 1e3
+        limit = self.limit_mw.copy()
+        limit[step:] = model.grid.limit_mw[0]
         hours = len(model.grid.load_flows.zone_power)
         if hours - 1 != self._flow_hour:
             self._flow, self._flow_hour = model.grid.load_flows.at(hours - 1), hours - 1
@@ -173,8 +180,9 @@ class Lane:
             fleet.p_kw.copy(),
             fleet.stay_index,
             demand,
-            self.limit_mw.copy(),
-            self.level_mw.copy(),
+            limit,
+            self.fill_mw.copy(),
+            self.shave_mw.copy(),
             self.base_mw,
             self._flow,
             self._flow_hour,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import secrets
 import socket
@@ -22,10 +23,7 @@ class Server:
     """
 
     def __init__(self, session: Session, host: str = "127.0.0.1", port: int | None = None) -> None:
-        try:
-            import dash  # noqa: F401
-        except ModuleNotFoundError:
-            raise InputError([Problem("watch", "", needs("dash", "watch"))]) from None
+        check_dash()
         from werkzeug.serving import make_server
 
         from abm.watch.page import make_app
@@ -64,6 +62,12 @@ class Server:
         self._server.server_close()
         self._bound.close()
         self.session.close()
+
+
+def check_dash() -> None:
+    """Raise InputError where Dash is not there."""
+    if importlib.util.find_spec("dash") is None:
+        raise InputError([Problem("watch", "", needs("dash", "watch"))])
 
 
 def bind(host: str, port: int | None) -> socket.socket:
@@ -111,5 +115,3 @@ def warning_of(host: str) -> str:
         f"others can reach {host}: whoever has the address with its token sees this run and can "
         "change it, and what is sent is not encrypted"
     )
-
-

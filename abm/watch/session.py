@@ -16,7 +16,7 @@ from abm.results.folder import strategy_label
 from abm.scenario import Scenario
 from abm.study.compare import strategies_of, under
 from abm.watch.controls import controls_of
-from abm.watch.evs import change, changes_of, described
+from abm.watch.evs import change, changeable, changes_of, described
 from abm.watch.lane import Lane, LaneView
 
 # The thread holds the lock for so long at most, unless a single step takes longer, s.
@@ -45,6 +45,7 @@ class View:
     minute: float
     clock: str
     day: int
+    n_days: int
     playing: bool
     finished: bool
     speed: float
@@ -69,7 +70,7 @@ class Session:
         self.strategies = tuple(strategies_of(scenario))
         self.first = scenario
         self.scenario = scenario
-        self.chosen: tuple[str, ...] = (strategy_label(scenario.strategy),)
+        self.chosen: tuple[str, ...] = (strategy_label(scenario),)
         self._lock = threading.RLock()
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
@@ -210,6 +211,12 @@ class Session:
             for i, (meaning, _) in enumerate(columns[0])
         ]
 
+    def ev_values(self, index: int) -> dict[str, Any] | None:
+        """What may be changed of an EV, as it is typed; None where no lane has that EV."""
+        with self._lock:
+            models = [lane.model for lane in self.lanes if index < lane.model.fleet.n]
+            return changeable(models[0], index) if models else None
+
     def find_ev(self, name: str) -> int | None:
         """Index of the EV of this name, None where there is none."""
         with self._lock:
@@ -264,6 +271,7 @@ class Session:
             model.minute,
             model.clock_time(model.minute),
             min(clock.step, clock.n_steps - 1) // clock.steps_per_day + 1,
+            -(-clock.n_steps // clock.steps_per_day),
             self._playing,
             clock.finished,
             self._speed,
