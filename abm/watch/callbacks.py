@@ -36,14 +36,16 @@ def listen(app: Any, session: Session) -> None:
         Input("refresh", "data"),
         Input("ev", "data"),
         State("seen", "data"),
+        State("tab", "data"),
     )
-    def look(_: int, __: int, ev: int | None, seen: dict[str, Any]) -> Any:
+    def look(_: int, __: int, ev: int | None, seen: dict[str, Any], tab: str) -> Any:
         view = session.view
         texts, charts, now = show.since(view, ev, seen or {})
         fields = [output["id"]["field"] for output in ctx.outputs_list[len(TEXTS) + len(CHARTS)]]
         sliders: list[Any] = [no_update] * len(fields)
         chosen: list[Any] = [no_update] * 2
-        if seen and seen.get("settings") != now["settings"]:
+        # Whose hand is on a slider knows best where it is.
+        if seen and seen.get("settings") != now["settings"] and view.by != tab:
             values = {c.field: c.shown(session.scenario) for c in controls_of(session.scenario)}
             sliders = [values.get(field, no_update) for field in fields]
             chosen = [*session.chosen, NO_SECOND][:2]
@@ -86,21 +88,21 @@ def listen(app: Any, session: Session) -> None:
         Input("first", "value"),
         Input("second", "value"),
         Input("speed", "value"),
+        State("tab", "data"),
         prevent_initial_call=True,
     )
-    def set_to(_: list[float], first: str, second: str, speed: str) -> Any:
+    def set_to(_: list[float], first: str, second: str, speed: str, tab: str) -> Any:
         moved = ctx.triggered_id
         if moved == "speed":
             session.set_speed(float(speed))
             return no_update, no_update
         if moved in ("first", "second"):
-            return _tried(
-                lambda: session.choose([first, *([second] if second != NO_SECOND else [])])
-            )
+            others = [second] if second != NO_SECOND else []
+            return _tried(lambda: session.choose([first, *others], tab))
         value = ctx.triggered[0]["value"]
         if moved is None or value is None:
             return no_update, no_update
-        return _tried(lambda: session.change(moved["field"], float(value)))
+        return _tried(lambda: session.change(moved["field"], float(value), tab))
 
     # The number beside a slider follows the hand; the models wait until it lets go.
     app.clientside_callback(

@@ -86,6 +86,8 @@ def _fitted(control: Control, scenario: Scenario) -> Control:
         low, high = max(step, round(0.5 * value / step) * step), round(1.5 * value / step) * step
     if control.field == "fleet.evs_per_zone":
         high = max(high, 2 * value)
+    if control.field == "ev.charger_kw":
+        low = max(low, scenario.ev.min_charge_kw)
     least, most = (bound * control.scale for bound in bounds_of(control.field))
     low, high = max(min(low, value), least), min(max(high, value), most)
     return replace(control, low=round(low, 9), high=round(high, 9), step=step)

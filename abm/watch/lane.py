@@ -21,7 +21,7 @@ QUARTER_S = 900
 
 
 @dataclass(frozen=True)
-class Heard:
+class Received:
     """A message when it came in. sent, heard: minutes from the start of the horizon.
 
     demand_mw, limit_mw [MW] and price [$/kWh] as they stand in it; zones: how many heard it.
@@ -63,7 +63,7 @@ class LaneView:
     base_mw: FloatArray
     flow: PowerFlow | None
     flow_hour: int
-    messages: tuple[Heard, ...]
+    messages: tuple[Received, ...]
     numbers: Numbers
     names: tuple[str, ...] | None
 
@@ -100,7 +100,7 @@ class Lane:
     """
 
     scenario: Scenario
-    messages: list[Heard] = field(default_factory=list)
+    messages: list[Received] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.label = strategy_label(self.scenario)
@@ -141,7 +141,7 @@ class Lane:
         inbox, newest = self.model.inbox, self.model.broadcast
         held = len(inbox.messages) - 1
         self.messages.append(
-            Heard(
+            Received(
                 newest.sequence,
                 newest.minute,
                 step * self.model.clock.step_s / 60.0,

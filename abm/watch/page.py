@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from abm.scenario.names import STRATEGIES
 from abm.watch import figures
@@ -48,6 +49,7 @@ def _body(session: Session) -> Any:
             dcc.Interval(id="tick", interval=ASKS_MS),
             dcc.Store(id="refresh", data=0),
             dcc.Store(id="seen", data={}),
+            dcc.Store(id="tab", data=uuid4().hex),
             dcc.Store(id="ev", data=None),
             _head(session),
             html.Div(

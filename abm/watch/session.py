@@ -34,13 +34,15 @@ FIRST_SPEED = 15.0
 class View:
     """What a page shows at one moment.
 
-    version: rises with every change. settings: rises when fields or strategies were changed. ahead:
-    minute that the models are on their way to without a pause, None where there is none. trouble:
-    why they have stopped, "" where they have not.
+    version: rises with every change. settings: rises when fields or strategies were changed; by:
+    the tab that did so last, "" where all have to take note. ahead: minute that the models are on
+    their way to without a pause, None where there is none. trouble: why they have stopped, "" where
+    they have not.
     """
 
     version: int
     settings: int
+    by: str
     lanes: tuple[LaneView, ...]
     minute: float
     clock: str
@@ -78,6 +80,7 @@ class Session:
         self._ahead: float | None = None
         self._trouble = ""
         self._version = self._settings = 0
+        self._by = ""
         self.lanes = self._make_lanes(scenario, self.chosen)
         self.view = self._see()
 
@@ -135,12 +138,13 @@ class Session:
 
     # --- what may be changed -------------------------------------------------------------------
 
-    def change(self, field: str, value: float) -> str:
+    def change(self, field: str, value: float, by: str = "") -> str:
         """Change a field of the scenario; says what follows, "" where it has that value.
 
         A field that models take up in mid-run holds from the next message on. For others the models
-        are made anew, and walk from the beginning to the minute they were in. Raises InputError
-        for a value that the scenario does not allow; then nothing has been changed.
+        are made anew, and walk from the beginning to the minute they were in. by: the tab that
+        asks. Raises InputError for a value that the scenario does not allow; then nothing has been
+        changed.
         """
         with self._lock:
             control = next(one for one in controls_of(self.scenario) if one.field == field)
@@ -151,15 +155,13 @@ class Session:
                 if not control.live:
                     self._replace(scenario, self.chosen)
             except EvenfallError:
-                self._settings += 1  # the slider goes back to where it was
-                self._publish()
+                self._note_settings("")  # the slider goes back to where it was
                 raise
             self.scenario = scenario
             if control.live:
                 for lane in self.lanes:
                     lane.set_limit(float(control.meant(value)))
-            self._settings += 1
-            self._publish()
+            self._note_settings(by)
             words = f"{control.label}: {value:g} {control.unit}".rstrip()
             return f"{words}, {'from the next message on' if control.live else 'from the start'}"
 
@@ -168,21 +170,19 @@ class Session:
         with self._lock:
             self._replace(self.first, self.chosen)
             self.scenario = self.first
-            self._settings += 1
-            self._publish()
+            self._note_settings("")
 
-    def choose(self, strategies: Sequence[str]) -> None:
+    def choose(self, strategies: Sequence[str], by: str = "") -> None:
         """Watch these strategies, one or two different ones, from the start to this minute.
 
-        Raises InputError for what is no strategy.
+        by: the tab that asks. Raises InputError for what is no strategy.
         """
         with self._lock:
             chosen = tuple(dict.fromkeys(strategies))[:2]
             if chosen and chosen != self.chosen:
                 self._replace(self.scenario, chosen)
                 self.chosen = chosen
-                self._settings += 1
-                self._publish()
+                self._note_settings(by)
 
     def change_ev(self, index: int, wanted: Mapping[str, Any]) -> str:
         """Change an EV by hand in every lane; says what has been changed.
@@ -254,6 +254,11 @@ class Session:
         self.lanes, self._trouble = lanes, ""
         self._ahead = min(minute, self._end) if minute > 0.0 else None
 
+    def _note_settings(self, by: str) -> None:
+        self._settings += 1
+        self._by = by
+        self._publish()
+
     def _publish(self) -> None:
         self._version += 1
         if self._ahead is not None and self.minute >= self._ahead:
@@ -267,6 +272,7 @@ class Session:
         return View(
             self._version,
             self._settings,
+            self._by,
             tuple(lane.view() for lane in self.lanes),
             model.minute,
             model.clock_time(model.minute),

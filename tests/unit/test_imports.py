@@ -27,6 +27,7 @@ LAYERS = (
     "study",
     "envs",
     "report",
+    "watch",
     "cli",
 )
 PACKAGE = Path(__file__).parents[2] / "abm"
