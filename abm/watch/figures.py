@@ -67,6 +67,12 @@ def _axis(title: str = "", **more: Any) -> Chart:
     return {"title": {"text": title, "standoff": 4}, "tickfont": {"size": 10}, **look, **more}
 
 
+def _upwards(title: str, most: int) -> Chart:
+    """An axis of counts from 0, with room above the highest."""
+    # Plotly keeps the range of an empty picture where two axes have to match.
+    return _axis(title, range=[0, 1.08 * max(most, 1)], tickformat="d", nticks=6)
+
+
 def _side_by_side(lanes: Sequence[LaneView], layout: Chart, x: Chart, y: Chart) -> Chart:
     """Axes of one picture for each lane, the second ones without a scale of their own."""
     colors = looks_of(lane.label for lane in lanes)
@@ -206,12 +212,13 @@ def zones_chart(lanes: Sequence[LaneView], n_zones: int) -> Chart:
         of_zone = zones.tolist(), "Zone %{x}"
         order = (*State, State.ABSENT)[1:]
         data += [_bars(of_zone, counts[state, 1:], state) | _axes(i) for state in order]
+    most = max(np.bincount(lane.zone, minlength=2).max(initial=1) for lane in lanes)
     layout = _layout(barmode="stack", bargap=0.15)
     room = 16 // len(lanes)
     every = -(-n_zones // room)
     ticks = list(range(1, n_zones + 1, every))
     x = _axis("Zone", tickvals=ticks, tickangle=0, range=[0.4, n_zones + 0.6])
-    return {"data": data, "layout": _side_by_side(lanes, layout, x, _axis("EVs"))}
+    return {"data": data, "layout": _side_by_side(lanes, layout, x, _upwards("EVs", int(most)))}
 
 
 def _bars(x: tuple[list[Any], str], counts: NDArray[np.int64], state: State) -> Chart:
@@ -232,14 +239,17 @@ def charge_chart(lanes: Sequence[LaneView], by_energy: bool) -> Chart:
     edges = np.arange(0.0, 1.0001, 0.05)
     middle = (100.0 * (edges[:-1] + edges[1:]) / 2.0).round(1).tolist()
     data: list[Chart] = []
+    most = 1
     for i, lane in enumerate(lanes):
+        plugged, _ = np.histogram(np.clip(lane.soc[lane.state != State.ABSENT], 0.0, 1.0), edges)
+        most = max(most, int(plugged.max()))
         for state in (State.DISCHARGING, State.IDLE, State.CHARGING, State.DONE):
             counts, _ = np.histogram(np.clip(lane.soc[lane.state == state], 0.0, 1.0), edges)
             data.append(_bars((middle, "%{x:.0f} %"), counts, state) | _axes(i))
     title = "Charged, of what is wanted (%)" if by_energy else "State of charge (%)"
     layout = _layout(barmode="stack", bargap=0.06)
     x = _axis(title, range=[0, 100], dtick=20 if len(lanes) == 1 else 50)
-    y = _axis("EVs plugged in", rangemode="tozero")
+    y = _upwards("EVs plugged in", most)
     return {"data": data, "layout": _side_by_side(lanes, layout, x, y)}
 
 

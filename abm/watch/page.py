@@ -246,7 +246,7 @@ def _state_key() -> Any:
             className="key",
             children=[
                 html.I(style={"background": figures.STATE_COLORS[state]}),
-                STATE_WORDS[state],
+                "V2G" if state == State.DISCHARGING else STATE_WORDS[state],
             ],
         )
         for state in order
