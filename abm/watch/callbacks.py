@@ -23,7 +23,7 @@ def listen(app: Any, session: Session) -> None:
     """Connect the page with the session: the clock's tick, buttons, sliders, a click on an EV."""
     from dash import ALL, MATCH, Input, Output, State, ctx, no_update
 
-    show = Shown(session)
+    updates = Updates(session)
 
     @app.callback(
         *[Output(name, "children") for name in TEXTS],
@@ -40,7 +40,7 @@ def listen(app: Any, session: Session) -> None:
     )
     def look(_: int, __: int, ev: int | None, seen: dict[str, Any], tab: str) -> Any:
         view = session.view
-        texts, charts, now = show.since(view, ev, seen or {})
+        texts, charts, now = updates.since(view, ev, seen or {})
         fields = [output["id"]["field"] for output in ctx.outputs_list[len(TEXTS) + len(CHARTS)]]
         sliders: list[Any] = [no_update] * len(fields)
         chosen: list[Any] = [no_update] * 2
@@ -184,7 +184,7 @@ TEXTS = ("clock", "day", "play", "status", "numbers", "messages", "map-about", "
 CHARTS = ("demand", "zones", "charge", "evs", "map")
 
 
-class Shown:
+class Updates:
     """What a tab has to be sent, given what it has seen."""
 
     def __init__(self, session: Session) -> None:
