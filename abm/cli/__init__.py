@@ -52,7 +52,10 @@ def _run(options: argparse.Namespace) -> int:
         raise MachineError("the working folder is gone; change to one that is there") from None
     warnings.showwarning = show_warning
     verb: Callable[[argparse.Namespace], int] = options.verb
-    with ExitStack() as options.held:  # what is let go of when the verb ends
+    from abm.report.printing import parse_printing, printed_as
+
+    how = parse_printing(getattr(options, "formats", None), getattr(options, "style", None))
+    with printed_as(how), ExitStack() as options.held:  # what is let go of when the verb ends
         return verb(options)
 
 

@@ -54,11 +54,22 @@ def add_seed(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--seed", metavar="N", help="takes the place of the scenario's own")
 
 
-def add_output(verb: argparse.ArgumentParser, default: Path | str) -> None:
-    """--out and --force."""
+def add_output(verb: argparse.ArgumentParser, default: Path | str, formats: bool = True) -> None:
+    """--out and --force; with formats --format and --style."""
     verb.add_argument("--out", metavar="DIR", type=Path, help=f"folder (default {default})")
     verb.add_argument(
         "--force", action="store_true", help="replace what Evenfall wrote there; the rest stays"
+    )
+    if not formats:
+        return
+    verb.add_argument(
+        "--format",
+        metavar="A,B,...",
+        dest="formats",
+        help="figures as png (default), pdf, svg; the tables of the terminal as md, latex, csv",
+    )
+    verb.add_argument(
+        "--style", metavar="NAME", help="screen (default), or journal: 88 mm, 8 pt, no titles"
     )
 
 

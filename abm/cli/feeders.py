@@ -142,12 +142,12 @@ def _show(options: argparse.Namespace) -> int:
         feeder, table = build_feeder(table), all_lines(table)
         figure, lines = feeder_figure(feeder, table), feeder_lines(feeder, table)
 
-    from abm.report.figures import png
+    from abm.report.figures import pictures
     from abm.report.terminal import print_lines
     from abm.results.folder import made_by
 
     with claimed.new() as folder:
-        folder.write("feeder.png", png(figure))
+        folder.write_all(pictures({"feeder": lambda: figure}, within=""))
         folder.write_manifest(made_by("feeder show", None, feeder=table.name))
     print_lines([*lines, f"Written to {out}"])
     return 0

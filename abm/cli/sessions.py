@@ -39,7 +39,8 @@ def add_verbs(verbs: Verbs) -> None:
         "enough, else empirical)",
     )
     one.add_argument("--zones", metavar="N", type=int, default=15, help="RPZs (default 15)")
-    add_output(one, "outputs/fitted_FILE")
+    # Its --format is that of the file that is read.
+    add_output(one, "outputs/fitted_FILE", formats=False)
     one.set_defaults(verb=_fit)
 
 
@@ -132,7 +133,7 @@ def _fit(options: argparse.Namespace) -> int:
     claimed = claim_output(options, out)
     fit = fit_sessions(sessions, str(options.file), options.shape)
 
-    from abm.report.figures import png
+    from abm.report.figures import pictures
     from abm.report.fitted import fit_figure, print_fit
 
     with claimed.new() as folder:
@@ -140,8 +141,8 @@ def _fit(options: argparse.Namespace) -> int:
         folder.write(DEPENDENCE, fit.dependence())
         folder.write("fit.csv", fit.table())
         folder.write("drawn.csv", fit.drawn_table())
-        figure = fit_figure(f"{options.file.name}: {len(sessions):,} sessions", fit)
-        folder.write("figures/fit.png", png(figure))
+        title = f"{options.file.name}: {len(sessions):,} sessions"
+        folder.write_all(pictures({"fit": lambda: fit_figure(title, fit)}))
         about = {**account(sessions), "shape": options.shape, "zones": options.zones}
         folder.write_manifest(made_by("sessions fit", None, source=options.file.name, **about))
     if options.json:

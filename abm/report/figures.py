@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullFormatter
 
+from abm.report.printing import FIGURE_FORMATS, JOURNAL, printing
 from abm.results import Results
 
 BLACK, BLUE, ORANGE, GREEN = "#000000", "#0072B2", "#D55E00", "#009E73"
@@ -31,6 +32,10 @@ WIDTH_IN, HEIGHT_IN, DPI = 3.5, 2.6, 200
 WIDE_IN = 7.2
 # Letters that any legend has room for.
 FEWEST_LETTERS = 10
+# Of a journal: one column, two, and the letters.
+COLUMN_IN, TWO_COLUMNS_IN, JOURNAL_PT = 88.0 / 25.4, 180.0 / 25.4, 8.0
+# matplotlib's name of the axes of a colour bar.
+BAR = "<colorbar>"
 # A horizon longer than this is drawn over days, not over hours.
 LONG_H = 48
 STYLE: dict[Any, Any] = {
@@ -52,6 +57,8 @@ STYLE: dict[Any, Any] = {
 }
 
 
+# Of files: fonts are embedded whole enough to be edited, names within do not change by the run.
+FILES: dict[Any, Any] = {"pdf.fonttype": 42, "svg.hashsalt": "evenfall"}
 # What draws each figure of an outcome, by its kind: the name that `plot` takes and its file has.
 Drawings: TypeAlias = Mapping[str, Callable[[], Figure]]
 # Grain of the demand in the figures of runs: what meters and markets settle, min.
@@ -64,6 +71,11 @@ class Picture(Figure):
 
     def _repr_png_(self) -> bytes:
         return png(self)
+
+    def savefig(self, fname: Any, **how: Any) -> None:
+        """As matplotlib's, with fonts embedded in a PDF and in the size that `save` has."""
+        with mpl.rc_context({**STYLE, **FILES}):
+            super().savefig(fname, **{"dpi": DPI, **how})
 
 
 def panels(
@@ -87,27 +99,78 @@ def figure(
     return fig, axes
 
 
-def save(fig: Figure, path: Path | BytesIO) -> None:
-    """Write a PNG that is the same bytes for the same figure; names in it are shown as they are."""
+def save(fig: Figure, path: Path | BytesIO, kind: str = "") -> None:
+    """Write a figure, the same bytes for the same figure; names in it are shown as they are.
+
+    kind: one of `FIGURE_FORMATS`, PNG if it is left out and the path has no such ending. Fonts are
+    embedded in a PDF and outlines in an SVG, so that they look the same everywhere.
+    """
+    if not kind:
+        ending = path.suffix.lstrip(".") if isinstance(path, Path) else ""
+        kind = ending if ending in FIGURE_FORMATS else "png"
     for text in fig.findobj(Text):
         # A name with dollars is no formula; what matplotlib writes on logarithmic axes is one.
         if isinstance(text, Text) and "\\mathdefault" not in text.get_text():
             text.set_parse_math("$" not in text.get_text())
-    with mpl.rc_context(STYLE):
-        fig.savefig(path, dpi=DPI, format="png", metadata={"Software": None})
+    with mpl.rc_context({**STYLE, **FILES}):
+        fig.savefig(path, dpi=DPI, format=kind, metadata=_WITHOUT_TIME[kind])
+
+
+# Nothing in a file tells when or by what it was made, so that its bytes are stable.
+_WITHOUT_TIME: dict[str, dict[str, Any]] = {
+    "png": {"Software": None},
+    "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
+    "svg": {"Creator": None, "Date": None},
+}
+
+
+def printed(fig: Figure, kind: str) -> bytes:
+    """A figure as `save` writes it in this format."""
+    content = BytesIO()
+    save(fig, content, kind)
+    return content.getvalue()
 
 
 def png(fig: Figure) -> bytes:
     """The picture as `save` writes it."""
-    picture = BytesIO()
-    save(fig, picture)
-    return picture.getvalue()
+    return printed(fig, "png")
 
 
-def pictures(drawings: Drawings) -> Iterator[tuple[str, bytes]]:
-    """Each figure as a picture, with the name of its file in a folder of results."""
-    for kind, draw in drawings.items():
-        yield f"figures/{kind}.png", png(draw())
+def journal(fig: Figure) -> Figure:
+    """The figure as a journal takes it: 88 mm or 180 mm wide, all letters of 8 pt, no title.
+
+    Titles of panels stay. It is the figure itself, changed.
+    """
+    wide = fig.get_figwidth() > 1.1 * WIDTH_IN
+    scale = (TWO_COLUMNS_IN if wide else COLUMN_IN) / fig.get_figwidth()
+    fig.set_size_inches(scale * fig.get_figwidth(), max(scale, 1.0) * fig.get_figheight())
+    panels_there = [axes for axes in fig.axes if axes.get_visible() and axes.get_label() != BAR]
+    if fig.get_suptitle():
+        fig.suptitle("")
+    if len(panels_there) == 1:
+        panels_there[0].set_title("")
+    for text in fig.findobj(Text):
+        if isinstance(text, Text):
+            text.set_fontsize(JOURNAL_PT)
+    for axes in fig.axes:
+        axes.tick_params(which="both", labelsize=JOURNAL_PT)
+    for legend in list(fig.legends):
+        handles = legend.legend_handles
+        labels = [" ".join(text.get_text().split()) for text in legend.get_texts()]
+        legend.remove()
+        legend_of(fig, [h for h in handles if h is not None], labels, 3, JOURNAL_PT)
+    return fig
+
+
+def pictures(drawings: Drawings, within: str = "figures/") -> Iterator[tuple[str, bytes]]:
+    """Each figure in the formats and the style that were asked for, with the name of its file."""
+    how = printing()
+    for name, draw in drawings.items():
+        fig = draw()
+        if how.style == JOURNAL:
+            fig = journal(fig)
+        for kind in how.figures:
+            yield f"{within}{name}.{kind}", printed(fig, kind)
 
 
 def legend_below(fig: Figure, axes: Axes, columns: int = 2) -> None:
@@ -115,13 +178,21 @@ def legend_below(fig: Figure, axes: Axes, columns: int = 2) -> None:
     legend_of(fig, *axes.get_legend_handles_labels(), columns=columns)
 
 
-def legend_of(fig: Figure, handles: Sequence[Any], labels: Sequence[str], columns: int) -> None:
+def legend_of(
+    fig: Figure,
+    handles: Sequence[Any],
+    labels: Sequence[str],
+    columns: int,
+    size_pt: float = STYLE["legend.fontsize"],
+) -> None:
     """A legend under the axes, in so many columns at most that it is no wider than the figure."""
     columns, letters = max(1, min(columns, len(labels))), max(map(len, labels), default=0)
     with mpl.rc_context(STYLE):
         while True:
             shown = [fill(label, max(letters, 1)) for label in labels]
-            legend = fig.legend(handles, shown, loc="outside lower center", ncols=columns)
+            legend = fig.legend(
+                handles, shown, loc="outside lower center", ncols=columns, fontsize=size_pt
+            )
             if legend.get_window_extent().width <= fig.bbox.width or letters <= FEWEST_LETTERS:
                 return
             legend.remove()

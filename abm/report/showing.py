@@ -6,6 +6,7 @@ A kind of outcome is made known here, by a function for each of the three.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from functools import partial, singledispatch
 from itertools import chain
 
@@ -16,12 +17,13 @@ from abm.grid.feeder_files import feeder_files
 from abm.report.breakeven import break_even_figure
 from abm.report.card import card, differences_table, notes_of, picture_of, stored_picture, table_of
 from abm.report.feeder_figures import reconfiguration_figure
-from abm.report.figures import Drawings, pictures
+from abm.report.figures import Drawings, journal, pictures
 from abm.report.hosting import hosting_figures
 from abm.report.html import NAME as REPORT
 from abm.report.html import report_html
 from abm.report.kpi_lines import kpi_rows
 from abm.report.paper_figures import paper_figures
+from abm.report.printing import JOURNAL, parse_printing, printed_as
 from abm.report.run_figures import comparison_figures, run_figures
 from abm.report.study_figures import ensemble_figures, sweep_figures
 from abm.results import Results
@@ -46,7 +48,7 @@ from abm.study.outcomes import (
 from abm.study.reconfigure import ReconfigurationStudy
 from abm.study.reproduce import STRATEGY_OF, run_names
 
-__all__ = ["drawings_of", "files_of", "html_of", "load", "plot"]
+__all__ = ["drawings_of", "files_of", "html_of", "load", "plot", "printed"]
 
 
 @singledispatch
@@ -67,14 +69,21 @@ def html_of(outcome: object) -> str:
     raise TypeError(f"{type(outcome).__name__} has no page")
 
 
-def plot(outcome: object, kind: str | None = None) -> Figure:
+def plot(outcome: object, kind: str | None = None, style: str | None = None) -> Figure:
     """The figure of this kind, the first where none is named. Raises InputError."""
+    how = parse_printing(style=style)
     drawings = drawings_of(outcome)
     kind = next(iter(drawings), "") if kind is None else kind
     if kind not in drawings:
         allowed = f"one of {', '.join(drawings)}" if drawings else "there is no figure of this"
         raise InputError([Problem("kind", kind, allowed, hint=nearest(kind, list(drawings)))])
-    return drawings[kind]()
+    fig = drawings[kind]()
+    return journal(fig) if how.style == JOURNAL else fig
+
+
+def printed(formats: str | None, style: str | None) -> AbstractContextManager[None]:
+    """Within it folders are written in these formats and this style. Raises InputError."""
+    return printed_as(parse_printing(formats, style))
 
 
 def drawn(outcome: object, figures: bool) -> Iterator[tuple[str, Content]]:
@@ -83,7 +92,8 @@ def drawn(outcome: object, figures: bool) -> Iterator[tuple[str, Content]]:
         return
     made = []
     for name, content in pictures(drawings_of(outcome)):
-        made.append((name, content))
+        if name.endswith(".png"):
+            made.append((name, content))
         yield name, content
     if text := report_html(outcome, made):
         yield REPORT, text

@@ -70,12 +70,13 @@ class Shown:
         """Names of its figures, as `plot` takes them; the first is the one that says most."""
         return tuple(_report().drawings_of(self))
 
-    def plot(self, kind: str | None = None) -> Figure:
+    def plot(self, kind: str | None = None, style: str | None = None) -> Figure:
         """One of its figures, the first of `kinds` where none is named, as in its folder.
 
-        Raises InputError for a kind that it does not have.
+        style: "journal" for a column of 88 mm, letters of 8 pt and no title. Raises InputError for
+        a kind that it does not have.
         """
-        figure: Figure = _report().plot(self, kind)
+        figure: Figure = _report().plot(self, kind, style)
         return figure
 
     def files(self, figures: bool = True) -> Files:
@@ -86,14 +87,22 @@ class Shown:
         files: Files = _report().files_of(self, figures)
         return files
 
-    def save(self, path: str | Path, force: bool = False, figures: bool = True) -> Path:
+    def save(
+        self,
+        path: str | Path,
+        force: bool = False,
+        figures: bool = True,
+        formats: str | None = None,
+        style: str | None = None,
+    ) -> Path:
         """Write the folder that its verb writes; returns where.
 
         force: replace what Evenfall wrote there; nothing else is ever touched, and what is left as
-        it was is warned of. Raises OutputExistsError, an InputError.
+        it was is warned of. formats, style: as --format and --style of the verbs, "pdf,latex" and
+        "journal". Raises OutputExistsError, an InputError.
         """
         where = Path(path)
-        with new_folder(where, force, _warn) as folder:
+        with _report().printed(formats, style), new_folder(where, force, _warn) as folder:
             folder.write_all(self.files(figures))
         return where
 
