@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from textwrap import fill
 from typing import Any, TypeAlias
@@ -154,12 +155,24 @@ def journal(fig: Figure) -> Figure:
             text.set_fontsize(JOURNAL_PT)
     for axes in fig.axes:
         axes.tick_params(which="both", labelsize=JOURNAL_PT)
+    fig.draw_without_rendering()
+    for axes in fig.axes:
+        _thin(axes)
     for legend in list(fig.legends):
         handles = legend.legend_handles
         labels = [" ".join(text.get_text().split()) for text in legend.get_texts()]
         legend.remove()
         legend_of(fig, [h for h in handles if h is not None], labels, 3, JOURNAL_PT)
     return fig
+
+
+def _thin(axes: Axes) -> None:
+    """Every other number below the axes, where they have grown into each other."""
+    labels = [label for label in axes.get_xticklabels() if label.get_text()]
+    boxes = [label.get_window_extent() for label in labels]
+    if any(one.x1 > other.x0 for one, other in pairwise(sorted(boxes, key=lambda box: box.x0))):
+        for label in labels[1::2]:
+            label.set_visible(False)
 
 
 def pictures(drawings: Drawings, within: str = "figures/") -> Iterator[tuple[str, bytes]]:

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 SHOWN = ("peak_15min_mw", "min_vm_pu", "net_cost_usd")
 BINS = 25
+# Of fewer replications than this each has a mark: a line of one point is none.
+FEW = 10
 # Values that differ by a smaller part of their mean than this are alike: solver, rounding, and the
 # last charger that fits. They are said, not drawn; and no histogram shows less than twice as much.
 ALIKE = 1e-3
@@ -242,7 +244,7 @@ def convergence(ensemble: Ensemble) -> Figure:
                 np.divide(100.0 * half, np.abs(mean), out=share, where=np.abs(mean) > 0)
                 share[:3] = np.nan  # of two or three values it says nothing and dwarfs the rest
                 share[share < 1e-4] = np.nan  # no spread at all has no place on this scale
-                ax.plot(n, share, **look.line, lw=1.1)
+                ax.plot(n, share, **look.line, lw=1.1, marker="." if ensemble.n < FEW else "")
             ax.set_title(kpi_name(kpi, ensemble), fontsize=7.5)
             ax.set_ylabel("% of mean")
             _log_log(ax, ensemble.n)
