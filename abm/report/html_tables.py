@@ -10,7 +10,7 @@ import numpy as np
 
 from abm.errors import printable
 from abm.report.page import PageTable
-from abm.report.units import DASH
+from abm.report.units import DASH, interval_digits
 from abm.results import Results
 from abm.results.indicators import INDICATORS, grain_of, is_of_load_flows, kpi_label, mean_digits
 from abm.scenario import Scenario
@@ -179,7 +179,7 @@ def summary_table(key: str, title: str, rows: Iterable[Mapping[Any, Any]], label
     body = []
     for row in found[:MOST_MEANS]:
         kpi = str(row["kpi"])
-        digits = mean_digits(kpi)
+        digits = interval_digits(row, mean_digits(kpi))
         body.append(
             [
                 kpi_heading(kpi, flow_min),

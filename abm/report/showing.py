@@ -26,6 +26,7 @@ from abm.report.paper_figures import paper_figures
 from abm.report.printing import JOURNAL, parse_printing, printed_as
 from abm.report.run_figures import comparison_figures, run_figures
 from abm.report.study_figures import ensemble_figures, sweep_figures
+from abm.report.table_files import table_files
 from abm.results import Results
 from abm.results.folder import folder_name, manifest, run_folder, strategy_label
 from abm.results.indicators import INDICATORS
@@ -87,7 +88,8 @@ def printed(formats: str | None, style: str | None) -> AbstractContextManager[No
 
 
 def drawn(outcome: object, figures: bool) -> Iterator[tuple[str, Content]]:
-    """The pictures of an outcome and its report, or none."""
+    """The tables that were asked for, and the pictures of an outcome and its report, or none."""
+    yield from table_files(outcome)
     if not figures:
         return
     made = []

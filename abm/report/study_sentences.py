@@ -22,10 +22,11 @@ Row = Mapping[Any, Any]
 WIDE = 0.1
 
 
-def value_text(kpi: str, value: float, small: bool) -> str:
-    """A mean of a KPI with its unit."""
-    row, digits = scaled_mean(kpi, dict.fromkeys(("mean", "sd", "ci95_low", "ci95_high"), value),
-                              small)  # fmt: skip
+def value_text(kpi: str, value: float, small: bool, digits: int | None = None) -> str:
+    """A mean of a KPI with its unit, in so many digits."""
+    row, usual = scaled_mean(kpi, dict.fromkeys(("mean", "sd", "ci95_low", "ci95_high"), value),
+                             small)  # fmt: skip
+    digits = usual if digits is None else digits
     indicator = INDICATORS.get(kpi)
     unit = indicator.unit if indicator is not None and indicator.unit != "-" else ""
     text = f"{row['mean']:.{digits}f}"
@@ -36,10 +37,10 @@ def value_text(kpi: str, value: float, small: bool) -> str:
 
 def mean_text(kpi: str, row: Row, small: bool) -> str:
     """A mean with its unit and its interval."""
-    text = value_text(kpi, row["mean"], small)
+    scaled_row, digits = scaled_mean(kpi, row, small)
+    text = value_text(kpi, row["mean"], small, digits)
     if not math.isfinite(row["ci95_low"]):
         return text
-    scaled_row, digits = scaled_mean(kpi, row, small)
     low, high = scaled_row["ci95_low"], scaled_row["ci95_high"]
     return f"{text} ({low:.{digits}f} to {high:.{digits}f})"
 

@@ -18,9 +18,11 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from abm.report.field_words import field_words
 from abm.report.paper_terminal import CASE_NAMES, DIGITS, READINGS, UNITS
+from abm.report.study_sentences import wide_indices
 from abm.report.terminal import Plain, new_table, print_lines, show
-from abm.report.units import below_a_megawatt, in_kilo, number, scaled_mean
+from abm.report.units import below_a_megawatt, in_kilo, number, plus_minus, scaled_mean
 from abm.results.indicators import (
     grain_of,
     indicator,
@@ -229,27 +231,27 @@ def _mean_and_interval(kpi: str, row: Any, small: bool) -> str:
     if row_of is not None and row_of.count:
         # Not about its middle, and never below 0.
         return f"{number(row['mean'], digits)} ({_interval(row, digits)})"
-    half = (row["ci95_high"] - row["ci95_low"]) / 2.0
-    return f"{number(row['mean'], digits)} ± {number(half, digits)}"
+    return plus_minus(row["mean"], (row["ci95_high"] - row["ci95_low"]) / 2.0, digits)
 
 
 def _print_indices(sobol: pd.DataFrame, shown: Sequence[str], points: int) -> None:
     title = f"Sobol' indices and half-widths of their 95 % intervals, {points} points"
-    table = new_table(title, ("KPI", "Strategy", "Factor"), ("first order", "total"))
+    table = new_table(title, ("Quantity", "Strategy", "Factor"), ("first order", "total"))
     for (kpi, strategy), rows in sobol[sobol["kpi"].isin(shown)].groupby(
         ["kpi", "strategy"], sort=False
     ):
         for i, row in enumerate(rows.to_dict("records")):
             table.add_row(
-                str(kpi) if i == 0 else "",
+                kpi_label(str(kpi)) if i == 0 else "",
                 str(strategy) if i == 0 else "",
-                row["factor"],
-                *(f"{number(row[s], 3)} ± {number(row[f'{s}_conf'], 3)}" for s in ("S1", "ST")),
+                field_words(row["factor"]),
+                *(plus_minus(row[s], row[f"{s}_conf"], 3) for s in ("S1", "ST")),
                 end_section=i == len(rows) - 1,
             )
     show(table)
     constant = [kpi for kpi in shown if kpi not in set(sobol["kpi"])]
-    print_lines([f"{kpi} does not vary and has no indices." for kpi in constant])
+    print_lines([f"{kpi_label(kpi)} does not vary and has no indices." for kpi in constant])
+    print_lines(wide_indices({"sobol": sobol}, shown, points))
 
 
 # --- the paper's tables over seeds ----------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
@@ -53,11 +54,30 @@ def new_table(title: str, of_text: Iterable[str], of_numbers: Iterable[str]) -> 
     return table
 
 
-def show(table: Table) -> None:
-    """Print a table whole: as wide as it is, even where the terminal is not."""
+_CAUGHT: ContextVar[list[Table] | None] = ContextVar("caught", default=None)
+
+
+@contextmanager
+def caught() -> Iterator[list[Table]]:
+    """Within the block tables come into the list and are not printed; sentences are left out."""
+    tables: list[Table] = []
+    token = _CAUGHT.set(tables)
+    try:
+        yield tables
+    finally:
+        _CAUGHT.reset(token)
+
+
+def show(table: Table, whole: bool = True) -> None:
+    """Print a table; whole: as wide as it is, even where the terminal is not."""
+    tables = _CAUGHT.get()
+    if tables is not None:
+        tables.append(table)
+        return
     out = console()
-    wide = Plain(width=10_000)
-    out.width = max(out.width, wide.measure(table).maximum)
+    if whole:
+        wide = Plain(width=10_000)
+        out.width = max(out.width, wide.measure(table).maximum)
     out.print(table)
 
 
@@ -77,6 +97,8 @@ def progress(title: str, total: int) -> Iterator[Callable[[], None]]:
 
 def print_lines(lines: Iterable[str]) -> None:
     """Plain sentences, wrapped."""
+    if _CAUGHT.get() is not None:
+        return
     out = console()
     for line in lines:
         out.print(line, soft_wrap=False)
@@ -88,11 +110,11 @@ def print_kpis(title: str, kpis: Mapping[str, Any], days: int = 1, flow_min: int
     days: of the horizon. flow_min: interval of the load flows, min, which their lines name.
     """
     out = Table(title=title, box=SIMPLE_HEAD, title_justify="left", show_header=False)
-    out.add_column()
-    out.add_column()
+    out.add_column("quantity")
+    out.add_column("value")
     for label, values in kpi_rows(kpis, days, flow_min):
         out.add_row(label, values)
-    console().print(out)
+    show(out, whole=False)
     print_lines(warnings_of(kpis))
 
 

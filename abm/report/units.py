@@ -16,6 +16,8 @@ from abm.study.compare import FORESIGHT, GAP
 
 KILO = {"MW": "kW", "MWh": "kWh", "Mvarh": "kvarh"}
 _UNIT = re.compile(r"\b(MW|MWh|Mvarh)\b")
+# No mean has more digits after the point than this.
+MOST_DIGITS = 6
 # The columns of a mean that have its unit.
 OF_MEANS = ("mean", "sd", "ci95_low", "ci95_high")
 
@@ -52,12 +54,37 @@ def scaled(name: str, small: bool) -> tuple[int, float]:
 
 
 def scaled_mean(name: str, row: Mapping[Any, Any], small: bool) -> tuple[Mapping[Any, Any], int]:
-    """A row of means of a KPI for the terminal, and digits after the point."""
+    """A row of means of a KPI for the terminal, and digits after the point, by its interval."""
     _, times = scaled(name, small)
     digits = mean_digits(name)
-    if times == 1.0:
-        return row, digits
-    return {**row, **{of: times * row[of] for of in OF_MEANS}}, max(1, digits - 2)
+    if times != 1.0:
+        row, digits = {**row, **{of: times * row[of] for of in OF_MEANS}}, max(1, digits - 2)
+    return row, interval_digits(row, digits)
+
+
+def interval_digits(row: Mapping[Any, Any], otherwise: int) -> int:
+    """Digits that the interval of a row of means supports."""
+    return digits_by((row["ci95_high"] - row["ci95_low"]) / 2.0, otherwise)
+
+
+def digits_by(half: float, otherwise: int) -> int:
+    """Digits after the point of a mean whose 95 % interval is so much either way: 3.238 ± 0.001.
+
+    The interval has one digit that counts, two where the first is a 1; otherwise: where there is
+    none, or where it is nothing but rounding.
+    """
+    if not math.isfinite(half) or half <= 0.5 * 10.0**-MOST_DIGITS:
+        return otherwise
+    place = math.floor(math.log10(half))
+    # 0.096 is 0.1 in one digit.
+    leading = round(half / 10.0**place, 1)
+    return min(max(0, -place + (leading < 2.0)), MOST_DIGITS)
+
+
+def plus_minus(mean: float, half: float, otherwise: int) -> str:
+    """A mean and the half of its interval in the digits that this supports: 3.238 ± 0.001."""
+    digits = digits_by(half, otherwise)
+    return f"{number(mean, digits)} ± {number(half, digits)}"
 
 
 def tie(small: bool) -> str:

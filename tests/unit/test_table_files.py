@@ -1,0 +1,111 @@
+"""Tables of the terminal as Markdown, LaTeX and CSV, in the digits that intervals support."""
+
+import csv
+import io
+
+import pytest
+from helpers import run, small_paper
+
+from abm.report.printing import parse_printing, printed_as
+from abm.report.table_files import comma_separated, latex, markdown, table_files
+from abm.report.terminal import caught, new_table, print_lines, show
+from abm.report.units import digits_by, plus_minus, scaled_mean
+from abm.study.montecarlo import montecarlo
+from abm.study.outcomes import MonteCarlo
+
+
+@pytest.mark.parametrize(
+    ("mean", "half", "said"),
+    [
+        (3.23841, 0.00093, "3.2384 ± 0.0009"),
+        (3.23841, 0.0012, "3.2384 ± 0.0012"),
+        (724.66, 4.2, "725 ± 4"),
+        (724.66, 13.0, "725 ± 13"),
+        (724.66, 130.0, "725 ± 130"),
+        (0.5, 0.0, "0.50 ± 0.00"),
+        (3.2, float("nan"), "3.20 ± -"),
+    ],
+)
+def test_a_mean_has_the_digits_that_its_interval_supports(mean, half, said):
+    assert plus_minus(mean, half, 2) == said
+
+
+def test_rounding_is_no_interval():
+    assert digits_by(1e-9, 3) == 3
+    assert digits_by(4e-6, 3) == 6
+    row = {"mean": 0.52, "sd": 0.02, "ci95_low": 0.515, "ci95_high": 0.525}
+    kw, digits = scaled_mean("peak_15min_mw", row, small=True)
+    assert f"{kw['mean']:.{digits}f} ± {1e3 * 0.005:.{digits}f}" == "520 ± 5"
+
+
+@pytest.fixture
+def table():
+    made = new_table(
+        "Cost & gain of 50 % {own}_rule",
+        ("Quantity", "Strategy"),
+        ("net\ncost $", "coinci-\ndence"),
+    )
+    made.add_row("Cost", r"mine_1|\alpha", "1.50 ± 0.05", "0.9")
+    made.add_row("", "evms", "-3.00", "<1", end_section=True)
+    made.add_row("Other", "", "", "")
+    return made
+
+
+def test_latex_is_escaped_and_ruled(table):
+    text = latex(table)
+    assert r"\caption{Cost \& gain of 50 \% \{own\}\_rule}" in text
+    assert r"\begin{tabular}{llrr}" in text
+    assert r"Quantity & Strategy & net cost \$ & coincidence \\" in text
+    assert r"Cost & mine\_1|\textbackslash{}alpha & 1.50 $\pm$ 0.05 & 0.9 \\" in text
+    assert r"-3.00 & $<$1 \\" in text
+    rules = [line for line in text.splitlines() if line.endswith("rule") and line[0] == "\\"]
+    assert rules == [r"\toprule", r"\midrule", r"\midrule", r"\bottomrule"]
+
+
+def test_markdown_and_csv(table):
+    lines = markdown(table).splitlines()
+    assert lines[0] == "**Cost & gain of 50 % {own}_rule**"
+    assert lines[2:4] == [
+        "| Quantity | Strategy | net cost $ | coincidence |",
+        "| --- | --- | ---: | ---: |",
+    ]
+    assert lines[4] == r"| Cost | mine_1\|\\alpha | 1.50 ± 0.05 | 0.9 |"
+    rows = list(csv.reader(io.StringIO(comma_separated(table))))
+    # Every row says what it is of.
+    assert [row[0] for row in rows] == ["Quantity", "Cost", "Cost", "Other"]
+    assert rows[1][1] == r"mine_1|\alpha"
+    assert rows[3] == ["Other", "", "", ""]
+
+
+def test_within_the_block_nothing_is_printed(table, capsys):
+    with caught() as tables:
+        show(table)
+        print_lines(["a sentence"])
+    assert tables == [table]
+    assert capsys.readouterr().out == ""
+    show(table)
+    assert "Cost & gain" in capsys.readouterr().out
+
+
+def test_tables_of_a_run_and_of_replications(tmp_path):
+    scenario = small_paper(strategy="uncoordinated", clock={"step_s": 900})
+    results = run(scenario).results
+    assert dict(table_files(results)) == {}
+    with printed_as(parse_printing("md,latex,csv")):
+        files = dict(table_files(results))
+    assert {"tables.md", "tables.tex"} < set(files)
+    (name,) = (name for name in files if name.startswith("tables/"))
+    assert name == "tables/scenario_uncoordinated_seed_1.csv"
+    assert "| System peak of 15 min | " in files["tables.md"]
+    study = MonteCarlo(scenario, montecarlo(scenario, 3, ["uncoordinated", "none"]), {}, 1.0)
+    results.save(tmp_path / "run", figures=False, formats="latex")
+    assert (tmp_path / "run" / "tables.tex").read_text().count(r"\begin{table}") == 1
+    with printed_as(parse_printing("csv")):
+        found = dict(table_files(study))
+    rows = list(csv.DictReader(io.StringIO(next(iter(found.values())))))
+    peak = next(row for row in rows if row["Quantity"].startswith("System peak of 15 min"))
+    assert peak["Strategy"] == "uncoordinated"
+    low, high = map(float, peak["95 % interval"].split(" .. "))
+    half = (high - low) / 2
+    # The last digit of the mean is not finer than a tenth of the interval.
+    assert 10.0 ** -len(peak["mean"].partition(".")[2]) >= 0.09 * half
