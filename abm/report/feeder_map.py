@@ -23,10 +23,13 @@ from abm.results.flows import highest_loading
 from abm.results.indicators import grain_of
 
 WIDTH = 1000.0
-# Elements that a map may have, and bytes of what changes and of all.
-MOST_ELEMENTS, MOST_BYTES = 12_000, 700_000
+# Elements that a map may have, and its bytes; moments, lines and buses that can be read one by one.
+MOST_ELEMENTS, MOST_BYTES = 40_000, 700_000
+MOST_FRAMES, MOST_LINES, MOST_LOADS = 400, 2_000, 3_000
 # More buses than this have no numbers beside them.
 MOST_NUMBERS = 60
+# Up to so many transformers have large marks.
+FEW = 12
 UNKNOWN = 65535
 # From a line without a load to one far above its rating, %.
 LOAD_STOPS = ((0.0, "#C9CDD2"), (50.0, "#B9A978"), (80.0, "#F0B93A"), (100.0, "#D55E00"),
@@ -61,10 +64,12 @@ def feeder_map(runs: Mapping[str, Results], most_bytes: int = MOST_BYTES) -> Fee
         said = f"The feeder has {elements} buses, lines and transformers: too many for a map here."
         return FeederMap("", {}, "", said)
     k = _worst_feeder(first)
-    drawing, names = _drawing(at, feeder.bus_numbers), _names(first)
+    shown = _read_one_by_one(runs, k, n_line, n_load)
+    drawing, names = _drawing(at, feeder.bus_numbers, shown), _names(first, shown)
     fixed = len(drawing) + sum(len(name) + 4 for group in names.values() for name in group)
-    each = max(1.0, len(runs) * elements * 8 / 3)
-    most = max(1, int((most_bytes - fixed) / each))
+    numbers = len(shown.lines) + len(shown.loads) + n_transformer
+    each = max(1.0, len(runs) * numbers * 8 / 3 + 20)
+    most = min(MOST_FRAMES, max(1, int((most_bytes - fixed) / each)))
     frames = worst_flows(list(runs.values()), k, most)
     grain = grain_of(record.flow_min)
     about = f"Voltages and loadings: {grain}."
@@ -78,13 +83,19 @@ def feeder_map(runs: Mapping[str, Results], most_bytes: int = MOST_BYTES) -> Fee
         )
     if not record.flows.i_a.shape[2]:
         about += " Currents of single lines were not kept."
+    elif len(shown.lines) < n_line:
+        about += (
+            f" Of {n_line} lines the {len(shown.lines)} with the highest loadings have colours."
+        )
+    if len(shown.loads) < n_load:
+        about += f" Of {n_load} buses the {len(shown.loads)} with the lowest voltages have colours."
     times = frame_times(first, frames)
     grid = record.scenario.grid
     data = {
         **names,
         "hint": "Point at a bus or a line to read it.",
         "times": times,
-        "runs": [_packed(name, one, k, frames) for name, one in runs.items()],
+        "runs": [_packed(name, one, k, frames, shown) for name, one in runs.items()],
         "vm_min": grid.vm_min_pu,
         "vm_max": grid.vm_max_pu,
         "vm_stops": _vm_stops(runs, k, grid.vm_min_pu, grid.vm_max_pu),
@@ -94,6 +105,31 @@ def feeder_map(runs: Mapping[str, Results], most_bytes: int = MOST_BYTES) -> Fee
     }
     start = int(np.argmin(_lowest(first, k)[frames])) if len(frames) else 0
     return FeederMap(_controls(drawing, list(runs), times, start, data), data, about)
+
+
+@dataclass(frozen=True)
+class _Readable:
+    """Positions of the lines and of the buses (homes) that are drawn one by one."""
+
+    lines: IntArray
+    loads: IntArray
+
+
+def _read_one_by_one(runs: Mapping[str, Results], k: int, n_line: int, n_load: int) -> _Readable:
+    """All of a small feeder; of a large one the lines and buses that are worst."""
+    lines, loads = np.arange(n_line), np.arange(n_load)
+    records = [one.record for one in runs.values()]
+    if n_load > MOST_LOADS:
+        low = [np.nan_to_num(r.flows.vm_pu[:, k], nan=np.inf).min(axis=0) for r in records]
+        order = np.argsort(np.min(low, axis=0), kind="stable")
+        loads = np.sort(order[:MOST_LOADS])
+    if n_line > MOST_LINES:
+        if not records[0].flows.i_a.shape[2]:
+            return _Readable(lines[:0], loads)
+        high = [np.nan_to_num(r.loading_percent[:, k]).max(axis=0) for r in records]
+        order = np.argsort(-np.max(high, axis=0), kind="stable")
+        lines = np.sort(order[:MOST_LINES])
+    return _Readable(lines, loads)
 
 
 def _worst_feeder(results: Results) -> int:
@@ -148,22 +184,27 @@ def packed(values: FloatArray, scale: float) -> str:
     return b64encode(numbers.tobytes()).decode("ascii")
 
 
-def _packed(name: str, results: Results, k: int, frames: IntArray) -> dict[str, Any]:
+def _packed(
+    name: str, results: Results, k: int, frames: IntArray, shown: _Readable
+) -> dict[str, Any]:
     flows = results.record.flows
-    found = {"name": printable(name), "vm": packed(flows.vm_pu[frames, k], 1e4)}
+    vm_pu = flows.vm_pu[frames, k][:, shown.loads]
+    found = {"name": printable(name), "vm": packed(vm_pu, 1e4)}
     if flows.i_a.shape[2]:
-        found["line"] = packed(results.record.loading_percent[frames, k], 10.0)
+        percent = results.record.loading_percent[frames, k][:, shown.lines]
+        found["line"] = packed(percent, 10.0)
     if flows.transformer_percent.shape[2]:
         found["transformer"] = packed(flows.transformer_percent[frames, k], 10.0)
     return found
 
 
-def _names(results: Results) -> dict[str, list[str]]:
+def _names(results: Results, shown: _Readable) -> dict[str, list[str]]:
     feeder = results.record.feeder
     what = "home " if results.has_homes else ""
+    buses, lines = feeder.bus_names, feeder.line_names
     return {
-        "loads": [printable(f"{what}{name}") for name in feeder.bus_names],
-        "lines": [printable(name) for name in feeder.line_names],
+        "loads": [printable(f"{what}{buses[at]}") for at in shown.loads],
+        "lines": [printable(lines[at]) for at in shown.lines],
         "transformers": [printable(name) for name in feeder.network.transformers.names],
     }
 
@@ -179,11 +220,11 @@ def _vm_stops(runs: Mapping[str, Results], k: int, low: float, high: float) -> l
 # --- the drawing -------------------------------------------------------------------------------
 
 
-def _drawing(at: Layout, numbers: NDArray[Any]) -> str:
+def _drawing(at: Layout, numbers: NDArray[Any], shown: _Readable) -> str:
     x, y = np.append(at.x, at.load_x), np.append(at.y, at.load_y)
     span_x, span_y = float(np.ptp(x)) or 1.0, float(np.ptp(y)) or 1.0
     height = WIDTH * at.aspect * span_y / span_x if at.is_map else 95.0 * span_y + 60.0
-    height = float(np.clip(height, 140.0, 900.0))
+    height = float(np.clip(height, 140.0, 640.0))
     pad, left, top = 32.0, float(x.min()), float(y.max())
     across, down = (WIDTH - 2 * pad) / span_x, (height - 2 * pad) / span_y
     if at.is_map:
@@ -206,22 +247,25 @@ def _drawing(at: Layout, numbers: NDArray[Any]) -> str:
     radius = 2.6 if small else 5.0 if many else 7.0
     parts = [f'<svg viewBox="0 0 1000 {_short(height)}" role="img" aria-labelledby="map-title">']
     parts += [f'<path class="j" d="{path(way)}"/>' for way in at.joins]
-    parts += [f'<path class="l" d="{path(way)}"/>' for way in at.ways]
+    others = np.setdiff1d(np.arange(len(at.ways)), shown.lines)
+    if len(others):
+        parts.append(f'<path class="g" d="{"".join(path(at.ways[row]) for row in others)}"/>')
+    parts += [f'<path class="l" d="{path(at.ways[row])}"/>' for row in shown.lines]
     for zone in at.zones:
         # A zone of a street is all of it: a ring is for those at one bus.
         if len(zone) == 1:
             parts.append(circle("z", at.load_x[zone[0]], at.load_y[zone[0]], radius + 4.0))
-    loads = zip(at.load_x.tolist(), at.load_y.tolist(), strict=True)
-    parts += [circle("b", px, py, radius) for px, py in loads]
+    parts += [circle("b", at.load_x[row], at.load_y[row], radius) for row in shown.loads]
     for bus in at.slack.tolist():
         cx, cy = place(at.x[bus], at.y[bus])
         parts.append(
             f'<rect class="s" x="{_short(cx - 7)}" y="{_short(cy - 7)}" width="14" height="14"/>'
         )
+    r = 11 if len(at.transformer_x) <= FEW else 5
     for px, py in zip(at.transformer_x.tolist(), at.transformer_y.tolist(), strict=True):
         if np.isfinite(px):
             cx, cy = place(px, py)
-            d = f"M{_short(cx)} {_short(cy - 11)}l11 11l-11 11l-11 -11z"
+            d = f"M{_short(cx)} {_short(cy - r)}l{r} {r}l-{r} {r}l-{r} -{r}z"
         else:
             d = ""
         parts.append(f'<path class="t" d="{d}"/>')

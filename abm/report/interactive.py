@@ -23,6 +23,8 @@ from abm.scenario import Scenario
 Chart = dict[str, Any]
 
 GREY, SKY, ORANGE, BLUE = "#7A7A7A", "#56B4E9", "#D55E00", "#0072B2"
+# Height of a figure where nothing else is said, px.
+HEIGHT = 400
 # A year of no leap: its days are numbered 1 to 365 on an axis of dates.
 _YEAR_ONE_S = 978_307_200
 
@@ -53,14 +55,16 @@ def plain_numbers(values: Any, digits: int = 5) -> list[Any]:
 
 
 def base_layout(**more: Any) -> Chart:
-    """The look that all figures share."""
+    """The look that all figures share; height: of the whole, px."""
+    # Legends hang a fixed way below the axis, whatever the height.
+    below = 78.0 / (more.get("height", HEIGHT) - 80.0)
     return {
         "font": {"family": "system-ui, sans-serif", "size": 13, "color": "#222"},
         "margin": {"l": 64, "r": 16, "t": 16, "b": 48},
         "paper_bgcolor": "#fff",
         "plot_bgcolor": "#fff",
         "hovermode": "x unified",
-        "legend": {"orientation": "h", "x": 0, "y": -0.22, "yanchor": "top"},
+        "legend": {"orientation": "h", "x": 0, "y": -round(below, 3), "yanchor": "top"},
         **more,
     }
 
@@ -68,7 +72,7 @@ def base_layout(**more: Any) -> Chart:
 def axis(title: str, **more: Any) -> Chart:
     """An axis with a title."""
     look = {"gridcolor": "#E3E3E3", "zeroline": False, "automargin": True}
-    return {"title": {"text": title}, **look, **more}
+    return {"title": {"text": title, "standoff": 10}, **look, **more}
 
 
 def start_ms(scenario: Scenario) -> int:
@@ -117,24 +121,26 @@ def line_of(look: Look, **more: Any) -> Chart:
     return {"color": look.color, "dash": look.plotly_dash, **more}
 
 
-def limit_trace(scenario: Scenario, limit_mw: float | None = None) -> Chart:
-    """The demand limit by the hour; limit_mw: in the place of the scenario's."""
+def limit_trace(scenario: Scenario, limit_mw: float | None = None, times: float = 1.0) -> Chart:
+    """The demand limit by the hour, so many times; limit_mw: in the place of the scenario's."""
     hours_s = np.arange(scenario.hours) * 3600
     limit = scenario.demand_limit.mean(hours_s, 3600)[:, 0]
     if limit_mw is not None:
         limit = np.full(1, limit_mw)
     if (limit == limit[0]).all():
         limit = limit[:1]
-    return steps(scenario, limit, "limit", {"color": GREY, "dash": "dot", "width": 1.5})
+    return steps(scenario, times * limit, "limit", {"color": GREY, "dash": "dot", "width": 1.5})
 
 
-def band(scenario: Scenario, low: FloatArray, high: FloatArray, color: str) -> list[Chart]:
+def band(
+    scenario: Scenario, low: FloatArray, high: FloatArray, color: str, label: str
+) -> list[Chart]:
     """A band with edges that are seen."""
     edge = {"color": color, "width": 0.8}
     how = {"fill": "tonexty", "fillcolor": translucent(color, 0.22)}
     return [
-        steps(scenario, low, "5 %", edge, showlegend=False),
-        steps(scenario, high, "5 to 95 %", edge, **how),
+        steps(scenario, low, f"{label}, lower end", edge, showlegend=False),
+        steps(scenario, high, label, edge, **how),
     ]
 
 

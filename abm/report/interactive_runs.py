@@ -27,16 +27,18 @@ from abm.report.interactive import (
     words,
 )
 from abm.report.look import BASE, look_of, looks_of
+from abm.report.units import below_a_megawatt
 from abm.results import Results
 from abm.results.flows import highest_loading
 from abm.results.indicators import grain_of
 from abm.results.record import Record
 
-# Up to so many hours a figure has power by the minute, too; and beyond so many the highest of each
-# hour stands in the place of its quarters.
+# Up to so many hours a figure has power by the minute, too; beyond so many it is by the day.
 MINUTES_H, QUARTERS_H = 48, 24 * 31
 # Cells of a heat map, and rows of it.
 MOST_CELLS, MOST_ROWS = 40_000, 150
+# Up to so many marks have their names beside them.
+FEW = 4
 PURPLE_TO_ORANGE = [
     [0.0, "#542788"],
     [0.25, "#998EC3"],
@@ -55,37 +57,53 @@ def grains(record: Record) -> tuple[tuple[str, float, Callable[[FloatArray], Flo
     def as_it_is(values: FloatArray) -> FloatArray:
         return values
 
-    def highest_of_hour(values: FloatArray) -> FloatArray:
-        shape = (record.n_hours, -1, *values.shape[1:])
-        return np.asarray(values.reshape(shape).max(axis=1))
+    def highest_of_day(values: FloatArray) -> FloatArray:
+        return np.asarray(of_days(record, values).max(axis=1))
 
-    if record.n_hours > QUARTERS_H:
-        return (("highest 15 min of each hour", 15.0, highest_of_hour),)
+    if by_day(record):
+        return (("highest 15 min of each day", 15.0, highest_of_day),)
     quarters = ("15 min", 15.0, as_it_is)
     if record.n_hours > MINUTES_H or record.scenario.clock.step_s > 60:
         return (quarters,)
     return (quarters, ("1 min", 1.0, as_it_is))
 
 
+def by_day(record: Record) -> bool:
+    """Whether the horizon is so long that figures are by the day."""
+    return record.n_hours > QUARTERS_H and record.n_hours % 24 == 0
+
+
+def of_days(record: Record, values: FloatArray) -> FloatArray:
+    """Values of windows by the day: (W, ...) -> (days, windows of a day, ...)."""
+    return values.reshape(record.n_hours // 24, -1, *values.shape[1:])
+
+
 def power_title(record: Record) -> str:
     """What an axis of power says of its means."""
-    names = [name for name, _, _ in grains(record)]
-    return "Power (MW)" if len(names) > 1 else f"Power, {names[0]} (MW)"
+    names, unit = [name for name, _, _ in grains(record)], power_unit(record)[0]
+    return f"Power ({unit})" if len(names) > 1 else f"Power, {names[0]} ({unit})"
 
 
-def _by_grain(record: Record, of_grain: Callable[[float, Any], list[Chart]]) -> Chart:
+def power_unit(record: Record) -> tuple[str, float]:
+    """KW where the demand of a feeder stays below a megawatt, else MW; and how many are a MW."""
+    peak_mw = float(record.demand_mw(15.0).max(initial=0.0))
+    return ("kW", 1e3) if below_a_megawatt([peak_mw]) else ("MW", 1.0)
+
+
+def _by_grain(record: Record, of_grain: Callable[[float, Any], list[Chart]], **more: Any) -> Chart:
     """A figure with buttons for its grains; of_grain makes the traces of one."""
     every = [of_grain(minutes, fold) for _, minutes, fold in grains(record)]
     traces = [{**trace, "visible": at == 0} for at, group in enumerate(every) for trace in group]
-    layout = base_layout(xaxis=time_axis(record.scenario), yaxis=axis(power_title(record)))
+    axes = {"xaxis": time_axis(record.scenario), "yaxis": axis(power_title(record))}
+    layout = base_layout(**axes, **more)
     if len(every) > 1:
         own = [at for at, group in enumerate(every) for _ in group]
         layout["updatemenus"] = [
             {
                 "type": "buttons",
                 "direction": "right",
-                "x": 1,
-                "xanchor": "right",
+                "x": 0,
+                "xanchor": "left",
                 "y": 1.02,
                 "yanchor": "bottom",
                 "buttons": [
@@ -115,21 +133,24 @@ def demand(results: Results, limit_mw: float | None = None) -> Drawn:
     values nine tenths of them are.
     """
     record, many = results.record, results.n_feeders > 1
+    _, times = power_unit(record)
+    if by_day(record):
+        return _demand_by_day(record, limit_mw)
 
     def of_grain(minutes: float, fold: Callable[[FloatArray], FloatArray]) -> list[Chart]:
-        system = fold(record.demand_mw(minutes))
-        evs = fold(record.ev_power_mw(minutes)).mean(axis=1)
-        base = fold(without_evs_mw(record, minutes)).mean(axis=1)
+        system = times * fold(record.demand_mw(minutes))
+        evs = times * fold(record.ev_power_mw(minutes)).mean(axis=1)
+        base = times * fold(without_evs_mw(record, minutes)).mean(axis=1)
         filled = {"fill": "tozeroy", "fillcolor": "rgba(120,120,120,0.16)"}
         grey = line_of(look_of(BASE), width=1.2)
         traces = [steps(record.scenario, base, "without EVs", grey, **filled)]
         if many:
             low, high = np.quantile(system, [0.05, 0.95], axis=1)
-            traces += band(record.scenario, low, high, BLUE)
+            traces += band(record.scenario, low, high, BLUE, "5 to 95 %")
         traces += [
             steps(record.scenario, system.mean(axis=1), "system", {"color": BLUE, "width": 2.4}),
             steps(record.scenario, evs, "EVs, net", {"color": ORANGE, "dash": "dashdot"}),
-            limit_trace(record.scenario, limit_mw),
+            limit_trace(record.scenario, limit_mw, times),
         ]
         return traces
 
@@ -138,29 +159,49 @@ def demand(results: Results, limit_mw: float | None = None) -> Drawn:
         about = (
             f"Mean of {results.n_feeders} feeders; nine tenths of them are within the band. {about}"
         )
-    if record.n_hours > QUARTERS_H:
-        about += " Of each hour its highest 15 minutes."
     return Drawn("Demand against the limit", about, _by_grain(record, of_grain))
+
+
+def _demand_by_day(record: Record, limit_mw: float | None) -> Drawn:
+    """Lowest to highest 15 minutes of every day, and its mean."""
+    unit, times = power_unit(record)
+    scenario = record.scenario
+    base = times * of_days(record, without_evs_mw(record, 15.0).mean(axis=1)).max(axis=1)
+    traces = [steps(scenario, base, "highest without EVs", line_of(look_of(BASE), width=1.2))]
+    for name, values, color in (
+        ("system", record.demand_mw(15.0), BLUE),
+        ("EVs, net", record.ev_power_mw(15.0), ORANGE),
+    ):
+        day = times * of_days(record, values.mean(axis=1))
+        label = f"{name}, lowest to highest"
+        traces += band(scenario, day.min(axis=1), day.max(axis=1), color, label)
+        traces.append(steps(scenario, day.mean(axis=1), f"{name}, mean", {"color": color}))
+    traces.append(limit_trace(scenario, limit_mw, times))
+    layout = base_layout(xaxis=time_axis(scenario), yaxis=axis(f"Power, 15 min ({unit})"))
+    about = "Of each day the lowest and the highest 15 minutes, and the mean."
+    if record.n_feeders > 1:
+        about = f"Mean of {record.n_feeders} feeders. {about}"
+    return Drawn("Demand against the limit", about, {"data": traces, "layout": layout})
 
 
 def demand_by_strategy(runs: Mapping[str, Results]) -> Drawn:
     """System demand of each strategy; a click on a name switches its curve off and on."""
     first = next(iter(runs.values()))
     record, looks = first.record, looks_of(runs)
+    _, times = power_unit(record)
 
     def of_grain(minutes: float, fold: Callable[[FloatArray], FloatArray]) -> list[Chart]:
-        base = fold(without_evs_mw(record, minutes)).mean(axis=1)
+        base = times * fold(without_evs_mw(record, minutes)).mean(axis=1)
         filled = {"fill": "tozeroy", "fillcolor": "rgba(120,120,120,0.16)"}
         grey = line_of(look_of(BASE), width=1.0)
         traces = [steps(record.scenario, base, "without EVs", grey, **filled)]
         for name, one in runs.items():
-            system = fold(one.record.demand_mw(minutes)).mean(axis=1)
+            system = times * fold(one.record.demand_mw(minutes)).mean(axis=1)
             width = 4.0 if name.startswith("bound") else 2.0
             traces.append(steps(record.scenario, system, name, line_of(looks[name], width=width)))
-        return [*traces, limit_trace(record.scenario)]
+        return [*traces, limit_trace(record.scenario, times=times)]
 
-    chart = _by_grain(record, of_grain)
-    chart["layout"]["height"] = 520
+    chart = _by_grain(record, of_grain, height=520)
     about = "System demand. Click a name to switch its curve off or on, twice to see it alone."
     if first.n_feeders > 1:
         about = f"{about} Means of {first.n_feeders} feeders."
@@ -174,6 +215,7 @@ def cost_and_peak(rows: Sequence[Mapping[str, Any]], peak: str) -> Drawn:
     """
     looks, data = looks_of(str(row["strategy"]) for row in rows), []
     most = max((row["evs_short"] or 0 for row in rows), default=0) or 1
+    few = len(rows) <= FEW
     for row in rows:
         name = str(row["strategy"])
         short = row["evs_short"] or 0
@@ -181,7 +223,7 @@ def cost_and_peak(rows: Sequence[Mapping[str, Any]], peak: str) -> Drawn:
         data.append(
             {
                 "type": "scatter",
-                "mode": "markers+text",
+                "mode": "markers+text" if few else "markers",
                 "name": words(name),
                 "x": [x],
                 "y": [y],
@@ -200,7 +242,7 @@ def cost_and_peak(rows: Sequence[Mapping[str, Any]], peak: str) -> Drawn:
         xaxis=axis("Highest 15 min while EVs are plugged in (MW)"),
         yaxis=axis("Net cost of the owners ($)"),
         hovermode="closest",
-        showlegend=False,
+        showlegend=not few,
     )
     about = "Down and to the left is better; the larger the mark, the more EVs are left short."
     return Drawn("Peak and cost", about, {"data": data, "layout": layout})
@@ -237,6 +279,7 @@ def zones(results: Results) -> Drawn:
         layout |= {"xaxis": time_axis(record.scenario), "yaxis": axis("", type="category")}
         hover = "%{y}, %{x}: %{z} kW<extra></extra>"
     top = float(np.nanmax(np.abs(z), initial=0.0)) or 1.0
+    layout["height"] = int(np.clip(130 + 18 * len(z), 200, 520))
     if results.n_feeders > 1:
         about = f"The first of {results.n_feeders} feeders. {about}"
     trace = {
@@ -259,17 +302,17 @@ def voltages(runs: Mapping[str, Results]) -> Drawn:
     """Lowest voltage of the feeder in every load flow, by strategy, and its lower limit."""
     first = next(iter(runs.values()))
     record, looks = first.record, looks_of(runs)
-    data, fold = [], record.n_hours > QUARTERS_H
+    data = []
     for name, one in runs.items():
         low = one.record.lowest_vm_pu.min(axis=1)
-        if fold:
-            low = low.reshape(record.n_hours, -1).min(axis=1)
+        if by_day(record):
+            low = of_days(record, low).min(axis=1)
         look = {"color": BLUE} if len(runs) == 1 else line_of(looks[name])
         label = "lowest" if len(runs) == 1 else name
         data.append(steps(record.scenario, low, label, look))
     if len(runs) == 1:
         high = record.flows.vm_pu.max(axis=(1, 2))
-        high = high.reshape(record.n_hours, -1).max(axis=1) if fold else high
+        high = of_days(record, high).max(axis=1) if by_day(record) else high
         data.append(steps(record.scenario, high, "highest", {"color": SKY, "dash": "dash"}))
     limit = np.full(1, record.scenario.grid.vm_min_pu)
     data.append(steps(record.scenario, limit, "lower limit", DOTTED))
@@ -278,6 +321,8 @@ def voltages(runs: Mapping[str, Results]) -> Drawn:
         xaxis=time_axis(record.scenario), yaxis=axis(f"Voltage, {grain} (p.u.)", tickformat=".3f")
     )
     about = f"Lowest voltage of any bus, {grain}; a gap is a load flow that did not converge."
+    if by_day(record):
+        about = f"Of each day the lowest, {grain}; a gap: a load flow did not converge."
     return Drawn("Voltage", about, {"data": data, "layout": layout})
 
 
@@ -293,12 +338,14 @@ def loadings(results: Results) -> Drawn | None:
     for name, values in known.items():
         if not np.isfinite(values).any():
             continue
-        if record.n_hours > QUARTERS_H:
-            values = values.reshape(record.n_hours, -1).max(axis=1)
+        if by_day(record):
+            values = of_days(record, values).max(axis=1)
         data.append(steps(record.scenario, values, f"highest of a {name}", looks[name]))
     if not data:
         return None
     data.append(steps(record.scenario, np.full(1, 100.0), "rating", DOTTED))
     grain = grain_of(record.flow_min)
     layout = base_layout(xaxis=time_axis(record.scenario), yaxis=axis(f"Loading, {grain} (%)"))
-    return Drawn("Loading", f"Of the rated current, {grain}.", {"data": data, "layout": layout})
+    of_day = "; of each day the highest" if by_day(record) else ""
+    about = f"Of the rated current, {grain}{of_day}."
+    return Drawn("Loading", about, {"data": data, "layout": layout})

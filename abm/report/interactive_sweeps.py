@@ -218,5 +218,7 @@ def indices(kpi: str, rows: pd.DataFrame, ensemble: Ensemble) -> Drawn:
         f"Sobol' indices over {len(ensemble.cases) // len(names)} points; bars: 95 % intervals. "
         "First order: what the factor does alone; total: with what it does together with others."
     )
-    title = f"What moves the {_title(kpi, ensemble).partition(' (')[0].lower()}"
+    name = _title(kpi, ensemble).partition(" (")[0]
+    name = name if name[1:2].isupper() else name[:1].lower() + name[1:]
+    title = f"What moves the {name}"
     return Drawn(title, about, {"data": data, "layout": layout})

@@ -23,10 +23,17 @@ from abm.report.report_parts import (
 from abm.report.sentences import (
     bound_answer,
     comparison_answer,
+    count,
     run_answer,
     run_note,
 )
-from abm.report.study_terminal import AS_PRINTED, comparison_lines, unreachable_lines
+from abm.report.study_terminal import (
+    AS_PRINTED,
+    COST_AT_LEAST_PEAK,
+    COST_AT_OWN_PEAK,
+    comparison_lines,
+    unreachable_lines,
+)
 from abm.report.terminal import warnings_of
 from abm.results import Results
 from abm.results.folder import strategy_label
@@ -70,8 +77,8 @@ def run_cautions(results: Results) -> list[str]:
     found = warnings_of(kpis)
     if tied := kpis["peak_15min_tied_hours"]:
         found.append(
-            f"The time of the peak says little: {tied:g} other hours have 15 minutes within "
-            f"{TIE_MW:g} MW of it."
+            f"The time of the peak says little: {count(tied, 'other hour')} with 15 minutes within "
+            f"{TIE_MW * results.n_feeders:g} MW of it."
         )
     return found
 
@@ -163,8 +170,13 @@ def comparison_report(outcome: Comparison) -> Report:
     cautions += scenario_cautions(run.results.record.scenario for run in outcome.runs.values())
     cautions += cut_off_lines(outcome.runs)
     cautions += failed_lines(outcome.runs)
+    about = ""
     if bound is not None:
-        cautions += comparison_lines(bound, table)
+        lines = comparison_lines(bound, table)
+        # What explains a column stands beside the table.
+        of_columns = [line for line in lines if line in (COST_AT_LEAST_PEAK, COST_AT_OWN_PEAK)]
+        cautions += [line for line in lines if line not in of_columns]
+        about = " ".join(of_columns)
     tied = [name for name, k in kpis.items() if k["peak_15min_tied_hours"]]
     if tied:
         cautions.append(
@@ -193,7 +205,7 @@ def comparison_report(outcome: Comparison) -> Report:
             figures.voltages(results),
         ],
         map=feeder_map(results),
-        tables=[frame_table("comparison", "Strategies", table, names=names)],
+        tables=[frame_table("comparison", "Strategies", table, about, names)],
         again=again("compare", scenario, options),
         cite=citation(),
         versions=versions_used(),

@@ -69,7 +69,8 @@ def demand_sentence(results: Results, limit_mw: float | None = None) -> str:
     when = f"at {kpis['peak_15min_time']}"
     if tied := kpis["peak_15min_tied_hours"]:
         hours = count(tied, "other hour")
-        when += f", a tie with {hours} within {tie(small)}"
+        within = tie(small) if feeders == 1 else f"{TIE_MW * feeders:g} MW"
+        when += f", a tie with {hours} within {within}"
     if not kpis["evs"]:
         text = f"Without any EV the highest demand of 15 minutes is {power(peak, small)} ({when})"
     else:
@@ -138,7 +139,7 @@ def grid_sentence(results: Results) -> str:
     if kpis["max_transformer_loading_percent"] is not None:
         name = kpis["max_transformer_loading_transformer"]
         percent = kpis["max_transformer_loading_percent"]
-        loaded.append(f"a transformer up to {percent:.1f} % ({name})")
+        loaded.append(f"a transformer carries up to {percent:.1f} % of its own ({name})")
     energy = kpis["feeder_energy_mwh"]
     if energy and energy > 0.0:
         loaded.append(f"losses are {100.0 * kpis['loss_energy_mwh'] / energy:.2f} % of the energy")

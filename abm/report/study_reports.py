@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abm.report import interactive_studies as figures
 from abm.report.hosting import hosting_lines
-from abm.report.html_tables import changes_table, frame_table, summary_table
+from abm.report.html_tables import changes_table, frame_table, kpi_heading, summary_table
 from abm.report.interactive import Drawn
 from abm.report.interactive_sweeps import sweep
 from abm.report.page import Report
@@ -16,6 +16,7 @@ from abm.report.report_parts import (
     study_options,
     versions_used,
 )
+from abm.report.sentences import count
 from abm.report.study_sentences import (
     ensemble_answer,
     hosting_answer,
@@ -124,7 +125,9 @@ def sweep_report(outcome: Sweep) -> Report:
     cautions = [*ensemble_cautions(ensemble), *wide_indices(tables, shown, points)]
     if ensemble.n == 1 and not outcome.ranges:
         cautions.append("One replication at each point: how sure a mean is cannot be said.")
-    note = f"{ensemble.n} replications at each of {points} points, on the same EVs."
+    note = (
+        f"{count(ensemble.n, 'replication')} at each of {count(points, 'point')}, on the same EVs."
+    )
     found = tables["summary"]
     rows = found[found["kpi"].isin(list(kpis))] if len(found) else found
     shown_tables = [
@@ -134,6 +137,7 @@ def sweep_report(outcome: Sweep) -> Report:
     if "sobol" in tables:
         sobol = tables["sobol"]
         sobol = sobol[sobol["kpi"].isin(shown)]
+        sobol = sobol.assign(kpi=[kpi_heading(kpi, ensemble.flow_min) for kpi in sobol["kpi"]])
         shown_tables.insert(0, frame_table("sobol", "Sobol' indices", sobol))
     options = study_options(outcome.question, ["replications"])
     design = outcome.question.get("design", "grid")

@@ -218,10 +218,14 @@ def hosting_answer(study: Hosting) -> list[str]:
 
 def _share(row: Row) -> str:
     text = f"{100.0 * row['share']:.4g} %"
-    ends = [row["low"], row["high"]]
-    if any(math.isnan(end) for end in ends):
-        return text
-    return f"{text} (interval {100.0 * ends[0]:.4g} to {100.0 * ends[1]:.4g} %)"
+    low, high = (100.0 * row[end] for end in ("low", "high"))
+    if math.isnan(low) and math.isnan(high):
+        return f"{text} (how sure cannot be said)"
+    if math.isnan(low):
+        return f"{text} (surely less than {high:.4g} %)"
+    if math.isnan(high):
+        return f"{text} (surely {low:.4g} %)"
+    return f"{text} (interval {low:.4g} to {high:.4g} %)"
 
 
 def _and_others(rows: Sequence[Row]) -> str:
