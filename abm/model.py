@@ -7,16 +7,18 @@ admit, the batteries exchange energy, and the meter writes it down.
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 import mesa
 import numpy as np
 import simpy
 
 from abm.agents import EV, Engine, EvClass, GridAgent, HomeEnergyManager, Roster, make_engine
+from abm.agents.base import AgentNumbers, AgentSet, Model
 from abm.clock import Clock
 from abm.control import Admission, Rule, make_strategy, resolve_strategy
 from abm.engine import CompiledHour
@@ -39,7 +41,7 @@ from abm.signals import Broadcast, Inbox
 from abm.snapshot import Snapshot, Snapshots
 
 
-class V2GModel(mesa.Model):
+class V2GModel(Model):
     """EVs, RPZs, home energy manager and feeder of one scenario, and the clock that drives them.
 
     scenario: what is studied; a name or a path is loaded. seed: takes the place of the scenario's
@@ -80,6 +82,7 @@ class V2GModel(mesa.Model):
         refuse_untrusted(scenario.code)
         own_kpis(scenario)  # what is no KPI is said before the run, not after it
         super().__init__(rng=self.seeds[0])
+        self.agent_numbers = AgentNumbers()
 
         table = scenario.inputs.feeder
         feeder = build_feeder(table)
@@ -219,6 +222,32 @@ class V2GModel(mesa.Model):
         }
         return self._snapshots.take(rows)
 
+    # --- copies --------------------------------------------------------------------------------
+
+    def fork(self) -> Self:
+        """A second model in the same state, which goes on by itself to the same bytes.
+
+        As `copy.deepcopy`: scenario, feeder, solver and what follows from them alone are shared,
+        all else is its own, rules, EVs and what was attached to the model among it. `on_day` is
+        left out. Between two steps only, else RuntimeError; InputError where a SimPy process of
+        your own runs.
+        """
+        return copy.deepcopy(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        kept = (*self._given().values(), *vars(self.scenario.inputs).values())
+        memo |= {id(one): one for one in kept if one is not self and one is not self.clock}
+        state = self.__getstate__()
+        found = type(self).__new__(type(self))
+        memo[id(self)] = found
+        vars(found).update({name: copy.deepcopy(value, memo) for name, value in state.items()})
+        return found
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self.clock.walking:
+            raise RuntimeError("a model is copied between two steps, not within one")
+        return {**vars(self), "on_day": None}
+
     def _advance(self, n_steps: int) -> None:
         if not self.clock.finished:
             # Between two calls anybody may have written to a column.
@@ -329,7 +358,7 @@ class V2GModel(mesa.Model):
         return f"{of_day // 60:02d}:{of_day % 60:02d}"
 
     @property
-    def agents(self) -> Any:
+    def agents(self) -> AgentSet[Any]:
         """All Mesa agents; EVs and RPZs that nobody has asked for yet are made now.
 
         In a model of more than `MOST_AGENTS` EVs only those that were asked for are there.
@@ -338,7 +367,7 @@ class V2GModel(mesa.Model):
         return super().agents
 
     @property
-    def agents_by_type(self) -> Any:
+    def agents_by_type(self) -> dict[type[Any], AgentSet[Any]]:
         """Mesa agents by class, as `agents`."""
         self._roster.make_all()
         return super().agents_by_type

@@ -74,6 +74,11 @@ class Broadcast:
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, read_only(getattr(self, name)))
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # A copy is not to be written to, either.
+        self.__dict__.update(state)
+        self.__post_init__()
+
     @property
     def base_mw(self) -> FloatArray:
         """Demand less the EV demand, the batteries and the losses in it, (n_feeders,) [MW]."""

@@ -94,13 +94,13 @@ class Snapshots:
 
     def __init__(self, parts: Mapping[str, object], kept: Mapping[str, object]) -> None:
         self.parts, self.kept = dict(parts), dict(kept)
-        self._names = {id(value): name for name, value in kept.items()}
         # How long each list that grows was when it was last written down.
         self._grown: dict[str, int] = {}
 
     def take(self, rows: Rows) -> Snapshot:
         """The state now. rows: first and last + 1 of what is new in arrays over the horizon."""
-        writer = _Writer(self._names, rows, self._grown)
+        names = {id(value): name for name, value in self.kept.items()}
+        writer = _Writer(names, rows, self._grown)
         skeleton = {name: writer.value(part, name) for name, part in self.parts.items()}
         return Snapshot(skeleton, writer.arrays)
 

@@ -6,6 +6,7 @@ step in numpy and asks rule, EVs and admission; the other hands whole hours to `
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -132,10 +133,10 @@ class StepwiseEngine(Engine):
         fleet, clock, rows = self.model.fleet, self.model.clock, np.array([row])
         arrives, leaves = int(fleet.arrival_step[row]), int(fleet.departure_step[row])
         if not fleet.arrived[row]:
-            clock.once(Phase.ARRIVE, arrives, lambda: self.arrive(rows))
-            clock.once(Phase.ARRIVE, arrives + 1, lambda: self.fit_window(rows))
-        clock.once(Phase.ARRIVE, leaves - 1, lambda: self.fit_window(rows))
-        clock.once(Phase.DEPART, leaves, lambda: self.depart(rows))
+            clock.once(Phase.ARRIVE, arrives, partial(self.arrive, rows))
+            clock.once(Phase.ARRIVE, arrives + 1, partial(self.fit_window, rows))
+        clock.once(Phase.ARRIVE, leaves - 1, partial(self.fit_window, rows))
+        clock.once(Phase.DEPART, leaves, partial(self.depart, rows))
 
     def arrive(self, rows: IntArray) -> None:
         """ARRIVE: those of `rows` whose arrival has come plug in."""
@@ -188,9 +189,12 @@ class CompiledEngine(Engine):
         clock, everybody = self.model.clock, np.arange(self.model.fleet.n)
         if self.hour.plans:
             # A stretch is walked under one plan.
-            clock.every(60 * SLOT_MIN, Phase.GRID, lambda: None)
+            clock.every(60 * SLOT_MIN, Phase.GRID, self.end_of_plan)
         clock.stretches(Phase.HEM, self.walk)
-        clock.once(Phase.DEPART, clock.n_steps, lambda: self.depart(everybody))
+        clock.once(Phase.DEPART, clock.n_steps, partial(self.depart, everybody))
+
+    def end_of_plan(self) -> None:
+        """Nothing but a moment at which a stretch ends."""
 
     def walk(self, n_steps: int) -> None:
         """HEM to RECORD of some steps of an hour. RuntimeError for another rule or admission."""

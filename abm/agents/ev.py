@@ -6,8 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
-import mesa
-
+from abm.agents.base import Agent
 from abm.agents.rpz import ResidentialParkingZone
 from abm.errors import InputError, Problem
 from abm.fleet import Fleet, Mode
@@ -54,7 +53,7 @@ class Column:
             getattr(ev, self.on_write)()
 
 
-class EV(mesa.Agent):
+class EV(Agent):
     """One electric vehicle.
 
     It holds nothing but the number of its row: reading and writing an attribute goes to the

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
-import mesa
 import numpy as np
 
+from abm.agents.base import Agent
 from abm.agents.billing import Billing
 from abm.agents.load_flows import LoadFlows, ZonePower
 from abm.agents.network_use import connections_of, readings
@@ -65,7 +65,7 @@ class Measured:
         return flow.loss_mw, np.asarray(flow.vm_pu.min(axis=1))
 
 
-class GridAgent(mesa.Agent):
+class GridAgent(Agent):
     """The distribution feeder and its operator.
 
     It solves the AC load flow of every hour or part of it (`grid.flow_interval_min` in the

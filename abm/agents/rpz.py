@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import mesa
 import numpy as np
-from mesa.agent import AgentSet
 
+from abm.agents.base import Agent, AgentSet
 from abm.control import (
     AllAtOnce,
     BelowLimit,
@@ -55,7 +54,7 @@ BUILT_IN_ADMISSIONS = (
 )
 
 
-class HomeEnergyManager(mesa.Agent):
+class HomeEnergyManager(Agent):
     """One agent for all homes: each step asks the rule, then the EVs with a will of their own.
 
     rule: the scenario's switching rule. own_minds: EVs whose class overrides `decide`.
@@ -145,7 +144,7 @@ class Asking:
         return answers.ask(lambda: answer(seen), seen.n, self._model.minute)
 
 
-class ResidentialParkingZone(mesa.Agent):
+class ResidentialParkingZone(Agent):
     """One RPZ: the aggregator of the EVs at one bus, or in some homes of a three-phase feeder.
 
     number: zone as in the paper, from 1. feeder: copy of the feeder, from 0. bus: paper's number of

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from copy import copy
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,14 +30,17 @@ CycleStress = Callable[[FloatArray, FloatArray], FloatArray]
 
 def cycle_stress(ageing: AgeingSection) -> CycleStress:
     """What one cycle, by its depth and mean SoC, adds to the sum that the model of ageing needs."""
+    return partial(_cycle_stress, ageing)
+
+
+def _cycle_stress(ageing: AgeingSection, depth: FloatArray, soc: FloatArray) -> FloatArray:
     if ageing.model == "schmalstieg_2014":
         # A mean over the charge, which the depth stands for.
-        return lambda depth, soc: depth * schmalstieg_cycle(depth, soc)
+        return np.asarray(depth * schmalstieg_cycle(depth, soc))
     if ageing.model == "xu_2018":
-        kelvin = ageing.temperature_c + KELVIN
-        return lambda depth, soc: np.asarray(xu_cycle(depth, soc, kelvin))
+        return np.asarray(xu_cycle(depth, soc, ageing.temperature_c + KELVIN))
     life = ageing.cycle_life, ageing.cycle_depth, ageing.woehler_exponent
-    return lambda depth, soc: np.asarray(woehler_damage(depth, *life))
+    return np.asarray(woehler_damage(depth, *life))
 
 
 class Cycles:

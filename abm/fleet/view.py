@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,10 @@ class FleetView:
     def __init__(self, fleet: Fleet) -> None:
         self._fleet, self._view = fleet, copy.copy(fleet)
         self._known: dict[str, NDArray[np.generic]] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy of a view shows nothing of the copied fleet: they are made anew.
+        return {**self.__dict__, "_known": {}}
 
     def now(self) -> Fleet:
         """The fleet of this moment, to be read; the same object every time."""

@@ -165,6 +165,10 @@ class PowerGridModelSolver:
 
     name = "power-grid-model"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What the library holds cannot leave the process; another one makes its own.
+        return make_solver, (self.name, self._feeder)
+
     def __init__(
         self,
         feeder: Feeder,
