@@ -10,7 +10,6 @@ from abm.errors import EvenfallError, InputError
 from abm.report.layout import feeder_layout
 from abm.scenario.fields import clock_minutes
 from abm.watch import figures
-from abm.watch.controls import controls_of
 from abm.watch.lane import LaneView
 from abm.watch.session import Session, View
 from abm.watch.tables import ev_table, messages_table, numbers_table
@@ -46,7 +45,7 @@ def listen(app: Any, session: Session) -> None:
         chosen: list[Any] = [no_update] * 2
         # Whose hand is on a slider knows best where it is.
         if seen and seen.get("settings") != now["settings"] and view.by != tab:
-            values = {c.field: c.shown(session.scenario) for c in controls_of(session.scenario)}
+            values = {c.field: c.shown(session.scenario) for c in session.controls}
             sliders = [values.get(field, no_update) for field in fields]
             chosen = [*session.chosen, NO_SECOND][:2]
         return (
@@ -98,6 +97,8 @@ def listen(app: Any, session: Session) -> None:
             return no_update, no_update
         if moved in ("first", "second"):
             others = [second] if second != NO_SECOND else []
+            if first in others:
+                return f"A and B are both {first}: choose another one beside it", "fine"
             return _tried(lambda: session.choose([first, *others], tab))
         value = ctx.triggered[0]["value"]
         if moved is None or value is None:
@@ -217,13 +218,13 @@ class Updates:
             "day": f"day {view.day}" if view.n_days > 1 else "",
             "play": "Pause" if view.playing else "Play",
             "status": _status(view),
-            "numbers": numbers_table(lanes),
+            "numbers": numbers_table(lanes, self._session.unit),
             "messages": messages_table(view, self._session),
             "ev-state": "click a dot, or type a number" if ev is None else "",
             "ev-about": [] if ev is None else ev_table(self._session.described(ev), lanes),
         }
         charts = {
-            "demand": figures.demand_chart(lanes, step_s, self._start),
+            "demand": figures.demand_chart(lanes, step_s, self._start, self._session.unit),
             "zones": figures.zones_chart(lanes, self._n_zones),
             "charge": figures.charge_chart(lanes, self._session.scenario.by_energy),
             "evs": figures.evs_chart(lanes, self._start, ev),

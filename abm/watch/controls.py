@@ -9,6 +9,7 @@ from typing import Any
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
+from abm.report.units import below_a_megawatt
 from abm.scenario import Scenario
 from abm.scenario.checks import value_at
 from abm.scenario.fields import section_of
@@ -44,6 +45,25 @@ class Control:
         """The field's value of a position of the slider."""
         value = shown / self.scale
         return round(value) if self.whole else round(value, 12)
+
+
+@dataclass(frozen=True)
+class PowerUnit:
+    """What demands of a feeder are shown in: times so many of a MW, with so many digits."""
+
+    name: str
+    times: float
+    digits: int
+
+    def show(self, mw: float, sign: str = "") -> str:
+        """A power in this unit, without it; a dash where it is not known."""
+        return "-" if math.isnan(mw) else f"{self.times * mw:{sign}.{self.digits}f}"
+
+
+def power_unit(scenario: Scenario) -> PowerUnit:
+    """Kilowatts where the demand limit stays below a megawatt."""
+    small = below_a_megawatt([float(scenario.demand_limit.by_step.max())])
+    return PowerUnit("kW", 1e3, 1) if small else PowerUnit("MW", 1.0, 3)
 
 
 _EVERY = (
@@ -82,6 +102,9 @@ def _fitted(control: Control, scenario: Scenario) -> Control:
     value = control.shown(scenario)
     low, high, step = control.low, control.high, control.step
     if control.field == LIMIT:
+        unit = power_unit(scenario)
+        control = replace(control, unit=unit.name, scale=unit.times)
+        value = control.shown(scenario)
         step = _round_step(value / 100.0)
         low, high = max(step, round(0.5 * value / step) * step), round(1.5 * value / step) * step
     if control.field == "fleet.evs_per_zone":

@@ -14,6 +14,7 @@ from abm.errors import printable
 from abm.report.layout import Layout
 from abm.report.look import looks_of
 from abm.scenario import Scenario
+from abm.watch.controls import PowerUnit
 from abm.watch.evs import STATE_WORDS, State
 from abm.watch.lane import LaneView
 
@@ -70,7 +71,8 @@ def _axis(title: str = "", **more: Any) -> Chart:
 def _upwards(title: str, most: int) -> Chart:
     """An axis of counts from 0, with room above the highest."""
     # Plotly keeps the range of an empty picture where two axes have to match.
-    return _axis(title, range=[0, 1.08 * max(most, 1)], tickformat="d", nticks=6)
+    ticks = {"dtick": 1} if most < 6 else {"nticks": 6}
+    return _axis(title, range=[0, 1.08 * max(most, 2)], tickformat="d", **ticks)
 
 
 def _side_by_side(lanes: Sequence[LaneView], layout: Chart, x: Chart, y: Chart) -> Chart:
@@ -117,7 +119,9 @@ def span_shown(step: int, n_steps: int, per_day: int) -> tuple[int, int]:
     return first, min(first + per_day, n_steps)
 
 
-def demand_chart(lanes: Sequence[LaneView], step_s: int, clock_start_min: float) -> Chart:
+def demand_chart(
+    lanes: Sequence[LaneView], step_s: int, clock_start_min: float, unit: PowerUnit
+) -> Chart:
     """Demand of the feeder against limit and level, by step.
 
     clock_start_min: clock time at which the horizon begins, minutes.
@@ -138,9 +142,9 @@ def demand_chart(lanes: Sequence[LaneView], step_s: int, clock_start_min: float)
             "mode": "lines",
             "x0": at(first + stride / 2.0),
             "dx": stride * step_ms,
-            "y": numbers(part),
+            "y": numbers(unit.times * part),
             "name": name,
-            "hovertemplate": f"{name} %{{y:.3f}} MW<extra></extra>",
+            "hovertemplate": f"{name} %{{y:.{unit.digits}f}} {unit.name}<extra></extra>",
             **more,
         }
 
@@ -154,7 +158,7 @@ def demand_chart(lanes: Sequence[LaneView], step_s: int, clock_start_min: float)
         )
     ]
     limit = lanes[0].limit_mw
-    name = f"Limit {limit[min(now, n_steps - 1)]:.4g} MW"
+    name = f"Limit {unit.times * limit[min(now, n_steps - 1)]:.4g} {unit.name}"
     data.append(line(limit, name, line={"color": INK, "width": 1.2, "dash": "dot", "shape": "hv"}))
     looks = looks_of(lane.label for lane in lanes)
     for lane in lanes:
@@ -183,7 +187,7 @@ def demand_chart(lanes: Sequence[LaneView], step_s: int, clock_start_min: float)
             range=[at(first), at(last)],
             uirevision=f"{first}",
         ),
-        yaxis=_axis("Demand (MW)", rangemode="tozero"),
+        yaxis=_axis(f"Demand ({unit.name})", rangemode="tozero"),
         shapes=[
             {
                 "type": "line",

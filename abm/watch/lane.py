@@ -104,11 +104,17 @@ class Lane:
 
     def __post_init__(self) -> None:
         self.label = strategy_label(self.scenario)
-        self.model = model = V2GModel(self.scenario)
-        clock = model.clock
-        begin_s = np.arange(clock.n_steps) * clock.step_s
-        self.base_mw: FloatArray = model.grid.without_evs_mw(begin_s, clock.step_s)[:, 0]
-        self.ev_mw, self.limit_mw, self.fill_mw, self.shave_mw = np.full((4, clock.n_steps), np.nan)
+        studied = self.scenario
+        if studied.clock.engine == "auto":
+            # Both give the same numbers, and the compiled one takes its time for each call.
+            clock = studied.clock.model_copy(update={"engine": "numpy"})
+            studied = studied.model_copy(update={"clock": clock})
+        self.model = model = V2GModel(studied)
+        begin_s = np.arange(model.clock.n_steps) * model.clock.step_s
+        self.base_mw: FloatArray = model.grid.without_evs_mw(begin_s, model.clock.step_s)[:, 0]
+        self.ev_mw, self.limit_mw, self.fill_mw, self.shave_mw = np.full(
+            (4, model.clock.n_steps), np.nan
+        )
         self._heard = -1
         self._flow: PowerFlow | None = None
         self._flow_hour = -1

@@ -10,7 +10,7 @@ from uuid import uuid4
 from abm.scenario.names import STRATEGIES
 from abm.watch import figures
 from abm.watch.callbacks import HOUR_MIN, NO_SECOND, listen
-from abm.watch.controls import Control, controls_of
+from abm.watch.controls import Control
 from abm.watch.evs import STATE_WORDS, State
 from abm.watch.session import SPEEDS, Session
 
@@ -178,7 +178,7 @@ def _side(session: Session) -> Any:
             html.H2("What if"),
             html.Div(
                 className="sliders",
-                children=[_slider(c, session) for c in controls_of(session.scenario)],
+                children=[_slider(c, session) for c in session.controls],
             ),
             html.Button("Reset to the scenario", id="reset", className="quiet", n_clicks=0),
             html.Div(id="said", role="alert"),

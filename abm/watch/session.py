@@ -15,7 +15,7 @@ from abm.fault_log import write_log
 from abm.results.folder import strategy_label
 from abm.scenario import Scenario
 from abm.study.compare import strategies_of, under
-from abm.watch.controls import controls_of
+from abm.watch.controls import controls_of, power_unit
 from abm.watch.evs import change, changeable, changes_of, described
 from abm.watch.lane import Lane, LaneView
 
@@ -68,8 +68,9 @@ class Session:
         if scenario.feeder.copies > 1:
             said = "1, as one feeder is shown: --set feeder.copies=1"
             raise InputError([Problem("feeder.copies", str(scenario.feeder.copies), said)])
-        # One of the two is the scenario's own, whatever is chosen later.
+        # The scenario's own, whatever is chosen later, and all that ship.
         self.strategies = tuple(strategies_of(scenario))
+        self.controls, self.unit = controls_of(scenario), power_unit(scenario)
         self.first = scenario
         self.scenario = scenario
         self.chosen: tuple[str, ...] = (strategy_label(scenario),)
@@ -147,7 +148,7 @@ class Session:
         changed.
         """
         with self._lock:
-            control = next(one for one in controls_of(self.scenario) if one.field == field)
+            control = next(one for one in self.controls if one.field == field)
             if math.isclose(control.shown(self.scenario), value, abs_tol=1e-9):
                 return ""
             try:

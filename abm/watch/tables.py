@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 from abm.report.look import looks_of
+from abm.watch.controls import PowerUnit
 from abm.watch.lane import LaneView
 from abm.watch.session import Session, View
 
 
-def numbers_table(lanes: Sequence[LaneView]) -> Any:
+def numbers_table(lanes: Sequence[LaneView], unit: PowerUnit) -> Any:
     """What has come of the run so far, a column for each lane."""
     from dash import html
 
@@ -28,9 +28,9 @@ def numbers_table(lanes: Sequence[LaneView]) -> Any:
 
     of = [lane.numbers for lane in lanes]
     rows = [
-        row("Demand now", "MW", [_number(n.demand_mw, 3) for n in of]),
-        row("of which EVs", "MW", [f"{n.ev_mw:+.3f}" for n in of]),
-        row("Highest 15 min", "MW", [_number(n.peak_mw, 3) for n in of]),
+        row("Demand now", unit.name, [unit.show(n.demand_mw) for n in of]),
+        row("of which EVs", unit.name, [unit.show(n.ev_mw, "+") for n in of]),
+        row("Highest 15 min", unit.name, [unit.show(n.peak_mw) for n in of]),
         row("Charged", "kWh", [f"{n.charged_kwh:,.0f}" for n in of]),
         row("Discharged", "kWh", [f"{n.discharged_kwh:,.0f}" for n in of]),
         row("Owners have paid", "$", [f"{n.paid_usd:,.2f}" for n in of]),
@@ -40,16 +40,12 @@ def numbers_table(lanes: Sequence[LaneView]) -> Any:
     return html.Table([html.Thead(head), html.Tbody(rows)], className="numbers")
 
 
-def _number(value: float, digits: int) -> str:
-    return "-" if math.isnan(value) else f"{value:.{digits}f}"
-
-
 def messages_table(view: View, session: Session) -> Any:
     """Newest first; a message that both lanes heard alike is one row."""
     from dash import html
 
     looks = looks_of(lane.label for lane in view.lanes)
-    model = session.lanes[0].model
+    model, unit = session.lanes[0].model, session.unit
     found: dict[Any, list[str]] = {}
     for lane in view.lanes:
         for message in lane.messages:
@@ -75,14 +71,20 @@ def messages_table(view: View, session: Session) -> Any:
                             html.Small(f"sent {model.clock_time(message.sent)}") if late else None,
                         ]
                     ),
-                    html.Td(f"{message.demand_mw:.3f}", className="over" if over else ""),
-                    html.Td(f"{message.limit_mw:.3f}"),
+                    html.Td(unit.show(message.demand_mw), className="over" if over else ""),
+                    html.Td(unit.show(message.limit_mw)),
                     html.Td(f"{message.price:.3f}"),
                     html.Td([f"{message.zones}/{n_zones}", *who]),
                 ]
             )
         )
-    heads = [("Heard", ""), ("Demand", "MW"), ("Limit", "MW"), ("Price", "$/kWh"), ("Zones", "")]
+    heads = [
+        ("Heard", ""),
+        ("Demand", unit.name),
+        ("Limit", unit.name),
+        ("Price", "$/kWh"),
+        ("Zones", ""),
+    ]
     head = html.Tr([html.Th([label, html.Small(unit)]) for label, unit in heads])
     return html.Table([html.Thead(head), html.Tbody(rows)], className="messages")
 

@@ -268,6 +268,16 @@ def test_sliders_stay_within_what_their_fields_allow(name):
             studied.override({control.field: control.meant(end)})
 
 
+def test_small_demands_are_in_kilowatts():
+    session = Session(Scenario.load("hosting_lv"))
+    limit = next(control for control in session.controls if control.live)
+    assert (limit.unit, limit.shown(session.scenario), limit.step) == ("kW", 100.0, 1.0)
+    assert limit.meant(120.0) == 0.12
+    assert session.unit.show(0.0571) == "57.1"
+    assert session.unit.show(math.nan) == "-"
+    assert Session(small_paper()).unit.show(0.1, "+") == "+0.100"
+
+
 def test_sliders_that_nobody_would_look_at_are_left_out():
     fields = [control.field for control in controls_of(scenario(ev()))]
     assert "fleet.evs_per_zone" not in fields
@@ -300,7 +310,7 @@ def test_figures_are_plain_data(strategies):
     feeder = session.lanes[0].model.grid.feeder
     drawn, names = feeder_layout(feeder), feeder.bus_names
     charts = [
-        figures.demand_chart(lanes, 60, 720.0),
+        figures.demand_chart(lanes, 60, 720.0, session.unit),
         figures.zones_chart(lanes, 15),
         figures.charge_chart(lanes, by_energy=False),
         figures.evs_chart(lanes, 720.0, 4),
