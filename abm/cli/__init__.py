@@ -11,7 +11,18 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import NoReturn
 
-from abm.cli import breakeven, demo, feeders, files, hosting, runs, sessions, studies, watch
+from abm.cli import (
+    breakeven,
+    demo,
+    feeders,
+    files,
+    hosting,
+    leaderboard,
+    runs,
+    sessions,
+    studies,
+    watch,
+)
 from abm.cli.common import complain, show_warning
 from abm.cli.endings import FAULT, ending
 from abm.cli.stopping import Stopped, ignore_signals, stop_behind, stoppable
@@ -97,6 +108,7 @@ def build_parser() -> argparse.ArgumentParser:
     breakeven.add_verbs(verbs)
     studies.add_verbs(verbs)
     hosting.add_verbs(verbs)
+    leaderboard.add_verbs(verbs)
     files.add_verbs(verbs)
     sessions.add_verbs(verbs)
     feeders.add_verbs(verbs)

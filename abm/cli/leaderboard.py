@@ -1,0 +1,126 @@
+"""The verb `leaderboard`: anybody's rule beside every strategy and the bound."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import TYPE_CHECKING
+
+from abm.cli.common import (
+    OUTPUTS,
+    add_json,
+    add_output,
+    add_strategies,
+    add_trust,
+    add_workers,
+    claim_output,
+    cluster_of,
+    print_json,
+)
+from abm.cli.studies import (
+    check_counts,
+    check_study_room,
+    keeping,
+    names_of,
+    nothing_to_do,
+    verdict,
+)
+
+if TYPE_CHECKING:
+    Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+def add_verbs(verbs: Verbs) -> None:
+    """`leaderboard` with its options."""
+    verb = verbs.add_parser(
+        "leaderboard", help="a rule of your own beside every strategy: feeders, disturbances, seeds"
+    )
+    verb.add_argument(
+        "rules",
+        metavar="RULE",
+        nargs="+",
+        help="module:Class, or rule+admission; a rule alone is granted what it asks for",
+    )
+    verb.add_argument(
+        "--set",
+        metavar="A.B=C",
+        action="append",
+        default=[],
+        dest="settings",
+        help="change one field on every feeder, e.g. --set fleet.evs_per_zone=10; may be repeated",
+    )
+    add_trust(verb)
+    add_strategies(verb, " and all of `list`, beside yours")
+    verb.add_argument(
+        "--quick", action="store_true", help="2 seeds, without mpc and most disturbances"
+    )
+    verb.add_argument(
+        "--replications", metavar="N", type=int, help="seeds (default 5; 2 with --quick)"
+    )
+    add_workers(verb)
+    add_output(verb, "outputs/leaderboard-NAME")
+    verb.add_argument("--resume", action="store_true", help="go on with what is in the folder")
+    add_json(verb, "the table")
+    verb.set_defaults(verb=_leaderboard)
+
+
+def _leaderboard(options: argparse.Namespace) -> int:
+    from abm.machine import cores_there
+    from abm.results.kpis import plain
+    from abm.study import leaderboard as study
+    from abm.study.fingerprint import question
+    from abm.study.folder import StudyFolder
+    from abm.study.montecarlo import run_study
+
+    check_counts(options)
+    cluster = cluster_of(options)
+    mine = {study.label_of(rule): rule for rule in options.rules}
+    cases = study.leaderboard_cases(
+        mine,
+        names_of(options.strategies),
+        quick=options.quick,
+        settings=options.settings,
+        trust=options.trust,
+    )
+    n = study.replications_of(options.replications, options.quick)
+    out = options.out or OUTPUTS / f"leaderboard-{'-'.join(mine)}"
+    varied = [case.scenario for case in cases]
+    names = [str(case) for case in cases]
+    asked = question("leaderboard", varied[0], names, n, varied, rules=list(options.rules))
+    check_study_room(options, cases, n, out)
+    folder = StudyFolder(claim_output(options, out), asked, options.resume)
+    options.held.callback(folder.close)
+    if folder.finished:
+        return nothing_to_do(folder, varied)
+
+    from abm.report.leaderboard import print_leaderboard
+    from abm.report.study_terminal import replications_bar
+    from abm.report.terminal import print_lines
+
+    began = time.perf_counter()
+    with keeping(folder):
+        with replications_bar("Runs", n * len(cases)) as on_done:
+            ensemble = run_study(
+                cases,
+                n,
+                study.SEED,
+                folder,
+                workers=options.workers or cores_there(),
+                cluster=cluster,
+                on_done=on_done,
+            )
+        found = study.Leaderboard(ensemble, tuple(mine))
+        folder.write_all(found.files())
+        folder.finish(**ensemble.outcome(), wall_s=time.perf_counter() - began)
+    if options.json:
+        rows = found.table.set_index("strategy").to_dict("index")
+        print_json(
+            {
+                str(name): {str(key): plain(value) for key, value in row.items()}
+                for name, row in rows.items()
+            }
+        )
+    else:
+        print_leaderboard(found)
+        print_lines([f"Written to {out}"])
+    return verdict(ensemble, ensemble.n * len(ensemble.cases))
