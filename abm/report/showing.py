@@ -25,6 +25,7 @@ from abm.report.kpi_lines import kpi_rows
 from abm.report.paper_figures import paper_figures
 from abm.report.printing import JOURNAL, parse_printing, printed_as
 from abm.report.run_figures import comparison_figures, run_figures
+from abm.report.study_cards import comparison_numbers, ensemble_numbers, frame_numbers, study_card
 from abm.report.study_figures import ensemble_figures, sweep_figures
 from abm.report.table_files import table_files
 from abm.results import Results
@@ -48,8 +49,12 @@ from abm.study.outcomes import (
 )
 from abm.study.reconfigure import ReconfigurationStudy
 from abm.study.reproduce import STRATEGY_OF, run_names
+from abm.study.sweep import INTEREST
 
 __all__ = ["drawings_of", "files_of", "html_of", "load", "plot", "printed"]
+
+# Of table II, what a page shows.
+PAPER_COLUMNS = ("quantity", "case", "unit", "paper", "as_printed", "energy_balanced")
 
 
 @singledispatch
@@ -192,12 +197,20 @@ def _(outcome: Comparison) -> Drawings:
     return comparison_figures(outcome.scenario, runs, bound)
 
 
+@html_of.register(Comparison)
+def _(outcome: Comparison) -> str:
+    title = f"Comparison: {outcome.scenario.name}, seed {outcome.scenario.seed}"
+    numbers = comparison_numbers(outcome)
+    return study_card(title, outcome.scenario, numbers, drawings_of(outcome), outcome.missing)
+
+
 @files_of.register(Comparison)
 def _(outcome: Comparison, figures: bool = True) -> Files:
     for name, run in outcome.runs.items():
         yield from within(folder_name(name), run_folder(run.results, run.wall_s, label=name))
     if outcome.bound is not None:
         yield from within(outcome.bound.label, files_of(outcome.bound, figures=False))
+    yield "scenario.yaml", outcome.scenario.to_yaml()
     yield "comparison.csv", outcome.tables["comparison"]
     yield from drawn(outcome, figures)
     bound = outcome.bound is not None
@@ -207,6 +220,13 @@ def _(outcome: Comparison, figures: bool = True) -> Files:
 @drawings_of.register(PaperStudy)
 def _(outcome: PaperStudy) -> Drawings:
     return paper_figures(outcome.study)
+
+
+@html_of.register(PaperStudy)
+def _(outcome: PaperStudy) -> str:
+    title = f"The paper's study, seed {outcome.scenario.seed}"
+    numbers = frame_numbers(outcome.tables["table2"], PAPER_COLUMNS)
+    return study_card(title, outcome.scenario, numbers, drawings_of(outcome), outcome.missing)
 
 
 @files_of.register(PaperStudy)
@@ -232,6 +252,13 @@ def _(outcome: BreakEven) -> Drawings:
     return {"breakeven": lambda: break_even_figure(outcome.scenario, outcome.found)}
 
 
+@html_of.register(BreakEven)
+def _(outcome: BreakEven) -> str:
+    title = f"Where V2G stops paying: {outcome.scenario.name}"
+    numbers = frame_numbers(outcome.tables["breakeven"])
+    return study_card(title, outcome.scenario, numbers, drawings_of(outcome), outcome.missing)
+
+
 @files_of.register(BreakEven)
 def _(outcome: BreakEven, figures: bool = True) -> Files:
     yield "breakeven.csv", outcome.tables["breakeven"]
@@ -243,6 +270,13 @@ def _(outcome: BreakEven, figures: bool = True) -> Files:
 def _(outcome: ReconfigurationStudy) -> Drawings:
     before, after = outcome.before.results, outcome.after.results
     return {"reconfiguration": lambda: reconfiguration_figure(outcome.change, before, after)}
+
+
+@html_of.register(ReconfigurationStudy)
+def _(outcome: ReconfigurationStudy) -> str:
+    title = f"Reconfiguration: {outcome.scenario.name}"
+    numbers = frame_numbers(outcome.tables["kpis"])
+    return study_card(title, outcome.scenario, numbers, drawings_of(outcome), outcome.missing)
 
 
 @files_of.register(ReconfigurationStudy)
@@ -275,6 +309,27 @@ def _(outcome: Sweep) -> Drawings:
 @drawings_of.register(HostingStudy)
 def _(outcome: HostingStudy) -> Drawings:
     return hosting_figures(outcome.found)
+
+
+@html_of.register(MonteCarlo)
+def _(outcome: MonteCarlo) -> str:
+    title = f"Monte Carlo: {outcome.scenario.name}, {outcome.ensemble.n} replications"
+    numbers = ensemble_numbers(outcome.ensemble)
+    return study_card(title, outcome.scenario, numbers, drawings_of(outcome), outcome.missing)
+
+
+@html_of.register(Sweep)
+def _(outcome: Sweep) -> str:
+    title = f"Sweep: {outcome.scenario.name}, {outcome.ensemble.n} replications"
+    numbers = ensemble_numbers(outcome.ensemble, outcome.shown or INTEREST)
+    return study_card(title, outcome.scenario, numbers, drawings_of(outcome), outcome.missing)
+
+
+@html_of.register(HostingStudy)
+def _(outcome: HostingStudy) -> str:
+    title = f"Hosting capacity: {outcome.scenario.name}"
+    numbers = frame_numbers(outcome.tables["hosting"])
+    return study_card(title, outcome.scenario, numbers, drawings_of(outcome), outcome.missing)
 
 
 def study_files(outcome: KeptStudy, figures: bool = True) -> Files:

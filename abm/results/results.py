@@ -60,7 +60,7 @@ class Results(Shown):
     ) -> None:
         self.record, self.wall_s = record, wall_s
         self._stored = stored or Stored()
-        self.missing, self.label = self._stored.missing, self._stored.label
+        self.label = self._stored.label
         self.n_hours, self.n_feeders = record.n_hours, record.n_feeders
         self.hours: IntArray = np.arange(record.n_hours)
         self.clock_hours = record.clock_hours
@@ -69,6 +69,11 @@ class Results(Shown):
     def scenario(self) -> Scenario:
         """What was run."""
         return self.record.scenario
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Of results that were loaded, what cannot be had any more, in sentences."""
+        return self._stored.missing
 
     def of(self, feeder: int) -> Results:
         """Results of one copy of the feeder, counted from 0."""
@@ -287,3 +292,29 @@ class Results(Shown):
     def feeders(self) -> pd.DataFrame:
         """One row per feeder with all its KPIs."""
         return self._table("feeders", lambda record: tables.feeder_table(record, self.kpi_columns))
+
+
+class OfResults(Shown):
+    """An outcome that is the results of one run, and something beside them."""
+
+    results: Results
+
+    @property
+    def scenario(self) -> Scenario:
+        """What was run."""
+        return self.results.scenario
+
+    @property
+    def tables(self) -> LazyTables:
+        """The tables of the run."""
+        return self.results.tables
+
+    @property
+    def kpis(self) -> dict[str, Any]:
+        """The KPIs of the run."""
+        return self.results.kpis
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What cannot be had of the run any more, in sentences."""
+        return self.results.missing

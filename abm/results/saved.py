@@ -142,12 +142,17 @@ class Folder:
 class Saved(Shown):
     """A folder of results that is read and no more: what it was made of is not there.
 
-    missing: what cannot be had, and why, in sentences. Tables are read when they are asked for;
-    `plot` shows the pictures as they were stored; `save` copies the folder.
+    Tables are read when they are asked for; `plot` shows the pictures as they were stored; `save`
+    copies the folder.
     """
 
     def __init__(self, folder: Folder, missing: Sequence[str] = ()) -> None:
-        self.folder, self.missing = folder, tuple(missing)
+        self.folder, self._missing = folder, tuple(missing)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What cannot be had, and why, in sentences."""
+        return self._missing
 
     @property
     def manifest(self) -> dict[str, Any]:

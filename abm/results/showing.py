@@ -47,12 +47,12 @@ class LazyTables(Mapping[str, "pd.DataFrame"]):
 
 
 class Shown:
-    """An outcome with figures, files and a page.
+    """An outcome with figures, files and a page."""
 
-    missing: of one that was loaded, what cannot be had any more, and why, in sentences.
-    """
-
-    missing: tuple[str, ...] = ()
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Of one that was loaded, what cannot be had any more, and why, in sentences."""
+        return ()
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> Any:

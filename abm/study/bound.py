@@ -24,7 +24,7 @@ from abm.fleet import Exchange
 from abm.model import V2GModel
 from abm.results import Results
 from abm.results.kpis import plain
-from abm.results.showing import LazyTables, Shown
+from abm.results.results import OfResults
 from abm.scenario import Scenario
 from abm.scenario.supply import has_storage
 from abm.study.aside import aside
@@ -73,7 +73,7 @@ class CostAtPeak:
 
 
 @dataclass(frozen=True, eq=False)
-class Bound(Shown):
+class Bound(OfResults):
     """A perfect-foresight optimum. results: as of a run.
 
     unreachable: one row per EV that cannot reach soc_target even charging all the time: feeder and
@@ -91,21 +91,6 @@ class Bound(Shown):
     feeders: tuple[FeederBound, ...]
     programmes: tuple[Programme, ...]
     wall_s: float
-
-    @property
-    def scenario(self) -> Scenario:
-        """Whose EVs it is of."""
-        return self.results.record.scenario
-
-    @property
-    def tables(self) -> LazyTables:
-        """Those of its results."""
-        return self.results.tables
-
-    @property
-    def kpis(self) -> dict[str, Any]:
-        """Those of its results."""
-        return self.results.kpis
 
     @property
     def label(self) -> str:

@@ -28,6 +28,8 @@ from abm.study.sources import module_files
 # Packages whose version says what is in them; a feeder's net may be a function of theirs.
 COMPUTING = ("evenfall", "numpy", "scipy", "numba", "power-grid-model")
 WORKER = "in a worker"
+# Stands for our own sources among the files.
+OURS = "evenfall"
 INSTALLED = ("abm", "pandapower")
 # Two values that differ should not look alike.
 LONGEST = 300
@@ -95,7 +97,7 @@ def file_hashes(scenario: Scenario, varied: Iterable[Scenario] = ()) -> dict[str
     own sources: a checkout changes while its version stays.
     """
     own = _named(scenario)
-    hashes = {"evenfall": {"abm": _own_sources()}}
+    hashes = {OURS: {"abm": _own_sources()}}
     hashes |= {field: _hashes(files()) for (field, _), files in own.items()}
     others = {key: files for one in varied for key, files in _named(one).items()}
     for (field, name), files in others.items():

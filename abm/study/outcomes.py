@@ -6,7 +6,7 @@ Tables and KPIs are made when they are asked for; `abm.report.folders` says what
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -63,6 +63,12 @@ class Comparison(Shown):
         """Results of each strategy, and of the bound where there is one."""
         found = {name: run.results for name, run in self.runs.items()}
         return found if self.bound is None else {**found, self.bound.label: self.bound.results}
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What its results lack."""
+        lines = (line for results in self.results.values() for line in results.missing)
+        return tuple(dict.fromkeys(lines))
 
     @cached_property
     def tables(self) -> Mapping[str, pd.DataFrame]:
@@ -284,12 +290,14 @@ class PaperStudy(Shown):
     """The paper's study beside its own tables.
 
     study: the runs. ensemble: their replications, None for none. changed: fields in which it is
-    not the paper's any more, each in words.
+    not the paper's any more, each in words. replicated: tables of replications, of a folder that
+    was loaded.
     """
 
     study: Reproduction
     ensemble: Ensemble | None = None
     changed: tuple[str, ...] = ()
+    replicated: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
     @property
     def scenario(self) -> Scenario:
@@ -301,10 +309,16 @@ class PaperStudy(Shown):
         """Results of each run, by the name of its folder."""
         return {name: self.study.runs[key].results for key, name in run_names().items()}
 
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What its results lack."""
+        lines = (line for results in self.results.values() for line in results.missing)
+        return tuple(dict.fromkeys(lines))
+
     @cached_property
     def tables(self) -> Mapping[str, pd.DataFrame]:
         """`table2`, `table3`, and with replications `table2_replications`, `table3_...`."""
-        found = {"table2": table2(self.study), "table3": table3(self.study)}
+        found = {"table2": table2(self.study), "table3": table3(self.study), **self.replicated}
         if self.ensemble is not None:
             found["table2_replications"] = table2_replications(self.ensemble)
             found["table3_replications"] = table3_replications(self.ensemble)
