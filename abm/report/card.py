@@ -21,6 +21,8 @@ from abm.scenario import Scenario
 MOST_ROWS = 20
 # Letters of what a field means that stand beside it; all of it is behind the pointer.
 MOST_LETTERS = 70
+# Of a picture, for each inch that it is drawn in.
+PIXELS = 110
 _LEFT = "text-align:left;vertical-align:top"
 
 
@@ -82,9 +84,12 @@ def first_words(meaning: str) -> str:
 def picture_of(drawings: Drawings) -> str:
     """The first of the figures as a picture within the page; "" where there are none."""
     for kind, draw in drawings.items():
-        data = base64.b64encode(png(draw())).decode()
-        source = f"data:image/png;base64,{data}"
-        return f'<img alt="{text(kind)}" style="max-width:100%;width:32em" src="{source}">'
+        figure = draw()
+        data = base64.b64encode(png(figure)).decode()
+        # Letters as large as those of the tables.
+        width = round(PIXELS * figure.get_figwidth())
+        style = f"max-width:100%;width:{width}px"
+        return f'<img alt="{text(kind)}" style="{style}" src="data:image/png;base64,{data}">'
     return ""
 
 

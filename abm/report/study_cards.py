@@ -11,7 +11,7 @@ from abm.report.figures import Drawings
 from abm.report.units import DASH, number
 from abm.results.indicators import INDICATORS, kpi_label, mean_digits
 from abm.scenario import Scenario
-from abm.study.compare import GAP
+from abm.study.compare import FORESIGHT, GAP
 from abm.study.ensemble import Ensemble
 from abm.study.outcomes import Comparison
 
@@ -91,7 +91,7 @@ def _cut(rows: Sequence[Sequence[str]], head: Sequence[str]) -> str:
 def _shown(there: Iterable[str]) -> list[str]:
     """The leading KPIs, and those of the user's own."""
     names = list(there)
-    own = [name for name in names if name not in INDICATORS and name != GAP]
+    own = [name for name in names if name not in INDICATORS and name not in (GAP, FORESIGHT)]
     return [name for name in (*LEADING, *own) if name in names]
 
 

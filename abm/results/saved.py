@@ -34,7 +34,8 @@ from abm.scenario import Scenario
 if TYPE_CHECKING:
     import pandas as pd
 
-SCENARIO, KPIS, SUMMARY, FIGURES = "scenario.yaml", "kpis.json", "summary.json", "figures"
+SCENARIO, KPIS, SUMMARY = "scenario.yaml", "kpis.json", "summary.json"
+FIGURES, REPORT = "figures", "report.html"
 # Files that are tables, by how their names end.
 TABLES = (".parquet", ".csv")
 
@@ -185,7 +186,7 @@ class Saved(Shown):
     def contents(self, figures: bool = True) -> Iterator[tuple[str, Content]]:
         """Its files as they were written, and what its manifest says, as the last."""
         for name in self.folder.written:
-            if figures or not name.startswith(f"{FIGURES}/"):
+            if figures or not (f"{FIGURES}/" in name or name == REPORT):
                 yield name, self.folder.content(name)
         about = {key: value for key, value in self.folder.manifest.items() if key != WRITTEN}
         yield MANIFEST, about
