@@ -262,6 +262,7 @@ def _compare(options: argparse.Namespace) -> int:
             write_run(folder, run.results, run.wall_s, within=f"{folder_name(name)}/")
         if bound is not None:
             _write_bound(folder, bound, within=f"{bound.label}/")
+        folder.write("scenario.yaml", scenario.to_yaml())
         folder.write("comparison.csv", table)
         results = {name: run.results for name, run in runs.items()}
         least = None if bound is None else bound.results
