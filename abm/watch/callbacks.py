@@ -27,34 +27,40 @@ def listen(app: Any, session: Session) -> None:
     @app.callback(
         *[Output(name, "children") for name in TEXTS],
         *[Output(name, "figure") for name in CHARTS],
-        Output({"type": "slider", "field": ALL}, "value"),
-        Output("first", "value"),
-        Output("second", "value"),
+        Output("sync", "data"),
         Output("seen", "data"),
         Input("tick", "n_intervals"),
         Input("refresh", "data"),
         Input("ev", "data"),
         State("seen", "data"),
         State("tab", "data"),
+        # One answer at a time, however long it takes.
+        running=[(Output("tick", "disabled"), True, False)],
     )
     def look(_: int, __: int, ev: int | None, seen: dict[str, Any], tab: str) -> Any:
         view = session.view
         texts, charts, now = updates.since(view, ev, seen or {})
-        fields = [output["id"]["field"] for output in ctx.outputs_list[len(TEXTS) + len(CHARTS)]]
-        sliders: list[Any] = [no_update] * len(fields)
-        chosen: list[Any] = [no_update] * 2
-        # Whose hand is on a slider knows best where it is.
-        if seen and seen.get("settings") != now["settings"] and view.by != tab:
-            values = {c.field: c.shown(session.scenario) for c in session.controls}
-            sliders = [values.get(field, no_update) for field in fields]
-            chosen = [*session.chosen, NO_SECOND][:2]
+        changed = bool(seen) and seen.get("settings") != now["settings"]
         return (
             *[texts.get(name, no_update) for name in TEXTS],
             *[charts.get(name, no_update) for name in CHARTS],
-            sliders,
-            *chosen,
+            # Whose hand is on a slider knows best where it is.
+            now["settings"] if changed and view.by != tab else no_update,
             now if now != seen else no_update,
         )
+
+    # By itself: what waits for a slider would wait for whatever moves it, and `look` always runs.
+    @app.callback(
+        Output({"type": "slider", "field": ALL}, "value"),
+        Output("first", "value"),
+        Output("second", "value"),
+        Input("sync", "data"),
+        prevent_initial_call=True,
+    )
+    def sync(_: int) -> Any:
+        values = {c.field: c.shown(session.scenario) for c in session.controls}
+        fields = [output["id"]["field"] for output in ctx.outputs_list[0]]
+        return [values[field] for field in fields], *[*session.chosen, NO_SECOND][:2]
 
     @app.callback(
         Output("refresh", "data"),
@@ -213,6 +219,7 @@ class Updates:
         if (view.version, ev) == (seen.get("version"), seen.get("ev")) and "ev" in seen:
             return texts, charts, now
         lanes, step_s = view.lanes, self._session.first.clock.step_s
+        by_energy = self._session.first.by_energy
         texts = {
             "clock": view.clock,
             "day": f"day {view.day}" if view.n_days > 1 else "",
@@ -226,8 +233,8 @@ class Updates:
         charts = {
             "demand": figures.demand_chart(lanes, step_s, self._start, self._session.unit),
             "zones": figures.zones_chart(lanes, self._n_zones),
-            "charge": figures.charge_chart(lanes, self._session.scenario.by_energy),
-            "evs": figures.evs_chart(lanes, self._start, ev),
+            "charge": figures.charge_chart(lanes, by_energy),
+            "evs": figures.evs_chart(lanes, self._start, ev, by_energy),
         }
         if now["map"] != seen.get("map"):
             scenario = self._session.scenario

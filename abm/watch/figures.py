@@ -15,7 +15,7 @@ from abm.report.layout import Layout
 from abm.report.look import looks_of
 from abm.scenario import Scenario
 from abm.watch.controls import PowerUnit
-from abm.watch.evs import STATE_WORDS, State
+from abm.watch.evs import DAY_MIN, STATE_WORDS, State
 from abm.watch.lane import LaneView
 
 # Traces and layout, as Plotly takes them.
@@ -250,14 +250,16 @@ def charge_chart(lanes: Sequence[LaneView], by_energy: bool) -> Chart:
         for state in (State.DISCHARGING, State.IDLE, State.CHARGING, State.DONE):
             counts, _ = np.histogram(np.clip(lane.soc[lane.state == state], 0.0, 1.0), edges)
             data.append(_bars((middle, "%{x:.0f} %"), counts, state) | _axes(i))
-    title = "Charged, of what is wanted (%)" if by_energy else "State of charge (%)"
+    title = "State of charge (%)" if not by_energy else "Charged (%)"
     layout = _layout(barmode="stack", bargap=0.06)
     x = _axis(title, range=[0, 100], dtick=20 if len(lanes) == 1 else 50)
     y = _upwards("EVs plugged in", most)
     return {"data": data, "layout": _side_by_side(lanes, layout, x, y)}
 
 
-def evs_chart(lanes: Sequence[LaneView], clock_start_min: float, chosen: int | None) -> Chart:
+def evs_chart(
+    lanes: Sequence[LaneView], clock_start_min: float, chosen: int | None, by_energy: bool = False
+) -> Chart:
     """Every EV as a dot: its state of charge over its departure; a click chooses it.
 
     chosen: index of the EV that has a ring around it. Of more than `MOST_DOTS` some are drawn.
@@ -280,8 +282,12 @@ def evs_chart(lanes: Sequence[LaneView], clock_start_min: float, chosen: int | N
         }
         data.append({**ring, **_axes(i), "hoverinfo": "skip", "hovertemplate": None})
     layout = _layout(hovermode="closest", clickmode="event")
-    x = _axis("Departure", type="date", tickformat="%H:%M", nticks=6 if len(lanes) == 1 else 4)
-    y = _axis("State of charge (%)", range=[-3, 103])
+    minutes = [lane.departure_min for lane in lanes if len(lane.departure_min)]
+    days = any(np.ptp(departure) > DAY_MIN for departure in minutes)
+    x = _axis("Departure", type="date", tickformat="day %-d" if days else "%H:%M")
+    x["nticks"] = 6 if len(lanes) == 1 else 4
+    title = "Charged (%)" if by_energy else "State of charge (%)"
+    y = _axis(title, range=[-3, 103])
     return {"data": data, "layout": _side_by_side(lanes, layout, x, y)}
 
 

@@ -49,6 +49,7 @@ def _body(session: Session) -> Any:
             dcc.Interval(id="tick", interval=ASKS_MS),
             dcc.Store(id="refresh", data=0),
             dcc.Store(id="seen", data={}),
+            dcc.Store(id="sync"),
             dcc.Store(id="tab", data=uuid4().hex),
             dcc.Store(id="ev", data=None),
             _head(session),

@@ -14,9 +14,10 @@ from abm.errors import EvenfallError, InputError, Problem
 from abm.fault_log import write_log
 from abm.results.folder import strategy_label
 from abm.scenario import Scenario
+from abm.scenario.fields import clock_minutes
 from abm.study.compare import strategies_of, under
 from abm.watch.controls import controls_of, power_unit
-from abm.watch.evs import change, changeable, changes_of, described
+from abm.watch.evs import DAY_MIN, change, changeable, changes_of, described
 from abm.watch.lane import Lane, LaneView
 
 # The thread holds the lock for so long at most, unless a single step takes longer, s.
@@ -37,7 +38,7 @@ class View:
     version: rises with every change. settings: rises when fields or strategies were changed; by:
     the tab that did so last, "" where all have to take note. ahead: minute that the models are on
     their way to without a pause, None where there is none. trouble: why they have stopped, "" where
-    they have not.
+    they have not. day: of the clock, from 1, a new one each midnight.
     """
 
     version: int
@@ -277,7 +278,7 @@ class Session:
             tuple(lane.view() for lane in self.lanes),
             model.minute,
             model.clock_time(model.minute),
-            min(clock.step, clock.n_steps - 1) // clock.steps_per_day + 1,
+            int((clock_minutes(self.first.clock.start) % DAY_MIN + model.minute) // DAY_MIN) + 1,
             -(-clock.n_steps // clock.steps_per_day),
             self._playing,
             clock.finished,
