@@ -8,6 +8,7 @@ admit, the batteries exchange energy, and the meter writes it down.
 from __future__ import annotations
 
 import copy
+import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -19,6 +20,8 @@ import simpy
 
 from abm.agents import EV, Engine, EvClass, GridAgent, HomeEnergyManager, Roster, make_engine
 from abm.agents.base import AgentNumbers, AgentSet, Model
+from abm.agents.collecting import kpis_collected
+from abm.agents.given import scenario_of, seed_of
 from abm.clock import Clock
 from abm.control import Admission, Rule, make_strategy, resolve_strategy
 from abm.engine import CompiledHour
@@ -48,7 +51,9 @@ class V2GModel(Model):
     seed; a sequence of seeds puts one feeder for each (`feeder.copies` of them for each) into one
     model, each with its own fleet: the batch dimension of Monte Carlo and of cities. rule,
     admission, behaviour, ev_class, kpis: objects as `Scenario.with_objects` takes them; the model
-    has copies of its own. days: snapshots of the first days of the same run, after which it goes
+    has copies of its own. rng: the seed, as Mesa 3.5 calls it. fields: of the scenario, by their
+    last name where no other has it (evs_per_zone=20), or as {"ev.efficiency": 0.9}; of `belief`
+    by their whole name. days: snapshots of the first days of the same run, after which it goes
     on.
 
     Raises InputError when a rule, an admission or an EV named in ev_class is not there, and where
@@ -57,18 +62,21 @@ class V2GModel(Model):
 
     def __init__(
         self,
-        scenario: Scenario | str | os.PathLike[str],
+        scenario: Scenario | str | os.PathLike[str] = "paper",
         seed: int | Sequence[int] | None = None,
         *,
+        rng: int | None = None,
         rule: Rule | Callable[..., Any] | None = None,
         admission: Admission | Callable[..., Any] | None = None,
         behaviour: Behaviour | Callable[..., Any] | Mapping[str, Any] | None = None,
         ev_class: EvClass | None = None,
         kpis: Mapping[str, Kpi | Callable[[Results], float | None]] | None = None,
         days: Sequence[Snapshot] = (),
+        **fields: Any,
     ) -> None:
-        if not isinstance(scenario, Scenario):
-            scenario = Scenario.load(scenario)
+        scenario = scenario_of(scenario, fields, inspect.signature(V2GModel).parameters)
+        if rng is not None:
+            seed = seed_of(seed, rng)
         if any(one is not None for one in (rule, admission, behaviour, ev_class, kpis)):
             scenario = scenario.with_objects(rule, admission, behaviour, ev_class, kpis)
         given = scenario.seed if seed is None else seed
@@ -83,6 +91,7 @@ class V2GModel(Model):
         own_kpis(scenario)  # what is no KPI is said before the run, not after it
         super().__init__(rng=self.seeds[0])
         self.agent_numbers = AgentNumbers()
+        self._collector: Any = None
 
         table = scenario.inputs.feeder
         feeder = build_feeder(table)
@@ -173,6 +182,8 @@ class V2GModel(Model):
             else:
                 self._advance(left_in_hour)
                 self.steps += left_in_hour
+                if hasattr(self, "time"):  # Mesa 3.5 counts steps there, too
+                    self.time = float(self.steps)
             if on_hour is not None:
                 on_hour()
         return self
@@ -350,6 +361,18 @@ class V2GModel(Model):
         """Let go of what Mesa keeps of a model as long as the process lives (3.3 does)."""
         getattr(mesa.Agent, "_ids", {}).pop(self, None)
 
+    @property
+    def datacollector(self) -> Any:
+        """Mesa's DataCollector of the model; the KPIs so far, collected now, while there is none.
+
+        So `mesa.batch_run(V2GModel, ...)` has the KPIs of each run in its rows.
+        """
+        return kpis_collected(self) if self._collector is None else self._collector
+
+    @datacollector.setter
+    def datacollector(self, collector: Any) -> None:
+        self._collector = collector
+
     # --- people at a prompt --------------------------------------------------------------------
 
     def clock_time(self, minute: float) -> str:
@@ -371,6 +394,11 @@ class V2GModel(Model):
         """Mesa agents by class, as `agents`."""
         self._roster.make_all()
         return super().agents_by_type
+
+    @property
+    def agent_types(self) -> list[type[Any]]:
+        """Classes of Mesa agents that there are, as `agents`."""
+        return list(self.agents_by_type)
 
     def __str__(self) -> str:
         return (

@@ -68,8 +68,8 @@ class Model:
     steps: int
     random: Random
     rng: np.random.Generator
-    # A DataCollector of Mesa's, where somebody has made one.
-    datacollector: Any
+    # Mesa 3.5; 3.3 has none.
+    time: float
 
     def __init__(self, *, rng: Any = None) -> None: ...
     def step(self) -> None: ...

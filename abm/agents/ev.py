@@ -37,7 +37,11 @@ class Column:
             return self
         if ev.model.fleet.by_energy and self.column.name in UNKNOWN_BY_ENERGY:
             return math.nan
-        return getattr(ev.model.fleet, self.column.name)[ev.row].item()
+        value = getattr(ev.model.fleet, self.column.name)[ev.row].item()
+        if self.column.name == "soc" and value != value:
+            # Who has not come yet has what it will come with, so that means over EVs are numbers.
+            return ev.model.fleet.soc_arrival[ev.row].item()
+        return value
 
     def __set__(self, ev: EV, value: float) -> None:
         low, high = self.column.low, self.column.high
@@ -58,7 +62,7 @@ class EV(Agent):
 
     It holds nothing but the number of its row: reading and writing an attribute goes to the
     fleet's columns. Override `decide` in a subclass to change what these EVs ask for; all others
-    keep to the rule of the scenario.
+    keep to the rule of the scenario. Before its first arrival `soc` is the SoC with which it comes.
     """
 
     model: V2GModel
@@ -173,7 +177,7 @@ class EV(Agent):
                 f"EV {self.ev_id} in RPZ {self.zone}: {self.charged_kwh:g} of {asked:g} kWh, "
                 f"{arrival}-{departure}, {state} {self.p_kw:+.1f} kW"
             )
-        known = not math.isnan(self.soc)
+        known = not math.isnan(fleet.soc[row])
         soc = f"SoC {self.soc:.0%}" if known else f"arrives with {self.soc_arrival:.0%}"
         return (
             f"EV {self.ev_id} in RPZ {self.zone}: {soc} of {self.capacity_kwh:g} kWh, "

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -305,6 +305,10 @@ class Scenario(ScenarioFields):
         Objects are not in it; a comment at its head names them.
         """
         return self._objects.comment() + yaml_text(self.resolved())
+
+    def __iter__(self) -> NoReturn:
+        # It is one thing to whoever goes through lists of values, such as Mesa's batch runner.
+        raise TypeError("a Scenario has fields, and is no list of them")
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Scenario):
