@@ -18,8 +18,7 @@ from abm.watch.controls import PowerUnit
 from abm.watch.evs import DAY_MIN, STATE_WORDS, State
 from abm.watch.lane import LaneView
 
-# Traces and layout, as Plotly takes them.
-Chart = dict[str, Any]
+Chart = dict[str, Any]  # traces and layout, as Plotly takes them
 
 # Safe for colour-blind readers, and none that a strategy has beside them.
 STATE_COLORS = ("#DADEE4", "#E6B23C", "#56B4E9", "#B8432F", "#4A5560")
