@@ -11,6 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from abm.agents import EV, GridAgent, HomeEnergyManager, ResidentialParkingZone
+    from abm.api import (
+        bound,
+        breakeven,
+        compare,
+        hosting,
+        montecarlo,
+        reconfigure,
+        reproduce,
+        run,
+        sweep,
+    )
     from abm.control import Admission, Rule
     from abm.errors import EvenfallError, InputError, Problem
     from abm.fleet import Fleet, Mode
@@ -20,50 +31,94 @@ if TYPE_CHECKING:
     from abm.scenario import Scenario
     from abm.scenario.kpi import Kpi
     from abm.signals import Broadcast
+    from abm.study.bound import Bound
+    from abm.study.outcomes import (
+        BreakEven,
+        Comparison,
+        HostingStudy,
+        MonteCarlo,
+        PaperStudy,
+        Sweep,
+    )
+    from abm.study.reconfigure import ReconfigurationStudy
 
 __version__ = "0.1.0"
 
 _HOME = {
     "Admission": "abm.control",
     "Behaviour": "abm.fleet.owners",
+    "Bound": "abm.study.bound",
+    "BreakEven": "abm.study.outcomes",
     "Broadcast": "abm.signals",
+    "Comparison": "abm.study.outcomes",
     "DayPlan": "abm.fleet.owners",
     "EV": "abm.agents",
     "EvenfallError": "abm.errors",
     "Fleet": "abm.fleet",
     "GridAgent": "abm.agents",
     "HomeEnergyManager": "abm.agents",
+    "HostingStudy": "abm.study.outcomes",
     "InputError": "abm.errors",
     "Kpi": "abm.scenario.kpi",
     "Mode": "abm.fleet",
+    "MonteCarlo": "abm.study.outcomes",
+    "PaperStudy": "abm.study.outcomes",
     "Problem": "abm.errors",
+    "ReconfigurationStudy": "abm.study.reconfigure",
     "ResidentialParkingZone": "abm.agents",
     "Results": "abm.results",
     "Rule": "abm.control",
     "Scenario": "abm.scenario",
+    "Sweep": "abm.study.outcomes",
     "V2GModel": "abm.model",
+    "bound": "abm.api",
+    "breakeven": "abm.api",
+    "compare": "abm.api",
+    "hosting": "abm.api",
+    "montecarlo": "abm.api",
+    "reconfigure": "abm.api",
+    "reproduce": "abm.api",
+    "run": "abm.api",
+    "sweep": "abm.api",
 }
 
 __all__ = [
     "EV",
     "Admission",
     "Behaviour",
+    "Bound",
+    "BreakEven",
     "Broadcast",
+    "Comparison",
     "DayPlan",
     "EvenfallError",
     "Fleet",
     "GridAgent",
     "HomeEnergyManager",
+    "HostingStudy",
     "InputError",
     "Kpi",
     "Mode",
+    "MonteCarlo",
+    "PaperStudy",
     "Problem",
+    "ReconfigurationStudy",
     "ResidentialParkingZone",
     "Results",
     "Rule",
     "Scenario",
+    "Sweep",
     "V2GModel",
     "__version__",
+    "bound",
+    "breakeven",
+    "compare",
+    "hosting",
+    "montecarlo",
+    "reconfigure",
+    "reproduce",
+    "run",
+    "sweep",
 ]
 
 

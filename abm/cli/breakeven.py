@@ -5,19 +5,16 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from abm.cli import studies
 from abm.cli.common import (
     add_json,
     add_output,
     add_scenario,
     add_strategies,
-    claim_output,
     load,
     print_json,
     say_as_printed,
-    scenario_output,
-    warn_of_limit,
 )
+from abm.cli.doing import carried_out, names_of, output_of
 
 if TYPE_CHECKING:
     Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -36,40 +33,21 @@ def add_verbs(verbs: Verbs) -> None:
 
 
 def _break_even(options: argparse.Namespace) -> int:
-    from abm.results.folder import manifest
-    from abm.results.kpis import plain
-    from abm.study.breakeven import break_even, break_even_table, default_strategies
-    from abm.study.compare import under
+    from abm.api.runs import break_even_task
 
     scenario = load(options.scenario, options)
-    names = studies.names_of(options.strategies) or default_strategies(scenario)
-    under(scenario, names)
-    out = scenario_output(options, scenario, "breakeven")
-    claimed = claim_output(options, out, scenario)
+    task = break_even_task(scenario, names_of(options.strategies))
+    out = output_of(options, task)
+    study = carried_out(options, task, out)
 
-    from abm.report.breakeven import break_even_figure, print_break_even
-    from abm.report.figures import png
-    from abm.report.terminal import print_lines, progress
+    from abm.report.breakeven import print_break_even
+    from abm.report.terminal import print_lines
 
-    warn_of_limit(scenario)
-    with progress("Strategies with and without V2G", 2 * len(names) * scenario.hours) as on_hour:
-        found = break_even(scenario, names, on_hour)
-    table = break_even_table(found)
-    with claimed.new() as folder:
-        folder.write("breakeven.csv", table)
-        if found:
-            folder.write("figures/breakeven.png", png(break_even_figure(scenario, found)))
-        folder.write_manifest(manifest("breakeven", scenario, names))
     if options.json:
-        rows = table.set_index("strategy").to_dict("index") if found else {}
-        values = {
-            str(name): {str(key): plain(value) for key, value in row.items()}
-            for name, row in rows.items()
-        }
-        print_json(values)
+        print_json(study.kpis)
         say_as_printed([scenario], aside=True)
     else:
-        print_break_even(scenario, table, names)
+        print_break_even(scenario, study.tables["breakeven"], study.strategies)
         say_as_printed([scenario])
         print_lines([f"Written to {out}"])
     return 0

@@ -7,10 +7,10 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from abm.errors import EvenfallError, InputError, MachineError, Problem, printable
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from abm.scenario import Scenario
     from abm.study.cluster import Cluster
 
+_T = TypeVar("_T")
 OUTPUTS = Path("outputs")
 # What Dask's encryption needs, by the name of the option.
 TLS = {"ca": "certificate of the authority", "cert": "your certificate", "key": "its key"}
@@ -27,6 +28,11 @@ TLS = {"ca": "certificate of the authority", "cert": "your certificate", "key": 
 def add_scenario(verb: argparse.ArgumentParser) -> None:
     """SCENARIO, --set, --seed and --trust."""
     verb.add_argument("scenario", metavar="SCENARIO", help="a file, or a name from `list`")
+    add_settings(verb)
+
+
+def add_settings(verb: argparse.ArgumentParser) -> None:
+    """--set, --seed and --trust."""
     verb.add_argument(
         "--set",
         metavar="A.B=C",
@@ -94,23 +100,10 @@ def add_strategies(verb: argparse.ArgumentParser, others: str = "") -> None:
     )
 
 
-def scenario_output(options: argparse.Namespace, scenario: Scenario, what: str) -> Path:
-    """--out, or the folder for what is done with a scenario."""
-    out: Path = options.out or OUTPUTS / f"{scenario.name}-{what}-seed{scenario.seed}"
-    return out
-
-
-def claim_output(options: argparse.Namespace, out: Path, scenario: Scenario | None = None) -> Claim:
-    """Claim the output folder for this verb, until `main` ends.
-
-    Raises InputError when a run of the scenario needs more memory or disk than there is.
-    """
+def claim_output(options: argparse.Namespace, out: Path) -> Claim:
+    """Claim the output folder for this verb, until `main` ends."""
     from abm.results.claim import claim
 
-    if scenario is not None:
-        from abm.study.size import check_room, run_size
-
-        check_room(run_size(scenario), out)
     resume = getattr(options, "resume", False)
     claimed: Claim = options.held.enter_context(claim(out, options.force, resume, complain))
 
@@ -184,33 +177,54 @@ def cluster_of(options: argparse.Namespace) -> Cluster | None:
     return Cluster(address, limit_s, complain, (ca, cert, key) if given else None)
 
 
-def read_scenario(reference: str, settings: Sequence[str] = (), trust: bool = False) -> Scenario:
-    """A scenario from a file or a name; what there is to be warned of is said."""
-    from abm.scenario import Scenario
-
+@contextmanager
+def warnings_said() -> Iterator[None]:
+    """What the block warns of is said, however often it was before, also where it raises."""
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter("always")
         try:
-            return Scenario.load(reference, settings=settings, trust=trust)
+            yield
         finally:
             for warning in found:
                 show_warning(warning.message)
 
 
+def read_scenario(reference: str, settings: Sequence[str] = (), trust: bool = False) -> Scenario:
+    """A scenario from a file or a name; what there is to be warned of is said."""
+    from abm.scenario import Scenario
+
+    with warnings_said():
+        return Scenario.load(reference, settings=settings, trust=trust)
+
+
 def load(reference: str, options: argparse.Namespace, **changes: str) -> Scenario:
     """The scenario with --set, --strategy and --seed applied, all problems at once."""
-    if options.seed is not None:
-        changes["seed"] = options.seed
+    from abm.api.options import opened
+
+    def open_it(settings: Sequence[str], trust: bool) -> Scenario:
+        return opened(reference, settings, trust)
+
+    return typed(options, open_it, **changes)
+
+
+def typed(
+    options: argparse.Namespace, make: Callable[[Sequence[str], bool], _T], **changes: str
+) -> _T:
+    """What is made with --set, --seed and --trust; what it warns of is said.
+
+    changes: values of options of their own. Raises InputError.
+    """
+    from abm.api.options import named_by_option
+
+    own = {"seed": options.seed, **changes}
     settings = list(getattr(options, "settings", []))
-    settings += [f"{key}={value}" for key, value in changes.items()]
+    # What is typed is read as YAML.
+    settings += [f"{name}={text}" for name, text in own.items() if text is not None]
     try:
-        return read_scenario(reference, settings, getattr(options, "trust", False))
+        with warnings_said():
+            return make(settings, getattr(options, "trust", False))
     except InputError as error:
-        typed = {f"--set {key}": f"--{key}" for key in changes}
-        raise InputError(
-            replace(problem, file=typed.get(problem.file, problem.file))
-            for problem in error.problems
-        ) from None
+        raise InputError(named_by_option(error.problems, own)) from None
 
 
 def print_json(content: dict[str, Any]) -> None:
@@ -224,9 +238,9 @@ MOST_NOTICES = 3
 
 def warn_of_limit(*scenarios: Scenario) -> None:
     """A line on standard error for each demand limit that cannot be meant for its feeder."""
-    from abm.results.notices import limit_notices
+    from abm.results.notices import limits_of_all
 
-    notices = list(dict.fromkeys(line for one in scenarios for line in limit_notices(one)))
+    notices = limits_of_all(scenarios)
     for notice in notices[:MOST_NOTICES]:
         complain(f"warning: {notice}")
     if len(notices) > MOST_NOTICES:

@@ -22,7 +22,8 @@ def _demo(options: argparse.Namespace) -> int:
     scenario = load("paper_balanced", options)
 
     from abm.report.demo import ACTS, demo_lines
-    from abm.report.terminal import console, progress
+    from abm.report.progress import progress
+    from abm.report.terminal import console
     from abm.study import compare
 
     with progress("One evening, five ways", len(ACTS) * scenario.hours) as on_hour:

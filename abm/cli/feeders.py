@@ -17,9 +17,8 @@ from abm.cli.common import (
     complain,
     load,
     print_json,
-    scenario_output,
-    warn_of_limit,
 )
+from abm.cli.doing import carried_out, output_for
 from abm.errors import InputError, Problem, nearest, printable
 
 if TYPE_CHECKING:
@@ -154,48 +153,20 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _reconfigure(options: argparse.Namespace) -> int:
-    from abm.grid.feeder_files import feeder_files
-    from abm.results.folder import manifest, strategy_label, write_run
-    from abm.scenario.code import refuse_untrusted
+    from abm.api.runs import reconfigure_task
 
     scenario = load(options.scenario, options)
-    if scenario.inputs.feeder.phases is not None:
-        said = "a balanced feeder; lines of one with three phases are not opened and closed here"
-        raise InputError([Problem("grid.feeder", scenario.grid.feeder, said)])
-    refuse_untrusted(scenario.code)
-    out = scenario_output(options, scenario, "reconfigure")
-    claimed = claim_output(options, out, scenario)
+    out = output_for(options, scenario, "reconfigure")
+    task = reconfigure_task(scenario, options.load, str((out / "feeder").resolve()))
+    study = carried_out(options, task, out, figures=not options.no_figures)
 
     from abm.report.feeder_terminal import reconfiguration_lines
-    from abm.report.terminal import print_lines, progress
-    from abm.study.reconfigure import kpi_table, line_table, reconfiguration_study
+    from abm.report.terminal import print_lines
 
-    warn_of_limit(scenario)
-    place = str((out / "feeder").resolve())
-    with progress(f"{scenario.name}, before and after", 2 * scenario.hours) as on_hour:
-        study = reconfiguration_study(scenario, options.load, place, on_hour)
-    kpis, change = kpi_table(study), study.change
-    runs = {"before": study.before, "after": study.after}
-    with claimed.new() as folder:
-        folder.write_all(feeder_files(change.after), "feeder/")
-        for name, run in runs.items():
-            write_run(folder, run.results, run.wall_s, within=f"{name}/")
-        folder.write("kpis.csv", kpis)
-        folder.write("lines.csv", line_table(change))
-        if not options.no_figures:
-            from abm.report.feeder_figures import reconfiguration_figure
-            from abm.report.figures import png
-
-            drawn = reconfiguration_figure(change, study.before.results, study.after.results)
-            folder.write("figures/reconfiguration.png", png(drawn))
-        about = {"load": options.load, "opened": change.names(change.opened),
-                 "closed": change.names(change.closed)}  # fmt: skip
-        label = strategy_label(scenario)
-        folder.write_manifest(manifest("reconfigure", scenario, [label], **about))
     if options.json:
-        print_json({name: run.results.kpis for name, run in runs.items()})
+        print_json(study.kpis)
     else:
-        print_lines([*reconfiguration_lines(study, kpis), f"Written to {out}"])
+        print_lines([*reconfiguration_lines(study, study.tables["kpis"]), f"Written to {out}"])
     return 0
 
 

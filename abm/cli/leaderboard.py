@@ -14,16 +14,15 @@ from abm.cli.common import (
     add_trust,
     add_workers,
     claim_output,
-    cluster_of,
     print_json,
 )
-from abm.cli.studies import (
-    check_counts,
-    check_study_room,
+from abm.cli.doing import (
+    check_resume,
     keeping,
     names_of,
     nothing_to_do,
     verdict,
+    workers_of,
 )
 
 if TYPE_CHECKING:
@@ -65,15 +64,18 @@ def add_verbs(verbs: Verbs) -> None:
 
 
 def _leaderboard(options: argparse.Namespace) -> int:
-    from abm.machine import cores_there
+    from abm.api.options import check_replications, where_of
     from abm.results.kpis import plain
     from abm.study import leaderboard as study
     from abm.study.fingerprint import question
     from abm.study.folder import StudyFolder
     from abm.study.montecarlo import run_study
+    from abm.study.size import check_room, study_size
 
-    check_counts(options)
-    cluster = cluster_of(options)
+    check_resume(options)
+    processes, cluster = where_of(workers_of(options))
+    n = study.replications_of(options.replications, options.quick)
+    check_replications(n)
     mine = {study.label_of(rule): rule for rule in options.rules}
     cases = study.leaderboard_cases(
         mine,
@@ -82,30 +84,29 @@ def _leaderboard(options: argparse.Namespace) -> int:
         settings=options.settings,
         trust=options.trust,
     )
-    n = study.replications_of(options.replications, options.quick)
     out = options.out or OUTPUTS / f"leaderboard-{'-'.join(mine)}"
     varied = [case.scenario for case in cases]
     names = [str(case) for case in cases]
     asked = question("leaderboard", varied[0], names, n, varied, rules=list(options.rules))
-    check_study_room(options, cases, n, out)
+    check_room(study_size(cases, n, processes if cluster is None else 0), out)
     folder = StudyFolder(claim_output(options, out), asked, options.resume)
     options.held.callback(folder.close)
     if folder.finished:
-        return nothing_to_do(folder, varied)
+        return nothing_to_do(out, varied)
 
     from abm.report.leaderboard import print_leaderboard
-    from abm.report.study_terminal import replications_bar
+    from abm.report.progress import progress
     from abm.report.terminal import print_lines
 
     began = time.perf_counter()
     with keeping(folder):
-        with replications_bar("Runs", n * len(cases)) as on_done:
+        with progress("Runs", n * len(cases), rated=True) as on_done:
             ensemble = run_study(
                 cases,
                 n,
                 study.SEED,
                 folder,
-                workers=options.workers or cores_there(),
+                workers=processes,
                 cluster=cluster,
                 on_done=on_done,
             )
@@ -123,4 +124,4 @@ def _leaderboard(options: argparse.Namespace) -> int:
     else:
         print_leaderboard(found)
         print_lines([f"Written to {out}"])
-    return verdict(ensemble, ensemble.n * len(ensemble.cases))
+    return verdict(ensemble)

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
 
 from abm.report.field_words import field_words
 from abm.report.paper_terminal import CASE_NAMES, DIGITS, READINGS, UNITS
 from abm.report.study_sentences import wide_indices
-from abm.report.terminal import Plain, new_table, print_lines, show
+from abm.report.terminal import new_table, print_lines, show
 from abm.report.units import below_a_megawatt, in_kilo, number, plus_minus, scaled_mean
 from abm.results.indicators import (
     grain_of,
@@ -74,26 +63,6 @@ AS_PRINTED = (
     "The scenario's requirement is as_printed; the bound is energy-balanced all the same: every EV "
     "leaves with soc_target."
 )
-
-
-class _Rate(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        return Text("" if not task.speed else f"{task.speed:.1f}/s")
-
-
-@contextmanager
-def replications_bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error with the rate and the time left; called with what has come in."""
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _Rate(),
-        TimeRemainingColumn(elapsed_when_finished=True),
-    )
-    with Progress(*columns, console=Plain(stderr=True), speed_estimate_period=60) as bar:
-        task = bar.add_task(title, total=total)
-        yield lambda count: bar.advance(task, count)
 
 
 def _interval(row: Any, digits: int) -> str:

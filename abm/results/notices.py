@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from abm.control import resolve_strategy
@@ -31,6 +33,11 @@ def limit_notices(scenario: Scenario) -> list[str]:
             f"transformers.cooling = {cooling}, and feeder {feeder.name!r} has no transformers"
         )
     return found
+
+
+def limits_of_all(scenarios: Iterable[Scenario]) -> list[str]:
+    """The same of several scenarios, each sentence once."""
+    return list(dict.fromkeys(line for one in scenarios for line in limit_notices(one)))
 
 
 def _demand_limit(scenario: Scenario, feeder: Feeder) -> list[str]:

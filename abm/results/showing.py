@@ -103,8 +103,12 @@ class Shown:
         """
         where = Path(path)
         with _report().printed(formats, style), new_folder(where, force, _warn) as folder:
-            folder.write_all(self.files(figures))
+            folder.write_all(self._placed(where).files(figures))
         return where
+
+    def _placed(self, where: Path) -> Shown:
+        """What is written there; of an outcome whose files say where they lie another one."""
+        return self
 
     def _repr_html_(self) -> str:
         """What it is, for notebooks: what differs from the default, the main numbers, a figure."""

@@ -167,7 +167,14 @@ def compare(
     scenario: Scenario, strategies: Strategies, on_hour: Callable[[], None] | None = None
 ) -> dict[str, Run]:
     """Run each strategy on the scenario's EVs, see `under`. Raises InputError for what is none."""
-    return {name: run_once(one, on_hour) for name, one in under(scenario, strategies).items()}
+    return run_each(under(scenario, strategies), on_hour)
+
+
+def run_each(
+    cases: Mapping[str, Scenario], on_hour: Callable[[], None] | None = None
+) -> dict[str, Run]:
+    """Run each scenario; on_hour is called after every hour."""
+    return {name: run_once(one, on_hour) for name, one in cases.items()}
 
 
 def bound_left_out(scenario: Scenario) -> str:

@@ -72,6 +72,11 @@ class Ensemble:
         return tuple(sorted({case.scenario.grid.flow_interval_min for case in self.cases}))
 
     @property
+    def total(self) -> int:
+        """Replications of all cases."""
+        return self.n * len(self.cases)
+
+    @property
     def seeds(self) -> list[int]:
         """Seed of each replication, (n,)."""
         return list(self.table["seed"].to_pylist()[:: len(self.cases)])

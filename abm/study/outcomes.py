@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from abm.results import Results
 from abm.results.kpis import plain
@@ -81,6 +81,7 @@ class Comparison(Shown):
         return comparison_kpis(self.runs, self.bound, self.foresight)
 
 
+@runtime_checkable
 class KeptStudy(Protocol):
     """What all studies have that are kept chunk by chunk."""
 
@@ -152,7 +153,7 @@ class Replicated(Shown):
     @property
     def total(self) -> int:
         """Replications of all cases."""
-        return self.ensemble.n * len(self.ensemble.cases)
+        return self.ensemble.total
 
     @property
     def ending(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from abm.grid import build_feeder
 from abm.grid.demand import base_load_of
 from abm.grid.feeder import Feeder
 from abm.grid.reconfigure import Loads, Reconfiguration, reconfigure
+from abm.results import Results
 from abm.results.showing import Shown
 from abm.scenario import Scenario
 from abm.study.runs import Run, run_once
@@ -51,6 +53,14 @@ class ReconfigurationStudy(Shown):
     def kpis(self) -> dict[str, Any]:
         """KPIs before and after."""
         return {"before": self.before.results.kpis, "after": self.after.results.kpis}
+
+    def _placed(self, where: Path) -> ReconfigurationStudy:
+        """With the feeder in the folder, so that the run after it finds it there again."""
+        record = self.after.results.record
+        place = str((where / "feeder").resolve())
+        studied = record.scenario.on_feeder(self.change.after, place)
+        results = Results(replace(record, scenario=studied), self.after.results.wall_s)
+        return replace(self, after=replace(self.after, results=results))
 
 
 def loads_of(scenario: Scenario, kind: str) -> Loads | None:

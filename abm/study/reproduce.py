@@ -5,7 +5,7 @@ Of one seed, and of many with how sure each number is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,9 +13,11 @@ import numpy as np
 
 from abm.equations import FloatArray
 from abm.equations.economics import financial_benefit, total_benefit
+from abm.errors import InputError, Problem
 from abm.results import Results
 from abm.results.kpis import TIE_MW
 from abm.scenario import Scenario, shipped_dir
+from abm.scenario.yamlio import show
 from abm.study.cluster import Cluster
 from abm.study.ensemble import Ensemble
 from abm.study.montecarlo import OnDone, run_study
@@ -64,13 +66,64 @@ def run_names() -> dict[tuple[str, str], str]:
     return names
 
 
-def reproduce(seed: int | None = None, on_hour: Callable[[], None] | None = None) -> Reproduction:
-    """Run the six models of the study. seed: of the fleet; the shipped scenario's when None."""
+# Fields that make the study what it is.
+FIXED = ("strategy", "requirement", "feeder", "horizon", "clock.hours", "clock.start",
+         "grid.feeder")  # fmt: skip
+READING_WORDS = {"as_printed": "as printed", "energy_balanced": "energy-balanced"}
+
+
+def paper_scenarios(
+    settings: Sequence[str | tuple[str, Any]] = (), trust: bool = False
+) -> dict[str, Scenario]:
+    """The scenario of each reading, with fields changed as in `Scenario.load`.
+
+    Raises InputError, also for `FIXED`.
+    """
+    found = {
+        reading: Scenario.load(name, settings=settings, trust=trust)
+        for reading, name in SCENARIO_OF.items()
+    }
+    said = "left as it is: the study runs its strategies and requirements on its day and feeder"
+    problems = [
+        Problem(name, show(value), said, f"--set {name}")
+        for name, value, _ in _changes(found)
+        if any(name == one or name.startswith(f"{one}.") for one in FIXED)
+    ]
+    if problems:
+        raise InputError(problems)
+    return found
+
+
+def changes_in_words(scenarios: Mapping[str, Scenario]) -> tuple[str, ...]:
+    """Fields, but for the seed, in which a study is not the paper's, with the paper's values."""
+    lines = []
+    for name, value, before in _changes(scenarios):
+        paper = " and ".join(
+            f"{show(of_paper)} {READING_WORDS[reading]}" if len(before) > 1 else show(of_paper)
+            for reading, of_paper in before.items()
+        )
+        lines.append(f"{name} = {show(value)} instead of {paper}")
+    return tuple(lines)
+
+
+def _changes(scenarios: Mapping[str, Scenario]) -> list[tuple[str, Any, dict[str, Any]]]:
+    """Field, value, and the paper's by reading: of one where they are the same."""
+    found: dict[str, tuple[Any, dict[str, Any]]] = {}
+    for reading, scenario in scenarios.items():
+        for one in scenario.differences(Scenario.load(SCENARIO_OF[reading])):
+            if one.field != "seed":
+                before = found.setdefault(one.field, (one.value, {}))[1]
+                if one.default not in before.values():
+                    before[reading] = one.default
+    return [(name, value, before) for name, (value, before) in found.items()]
+
+
+def reproduce(
+    scenarios: Mapping[str, Scenario] | None = None, on_hour: Callable[[], None] | None = None
+) -> Reproduction:
+    """Run the six models of the study; scenarios: of each reading (`paper_scenarios`)."""
     runs = {}
-    for reading in READINGS:
-        scenario = Scenario.load(SCENARIO_OF[reading])
-        if seed is not None:
-            scenario = scenario.override(seed=seed)
+    for reading, scenario in (scenarios or paper_scenarios()).items():
         for case in CASES:
             runs[case, reading] = run_once(scenario.override(strategy=STRATEGY_OF[case]), on_hour)
     return Reproduction(runs)
@@ -219,18 +272,18 @@ _ENDS = ("ci95_low", "ci95_high", "prediction95_low", "prediction95_high")
 
 def reproduce_replications(
     replications: int,
-    seed: int | None = None,
+    scenarios: Mapping[str, Scenario] | None = None,
     *,
     workers: int = 1,
     cluster: str | Cluster | None = None,
     on_done: OnDone | None = None,
 ) -> Ensemble:
     """Replications of the paper's five different runs on the same EVs; raises as `montecarlo`."""
-    cases = []
+    readings, cases = scenarios or paper_scenarios(), []
     for case, reading in RUNS:
-        scenario = Scenario.load(SCENARIO_OF[reading]).override(strategy=STRATEGY_OF[case])
+        scenario = readings[reading].override(strategy=STRATEGY_OF[case])
         cases.append(Case({"strategy": case, "reading": reading}, scenario))
-    seed = cases[0].scenario.seed if seed is None else seed
+    seed = cases[0].scenario.seed
     return run_study(cases, replications, seed, workers=workers, cluster=cluster, on_done=on_done)
 
 

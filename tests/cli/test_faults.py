@@ -273,7 +273,7 @@ def test_what_a_stopped_study_keeps_is_said(monkeypatch, capsys):
 def test_what_a_stopped_run_leaves_is_said(monkeypatch, capsys, folder):
     run = ["run", "paper", *SMALL, "--no-figures", "--out", "o"]
     with monkeypatch.context() as patch:
-        patch.setattr("abm.study.run_once", lambda *_: kill(signal.SIGHUP))
+        patch.setattr("abm.api.runs.run_once", lambda *_: kill(signal.SIGHUP))
         assert main(run) == 129
     assert capsys.readouterr().err.splitlines()[-1] == "stopped by SIGHUP; o was left as it was"
     assert list(folder.iterdir()) == []

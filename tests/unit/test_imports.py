@@ -27,6 +27,7 @@ LAYERS = (
     "study",
     "envs",
     "report",
+    "api",
     "watch",
     "cli",
 )
