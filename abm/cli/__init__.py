@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from abm.cli import (
     breakeven,
+    cite,
     demo,
     feeders,
     files,
@@ -110,6 +111,7 @@ def build_parser() -> argparse.ArgumentParser:
     hosting.add_verbs(verbs)
     leaderboard.add_verbs(verbs)
     files.add_verbs(verbs)
+    cite.add_verbs(verbs)
     sessions.add_verbs(verbs)
     feeders.add_verbs(verbs)
     return parser

@@ -227,7 +227,7 @@ def typed(
         raise InputError(named_by_option(error.problems, own)) from None
 
 
-def print_json(content: dict[str, Any]) -> None:
+def print_json(content: Any) -> None:
     """Plain data on standard output."""
     print(json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False))
 

@@ -75,7 +75,7 @@ def run_figures(
         found["balance"] = lambda: balance_figure(balance, results)
     if record.heat is not None:
         hottest = f"Hottest transformer: {title}"
-        found["transformers"] = lambda: heat_figure(hottest, {title: results})
+        found["transformers"] = lambda: heat_figure(hottest, {name: results})
     if has_parts(results):
         found["prices"] = lambda: prices_figure(title, results)
     if record.ageing.use.mean_soc is not None:
