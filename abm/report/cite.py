@@ -25,7 +25,7 @@ _LATEX = {letter: rf"\{letter}" for letter in "&%$#_"}
 
 
 @dataclass(frozen=True)
-class Work:
+class CitedWork:
     """Something to cite. kind: "software" or "article". authors: family and given name, the latter
     "" of a group. note: what else is to be said.
     """
@@ -41,7 +41,7 @@ class Work:
     note: str = ""
 
 
-def works(folder: Path | None = None) -> list[Work]:
+def works(folder: Path | None = None) -> list[CitedWork]:
     """The software, with the version that is here, and the paper.
 
     folder: of results; the software then has the version that wrote it, and a note with what was
@@ -55,7 +55,7 @@ def works(folder: Path | None = None) -> list[Work]:
             raise InputError([Problem("FOLDER", str(folder), "a folder that Evenfall wrote")])
         version = str(manifest.get("versions", {}).get("evenfall", __version__))
         note = _of_results(manifest)
-    software = Work(
+    software = CitedWork(
         "evenfall",
         "software",
         str(found["title"]),
@@ -82,12 +82,14 @@ def _authors(given: Sequence[Mapping[str, str]]) -> list[tuple[str, str]]:
     ]
 
 
-def _reference(given: Mapping[str, Any]) -> Work:
+def _reference(given: Mapping[str, Any]) -> CitedWork:
     authors, year = _authors(given["authors"]), str(given["year"])
     key = f"{authors[0][0].lower()}{year}"
     publisher = str(given.get("publisher", {}).get("name", ""))
     url = str(given.get("url", ""))
-    return Work(key, str(given["type"]), str(given["title"]), authors, year, publisher, url=url)
+    return CitedWork(
+        key, str(given["type"]), str(given["title"]), authors, year, publisher, url=url
+    )
 
 
 def _of_results(manifest: Mapping[str, Any]) -> str:
@@ -108,12 +110,12 @@ def _of_results(manifest: Mapping[str, Any]) -> str:
 # --- formats -----------------------------------------------------------------------------------
 
 
-def bibtex(works: Sequence[Work]) -> str:
+def bibtex(works: Sequence[CitedWork]) -> str:
     """Entries of BibTeX; a preprint that is no article of a journal is @misc."""
     return "\n".join(map(_entry, works))
 
 
-def _entry(work: Work) -> str:
+def _entry(work: CitedWork) -> str:
     names = " and ".join(
         f"{family}, {given}" if given else f"{{{family}}}" for family, given in work.authors
     )
@@ -135,12 +137,12 @@ def _tex(text: str) -> str:
     return "".join(_LATEX.get(letter, letter) for letter in text)
 
 
-def text(works: Sequence[Work]) -> str:
+def text(works: Sequence[CitedWork]) -> str:
     """A line for each, as in a list of references."""
     return "\n".join(map(_line, works)) + "\n"
 
 
-def _line(work: Work) -> str:
+def _line(work: CitedWork) -> str:
     names = [f"{_initials(given)} {family}" if given else family for family, given in work.authors]
     who = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
     behind = [f"version {work.version}" if work.version else "", work.publisher, work.year]
@@ -152,12 +154,12 @@ def _initials(given: str) -> str:
     return " ".join(f"{name[0]}." for name in re.split(r"[ .]+", given) if name)
 
 
-def csl(works: Sequence[Work]) -> list[dict[str, Any]]:
+def csl(works: Sequence[CitedWork]) -> list[dict[str, Any]]:
     """Items of CSL JSON, as Zotero and pandoc read them."""
     return [_item(work) for work in works]
 
 
-def _item(work: Work) -> dict[str, Any]:
+def _item(work: CitedWork) -> dict[str, Any]:
     authors = [
         {"family": family, "given": given} if given else {"literal": family}
         for family, given in work.authors
