@@ -32,6 +32,7 @@ from abm.report.figures import (
     WIDTH_IN,
     save,
 )
+from abm.report.look import looks_of
 from abm.results.emergence import SLOWEST_MIN, moving_average
 from abm.results.kpis import hours_after_evening_peak
 from abm.signals import Broadcast
@@ -336,16 +337,15 @@ def period_figure(points: Iterable[Point]) -> Figure:
 def loss_figure(points: Iterable[Point]) -> Figure:
     """Cycle and hourly rebound against the probability that a zone misses a message."""
     fig, axes = panels(1, 2, 2.6, alike=False)
-    looks = {"evms": (BLUE, "-", "o"), "evms_herd": (ORANGE, "--", "s")}
     with mpl.rc_context(STYLE):
         for ax, name, label in (
             (axes[0, 0], "cycle_mw", "Cycle of EV demand (MW)"),
             (axes[0, 1], "rebound_minute", "Rebound, by minute"),
         ):
-            for strategy, (color, style, marker) in looks.items():
+            for strategy, seen in looks_of(STRATEGIES).items():
                 mine = [p for p in points if p.strategy == strategy]
                 at, values = [p.loss for p in mine], [getattr(p, name) for p in mine]
-                look = {"color": color, "ls": style, "marker": marker, "ms": 2.8}
+                look = {**seen.line, "marker": seen.marker, "ms": 2.8}
                 ax.plot(at, values, label=strategy, **look)
             ax.axhline(CYCLE_MW if name == "cycle_mw" else 1.0, color=GREY, ls=":", lw=1.0)
             ax.set_ylim(bottom=0.0 if name == "cycle_mw" else 0.95)

@@ -13,6 +13,7 @@ from _common import ROOT, few, load, options, output
 
 from abm import Scenario, V2GModel
 from abm.report import figures as fig
+from abm.report.look import look_of
 from abm.study import bound
 
 SEEDS = few((1, 2, 3))
@@ -68,19 +69,24 @@ def main() -> int:
     rule = [strategy_point("coordinated", **{"coordinated.price_weight": w})[:2] for w in WEIGHTS]
     others = {name: strategy_point(name) for name in ("uncoordinated", "evms", "evms_guaranteed")}
     drawing, axes = fig.figure("Peak against net cost, mean of three seeds", height_in=3.0)
-    axes.plot(*zip(*optimum, strict=True), color=fig.BLACK, marker=".", ms=4, label="bound")
-    style = {"color": fig.BLUE, "ls": "--", "marker": "o", "ms": 3.0, "label": "coordinated"}
+    axes.plot(*zip(*optimum, strict=True), color=look_of("bound").color, marker=".", ms=4)
+    ours = look_of("coordinated")
+    style = {"color": ours.color, "ls": "--", "marker": ours.marker, "ms": 3.0}
     axes.plot(*zip(*rule, strict=True), **style)
     for at, weight in ((0, "0"), (5, "0.5"), (10, "1")):
         beside = {"xytext": (-2, 5), "textcoords": "offset points", "fontsize": 6}
         axes.annotate(f"w = {weight}", rule[at], **beside)
-    looks = ((fig.ORANGE, "s"), (fig.GREEN, "D"), (fig.PURPLE, "^"))
-    for (name, (peak, cost, short)), (color, marker) in zip(others.items(), looks, strict=True):
-        label = f"{name}, {short:.0f} short" if short else name
-        axes.plot([peak], [cost], ls="", color=color, marker=marker, ms=5, label=label)
+    said = {"fontsize": 6.5, "textcoords": "offset points"}
+    for name, (peak, cost, short) in others.items():
+        label, look = f"{name},\n{short:.0f} EVs short" if short else name, look_of(name)
+        axes.plot([peak], [cost], ls="", color=look.color, marker=look.marker, ms=5)
+        right = peak > 5.0
+        axes.annotate(label, (peak, cost), (-6 if right else 6, 0), color=look.ink, va="center",
+                      ha="right" if right else "left", **said)  # fmt: skip
+    axes.annotate("bound", optimum[-1], (4, -2), color=look_of("bound").ink, **said)
+    axes.annotate("coordinated", rule[-1], (5, 0), color=ours.ink, **said)
     axes.set_xlabel("Highest 15 min while EVs are plugged in (MW)")
     axes.set_ylabel("Net cost of all owners ($)")
-    fig.legend_below(drawing, axes, 3)
     fig.save(drawing, output(ROOT / "docs" / "img") / "frontier.png")
     for name, points in {"bound": optimum, "coordinated": rule}.items():
         print(name, *(f"{peak:.3f} MW {cost:.0f} $" for peak, cost in points), sep="\n  ")

@@ -17,7 +17,8 @@ from matplotlib.figure import Figure
 from abm import Scenario, V2GModel
 from abm.equations import FloatArray
 from abm.grid.phase_feeder import ThreePhaseFeeder
-from abm.report.figures import BLUE, GREEN, ORANGE, STYLE, WIDE_IN, save
+from abm.report.figures import STYLE, WIDE_IN, save
+from abm.report.look import look_of
 from abm.results import Results
 from abm.study import bound
 from abm.study.statistics import describe
@@ -101,16 +102,16 @@ CONTROLS: dict[str, dict[str, Any]] = {
 TABLE = load("rules").inputs.feeder
 assert TABLE.values is not None
 R_OHM = TABLE.values.r_ohm[~TABLE.is_open]
-COLORS = {
-    "`uncoordinated`": ORANGE,
-    "`dimming`": "#AA3377",
-    "`throttling`": "#BBBBBB",
-    "`off_peak`": "#66CCEE",
-    "`by_price`": GREEN,
-    "`operating_envelopes`, equal": "#CCBB44",
-    "`coordinated`": BLUE,
-}
-LINES = {name: color for name, color in COLORS.items() if name in CASES}
+DRAWN = (
+    "`uncoordinated`",
+    "`dimming`",
+    "`throttling`",
+    "`off_peak`",
+    "`by_price`",
+    "`operating_envelopes`, equal",
+    "`coordinated`",
+)
+LINES = {name: look_of(name.partition(",")[0].strip("`")) for name in DRAWN if name in CASES}
 
 
 def study(changes: dict[str, Any]) -> Scenario:
@@ -236,9 +237,10 @@ def figure(found: dict[str, Results]) -> None:
         base = first.record.base_demand_mw(15)[:, 0]
         hours = np.arange(len(base)) / 4.0
         day.fill_between(hours, base, step="post", color="0.9", lw=0, label="without EVs")
-        for name, color in LINES.items():
+        for name, look in LINES.items():
             demand = found[name].record.demand_mw(15)[:, 0]
-            day.step(hours, demand, where="post", color=color, lw=1.1, label=name.replace("`", ""))
+            label = name.replace("`", "")
+            day.step(hours, demand, where="post", lw=1.1, label=label, **look.line)
         limit = study({}).grid.demand_limit_mw
         day.axhline(limit, color="0.3", lw=0.8, ls="--")
         day.text(0.2, limit + 0.1, "limit of the operator", fontsize=6, color="0.3")
@@ -248,9 +250,10 @@ def figure(found: dict[str, Results]) -> None:
         day.set_ylim(0, None)
         day.set_ylabel("Mean power of 15 min (MW)")
         day.set_xlabel("Clock time")
-        for name, color in LINES.items():
+        for name, look in LINES.items():
             columns = found[name].kpi_columns
-            voltage.plot(columns["peak_15min_mw"], columns["min_vm_pu"], "o", ms=2.5, color=color)
+            peak, lowest = columns["peak_15min_mw"], columns["min_vm_pu"]
+            voltage.plot(peak, lowest, look.marker, ms=2.5, color=look.color)
         voltage.axhline(0.9, color="0.3", lw=0.8, ls="--")
         voltage.set_xlabel("Peak of 15 min (MW)")
         voltage.set_ylabel("Lowest voltage, 15 min (p.u.)")
