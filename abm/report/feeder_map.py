@@ -30,6 +30,8 @@ MOST_FRAMES, MOST_LINES, MOST_LOADS = 400, 2_000, 3_000
 MOST_NUMBERS = 60
 # Up to so many transformers have large marks.
 FEW = 12
+# From so many lines and buses on places are rounded.
+LARGE = 4_000
 UNKNOWN = 65535
 # From a line without a load to one far above its rating, %.
 LOAD_STOPS = ((0.0, "#C9CDD2"), (50.0, "#B9A978"), (80.0, "#F0B93A"), (100.0, "#D55E00"),
@@ -235,11 +237,17 @@ def _drawing(at: Layout, numbers: NDArray[Any], shown: _Readable) -> str:
     def place(px: float, py: float) -> tuple[float, float]:
         return shift + across * (px - left), pad + down * (top - py)
 
+    large = len(at.ways) + len(at.load_x) > LARGE
+
+    def short(value: float) -> str:
+        # Whole units of a thousand are what a large feeder has bytes for.
+        return f"{value:.0f}" if large else _short(value)
+
     def path(way: FloatArray) -> str:
-        return "M" + "L".join(" ".join(map(_short, place(*point))) for point in way.tolist())
+        return "M" + "L".join(" ".join(map(short, place(*point))) for point in way.tolist())
 
     def circle(kind: str, px: float, py: float, r: float) -> str:
-        cx, cy = map(_short, place(px, py))
+        cx, cy = map(short, place(px, py))
         return f'<circle class="{kind}" cx="{cx}" cy="{cy}" r="{_short(r)}"/>'
 
     many = len(at.ways) + len(at.load_x) > 300
