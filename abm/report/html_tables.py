@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from abm.errors import printable
+from abm.report.field_words import field_words
 from abm.report.page import PageTable
 from abm.report.units import DASH, interval_digits
 from abm.results import Results
-from abm.results.indicators import INDICATORS, grain_of, is_of_load_flows, kpi_label, mean_digits
+from abm.results.indicators import grain_of, indicator, is_of_load_flows, kpi_label, mean_digits
 from abm.scenario import Scenario
 from abm.study.compare import FORESIGHT, GAP
 
@@ -92,7 +93,7 @@ def _plain(name: str) -> str:
 
 def kpi_heading(name: str, flow_min: Sequence[int] = ()) -> str:
     """What a KPI is called, with its unit and the grain of what load flows give."""
-    row = INDICATORS.get(name)
+    row = indicator(name)
     if row is None or row.label:
         return kpi_label(name, flow_min)
     text = heading(name)
@@ -104,10 +105,15 @@ def kpi_heading(name: str, flow_min: Sequence[int] = ()) -> str:
     return text
 
 
+def label_words(label: str) -> str:
+    """What tells the cases of a study apart: a field of the scenario in words, or the strategy."""
+    return field_words(label) if "." in label else heading(label)
+
+
 def digits_of(name: str) -> int:
     """Digits after the point of a column."""
-    if name in INDICATORS:
-        return INDICATORS[name].digits
+    if (row := indicator(name)) is not None:
+        return row.digits
     if name in (GAP, FORESIGHT):
         return 2
     for end, (_, digits) in sorted(UNITS.items(), key=lambda item: -len(item[0])):
@@ -156,7 +162,7 @@ def kpi_table(results: Results, key: str = "kpis") -> PageTable:
     rows = []
     flow = (results.record.flow_min,)
     for name, value in results.kpis.items():
-        row = INDICATORS.get(name)
+        row = indicator(name)
         digits = 3 if row is None else row.digits
         unit = "" if row is None or row.unit == "-" else row.unit
         meaning = "" if row is None else row.meaning.replace("`", "")
@@ -189,7 +195,7 @@ def summary_table(key: str, title: str, rows: Iterable[Mapping[Any, Any]], label
                 *(cell(row[name], 0) for name in more),
             ]
         )
-    columns = [("quantity", False), *((heading(label), False) for label in labels), ("n", True)]
+    columns = [("quantity", False), *((label_words(label), False) for label in labels), ("n", True)]
     columns += [(NAMED.get(name, name), True) for name in numbers]
     columns += [(NAMED[name], False) for name in more]
     about = ""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from abm.report.field_words import field_words
 from abm.report.interactive import (
     BLUE,
     ORANGE,
@@ -93,7 +94,7 @@ def over_one(kpi: str, rows: pd.DataFrame, factor: str, ensemble: Ensemble) -> D
             }
         )
     layout = base_layout(
-        xaxis=axis(words(factor), **({} if numeric else {"type": "category"})),
+        xaxis=axis(words(field_words(factor)), **({} if numeric else {"type": "category"})),
         yaxis=axis(_title(kpi, ensemble)),
         hovermode="closest",
     )
@@ -135,8 +136,8 @@ def over_two(kpi: str, rows: pd.DataFrame, factors: Sequence[str], ensemble: Ens
             }
         )
     layout = base_layout(
-        xaxis=axis(words(factors[0]), type="category"),
-        yaxis=axis(words(factors[1]), type="category"),
+        xaxis=axis(words(field_words(factors[0])), type="category"),
+        yaxis=axis(words(field_words(factors[1])), type="category"),
         hovermode="closest",
     )
     if len(names) > 1:
@@ -165,11 +166,12 @@ def tornado(kpi: str, rows: pd.DataFrame, factors: Sequence[str], ensemble: Ense
                 "type": "bar",
                 "orientation": "h",
                 "name": f"{which} mean",
-                "y": [words(factor) for factor in order],
+                "y": [words(field_words(factor)) for factor in order],
                 "x": plain_numbers(np.array(ends) - middle),
                 "base": middle,
                 "marker": {"color": color},
                 "text": [words(f"at {level}") for level in at],
+                "textangle": 0,
                 "hovertemplate": "%{y} %{text}<extra></extra>",
             }
         )
@@ -195,7 +197,7 @@ def indices(kpi: str, rows: pd.DataFrame, ensemble: Ensemble) -> Drawn:
                     "type": "bar",
                     "orientation": "h",
                     "name": label,
-                    "y": [words(factor) for factor in mine["factor"]],
+                    "y": [words(field_words(factor)) for factor in mine["factor"]],
                     "x": plain_numbers(mine[column]),
                     "error_x": {"type": "data", "array": plain_numbers(mine[f"{column}_conf"])},
                     "marker": {"color": color, "pattern": {"shape": "/" if column == "ST" else ""}},

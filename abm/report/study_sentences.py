@@ -6,9 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from abm.report.field_words import field_words
 from abm.report.sentences import count, listed
 from abm.report.units import below_a_megawatt, in_kilo, scaled_mean
-from abm.results.indicators import INDICATORS, kpi_label
+from abm.results.indicators import indicator, kpi_label
 from abm.study.ensemble import Ensemble
 from abm.study.hosting_limits import in_words
 from abm.study.hosting_results import BOUND, Hosting
@@ -27,8 +28,8 @@ def value_text(kpi: str, value: float, small: bool, digits: int | None = None) -
     row, usual = scaled_mean(kpi, dict.fromkeys(("mean", "sd", "ci95_low", "ci95_high"), value),
                              small)  # fmt: skip
     digits = usual if digits is None else digits
-    indicator = INDICATORS.get(kpi)
-    unit = indicator.unit if indicator is not None and indicator.unit != "-" else ""
+    known = indicator(kpi)
+    unit = known.unit if known is not None and known.unit != "-" else ""
     text = f"{row['mean']:.{digits}f}"
     if unit == "$":
         return f"${row['mean']:,.{digits}f}"
@@ -115,7 +116,11 @@ def sweep_answer(
     summary = tables["summary"]
     rows = summary.to_dict("records")
     small = below_a_megawatt(row["mean"] for row in rows if row["kpi"] == "peak_15min_mw")
-    labels = list(ensemble.cases[0].labels)
+    labels = [
+        label
+        for label in ensemble.cases[0].labels
+        if len({str(case.labels[label]) for case in ensemble.cases}) > 1
+    ]
     found = []
     for kpi in shown:
         mine = [row for row in rows if row["kpi"] == kpi and row["n"]]
@@ -128,12 +133,19 @@ def sweep_answer(
             same = value_text(kpi, low["mean"], small)
             found.append(f"{name} is {same} at every point.")
             continue
-        at = [", ".join(f"{label} {row[label]}" for label in labels) for row in (low, high)]
+        at = [_point(row, labels) for row in (low, high)]
         found.append(
             f"{name} goes from {mean_text(kpi, low, small)} at {at[0]} to "
             f"{mean_text(kpi, high, small)} at {at[1]}."
         )
     return found
+
+
+def _point(row: Row, labels: Sequence[str]) -> str:
+    """Where a row of a sweep is, by what differs between the rows."""
+    parts = [f"{field_words(label)} = {row[label]}" for label in labels if label != "strategy"]
+    under = f" under {row['strategy']}" if "strategy" in labels else ""
+    return f"{listed(parts, len(parts))}{under}" if parts else under.strip()
 
 
 def _moves(sobol: pd.DataFrame, kpi: str) -> str:
@@ -143,13 +155,18 @@ def _moves(sobol: pd.DataFrame, kpi: str) -> str:
     if not known:
         return f"{name} does not vary, or is not known at some point: there are no indices."
     first = max(known, key=lambda row: row["ST"])
-    text = f"{name} under {first['strategy']} is moved most by {first['factor']}: its total index"
+    text = f"{name} under {first['strategy']} is moved most by {_factor(first)}: its total index"
     text += f" is {first['ST']:.2f} ± {first['ST_conf']:.2f}"
     others = [r for r in known if r["strategy"] == first["strategy"] and r is not first]
     if others:
         second = max(others, key=lambda row: row["ST"])
-        text += f", that of {second['factor']} {second['ST']:.2f} ± {second['ST_conf']:.2f}"
+        text += f", that of {_factor(second)} {second['ST']:.2f} ± {second['ST_conf']:.2f}"
     return f"{text}."
+
+
+def _factor(row: Row) -> str:
+    words = field_words(str(row["factor"]))
+    return words if words[1:2].isupper() else words[:1].lower() + words[1:]
 
 
 def wide_indices(tables: Mapping[str, pd.DataFrame], kpis: Sequence[str], points: int) -> list[str]:
