@@ -142,8 +142,10 @@ def sweep_answer(
 
 
 def _point(row: Row, labels: Sequence[str]) -> str:
-    """Where a row of a sweep is, by what differs between the rows."""
-    parts = [f"{field_words(label)} = {row[label]}" for label in labels if label != "strategy"]
+    """Where a row of a sweep is, by what differs between the rows: one factor in words."""
+    factors = [label for label in labels if label != "strategy"]
+    name = _factor if len(factors) == 1 else str
+    parts = [f"{name(label)} = {row[label]}" for label in factors]
     under = f" under {row['strategy']}" if "strategy" in labels else ""
     return f"{listed(parts, len(parts))}{under}" if parts else under.strip()
 
@@ -155,17 +157,19 @@ def _moves(sobol: pd.DataFrame, kpi: str) -> str:
     if not known:
         return f"{name} does not vary, or is not known at some point: there are no indices."
     first = max(known, key=lambda row: row["ST"])
-    text = f"{name} under {first['strategy']} is moved most by {_factor(first)}: its total index"
-    text += f" is {first['ST']:.2f} ± {first['ST_conf']:.2f}"
+    text = f"{name} under {first['strategy']} is moved most by {_factor(first['factor'])}:"
+    text += f" its total index is {first['ST']:.2f} ± {first['ST_conf']:.2f}"
     others = [r for r in known if r["strategy"] == first["strategy"] and r is not first]
     if others:
         second = max(others, key=lambda row: row["ST"])
-        text += f", that of {_factor(second)} {second['ST']:.2f} ± {second['ST_conf']:.2f}"
+        text += (
+            f", that of {_factor(second['factor'])} {second['ST']:.2f} ± {second['ST_conf']:.2f}"
+        )
     return f"{text}."
 
 
-def _factor(row: Row) -> str:
-    words = field_words(str(row["factor"]))
+def _factor(field: str) -> str:
+    words = field_words(field)
     return words if words[1:2].isupper() else words[:1].lower() + words[1:]
 
 
@@ -215,8 +219,9 @@ def hosting_answer(study: Hosting) -> list[str]:
         for row in rows
         if row["limit"]
     ]
+    where = "there" if math.isnan(best["share"]) else "at the next share"
     second = (
-        f"What is broken first at the next share: {listed(binds)}."
+        f"What is broken first {where}: {listed(binds)}."
         if binds
         else ("No limit is broken often enough to bind.")
     )
