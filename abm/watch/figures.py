@@ -394,11 +394,10 @@ def map_chart(
     data += [_source(drawn) | _axes(i) for i in range(len(lanes))]
     layout = _layout(margin={"l": 6, "r": 6, "t": 8, "b": 6}, hovermode="closest")
     layout = _side_by_side(lanes, layout, {"visible": False}, {"visible": False})
-    for end in ("", "2")[: len(lanes)]:
-        if drawn.is_map:
-            layout[f"yaxis{end}"] |= {"scaleanchor": f"x{end}", "scaleratio": drawn.aspect}
-            layout[f"yaxis{end}"].pop("matches", None)
-            layout[f"xaxis{end}"].pop("matches", None)
+    for end in ("", "2")[: len(lanes)] if drawn.is_map else ():
+        layout[f"yaxis{end}"] |= {"scaleanchor": f"x{end}", "scaleratio": drawn.aspect}
+        layout[f"yaxis{end}"].pop("matches", None)
+        layout[f"xaxis{end}"].pop("matches", None)
     return {"data": data, "layout": layout}
 
 
