@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from abm.agents.base import Agent
 from abm.agents.rpz import ResidentialParkingZone
@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from abm.model import V2GModel
 
 
-class Column:
+T = TypeVar("T")
+V = TypeVar("V", float, bool)
+
+
+class Column(Generic[V]):
     """An attribute of an EV that lives in a column of the fleet.
 
     abm/fleet/columns.csv says what it means and what may be written. column: its name there, if it
@@ -31,6 +35,12 @@ class Column:
         self.name = name
         self.column = COLUMNS[self._column or name]
         self.__doc__ = f"{self.column.meaning} [{self.column.unit}]"
+
+    @overload
+    def __get__(self, ev: None, owner: type) -> Column[V]: ...
+
+    @overload
+    def __get__(self, ev: EV, owner: type) -> V: ...
 
     def __get__(self, ev: EV | None, owner: type) -> Any:
         if ev is None:
@@ -67,31 +77,31 @@ class EV(Agent):
 
     model: V2GModel
 
-    arrival_min = Column(on_write="_reschedule")
-    departure_min = Column(on_write="_new_departure")
-    announced_min = Column()
-    soc = Column()
-    soc_arrival = Column(on_write="_new_target")
-    soc_target = Column(on_write="_new_target")
-    soc_goal = Column()
-    soc_min = Column()
-    soc_departure = Column()
-    capacity_kwh = Column()
-    efficiency = Column()
-    p_max_kw = Column()
-    p_discharge_kw = Column()
+    arrival_min = Column[float](on_write="_reschedule")
+    departure_min = Column[float](on_write="_new_departure")
+    announced_min = Column[float]()
+    soc = Column[float]()
+    soc_arrival = Column[float](on_write="_new_target")
+    soc_target = Column[float](on_write="_new_target")
+    soc_goal = Column[float]()
+    soc_min = Column[float]()
+    soc_departure = Column[float]()
+    capacity_kwh = Column[float]()
+    efficiency = Column[float]()
+    p_max_kw = Column[float]()
+    p_discharge_kw = Column[float]()
     # As the scenario calls them.
-    charger_kw = Column("p_max_kw")
-    discharger_kw = Column("p_discharge_kw")
-    v2g = Column()
-    boost = Column(on_write="_new_boost")
-    p_kw = Column()
-    plugged = Column()
-    has_charged = Column()
-    charged_kwh = Column()
-    discharged_kwh = Column()
-    purchase_usd = Column()
-    sale_usd = Column()
+    charger_kw = Column[float]("p_max_kw")
+    discharger_kw = Column[float]("p_discharge_kw")
+    v2g = Column[bool]()
+    boost = Column[bool](on_write="_new_boost")
+    p_kw = Column[float]()
+    plugged = Column[bool]()
+    has_charged = Column[bool]()
+    charged_kwh = Column[float]()
+    discharged_kwh = Column[float]()
+    purchase_usd = Column[float]()
+    sale_usd = Column[float]()
 
     def __init__(self, model: V2GModel, row: int) -> None:
         super().__init__(model)
@@ -167,8 +177,8 @@ class EV(Agent):
     def __str__(self) -> str:
         fleet, row = self.model.fleet, self.row
         arrival, departure = (
-            self.model.clock_time(cast(float, self.arrival_min)),
-            self.model.clock_time(cast(float, self.departure_min)),
+            self.model.clock_time(self.arrival_min),
+            self.model.clock_time(self.departure_min),
         )
         state = self.mode.name if fleet.plugged[row] else "away"
         if fleet.by_energy:
@@ -262,9 +272,6 @@ def classes_by_index(fleet: Fleet, ev_class: Mapping[int | str, type[EV]]) -> di
     if problems:
         raise InputError(problems)
     return classes
-
-
-T = TypeVar("T")
 
 
 class OnDemand(Sequence[T], Generic[T]):

@@ -1,0 +1,36 @@
+"""What a type checker has to find: one misspelt attribute, or one wrong object, in each line."""
+
+from abm import EV, DayPlan, Results, Scenario, V2GModel
+
+model = V2GModel("paper")
+print(model.minut)  # type: ignore[attr-defined]
+print(model.evs[0].socc)  # type: ignore[attr-defined]
+print(model.evs[0].rpz.wating)  # type: ignore[attr-defined]
+print(model.zones[0].pluged)  # type: ignore[attr-defined]
+print(model.grid.feder)  # type: ignore[attr-defined]
+print(model.home.rul)  # type: ignore[attr-defined]
+print(model.fleet.socs)  # type: ignore[attr-defined]
+print(model.broadcast.demand_kw)  # type: ignore[attr-defined]
+print(model.results.kpi)  # type: ignore[attr-defined]
+print(model.fork().hour)  # type: ignore[attr-defined]
+model.evs[0].p_kw + "kW"  # type: ignore[operator]
+V2GModel("paper", rule=3)  # type: ignore[arg-type]
+Scenario().with_objects(rul=None)  # type: ignore[call-arg]
+
+
+class Hasty(EV):
+    """An EV with a typing error in it."""
+
+    def decide(self) -> int:
+        """A mode."""
+        return int(self.soc_targt > self.soc)  # type: ignore[attr-defined]
+
+
+def plan(plan: DayPlan) -> None:
+    """A behaviour with one."""
+    plan.arival_min += 1.0  # type: ignore[attr-defined]
+
+
+def kpi(results: Results) -> float:
+    """A KPI with one."""
+    return float(results.total_kw.max())  # type: ignore[attr-defined]
