@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
+import sys
 import threading
 from typing import TYPE_CHECKING
 
@@ -58,7 +60,7 @@ def _watch(options: argparse.Namespace) -> int:
     try:
         print(f"{scenario.name} is at {server.address}", flush=True)
         print("Ctrl-C ends it.", flush=True)
-        if not options.no_browser:
+        if not options.no_browser and _has_screen():
             import webbrowser
 
             webbrowser.open(server.address)
@@ -71,3 +73,10 @@ def _watch(options: argparse.Namespace) -> int:
     finally:
         server.close()
     return 0
+
+
+def _has_screen() -> bool:
+    """Whether a browser has a window to open in; one of text would take the terminal."""
+    if sys.platform in ("win32", "darwin"):
+        return True
+    return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))

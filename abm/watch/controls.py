@@ -88,13 +88,20 @@ def controls_of(scenario: Scenario) -> tuple[Control, ...]:
 
 def _is_read(field: str, scenario: Scenario) -> bool:
     """Whether a model of the scenario looks at the field."""
-    fleet = scenario.fleet
-    drawn = fleet.sessions is None
+    fleet, sessions = scenario.fleet, scenario.inputs.sessions
     by_customer = fleet.evs_per_customer is not None
+    # Who comes is written down; ratings of a file only where it leaves them out.
+    drawn = sessions is None
+    rated = sessions is not None and bool((sessions.p_max_kw != scenario.ev.charger_kw).all())
+    v2g = not scenario.by_energy
     return {
         "fleet.evs_per_zone": drawn and not by_customer,
         "fleet.evs_per_customer": drawn and by_customer and fleet.drawn_per_customer is None,
         LIMIT: scenario.inputs.limit is None,
+        "owners.v2g_participation": v2g,
+        "ev.soc_min": v2g,
+        "ev.discharger_kw": v2g,
+        "ev.charger_kw": not rated,
     }.get(field, True)
 
 

@@ -281,6 +281,11 @@ def test_small_demands_are_in_kilowatts():
 def test_sliders_that_nobody_would_look_at_are_left_out():
     fields = [control.field for control in controls_of(scenario(ev()))]
     assert "fleet.evs_per_zone" not in fields
+    assert "ev.charger_kw" in fields
+    rated = [control.field for control in controls_of(scenario(ev(p_max_kw=3.7)))]
+    assert "ev.charger_kw" not in rated
+    needs = scenario(by_energy("a"), requirement={"kind": "energy_balanced"})
+    assert not [one.field for one in controls_of(needs) if "v2g" in one.field or "soc" in one.field]
     fields = [control.field for control in controls_of(Scenario.load("hosting_lv"))]
     assert "fleet.evs_per_customer" in fields
     assert "fleet.evs_per_zone" not in fields
