@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 from abm.errors import MachineError, printable
+from abm.results.datapackage import DATAPACKAGE, VERBS, Fields, datapackage, fields_of
 from abm.results.ownership import (
     FORMAT,
     MANIFEST,
@@ -64,6 +65,8 @@ class OutputFolder:
     ) -> None:
         self.path, self._lasting = path, lasting
         self.written: dict[str, str] = {}
+        # Of the tables among them: columns and bytes.
+        self._tables: dict[str, tuple[Fields, int]] = {}
         self._note = note
 
     def write(self, name: str, content: Content) -> None:
@@ -78,6 +81,8 @@ class OutputFolder:
             if self._lasting:
                 sync(temporary)
             self.written[name] = sha256_of(temporary)
+            if path.suffix in (".csv", ".parquet") and hasattr(content, "columns"):
+                self._tables[name] = fields_of(content), temporary.stat().st_size
             temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
@@ -97,7 +102,17 @@ class OutputFolder:
             del content  # before the next one is made
 
     def write_manifest(self, about: Mapping[str, Any], within: str = "") -> None:
-        """The last file: what it is about (`manifest`), and what was written beside and below."""
+        """The last file: what it is about (`manifest`), and what was written beside and below.
+
+        Before it datapackage.json, where there are tables of results beside it.
+        """
+        tables = {
+            name.removeprefix(within): (*found, self.written[name])
+            for name, found in self._tables.items()
+            if name.startswith(within) and "/" not in name.removeprefix(within)
+        }
+        if tables and about["study"] in VERBS:
+            self.write(within + DATAPACKAGE, datapackage(about, tables))
         beside = {
             name.removeprefix(within): sha256
             for name, sha256 in sorted(self.written.items())

@@ -36,7 +36,8 @@ from abm.scenario.names import (
 ROOT = Path(__file__).parents[2]
 SMALL = ("--set", "fleet.evs_per_zone=1")
 TABLES = ("hourly", "zone_minute", "ev", "bus_hour", "line_hour", "violations", "zones", "record")
-RUN_FILES = {"manifest.json", "scenario.yaml", "kpis.json", *(f"{t}.parquet" for t in TABLES)}
+OTHERS = ("manifest.json", "scenario.yaml", "kpis.json", "datapackage.json")
+RUN_FILES = {*OTHERS, *(f"{t}.parquet" for t in TABLES)}
 PNG = b"\x89PNG\r\n"
 
 
