@@ -46,14 +46,18 @@ html_math_renderer = "mathml"
 myst_heading_anchors = 4
 nb_execution_mode = "cache"
 nb_execution_raise_on_error = True
-nb_execution_timeout = 120
+nb_execution_timeout = 300
+nb_execution_in_temp = True
 # Widgets would load their scripts from a network.
 nb_ipywidgets_js: dict[str, Any] = {}
 nb_merge_streams = True
 
 # The scripts run as copies, so that nothing is written into the checkout.
 COPIES = "_build/examples"
-shutil.copytree(ROOT / "examples", ROOT / "docs" / COPIES, dirs_exist_ok=True)
+shutil.rmtree(ROOT / "docs" / COPIES, ignore_errors=True)
+shutil.copytree(
+    ROOT / "examples", ROOT / "docs" / COPIES, ignore=shutil.ignore_patterns("README.md")
+)
 sphinx_gallery_conf = {
     "examples_dirs": COPIES,
     "gallery_dirs": "examples",

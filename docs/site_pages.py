@@ -25,6 +25,9 @@ MOVED = {
     "examples/README.md": "docs/examples/index.rst",
 }
 LINK = re.compile(r"(\]\()(?!\w+:|#|<)([^)#\s]+)((?:#[^)\s]*)?\))")
+# A link that is called as its file is: in the site it has the title of the page.
+NAMED_AS_FILE = re.compile(r"\[(?:[\w-]+/)*[\w-]+\.md\](?=\((?!\w+:)[^)#\s]+\.md\))")
+FILE_BLOCK = re.compile(r"^```(\w+) (\S+)$", re.MULTILINE)
 MARK = re.compile(r"^<!-- made: (\S+) -->\n(?:.*\n)*?<!-- end -->$", re.MULTILINE)
 
 
@@ -38,7 +41,9 @@ def in_the_site(text: str, page: str) -> str:
             return linked(below, name, page)
         return "".join({"options": options, "layers": layers}[name]())
 
-    return MARK.sub(made, linked(text, page, page))
+    text = MARK.sub(made, linked(text, page, page))
+    text = FILE_BLOCK.sub(r"```{code-block} \1\n:caption: \2\n", text)
+    return NAMED_AS_FILE.sub("[]", text)
 
 
 def linked(text: str, page: str, shown_at: str) -> str:
