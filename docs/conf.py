@@ -51,6 +51,8 @@ nb_execution_in_temp = True
 # Widgets would load their scripts from a network.
 nb_ipywidgets_js: dict[str, Any] = {}
 nb_merge_streams = True
+# What libraries say of the machine on which the site was built.
+nb_output_stderr = "remove"
 
 # The scripts run as copies, so that nothing is written into the checkout.
 COPIES = "_build/examples"
@@ -63,6 +65,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": "examples",
     "filename_pattern": "",
     "image_scrapers": (),
+    "remove_config_comments": True,
     "show_memory": False,
     "write_computation_times": False,
     "min_reported_time": 1e9,

@@ -14,6 +14,8 @@ A. Only nets of one voltage with one external grid, and lines without capacitanc
 The loads and impedances of scenarios/feeders/case33bw are from here.
 """
 
+# sphinx_gallery_thumbnail_path = 'img/hosting_map.png'
+
 from __future__ import annotations
 
 import sys

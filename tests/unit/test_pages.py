@@ -112,6 +112,17 @@ def test_the_odd_page_has_the_seven_elements_and_each_points_at_code():
     ]
 
 
+@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "tutorials").glob("*.md")), ids=str)
+def test_a_tutorial_has_exercises_with_their_solutions(page):
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("---\nfile_format: mystnb\n")
+    before, _, exercises = text.partition("\n## Exercises\n")
+    assert before.count("```{code-cell}") >= 5
+    asked = re.split(r"^\*\*\d\.\*\* ", exercises, flags=re.MULTILINE)[1:]
+    assert len(asked) >= 3
+    assert all("```{code-cell} python3\n:tags: [hide-cell]\n" in question for question in asked)
+
+
 def titled(page):
     return page.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
 
