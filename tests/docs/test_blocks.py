@@ -35,8 +35,8 @@ FENCE = re.compile(r"^(`{3,})(?P<info>.*)\n(?P<text>(?:(?!\1).*\n)*?)\1$", re.MU
 MARK = re.compile(r"^<!-- (slow|with|not run)(?::? (.+?))? -->$", re.MULTILINE)
 # Scripts that tests/study/test_scripts.py runs with --smoke.
 SCRIPT = re.compile(r"(?:[A-Z_]+=\S+ )*python ((?:benchmarks|examples|docs/figures)/[\w/]+\.py)\b")
-# What a block that cannot run here may begin with: it installs, tests, opens a browser, serves until
-# it is stopped, or needs a cluster.
+# What a block that cannot run here may begin with: it installs, tests, opens a browser, serves
+# until it is stopped, or needs a cluster.
 NOT_RUN = (
     "pip install ",
     "pytest",
