@@ -75,6 +75,8 @@ sphinx_gallery_conf = {
 
 # In docstrings a name in single backticks is code, as it is in Markdown.
 default_role = "code"
+# Two dashes are those of an option.
+smartquotes = False
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True}
