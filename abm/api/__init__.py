@@ -156,9 +156,18 @@ def montecarlo(
     before. strategies: as in `compare`; the scenario's own when None. Raises InputError,
     MachineError when workers or a cluster are lost for good.
     """
+    options, shown = _shown(options)
     make, workers = partial(opened_with, scenario, options), options.get("workers", 1)
-    task = montecarlo_task(make, replications, strategies, until, at_least, workers)
+    task = montecarlo_task(make, replications, strategies, until, at_least, shown, workers)
     return result_of(task, progress=options.get("progress", True), save=options.get("save"))
+
+
+def _shown(options: StudyOptions) -> tuple[StudyOptions, tuple[str, ...]]:
+    """The options with KPIs of the user's own alone, and what is to be shown."""
+    kpis = options.get("kpis") or ()
+    if isinstance(kpis, Mapping):
+        return options, tuple(kpis)
+    return {**options, "kpis": None}, tuple(kpis)
 
 
 @public(StudyOptions)
@@ -178,11 +187,9 @@ def sweep(
     point, 20, and 1 with a design, when None. strategies: as in `compare`; the scenario's own when
     None. Raises InputError, MachineError.
     """
-    kpis = options.get("kpis") or ()
-    if not isinstance(kpis, Mapping):
-        options = {**options, "kpis": None}
+    options, shown = _shown(options)
     make, workers = partial(opened_with, scenario, options), options.get("workers", 1)
-    task = sweep_task(make, vary, design, strategies, replications, tuple(kpis), workers)
+    task = sweep_task(make, vary, design, strategies, replications, shown, workers)
     return result_of(task, progress=options.get("progress", True), save=options.get("save"))
 
 

@@ -63,8 +63,8 @@ MEANINGS = {
     "scenario": "a file, the name of a shipped one, a Scenario, or its fields as a mapping.",
     "set": 'fields that are changed, {"ev.efficiency": 0.9} or ["ev.efficiency=0.9"].',
     "seed": "takes the place of the scenario's own.",
-    "kpis": "KPIs of your own, functions of the Results by name, in every table and stop rule. A "
-    "sweep's figures show these, or, of names alone, any KPIs.",
+    "kpis": "KPIs of your own, functions of the Results by name, in every table and stop rule. The "
+    "figures of replications and sweeps show these, or, of names alone, any KPIs.",
     "trust": "code that the scenario names may be loaded, and its files may lie anywhere.",
     "progress": "a bar in a terminal or a notebook.",
     "workers": "processes, or a Dask scheduler by its address or as a Cluster. More than one "
@@ -167,7 +167,7 @@ def opened_with(scenario: ScenarioLike, options: Options, **instead: Any) -> Sce
     if kpis is None:
         return found
     if not isinstance(kpis, Mapping):
-        said = "functions by name; names alone choose what a sweep shows"
+        said = "functions by name; names alone choose what replications and sweeps show"
         raise InputError([Problem("kpis", str(kpis), said)])
     return found.with_objects(kpis=kpis)
 

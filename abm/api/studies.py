@@ -44,11 +44,13 @@ def montecarlo_task(
     strategies: Strategies | None = None,
     until: str | None = None,
     at_least: int = 50,
+    kpis: Sequence[str] = (),
     workers: Workers = 1,
 ) -> VerbTask[MonteCarlo]:
     """Replications of a scenario under some strategies.
 
-    until: stop when the 95 % interval of a KPI is so narrow, "peak:0.5%", at least after at_least.
+    kpis: that are shown. until: stop when the 95 % interval of a KPI is so narrow, "peak:0.5%", at
+    least after at_least.
     """
     found = Gathered()
     made = found.tried(make)
@@ -60,17 +62,19 @@ def montecarlo_task(
         if until is not None:
             stop = found.tried(parse_until, until, at_least, made)
         cases = found.tried(strategy_cases, made, strategies) or []
+        found.problems += kpi_problems(kpis, "--kpi", made)
     scenario = found.all(made)
     names = [str(case) for case in cases]
     varied = [case.scenario for case in cases]
     how: dict[str, Any] = {"until": None if stop is None else str(stop)}
     how |= {} if stop is None else {"at_least": at_least}
+    shown = [kpi_name(name) for name in kpis]
     asked = question("montecarlo", scenario, names, replications, varied, **how, **called(cases))
 
     def work(store: PartStore | None, tick: Tick) -> MonteCarlo:
         began = time.perf_counter()
         ensemble = replicated(cases, replications, scenario, store, workers, tick, stop)
-        return MonteCarlo(scenario, ensemble, asked, time.perf_counter() - began, stop)
+        return MonteCarlo(scenario, ensemble, asked, time.perf_counter() - began, stop, shown)
 
     return VerbTask(
         scenario,

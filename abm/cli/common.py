@@ -91,6 +91,13 @@ def add_no_figures(verb: argparse.ArgumentParser) -> None:
     )
 
 
+def add_kpi(verb: argparse.ArgumentParser, where: str = "the terminal") -> None:
+    """--kpi; where: what shows them."""
+    verb.add_argument(
+        "--kpi", metavar="A,B,...", help=f"KPIs for {where}, your own among them (default: many)"
+    )
+
+
 def add_strategies(verb: argparse.ArgumentParser, others: str = "") -> None:
     """--strategies; others: what is taken besides the scenario's own where nothing is said."""
     verb.add_argument(

@@ -119,6 +119,13 @@ def names_of(listed: str | None) -> list[str] | None:
     return None if listed is None else [name.strip() for name in listed.split(",")]
 
 
+def kpis_of(options: argparse.Namespace, scenario: Scenario) -> list[str]:
+    """--kpi, [] where it is not said. Raises InputError."""
+    from abm.study.statistics import shown_kpis
+
+    return shown_kpis(names_of(options.kpi) or (), scenario)
+
+
 def nothing_to_do(out: Path, scenarios: Iterable[Scenario]) -> int:
     """Say that a study is finished already; the exit code."""
     from abm.results.ownership import read_manifest

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from abm.cli.common import (
     OUTPUTS,
     add_json,
+    add_kpi,
     add_no_figures,
     add_output,
     add_scenario,
@@ -18,7 +19,7 @@ from abm.cli.common import (
     load,
     print_json,
 )
-from abm.cli.doing import carried_out, output_for
+from abm.cli.doing import carried_out, kpis_of, output_for
 from abm.errors import InputError, Problem, nearest, printable
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ def add_verbs(verbs: Verbs) -> None:
     add_output(verb, "outputs/SCENARIO-reconfigure-seedN")
     add_json(verb)
     add_no_figures(verb)
+    add_kpi(verb)
     verb.set_defaults(verb=_reconfigure)
 
 
@@ -156,15 +158,22 @@ def _reconfigure(options: argparse.Namespace) -> int:
     from abm.api.runs import reconfigure_task
 
     scenario = load(options.scenario, options)
+    kpis = kpis_of(options, scenario)
     out = output_for(options, scenario, "reconfigure")
     task = reconfigure_task(scenario, options.load, str((out / "feeder").resolve()))
     study = carried_out(options, task, out, figures=not options.no_figures)
 
+    from abm.report.chosen import only, print_chosen
     from abm.report.feeder_terminal import reconfiguration_lines
     from abm.report.terminal import print_lines
 
     if options.json:
-        print_json(study.kpis)
+        chosen = {name: only(of_one, kpis) for name, of_one in study.kpis.items()}
+        print_json(chosen if kpis else study.kpis)
+    elif kpis:
+        flow_min = scenario.grid.flow_interval_min
+        print_chosen(task.title, study.kpis, kpis, flow_min, of_what="feeder")
+        print_lines([f"Written to {out}"])
     else:
         print_lines([*reconfiguration_lines(study, study.tables["kpis"]), f"Written to {out}"])
     return 0

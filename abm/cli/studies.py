@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from abm.cli.common import (
     add_json,
+    add_kpi,
     add_output,
     add_replications,
     add_scenario,
@@ -51,6 +52,7 @@ def add_verbs(verbs: Verbs) -> None:
         default=50,
         help="replications before --until may stop (default 50)",
     )
+    add_kpi(verb, "figures and the terminal")
     verb.set_defaults(verb=_montecarlo)
 
     verb = verbs.add_parser("sweep", help="vary fields: every combination, or a Sobol' design")
@@ -65,7 +67,7 @@ def add_verbs(verbs: Verbs) -> None:
         "ev.efficiency=0.85..0.98; may be repeated",
     )
     verb.add_argument("--design", metavar="sobol:N", help="N x (ranges + 2) points, N = 2, 4, 8")
-    verb.add_argument("--kpi", metavar="A,B,...", help="KPIs for figures and the terminal")
+    add_kpi(verb, "figures and the terminal")
     verb.set_defaults(verb=_sweep)
 
 
@@ -92,6 +94,7 @@ def _montecarlo(options: argparse.Namespace) -> int:
         names_of(options.strategies),
         options.until,
         options.at_least,
+        names_of(options.kpi) or (),
         workers_of(options),
     )
     out = output_of(options, task)
@@ -108,7 +111,7 @@ def _montecarlo(options: argparse.Namespace) -> int:
         print_json(summary_dict(study.ensemble))
         say_as_printed(studied, aside=True)
     else:
-        print_ensemble(study.ensemble, task.scenario)
+        print_ensemble(study.ensemble, task.scenario, study.shown)
         say_as_printed(studied)
         if study.until is not None:
             print_lines([until_line(study.ensemble, study.until)])

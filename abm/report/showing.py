@@ -298,7 +298,7 @@ def _(outcome: ReconfigurationStudy, figures: bool = True) -> Files:
 
 @drawings_of.register(MonteCarlo)
 def _(outcome: MonteCarlo) -> Drawings:
-    return ensemble_figures(outcome.ensemble)
+    return ensemble_figures(outcome.ensemble, outcome.shown)
 
 
 @drawings_of.register(Sweep)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SHOWN = ("peak_15min_mw", "min_vm_pu", "net_cost_usd")
+# More than this have no room beside each other.
+MOST_SHOWN = 4
 BINS = 25
 # Of fewer replications than this each has a mark: a line of one point is none.
 FEW = 10
@@ -133,13 +136,13 @@ def _same_scales(pairs: list[tuple[Axes, Axes]], widest: float) -> None:
 # --- KPIs -----------------------------------------------------------------------------------------
 
 
-def distributions(ensemble: Ensemble) -> Figure:
-    """How SHOWN spread over the replications: of one strategy histograms, of several side by side.
+def distributions(ensemble: Ensemble, shown: Sequence[str] = SHOWN) -> Figure:
+    """How KPIs spread over the replications: of one strategy histograms, of several side by side.
 
     Several share the scale of a KPI, so that what differs between seeds is seen beside what differs
     between strategies.
     """
-    kpis = [kpi for kpi in SHOWN if kpi in ensemble.measures]
+    kpis = [kpi for kpi in shown if kpi in ensemble.measures]
     looks = looks_of(map(str, ensemble.cases))
     n_cases = len(ensemble.cases)
     tall = 2.2 if n_cases == 1 else 1.1 + 0.26 * n_cases
@@ -228,9 +231,9 @@ def _strips(ax: Axes, rows: list[FloatArray], looks: list[Look]) -> None:
     few_ticks(ax)
 
 
-def convergence(ensemble: Ensemble) -> Figure:
+def convergence(ensemble: Ensemble, shown: Sequence[str] = SHOWN) -> Figure:
     """Half-width of the 95 % interval, in % of the mean, by number of replications."""
-    kpis = [kpi for kpi in SHOWN if kpi in ensemble.measures]
+    kpis = [kpi for kpi in shown if kpi in ensemble.measures]
     rows = max(len(kpis), 1)
     fig, axes = panels(rows, 1, (WIDTH_IN, 0.8 + 1.35 * rows), sharex=True)
     n = np.arange(1, ensemble.n + 1)

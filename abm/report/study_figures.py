@@ -26,7 +26,14 @@ from abm.report.figures import (
     panels,
 )
 from abm.report.look import looks_of
-from abm.report.spread_figures import convergence, distributions, fan_chart, kpi_name
+from abm.report.spread_figures import (
+    MOST_SHOWN,
+    SHOWN,
+    convergence,
+    distributions,
+    fan_chart,
+    kpi_name,
+)
 from abm.results.indicators import kpi_label, own_of
 from abm.study.ensemble import Ensemble
 from abm.study.sweep import INTEREST, FactorRange
@@ -42,12 +49,13 @@ LONGEST = 24
 WIDE = 0.1
 
 
-def ensemble_figures(ensemble: Ensemble) -> Drawings:
-    """The figures of a Monte Carlo study."""
+def ensemble_figures(ensemble: Ensemble, kpis: Sequence[str] = ()) -> Drawings:
+    """The figures of a Monte Carlo study; kpis: the first of them are shown, SHOWN when empty."""
+    shown = tuple(kpis)[:MOST_SHOWN] or SHOWN
     return {
         "fan": lambda: fan_chart(ensemble, ensemble.bands),
-        "distributions": lambda: distributions(ensemble),
-        "convergence": lambda: convergence(ensemble),
+        "distributions": lambda: distributions(ensemble, shown),
+        "convergence": lambda: convergence(ensemble, shown),
     }
 
 

@@ -73,14 +73,17 @@ def _interval(row: Any, digits: int) -> str:
 # --- replications ---------------------------------------------------------------------------------
 
 
-def print_ensemble(ensemble: Ensemble, scenario: Scenario) -> None:
-    """Mean, sd and interval of the main KPIs by strategy, and the paired differences."""
+def print_ensemble(ensemble: Ensemble, scenario: Scenario, kpis: Sequence[str] = ()) -> None:
+    """Mean, sd and interval of KPIs by strategy, and the paired differences.
+
+    kpis: the main ones, and those of the user's own, when empty.
+    """
     rows = ensemble.summary.to_dict("records")
     found = {(row["kpi"], row["strategy"]): row for row in rows}
     title = f"{scenario.name}, {ensemble.n} replications, seed {scenario.seed}"
     table = new_table(title, ("Quantity", "Strategy"), ("n", "mean", "sd", "95 % interval"))
     small = _small(rows)
-    for kpi in (*MAIN, *own_of(ensemble.measures)):
+    for kpi in kpis or (*MAIN, *own_of(ensemble.measures)):
         for i, case in enumerate(ensemble.cases):
             if (kpi, str(case)) not in found:
                 continue  # nothing succeeded
@@ -98,7 +101,7 @@ def print_ensemble(ensemble: Ensemble, scenario: Scenario) -> None:
     print_lines([f"Losses and lowest voltage: {grain_of(scenario.grid.flow_interval_min)}."])
     print_lines(unsolved_lines(ensemble))
     if len(ensemble.cases) > 1:
-        print_differences(ensemble.differences, small)
+        print_differences(ensemble.differences, small, kpis)
 
 
 def _small(rows: Sequence[Mapping[Any, Any]]) -> bool:
@@ -126,10 +129,13 @@ def unsolved_lines(ensemble: Ensemble) -> list[str]:
     return lines
 
 
-def print_differences(differences: pd.DataFrame, small: bool = False) -> None:
-    """Paired differences of the main KPIs, a table for each pair; of many, those to the first.
+def print_differences(
+    differences: pd.DataFrame, small: bool = False, kpis: Sequence[str] = ()
+) -> None:
+    """Paired differences of KPIs, a table for each pair; of many, those to the first.
 
-    small: whether demand stays below a megawatt, so that kilowatts are shown.
+    kpis: the main ones, and those of the user's own, when empty. small: whether demand stays below
+    a megawatt, so that kilowatts are shown.
     """
     pairs = list(differences.groupby(["strategy", "minus"], sort=False))
     first = differences["minus"].iloc[0]
@@ -138,7 +144,7 @@ def print_differences(differences: pd.DataFrame, small: bool = False) -> None:
         found = {row["kpi"]: row for row in rows.to_dict("records")}
         columns = ("n", "mean", "sd", "95 % interval", "excludes zero")
         table = new_table(f"{strategy} less {minus}, on the same EVs", ("Difference",), columns)
-        for kpi in (*MAIN, *own_of(found)):
+        for kpi in kpis or (*MAIN, *own_of(found)):
             if kpi in found:
                 row, digits = scaled_mean(kpi, found[kpi], small)
                 table.add_row(

@@ -163,9 +163,13 @@ class Replicated(Shown):
 
 @dataclass(frozen=True, eq=False)
 class MonteCarlo(Replicated):
-    """Replications of a scenario under some strategies. until: when it was to stop early."""
+    """Replications of a scenario under some strategies.
+
+    until: when it was to stop early. shown: KPIs that are shown, () for the usual ones.
+    """
 
     until: Until | None = None
+    shown: Sequence[str] = ()
 
     @cached_property
     def tables(self) -> Mapping[str, pd.DataFrame]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from abm.equations import FloatArray, IntArray
 from abm.errors import InputError, Problem, nearest
-from abm.results.indicators import ALIASES, is_count, with_mean
+from abm.results.indicators import ALIASES, INDICATORS, is_count, with_mean
 from abm.results.own_kpis import counting, own_names
 from abm.scenario import Scenario
 
@@ -212,6 +212,19 @@ def parse_until(
 def kpi_name(name: str) -> str:
     """Name of a KPI from a name or one of ALIASES."""
     return ALIASES.get(name.strip(), name.strip())
+
+
+def shown_kpis(names: Sequence[str], scenario: Scenario) -> list[str]:
+    """KPIs by their names or aliases, of any kind. Raises InputError with all that are none."""
+    known = (*ALIASES, *INDICATORS, *own_names(scenario))
+    problems = [
+        Problem("--kpi", name, "a KPI of docs/kpis.md, or of your own", hint=nearest(name, known))
+        for name in names
+        if kpi_name(name) not in known
+    ]
+    if problems:
+        raise InputError(problems)
+    return [kpi_name(name) for name in names]
 
 
 def kpi_problems(
