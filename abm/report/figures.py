@@ -31,6 +31,8 @@ WINE = "#AA3377"
 WIDTH_IN, HEIGHT_IN, DPI = 3.5, 2.6, 200
 # Two columns of a page, for what one is too narrow for.
 WIDE_IN = 7.2
+# Letters of a title that stand beside each other.
+LETTERS_PER_IN = 18.0
 # Letters that any legend has room for.
 FEWEST_LETTERS = 10
 # Of a journal: one column, two, and the letters.
@@ -96,8 +98,14 @@ def figure(
     """An empty figure, of one column's width if nothing else is said, with one set of axes."""
     fig, (axes,) = panels(1, 1, (width_in, height_in))
     with mpl.rc_context(STYLE):
-        axes.set_title(title)
+        axes.set_title(in_lines(title, width_in))
     return fig, axes
+
+
+def in_lines(title: str, width_in: float) -> str:
+    """A title in lines that are no wider than the figure."""
+    letters = int(LETTERS_PER_IN * width_in)
+    return "\n".join(fill(line, letters) for line in title.split("\n"))
 
 
 def save(fig: Figure, path: Path | BytesIO, kind: str = "") -> None:
@@ -109,6 +117,9 @@ def save(fig: Figure, path: Path | BytesIO, kind: str = "") -> None:
     if not kind:
         ending = path.suffix.lstrip(".") if isinstance(path, Path) else ""
         kind = ending if ending in FIGURE_FORMATS else "png"
+    title = fig.get_suptitle()
+    if (lines := in_lines(title, fig.get_figwidth())) != title:
+        fig.suptitle(lines, fontsize=STYLE["axes.titlesize"])
     for text in fig.findobj(Text):
         # A name with dollars is no formula; what matplotlib writes on logarithmic axes is one.
         if isinstance(text, Text) and "\\mathdefault" not in text.get_text():

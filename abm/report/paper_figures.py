@@ -21,6 +21,7 @@ from abm.report.figures import (
     limit_line,
     zone_map,
 )
+from abm.report.labels import name_curves
 from abm.report.look import look_of
 from abm.results import Results
 from abm.results.indicators import grain_of
@@ -77,9 +78,9 @@ def _price(results: Results) -> Figure:
     hour_steps(axes, price, color=BLUE, lw=1.5, label="purchase")
     hour_steps(axes, ratio * price, color=ORANGE, ls="--", label=f"sale ({ratio:g} x purchase)")
     axes.set_ylabel("Price ($/kWh)")
-    axes.set_ylim(0.0, None)
+    axes.set_ylim(0.0, 1.1 * axes.get_ylim()[1])
     clock_axis(axes, results.clock_hours)
-    legend_below(fig, axes)
+    name_curves(fig, axes)
     return fig
 
 

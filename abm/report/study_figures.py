@@ -22,9 +22,9 @@ from abm.report.figures import (
     Drawings,
     figure,
     legend_below,
-    legend_of,
     panels,
 )
+from abm.report.labels import name_curves
 from abm.report.look import looks_of
 from abm.report.spread_figures import (
     MOST_SHOWN,
@@ -100,7 +100,8 @@ def _is_number(value: Any) -> bool:
 
 def sweep_lines(ensemble: Ensemble, kpi: str, factor: str) -> Figure:
     """Mean against the factor with the band of nine tenths of the replications, by strategy."""
-    fig, axes = figure(f"{kpi_name(kpi, ensemble)}, {ensemble.n} replications")
+    several = f",\nmean and 5 to 95 % of {ensemble.n} replications" if ensemble.n > 1 else ""
+    fig, axes = figure(f"{kpi_name(kpi, ensemble)}{several}")
     levels, names = _levels(ensemble, factor), _strategies(ensemble)
     numeric = all(map(_is_number, levels))
     x = np.array(levels if numeric else range(len(levels)), dtype=np.float64)
@@ -119,12 +120,8 @@ def sweep_lines(ensemble: Ensemble, kpi: str, factor: str) -> Figure:
             axes.set_xticks(x, [_short(level) for level in levels])
         axes.set_xlabel(fill(field_words(factor), 60))
         axes.set_ylabel(kpi_label(kpi, ensemble.flow_min).replace(", ", ",\n"))
-        axes.margins(y=0.1)
-        handles, labels = axes.get_legend_handles_labels()
-        if ensemble.n > 1:
-            handles.append(mpl.patches.Patch(color="#7A7A7A", alpha=0.3, lw=0))
-            labels.append("5 to 95 % of replications")
-        legend_of(fig, handles, labels, 3)
+        axes.margins(y=0.12)
+        name_curves(fig, axes, 3)
     return fig
 
 

@@ -8,7 +8,7 @@ from helpers import run, small_paper
 
 from abm.grid import build_feeder
 from abm.report.demand_figures import demand_curves, demand_figure
-from abm.report.figures import figure
+from abm.report.figures import figure, png
 from abm.report.labels import name_curves
 from abm.report.look import look_of
 from abm.report.run_figures import days_figure, run_figures
@@ -184,3 +184,14 @@ def test_a_swing_is_shown_by_the_minute_where_it_is(evening):
     shown = power[round(first * 60) : round(last * 60)]
     assert axes.patches[0].get_data().values == pytest.approx(shown)
     assert np.ptp(shown) == pytest.approx(np.ptp(power), rel=0.1)
+
+
+def test_titles_are_no_wider_than_their_figures():
+    fig, _ = figure("A scenario with a name that somebody made rather long, evms_guaranteed+own")
+    fig.suptitle("And a title above that goes on and on, of a study with many words in its name")
+    png(fig)
+    fig.draw_without_rendering()
+    for text in (fig.axes[0].title, *fig.texts):
+        box = text.get_window_extent()
+        assert box.x0 >= 0.0, text
+        assert box.x1 <= fig.bbox.width, text
