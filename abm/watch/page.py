@@ -183,7 +183,6 @@ def _side(session: Session) -> Any:
             ),
             html.Button("Reset to the scenario", id="reset", className="quiet", n_clicks=0),
             html.Div(id="said", role="alert"),
-            html.Div(id="said-ev", role="alert"),
         ],
     )
 
@@ -295,6 +294,7 @@ def _ev_box() -> Any:
                     html.Button("Change this EV", id="change", n_clicks=0),
                 ],
             ),
+            html.Div(id="said-ev", role="alert"),
             html.Div(id="ev-about"),
         ],
     )

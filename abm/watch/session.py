@@ -123,8 +123,8 @@ class Session:
     def restart(self) -> None:
         """Back to the beginning; what was changed of EVs by hand is forgotten."""
         with self._lock:
-            self.lanes = self._make_lanes(self.scenario, self.chosen)
-            self._playing, self._ahead, self._trouble = False, None, ""
+            self._replace(self.scenario, self.chosen)
+            self._playing, self._ahead = False, None
             self._publish()
 
     def walk_to(self, minute: float, budget_s: float = math.inf) -> None:
