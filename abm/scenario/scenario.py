@@ -296,8 +296,14 @@ class Scenario(ScenarioFields):
         return data
 
     def differences(self, default: Scenario | None = None) -> list[Difference]:
-        """In what it differs from the paper's study, or from another; see `differences`."""
-        return differences(self, default)
+        """In what it differs from the paper's study, or from another, objects last."""
+        there = {} if default is None else default._objects.described()
+        mine = self._objects.described().items()
+        return differences(self, default) + [
+            Difference(name, one["class"], None, "An object of Python.")
+            for name, one in mine
+            if one != there.get(name)
+        ]
 
     def to_yaml(self) -> str:
         """The scenario as YAML that loads back to an equal one from any folder.

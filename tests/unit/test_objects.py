@@ -274,3 +274,11 @@ def test_replications_have_objects_of_their_own_whatever_the_batch_and_the_worke
     assert montecarlo(mine, 3, workers=2).table.equals(ensemble.table)
     with pytest.raises(InputError, match=r"rule = test_objects:.*lambda.*pickle can send"):
         montecarlo(quick().with_objects(rule=lambda *given: 1), 2, workers=2)
+
+
+def test_objects_are_among_the_differences_of_a_scenario():
+    mine = quick().with_objects(rule=Night(300.0))
+    found = mine.differences(quick())
+    assert [(one.field, one.value) for one in found] == [("rule", "test_objects:Night")]
+    assert mine.differences(mine) == []
+    assert len(mine.differences(quick().with_objects(rule=Night(301.0)))) == 1
