@@ -13,6 +13,7 @@ from typing import Any
 from abm.errors import InputError
 from abm.grid import build_feeder
 from abm.grid.phase_feeder import ThreePhaseFeeder
+from abm.report.cite import bibtex, text, works
 from abm.report.sentences import count
 from abm.results.folder import versions
 from abm.results.notices import as_printed_notices, limit_notices
@@ -20,11 +21,6 @@ from abm.scenario import Scenario, parse_setting
 
 # More settings than this are no command that anybody types.
 MOST_SETTINGS = 24
-PAPER = (
-    "Vashisth, S., Bairwa, S., Swarnkar, A., Agrawal, P. K., Gupta, N., and Niazi, K. R. (2025): "
-    "Enhancement in grid performance using Coordinated V2G approach with Residential EV charging "
-    "demand. EasyChair preprints, February 2025."
-)
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
@@ -57,8 +53,8 @@ def scenario_cautions(scenarios: Iterable[Scenario]) -> list[str]:
 
 
 def _sentence(line: str) -> str:
-    text = line.strip()
-    return text if text.endswith((".", "!", "?")) else f"{text}."
+    said = line.strip()
+    return said if said.endswith((".", "!", "?")) else f"{said}."
 
 
 # --- again -------------------------------------------------------------------------------------
@@ -137,12 +133,9 @@ def versions_used() -> list[tuple[str, str]]:
 
 
 def citation() -> str:
-    """How to cite software and paper."""
-    own = dict(versions_used())["evenfall"]
-    return (
-        f"The Evenfall founders: Evenfall, agent-based simulation of residential EV fleets on a "
-        f"distribution feeder, version {own}. Software, MIT licence.\n{PAPER}"
-    )
+    """How to cite software and paper, as a list of references has them and for BibTeX."""
+    cited = works()
+    return f"{text(cited)}\n{bibtex(cited)}".rstrip("\n")
 
 
 def study_options(question: Mapping[str, Any], names: Sequence[str]) -> list[str]:
@@ -150,6 +143,6 @@ def study_options(question: Mapping[str, Any], names: Sequence[str]) -> list[str
     found = ["--strategies", ",".join(question["strategies"])]
     for name in names:
         if (value := question.get(name)) is not None:
-            text = ",".join(map(str, value)) if isinstance(value, list | tuple) else f"{value}"
-            found += [f"--{name.replace('_', '-')}", text]
+            said = ",".join(map(str, value)) if isinstance(value, list | tuple) else f"{value}"
+            found += [f"--{name.replace('_', '-')}", said]
     return found
