@@ -126,5 +126,5 @@ def test_run_city_from_the_command_line(tmp_path, monkeypatch, capsys):
     assert "Coincidence of feeders" in capsys.readouterr().out
     folder = tmp_path / "outputs" / "city-evms-seed1"
     assert json.loads((folder / "kpis.json").read_text())["feeders"] == 3
-    assert {p.stem for p in folder.glob("*.parquet")} == set(TABLES)
+    assert {p.stem for p in folder.glob("*.parquet")} == {*TABLES, "record"}
     assert {p.name for p in (folder / "figures").iterdir()} == {"demand.png", "spread.png"}
