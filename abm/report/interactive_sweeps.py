@@ -33,6 +33,8 @@ def sweep(
 ) -> Iterator[Drawn]:
     """A figure per KPI: Sobol' indices, lines over one factor, maps over two, else a tornado."""
     labels = [label for label in ensemble.cases[0].labels if label != "strategy"]
+    if not labels:  # strategies alone, which have nothing to be drawn over
+        return
     summary = tables["summary"]
     for kpi in kpis:
         if kpi not in ensemble.measures:
