@@ -90,7 +90,8 @@ def test_reproduce_writes_the_whole_study(reproduced):
     folder, _ = reproduced
     out = folder / "outputs" / "paper"
     runs = {"base", "g2v-as-printed", "evms-as-printed", "g2v-balanced", "evms-balanced"}
-    others = {"table2.csv", "table3.csv", "figures", "report.html", "manifest.json"}
+    tables = {"table2.csv", "table3.csv", "datapackage.json"}
+    others = {*tables, "figures", "report.html", "manifest.json"}
     assert {path.name for path in out.iterdir()} == runs | others
     assert [path.name for path in (folder / "outputs").iterdir()] == ["paper"]
     for run in runs:
