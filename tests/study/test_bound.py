@@ -513,7 +513,7 @@ def test_the_command_leaves_a_run_folder(tmp_path, monkeypatch):
     one = call("run", "paper", "--set", "fleet.evs_per_zone=1", "--json", "--no-figures")
     assert list(kpis) == list(json.loads(one.out))
     (of_run,) = (tmp_path / "outputs").iterdir()
-    files = {path.name for path in of_run.iterdir()} | {"bound.json", "figures"}
+    files = {path.name for path in of_run.iterdir()} | {"bound.json", "figures", "report.html"}
     assert {path.name for path in (tmp_path / "here").iterdir()} == files
     assert json.loads((tmp_path / "here" / "manifest.json").read_text())["strategies"] == ["bound"]
     assert json.loads((tmp_path / "here" / "kpis.json").read_text()) == kpis
