@@ -89,6 +89,9 @@ def walk_set(k, ev, orders, meter, work):
         ev.plugged_count, meter.zone_plugged, meter.plugged_peak,
     )  # fmt: skip
     window, hour, c0 = orders.window, orders.hour, k * orders.n_zones
+    # By place on the feeder: what the last step moved, if the next will move as much.
+    step_kwh, step_soc, steady = work.power_kw, work.latest_min, work.ask
+    plain = not orders.points and not orders.history
     zone_in, zone_out, boost = work.zone_in, work.zone_out, ev.boost
     can_charge, can_discharge = ev.can_charge, ev.can_discharge
     zone, plugged, arrived, mode = ev.zone, ev.plugged, ev.arrived, ev.mode
@@ -175,6 +178,7 @@ def walk_set(k, ev, orders, meter, work):
                             go_to(row, to, k, step, window, mode, request, switches, last_switch,
                                   sync_change)  # fmt: skip
                             put_in(row, movers, n_move)
+                            steady[row - begin] = 0
                             n_move += 1
                         else:
                             n_below += below_lower_bound(now, lower)
@@ -205,6 +209,7 @@ def walk_set(k, ev, orders, meter, work):
                 if to != 0:
                     movers[n_move] = row
                     n_move += 1
+                    steady[row - begin] = 0
                 else:
                     n_below += below_lower_bound(soc[row], lower)
                     n_above += above_upper_bound(soc[row], upper)
@@ -214,10 +219,29 @@ def walk_set(k, ev, orders, meter, work):
             row = movers[i]
             if not plugged[row]:
                 continue
-            now, eta, capacity = soc[row], efficiency[row], capacity_kwh[row]
+            now, place = soc[row], row - begin
+            charges, each, energy = mode[row] > 0, step_soc[place], step_kwh[place]
+            room = soc_goal[row] - now if charges else now - soc_min[row]
+            # Far from where it ends a whole step moves what the last one did.
+            if plain and room > 2.0 * each and departure_min[row] >= t1 and steady[place] > 0:
+                if charges:
+                    after = now + each
+                    charged_kwh[row] += energy
+                    zone_in[zone[row]] += energy
+                else:
+                    after = now - each
+                    discharged_kwh[row] += energy
+                    zone_out[zone[row]] += energy
+                movers[n_left] = row
+                n_left += 1
+                soc[row] = after
+                lowest, highest = min(lowest, after), max(highest, after)
+                out_below += below_lower_bound(after, lower)
+                out_above += above_upper_bound(after, upper)
+                continue
+            eta, capacity = efficiency[row], capacity_kwh[row]
             if as_printed and not has_charged[row]:
                 soc_goal[row] = printed_goal(now, soc_required[row])
-            charges = mode[row] > 0
             if charges:
                 stored = stored_energy(soc_goal[row] - now, capacity)
             else:
@@ -236,6 +260,7 @@ def walk_set(k, ev, orders, meter, work):
             if arrival_min[row] > t0 or departure_min[row] < t1:
                 hours = plugged_hours(arrival_min[row], departure_min[row], t0, t1, step_h)
             power = abs(power_kw[row])
+            steady[place] = plain and hours == step_h and (charges or not as_printed)
             if charges:
                 e = charged_in(stored, min(charge_kw[row], power), eta, hours)
                 after = soc_charged(now, e, eta, capacity, soc_goal[row])
@@ -243,12 +268,14 @@ def walk_set(k, ev, orders, meter, work):
                 charged_kwh[row] += e
                 zone_in[zone[row]] += e
                 p_kw[row] = mean_power(e, step_h)
+                step_kwh[place], step_soc[place] = e, e * eta / capacity
             else:
                 e = discharged_in(stored, min(discharge_kw[row], power), eta, hours)
                 after = soc_discharged(now, e, eta, capacity, soc_min[row])
                 discharged_kwh[row] += e
                 zone_out[zone[row]] += e
                 p_kw[row] = -mean_power(e, step_h)
+                step_kwh[place], step_soc[place] = e, e / eta / capacity
             if orders.points:
                 note_point(row, step, orders, meter, ev)
             if orders.history:
