@@ -10,9 +10,9 @@ table beside every strategy, ``mpc`` and the bound.
     python examples/train_policy.py --train 300000   # train anew; pip install -e ".[train]"
     evenfall leaderboard examples/train_policy:Trained --trust
 
-What is learnt is one number every quarter of an hour: the demand that the EVs are to bring the feeder
-to, as a share of its limit. What it is learnt from are shares too, so that the policy runs on feeders
-that it has never seen. The weights are a file of 10 kB that runs in numpy.
+What is learnt is one number every quarter of an hour: the demand that the EVs are to bring the
+feeder to, as a share of its limit. What it is learnt from are shares too, so that the policy runs
+on feeders that it has never seen. The weights are a file of 10 kB that runs in numpy.
 """
 
 import argparse
@@ -85,11 +85,11 @@ class Trained(PolicyRule):
 def train(steps, scenario):
     """Train for so many decisions and write the weights. Returns the time it took, s."""
     import torch
+    from gymnasium import spaces
     from stable_baselines3 import PPO
     from stable_baselines3.common.vec_env import VecEnv
 
     from abm.envs import FleetVectorEnv, Reward
-    from gymnasium import spaces
 
     class Levels(VecEnv):
         """`FleetVectorEnv` as stable-baselines3 wants it, with features and levels."""
@@ -160,8 +160,9 @@ def train(steps, scenario):
     for _ in range(10):
         learner.learn(max(steps // 10, 1), reset_num_timesteps=False)
         took = time.perf_counter() - began
-        mean = np.mean([one["r"] for one in learner.ep_info_buffer]) if learner.ep_info_buffer else 0.0
-        print(f"{learner.num_timesteps} decisions, {took:.0f} s, reward {mean:.2f} a day", flush=True)
+        days = [one["r"] for one in learner.ep_info_buffer]
+        said = f", reward {np.mean(days):.2f} a day" if days else ""
+        print(f"{learner.num_timesteps} decisions, {took:.0f} s{said}", flush=True)
     layers = [*learner.policy.mlp_extractor.policy_net, learner.policy.action_net]
     weights = [
         tuple(part.detach().numpy() for part in (layer.weight, layer.bias))

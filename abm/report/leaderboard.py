@@ -25,10 +25,9 @@ def print_leaderboard(found: Leaderboard) -> None:
         list(dict.fromkeys(case.labels[name] for case in cases))
         for name in ("feeder", "disturbance")
     )
-    n = found.ensemble.n
-    title = (
-        f"{len(feeders)} feeders, {len(disturbances)} disturbances, {n} seeds: means, 95 % interval"
-    )
+    counts = {"feeder": len(feeders), "disturbance": len(disturbances), "seed": found.ensemble.n}
+    how_many = [f"{n} {what}{'' if n == 1 else 's'}" for what, n in counts.items()]
+    title = f"{', '.join(how_many)}: means, 95 % interval"
     headers = [header for header, _ in COLUMNS.values()]
     table = new_table(title, ("strategy",), [headers[0], WORST[0], *headers[1:]])
     for row in found.table.to_dict("records"):
