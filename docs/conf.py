@@ -90,6 +90,12 @@ def make_for_the_site(app: Sphinx, docname: str, source: list[str]) -> None:
         source[0] = in_the_site(source[0], page)
 
 
+def made_anew(app: Sphinx, env: Any, added: Any, changed: Any, removed: Any) -> list[str]:
+    """Pages that are made of the code or of files elsewhere are read in every build."""
+    pages = sorted((ROOT / "docs").glob("*.md"))
+    return [p.stem for p in pages if re.search("<!-- made|automodule", p.read_text("utf-8"))]
+
+
 def as_plain_text(app: Sphinx, kind: str, name: str, thing: Any, options: Any, lines: Any) -> None:
     """Docstrings are plain text: what reStructuredText would take for a mark means itself."""
     for at, line in enumerate(lines):
@@ -118,5 +124,6 @@ def setup(app: Sphinx) -> None:
         app.add_lexer(plain, TextLexer)
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_math, None))
     app.connect("build-finished", write_llms_txt)
+    app.connect("env-get-outdated", made_anew)
     app.connect("source-read", make_for_the_site)
     app.connect("autodoc-process-docstring", as_plain_text)
