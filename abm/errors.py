@@ -14,8 +14,9 @@ A load flow that does not converge is *not* an exception: it is a result, record
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,9 @@ class Problem:
         if self.line is not None:
             where = f"{where}:{self.line}" if where else f"line {self.line}"
         field = _cut(self.field)
-        text = f"{where}: {field}" if where else field
+        # Of an option that is called as the field, `--set a.b`, the name is said once.
+        said = where.rpartition(" ")[2] == field
+        text = where if said else f"{where}: {field}" if where else field
         if self.value != "":
             text += f" = {_cut(self.value, 500)}"
         text += f": {self.allowed}"
@@ -67,6 +70,31 @@ class InputError(EvenfallError):
 
     def __str__(self) -> str:
         return "\n".join(str(problem) for problem in self.problems)
+
+
+def as_arguments(error: InputError, **names: str) -> InputError:
+    """The same error, for who calls a function: `--option` of the command line is `option`.
+
+    names: of arguments that are not called as the option is.
+    """
+
+    def plain(text: str) -> str:
+        def argument(found: re.Match[str]) -> str:
+            name = found[1].replace("-", "_")
+            return names.get(name, name)
+
+        return re.sub(r"--([a-z][a-z-]*)", argument, text)
+
+    return type(error)(
+        replace(
+            problem,
+            field=plain(problem.field),
+            file="set" if problem.file == "override" else plain(problem.file),
+            allowed=plain(problem.allowed),
+            hint=plain(problem.hint),
+        )
+        for problem in error.problems
+    )
 
 
 class OutputExistsError(InputError):

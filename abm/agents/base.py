@@ -6,7 +6,12 @@ Mesa might have; base.pyi says what there is.
 
 from __future__ import annotations
 
-import mesa
+import warnings
+
+with warnings.catch_warnings():
+    # A notebook without widgets is none of Mesa's business, nor of its reader's.
+    warnings.filterwarnings("ignore", "IProgress not found")
+    import mesa
 from mesa.agent import AgentSet
 
 Model = mesa.Model

@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -16,7 +15,7 @@ from typing import Any, ParamSpec, TypeAlias, TypedDict, TypeVar, Union
 
 import numpy as np
 
-from abm.errors import InputError, Problem, nearest
+from abm.errors import InputError, Problem, as_arguments, nearest
 from abm.results import Results
 from abm.scenario import Scenario
 from abm.scenario.document import parse_setting
@@ -100,7 +99,7 @@ def public(options: type[Any]) -> Callable[[Callable[_P, _T]], Callable[_P, _T]]
             try:
                 return function(*args, **given)
             except InputError as error:
-                raise type(error)(map(_as_argument, error.problems)) from None
+                raise as_arguments(error, out="save", kpi="kpis") from None
 
         call.__dict__["__signature__"] = signature
         meanings = [
@@ -110,19 +109,6 @@ def public(options: type[Any]) -> Callable[[Callable[_P, _T]], Callable[_P, _T]]
         return call
 
     return decorate
-
-
-def _as_argument(problem: Problem) -> Problem:
-    def plain(text: str) -> str:
-        return re.sub(r"--([a-z][a-z-]*)", lambda found: found[1].replace("-", "_"), text)
-
-    return replace(
-        problem,
-        field=plain(problem.field),
-        file="set" if problem.file == "override" else plain(problem.file),
-        allowed=plain(problem.allowed),
-        hint=plain(problem.hint),
-    )
 
 
 def opened(

@@ -9,10 +9,11 @@ from __future__ import annotations
 import importlib
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from abm.errors import InputError, as_arguments, printable
 from abm.results.claim import new_folder
 from abm.results.staging import Files
 
@@ -33,7 +34,7 @@ class LazyTables(Mapping[str, "pd.DataFrame"]):
 
     def __getitem__(self, name: str) -> pd.DataFrame:
         if name not in self._names:
-            raise KeyError(f"{name}: there are {', '.join(self._names)}")
+            raise _no_table(name, self._names)
         return self._make(name)
 
     def __iter__(self) -> Iterator[str]:
@@ -46,8 +47,27 @@ class LazyTables(Mapping[str, "pd.DataFrame"]):
         return f"<tables: {', '.join(self._names)}>"
 
 
+class Tables(dict[str, "pd.DataFrame"]):
+    """Tables by name that are there already."""
+
+    def __missing__(self, name: str) -> NoReturn:
+        raise _no_table(name, self)
+
+    def __repr__(self) -> str:
+        return f"<tables: {', '.join(self)}>"
+
+
+def _no_table(name: str, known: Iterable[str]) -> KeyError:
+    return KeyError(f"{name}: there are {', '.join(known)}")
+
+
 class Shown:
     """An outcome with figures, files and a page."""
+
+    def __repr__(self) -> str:
+        """One line; all that it holds would be pages."""
+        outcome: Any = self
+        return printable(f"<{type(self).__name__}: {outcome.scenario.name}>")
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -76,7 +96,10 @@ class Shown:
         style: "journal" for a column of 88 mm, letters of 8 pt and no title. Raises InputError for
         a kind that it does not have.
         """
-        figure: Figure = _report().plot(self, kind, style)
+        try:
+            figure: Figure = _report().plot(self, kind, style)
+        except InputError as error:
+            raise as_arguments(error) from None
         return figure
 
     def files(self, figures: bool = True) -> Files:
@@ -102,8 +125,11 @@ class Shown:
         "journal". Raises OutputExistsError, an InputError.
         """
         where = Path(path)
-        with _report().printed(formats, style), new_folder(where, force, _warn) as folder:
-            folder.write_all(self._placed(where).files(figures))
+        try:
+            with _report().printed(formats, style), new_folder(where, force, _warn) as folder:
+                folder.write_all(self._placed(where).files(figures))
+        except InputError as error:
+            raise as_arguments(error, out="path", format="formats") from None
         return where
 
     def _placed(self, where: Path) -> Shown:

@@ -72,7 +72,7 @@ class CostAtPeak:
     peak_mw: float
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Bound(OfResults):
     """A perfect-foresight optimum. results: as of a run.
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from abm.results import Results
 from abm.results.kpis import plain
-from abm.results.showing import Shown
+from abm.results.showing import Shown, Tables
 from abm.results.staging import Content
 from abm.scenario import Scenario
 from abm.study.bound import Bound
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Comparison(Shown):
     """Several strategies on the same EVs.
 
@@ -73,7 +73,7 @@ class Comparison(Shown):
     @cached_property
     def tables(self) -> Mapping[str, pd.DataFrame]:
         """`comparison`: one row per strategy."""
-        return {"comparison": comparison_table(self.runs, self.bound, self.foresight)}
+        return Tables(comparison=comparison_table(self.runs, self.bound, self.foresight))
 
     @cached_property
     def kpis(self) -> dict[str, Any]:
@@ -117,7 +117,7 @@ class KeptStudy(Protocol):
         """What is written besides chunks, figures and manifest."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Replicated(Shown):
     """A study of many replications.
 
@@ -161,7 +161,7 @@ class Replicated(Shown):
         return {**self.ensemble.outcome(), "wall_s": self.wall_s}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class MonteCarlo(Replicated):
     """Replications of a scenario under some strategies.
 
@@ -175,12 +175,12 @@ class MonteCarlo(Replicated):
     def tables(self) -> Mapping[str, pd.DataFrame]:
         """`replications`, `bands` (hours), `summary` (means, intervals), `differences` (paired)."""
         found = self.ensemble
-        return {
-            "replications": found.replications.to_pandas(),
-            "bands": found.bands,
-            "summary": found.summary,
-            "differences": found.differences,
-        }
+        return Tables(
+            replications=found.replications.to_pandas(),
+            bands=found.bands,
+            summary=found.summary,
+            differences=found.differences,
+        )
 
     @cached_property
     def kpis(self) -> dict[str, Any]:
@@ -193,7 +193,7 @@ class MonteCarlo(Replicated):
         yield from montecarlo_files(self.ensemble, self.scenario)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Sweep(Replicated):
     """Replications at every point of a grid, or of a Sobol' design over `ranges`.
 
@@ -206,7 +206,7 @@ class Sweep(Replicated):
     @cached_property
     def tables(self) -> Mapping[str, pd.DataFrame]:
         """`summary`: means and intervals by point; of a Sobol' design `sobol`: the indices."""
-        return sweep_tables(self.ensemble, self.ranges, self.scenario.seed)
+        return Tables(sweep_tables(self.ensemble, self.ranges, self.scenario.seed))
 
     @cached_property
     def kpis(self) -> dict[str, Any]:
@@ -218,7 +218,7 @@ class Sweep(Replicated):
         yield from sweep_files(self.ensemble, self.scenario, self.tables)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class HostingStudy(Shown):
     """How many homes may have an EV before a limit of the grid is broken.
 
@@ -237,12 +237,12 @@ class HostingStudy(Shown):
     @cached_property
     def tables(self) -> Mapping[str, pd.DataFrame]:
         """`hosting` (by strategy), `shares` (by share), `elements`, `replications`."""
-        return {
-            "hosting": capacity_table(self.found),
-            "shares": share_table(self.found),
-            "elements": element_table(self.found),
-            "replications": self.found.table.to_pandas(),
-        }
+        return Tables(
+            hosting=capacity_table(self.found),
+            shares=share_table(self.found),
+            elements=element_table(self.found),
+            replications=self.found.table.to_pandas(),
+        )
 
     @cached_property
     def kpis(self) -> dict[str, Any]:
@@ -290,7 +290,7 @@ class HostingStudy(Shown):
         yield from hosting_files(self.found)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PaperStudy(Shown):
     """The paper's study beside its own tables.
 
@@ -323,7 +323,7 @@ class PaperStudy(Shown):
     @cached_property
     def tables(self) -> Mapping[str, pd.DataFrame]:
         """`table2`, `table3`, and with replications `table2_replications`, `table3_...`."""
-        found = {"table2": table2(self.study), "table3": table3(self.study), **self.replicated}
+        found = Tables(table2=table2(self.study), table3=table3(self.study), **self.replicated)
         if self.ensemble is not None:
             found["table2_replications"] = table2_replications(self.ensemble)
             found["table3_replications"] = table3_replications(self.ensemble)
@@ -335,7 +335,7 @@ class PaperStudy(Shown):
         return {name: results.kpis for name, results in self.results.items()}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class BreakEven(Shown):
     """Where V2G stops paying. found: of the strategies that use it; strategies: all asked for."""
 
@@ -346,7 +346,7 @@ class BreakEven(Shown):
     @cached_property
     def tables(self) -> Mapping[str, pd.DataFrame]:
         """`breakeven`: one row per strategy that uses V2G."""
-        return {"breakeven": break_even_table(self.found)}
+        return Tables(breakeven=break_even_table(self.found))
 
     @cached_property
     def kpis(self) -> dict[str, Any]:

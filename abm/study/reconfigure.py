@@ -16,7 +16,7 @@ from abm.grid.demand import base_load_of
 from abm.grid.feeder import Feeder
 from abm.grid.reconfigure import Loads, Reconfiguration, reconfigure
 from abm.results import Results
-from abm.results.showing import Shown
+from abm.results.showing import Shown, Tables
 from abm.scenario import Scenario
 from abm.study.runs import Run, run_once
 
@@ -30,7 +30,7 @@ KPIS = ("loss_energy_mwh", "max_loss_mw", "min_vm_pu", "min_vm_bus", "max_vm_pu"
         "evs_short", "nonconverged_hours")  # fmt: skip
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ReconfigurationStudy(Shown):
     """A scenario before and after; what was looked for is the least loss of these load flows."""
 
@@ -47,7 +47,7 @@ class ReconfigurationStudy(Shown):
     @cached_property
     def tables(self) -> Mapping[str, pd.DataFrame]:
         """`kpis`: before, after and the change; `lines`: which are open."""
-        return {"kpis": kpi_table(self), "lines": line_table(self.change)}
+        return Tables(kpis=kpi_table(self), lines=line_table(self.change))
 
     @cached_property
     def kpis(self) -> dict[str, Any]:

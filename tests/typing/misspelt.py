@@ -1,6 +1,6 @@
 """What a type checker has to find: one misspelt attribute, or one wrong object, in each line."""
 
-from abm import EV, DayPlan, Results, Scenario, V2GModel
+from abm import EV, DayPlan, Results, Scenario, V2GModel, bound, compare, montecarlo, run
 
 model = V2GModel("paper")
 print(model.minut)  # type: ignore[attr-defined]
@@ -16,6 +16,11 @@ print(model.fork().hour)  # type: ignore[attr-defined]
 model.evs[0].p_kw + "kW"  # type: ignore[operator]
 V2GModel("paper", rule=3)  # type: ignore[arg-type]
 Scenario().with_objects(rul=None)  # type: ignore[call-arg]
+run("paper", strateg="evms")  # type: ignore[call-arg]
+run("paper", seed="seven")  # type: ignore[arg-type]
+compare("paper", kpi={})  # type: ignore[call-arg]
+bound("paper", objective="peek")  # type: ignore[arg-type]
+print(montecarlo("paper").tabels)  # type: ignore[attr-defined]
 
 
 class Hasty(EV):

@@ -18,6 +18,13 @@ from abm import (
     Rule,
     Scenario,
     V2GModel,
+    bound,
+    compare,
+    hosting,
+    montecarlo,
+    reproduce,
+    run,
+    sweep,
 )
 
 
@@ -90,3 +97,17 @@ def look() -> None:
 
 results: Results = model.run(on_hour=look).results
 print(results.kpis["cost_per_ev"], results.ev["soc_departure"].mean(), model.grid, model.home.rule)
+
+found: Results = run(
+    "paper", strategy=Night(), set={"fleet.evs_per_zone": 2}, seed=3, progress=False
+)
+mine: dict[str, Rule | str] = {"mine": Night(), "evms": "evms"}
+study = compare(scenario, mine, bound=False, kpis={"cost_per_ev": cost_per_ev})
+print(study.kpis["mine"]["peak_15min_mw"], study.tables["comparison"].columns, study.kinds)
+width: float = study.plot("demand", style="journal").get_figwidth()
+least: float = bound(scenario, objective="cost", limit=3.0).kpis["net_cost_usd"]
+many = montecarlo("paper", 20, strategies=["evms"], until="peak:1%", workers=2, save="folder")
+print(many.tables["summary"], sweep("paper", {"ev.efficiency": [0.9, 0.95]}, kpis=["peak"]).kpis)
+print(hosting("hosting_lv", limits=["line"]).kpis, reproduce(replications=2).changed, least, width)
+found.save("run", force=True, formats="pdf,latex")
+opened: Results = Results.load("run")

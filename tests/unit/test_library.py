@@ -55,6 +55,17 @@ def test_an_option_that_is_none_is_named_with_the_nearest():
     assert (problem.field, problem.hint) == ("sed", "did you mean 'seed'?")
 
 
+def test_only_public_names_are_offered():
+    assert dir(abm) == sorted(abm.__all__)
+
+
+def test_a_field_that_is_none_is_named_once():
+    with pytest.raises(InputError) as caught:
+        abm.run("paper", set={"ev.efficency": 0.9})
+    said = "set ev.efficency: unknown field (did you mean 'ev.efficiency'?)"
+    assert str(caught.value) == said
+
+
 def test_all_problems_come_at_once_by_the_names_of_the_options():
     found = problems_of(
         lambda: abm.bound("paper", step=7, metric=3, set={"ev.efficiency": 3}, seed="x")
@@ -74,7 +85,7 @@ def test_all_problems_come_at_once_by_the_names_of_the_options():
     found = problems_of(
         lambda: abm.sweep("paper", {"a": 3}, design="sobol:3", replications=0, kpis=["peek"])
     )
-    assert {problem.field for problem in found} == {"a", "vary", "design", "replications", "kpi"}
+    assert {problem.field for problem in found} == {"a", "vary", "design", "replications", "kpis"}
     wrong = {"shares": [1, 0], "limits": {"lime": 1.0}, "risk": 3, "within": 0, "workers": True}
     found = problems_of(lambda: abm.hosting("paper", **wrong, set=["ev.efficiency=2"]))
     assert {*wrong, "ev.efficiency"} <= {problem.field for problem in found}

@@ -12,11 +12,22 @@ from abm.errors import InputError
 from abm.report.card import card, first_words, table_of
 from abm.report.figures import png
 from abm.results.ownership import check_written
+from abm.study.outcomes import BreakEven
 
 
 @pytest.fixture(scope="module")
 def results():
     return run(small_paper(name="mine", strategy="evms")).results
+
+
+def test_at_a_prompt_it_is_one_line_and_so_are_its_tables(results):
+    assert repr(results) == "<Results: mine>"
+    study = BreakEven(results.scenario, ["evms"], {})
+    assert repr(study) == "<BreakEven: mine>"
+    assert repr(study.tables) == "<tables: breakeven>"
+    for tables, known in ((study.tables, "breakeven"), (results.tables, "hourly, ev, bus_hour")):
+        with pytest.raises(KeyError, match=f"hourley: there are {known}"):
+            tables["hourley"]
 
 
 def test_figures_by_kind(results):
@@ -52,7 +63,7 @@ def test_save_writes_what_run_writes(results, tmp_path, monkeypatch, capsys):
         del manifest["wall_s"], manifest["seal"]
     assert said["of_verb"] == said["of_object"]
     assert check_written(Path("of_object")).damaged == []
-    with pytest.raises(InputError, match="--force"):
+    with pytest.raises(InputError, match=r"^path = of_object: .*, or force to replace"):
         results.save("of_object")
     results.save("of_object", force=True, figures=False)
     assert not Path("of_object/figures").exists()
