@@ -68,7 +68,7 @@ def add_verbs(verbs: Verbs) -> None:
         help="a three-phase feeder, which an OpenDSS script and a net with loads of single phases "
         "become anyway",
     )
-    add_output(verb, "outputs/NAME-feeder")
+    add_output(verb, "outputs/NAME-feeder", formats=False)
     verb.set_defaults(verb=_import)
 
     verb = parts.add_parser("show", help="a picture of a feeder and what is on it")
@@ -123,9 +123,13 @@ def _import(options: argparse.Namespace) -> int:
 def _show(options: argparse.Namespace) -> int:
     from abm.grid import build_feeder
     from abm.grid.reconfigure import all_lines
+    from abm.report.printing import FIGURE_FORMATS, OPTION, printing
     from abm.scenario.feeder import read_feeder
     from abm.scenario.phase_feeder import line_lengths
 
+    if of_tables := ",".join(printing().tables):
+        allowed = f"one of {', '.join(FIGURE_FORMATS)}: a feeder has no tables to write"
+        raise InputError([Problem(OPTION, of_tables, allowed)])
     place = feeder_folder(options.feeder)
     table = read_feeder(place, None, options.trust)
     out = options.out or OUTPUTS / f"{table.name}-map"
@@ -164,7 +168,7 @@ def _reconfigure(options: argparse.Namespace) -> int:
     study = carried_out(options, task, out, figures=not options.no_figures)
 
     from abm.report.chosen import only, print_chosen
-    from abm.report.feeder_terminal import reconfiguration_lines
+    from abm.report.feeder_terminal import print_reconfiguration
     from abm.report.terminal import print_lines
 
     if options.json:
@@ -175,7 +179,8 @@ def _reconfigure(options: argparse.Namespace) -> int:
         print_chosen(task.title, study.kpis, kpis, flow_min, of_what="feeder")
         print_lines([f"Written to {out}"])
     else:
-        print_lines([*reconfiguration_lines(study, study.tables["kpis"]), f"Written to {out}"])
+        print_reconfiguration(study)
+        print_lines([f"Written to {out}"])
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from abm.cli.common import (
@@ -96,6 +97,7 @@ def _leaderboard(options: argparse.Namespace) -> int:
 
     from abm.report.leaderboard import print_leaderboard
     from abm.report.progress import progress
+    from abm.report.table_files import table_files
     from abm.report.terminal import print_lines
 
     began = time.perf_counter()
@@ -111,7 +113,7 @@ def _leaderboard(options: argparse.Namespace) -> int:
                 on_done=on_done,
             )
         found = study.Leaderboard(ensemble, tuple(mine))
-        folder.write_all(found.files())
+        folder.write_all(chain(found.files(), table_files(found)))
         folder.finish(**ensemble.outcome(), wall_s=time.perf_counter() - began)
     if options.json:
         rows = found.table.set_index("strategy").to_dict("index")

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from abm.grid import Feeder
+from abm.report.html_tables import kpi_heading
+from abm.report.terminal import new_table, print_lines, show
+from abm.report.units import DASH
+from abm.results.indicators import grain_of
 from abm.scenario.feeder_table import FeederTable
 from abm.study.reconfigure import ReconfigurationStudy
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 LOADS = {"nominal": "at nominal load", "base": "mean of all hours without EVs"}
 
@@ -48,9 +47,9 @@ def feeder_lines(feeder: Feeder, table: FeederTable) -> list[str]:
     return [*lines, f"zones: {len(feeder.zone_bus)}{there}"]
 
 
-def reconfiguration_lines(study: ReconfigurationStudy, kpis: pd.DataFrame) -> list[str]:
+def print_reconfiguration(study: ReconfigurationStudy) -> None:
     """Which lines are opened and closed, what it is good for, and the KPIs beside each other."""
-    change = study.change
+    change, scenario = study.change, study.scenario
     if not len(change.opened):
         lines = ["No exchange of lines has less loss: the feeder stays as it is."]
     else:
@@ -62,15 +61,18 @@ def reconfiguration_lines(study: ReconfigurationStudy, kpis: pd.DataFrame) -> li
     before, after = (1e3 * loss for loss in change.loss_mw)
     gained = f" ({100.0 * (after / before - 1.0):+.1f} %)" if before > 0.0 else ""
     lines.append(f"loss {LOADS[study.loads]}: {before:.2f} kW before, {after:.2f} after{gained}")
-    lines += ["", f"{'':34}{'before':>12}{'after':>12}{'change':>12}"]
-    for row in kpis.itertuples():
-        cells = "".join(f"{_cell(value):>12}" for value in (row.before, row.after, row.change))
-        lines.append(f"{row.kpi:34}{cells}")
-    return [*lines, ""]
+    print_lines(lines)
+    title = f"{scenario.name}, before and after"
+    table = new_table(title, ("quantity",), ("before", "after", "change"))
+    for row in study.tables["kpis"].itertuples():
+        cells = (_cell(value) for value in (row.before, row.after, row.change))
+        table.add_row(kpi_heading(row.kpi), *cells)
+    show(table)
+    print_lines([f"Losses, voltages and loadings: {grain_of(scenario.grid.flow_interval_min)}."])
 
 
 def _cell(value: object) -> str:
     if value is None or value != value:
-        return "-"
+        return DASH
     # What is left of a difference of like numbers.
     return f"{round(value, 9):.5g}" if isinstance(value, float) else str(value)

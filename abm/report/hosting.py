@@ -57,7 +57,7 @@ def probability_figure(study: Hosting) -> Figure:
                 continue
             axes.fill_between(x, ends[:, 0], ends[:, 1], color=look.color, alpha=alpha, lw=0)
             axes.plot(x, y, **look.line, marker=look.marker, ms=3.0, label=name, clip_on=False)
-            lines.append((name, look.color, x, y))
+            lines.append((name, look.ink, x, y))
         axes.axhline(100.0 * rungs.risk, color=GREY, ls=":", lw=1.0)
         span = 100.0 * rungs.shares[0], 100.0 * rungs.shares[-1]
         axes.set(xlim=span, ylim=(0.0, 100.0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from abm.report.terminal import new_table, print_lines, show
-from abm.report.units import number
+from abm.report.units import number, plus_minus
 from abm.study.compare import GAP
 from abm.study.leaderboard import COST, MEANING, SHORT, SWITCHES, Leaderboard
 
@@ -48,4 +48,4 @@ def _interval(mean: float, low: float, high: float, digits: int) -> str:
     """A mean with half the width of its interval, where it has one."""
     if not np.isfinite(low):
         return number(mean, digits)
-    return f"{number(mean, digits)} ± {number((high - low) / 2.0, digits)}"
+    return plus_minus(mean, (high - low) / 2.0, digits)

@@ -11,7 +11,9 @@ from functools import singledispatch
 from rich.table import Table
 
 from abm.report.breakeven import print_break_even
+from abm.report.feeder_terminal import print_reconfiguration
 from abm.report.hosting import print_hosting
+from abm.report.leaderboard import print_leaderboard
 from abm.report.paper_terminal import print_table2, print_table3
 from abm.report.printing import printing
 from abm.report.study_terminal import print_ensemble, print_paper_replications, print_sweep
@@ -21,7 +23,9 @@ from abm.results.day_tables import days_together
 from abm.results.folder import strategy_label
 from abm.results.staging import Content
 from abm.study.bound import Bound
+from abm.study.leaderboard import Leaderboard
 from abm.study.outcomes import BreakEven, Comparison, HostingStudy, MonteCarlo, PaperStudy, Sweep
+from abm.study.reconfigure import ReconfigurationStudy
 
 # What LaTeX would obey, and how it is written to be seen.
 _LATEX = {
@@ -91,6 +95,10 @@ def _(outcome: PaperStudy) -> None:
 @tell.register(BreakEven)
 def _(outcome: BreakEven) -> None:
     print_break_even(outcome.scenario, outcome.tables["breakeven"], outcome.strategies)
+
+
+tell.register(Leaderboard, print_leaderboard)
+tell.register(ReconfigurationStudy, print_reconfiguration)
 
 
 def table_files(outcome: object) -> Iterator[tuple[str, Content]]:

@@ -67,6 +67,7 @@ def heat_figure(title: str, runs: Mapping[str, Results]) -> Figure:
         elif draw is _sorted:
             below.set_xscale("log")
             below.set_xlim(1, first.n_hours)
+            below.xaxis.set_major_formatter("{x:,.0f}")
             below.set_xlabel(f"Hours with as much or more, of {first.n_hours:,} (h)")
         else:
             clock_axis(below, first.clock_hours)

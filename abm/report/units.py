@@ -26,10 +26,13 @@ DASH = "-"
 
 
 def number(value: Any, digits: int, times: float = 1.0) -> str:
-    """A number, so many times as large, with fixed digits; a dash for what is not there."""
+    """A number, so many times as large, with fixed digits; a dash for what is not there.
+
+    What rounds to nothing has no sign.
+    """
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return DASH
-    return f"{times * value:.{digits}f}" if isinstance(value, int | float) else str(value)
+    return f"{times * value:z.{digits}f}" if isinstance(value, int | float) else str(value)
 
 
 def below_a_megawatt(peaks_mw: Iterable[Any]) -> bool:

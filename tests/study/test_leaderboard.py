@@ -95,7 +95,7 @@ def test_the_verb_writes_and_shows_the_table(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my_rules.py").write_text(RULE, encoding="utf-8")
     call = ["leaderboard", "my_rules:Mine", "--quick", "--strategies", "uncoordinated"]
-    call += ["--workers", "1", "--out", "here"]
+    call += ["--workers", "1", "--out", "here", "--format", "md"]
     assert main(call) == 2
     assert "--trust" in capsys.readouterr().err
     assert not (tmp_path / "here").exists()
@@ -103,6 +103,7 @@ def test_the_verb_writes_and_shows_the_table(tmp_path, monkeypatch, capsys):
     shown = capsys.readouterr().out
     assert "Mine *" in shown
     assert "half an hour to three hours late" in shown
+    assert "| Mine * | " in (tmp_path / "here" / "tables.md").read_text(encoding="utf-8")
     table = pd.read_csv(tmp_path / "here" / "leaderboard.csv")
     assert set(table["strategy"]) == {"Mine", "uncoordinated", "bound"}
     assert len(pd.read_csv(tmp_path / "here" / "worlds.csv")) == 12

@@ -6,6 +6,8 @@ import io
 import pytest
 from helpers import run, small_paper
 
+import abm
+from abm.cli import main
 from abm.report.printing import parse_printing, printed_as
 from abm.report.table_files import comma_separated, latex, markdown, table_files
 from abm.report.terminal import caught, new_table, print_lines, show
@@ -24,6 +26,10 @@ from abm.study.outcomes import MonteCarlo
         (724.66, 130.0, "725 ± 130"),
         (0.5, 0.0, "0.50 ± 0.00"),
         (3.2, float("nan"), "3.20 ± -"),
+        (float("nan"), float("nan"), "- ± -"),
+        (-0.0004, 0.02, "0.00 ± 0.02"),
+        (600.0, 9.96, "600 ± 10"),
+        (1e9, 1.5e6, "1000000000 ± 1500000"),
     ],
 )
 def test_a_mean_has_the_digits_that_its_interval_supports(mean, half, said):
@@ -109,3 +115,23 @@ def test_tables_of_a_run_and_of_replications(tmp_path):
     half = (high - low) / 2
     # The last digit of the mean is not finer than a tenth of the interval.
     assert 10.0 ** -len(peak["mean"].partition(".")[2]) >= 0.09 * half
+
+
+def test_what_is_printed_of_a_reconfiguration_is_in_the_files():
+    found = abm.reconfigure("paper", set=["fleet.evs_per_zone=0", "clock.step_s=3600"])
+    with printed_as(parse_printing("md,csv")):
+        files = dict(table_files(found))
+    rows = list(csv.DictReader(io.StringIO(files["tables/paper_before_and_after.csv"])))
+    loss = next(row for row in rows if row["quantity"] == "Losses (MWh)")
+    # In the digits that are printed.
+    after = pytest.approx(float(loss["after"]), abs=2e-4)
+    assert float(loss["before"]) + float(loss["change"]) == after
+    assert float(loss["change"]) < 0.0
+    assert len(rows) == len(found.tables["kpis"])
+    assert "max line loading (%)" in files["tables.md"]
+
+
+def test_a_verb_without_tables_takes_no_format_of_tables(tmp_path, capsys):
+    assert main(["feeder", "show", "case33bw", "--format", "md", "--out", str(tmp_path / "f")]) == 2
+    assert "a feeder has no tables to write" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
