@@ -66,7 +66,7 @@ def print_reconfiguration(study: ReconfigurationStudy) -> None:
     table = new_table(title, ("quantity",), ("before", "after", "change"))
     for row in study.tables["kpis"].itertuples():
         cells = (_cell(value) for value in (row.before, row.after, row.change))
-        table.add_row(kpi_heading(row.kpi), *cells)
+        table.add_row(kpi_heading(str(row.kpi)), *cells)
     show(table)
     print_lines([f"Losses, voltages and loadings: {grain_of(scenario.grid.flow_interval_min)}."])
 
