@@ -43,13 +43,14 @@ report_of.register(HostingStudy)(hosting_report)
 def report_html(outcome: object, pictures: Iterable[tuple[str, bytes]] = ()) -> str:
     """The page of an outcome; "" for an outcome without one.
 
-    Figures are interactive where plotly is installed, else pictures: those that are handed in, by
-    the names of their files, or drawn here. The same outcome gives the same bytes.
+    Figures are interactive where plotly is installed and the outcome has such, else pictures:
+    those that are handed in, by the names of their files, or drawn here. The same outcome gives
+    the same bytes.
     """
     report, plotly = report_of(outcome), plotly_script()
     if report is None:
         return ""
-    if plotly is None:
+    if plotly is None or not report.charts:
         found = list(pictures)
         if not found and isinstance(outcome, Shown):
             found = [(kind, png(outcome.plot(kind))) for kind in outcome.kinds]

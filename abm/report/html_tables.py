@@ -13,7 +13,7 @@ from abm.report.field_words import field_words
 from abm.report.page import PageTable
 from abm.report.units import DASH, interval_digits
 from abm.results import Results
-from abm.results.indicators import grain_of, indicator, is_of_load_flows, kpi_label, mean_digits
+from abm.results.indicators import indicator, kpi_label, mean_digits
 from abm.scenario import Scenario
 from abm.study.compare import FORESIGHT, GAP
 
@@ -69,7 +69,56 @@ NAMED = {
     "S1_conf": "±",
     "ST": "total",
     "ST_conf": "± ",
+    "base_mw": "without EVs (MW)",
     "ev_mw": "EVs, net (MW)",
+    "charge_mw": "EVs charge (MW)",
+    "discharge_mw": "EVs supply, V2G (MW)",
+    "supply_mw": "batteries less PV (MW)",
+    "slack_p_mw": "from the grid above (MW)",
+    "slack_q_mvar": "reactive, from the grid above (Mvar)",
+    "max_line_loading_percent": "highest line loading (%)",
+    "mismatch_mva": "residual of the load flow (MVA)",
+    "messages_unsent": "messages not sent",
+    "price": "price ($/kWh)",
+    "purchase_price": "price of a kWh bought ($)",
+    "sale_price": "price of a kWh sold ($)",
+    "energy_short_kwh": "energy missing (kWh)",
+    "evs_short_percent": "EVs short (%)",
+    "ageing_more_usd": "ageing beyond charging at once ($)",
+    "benefit_net_usd": "benefit net of ageing ($)",
+    "v2g_share": "share in V2G",
+    "boosts": "charged at once",
+    "soc_arrival_mean": "mean SoC on arrival",
+    "soc_departure_mean": "mean SoC on departure",
+    "pv_kwh": "PV (kWh)",
+    "pv_used_kwh": "PV used in its zone (kWh)",
+    "pv_curtailed_kwh": "PV curtailed (kWh)",
+    "zone_demand_kwh": "demand (kWh)",
+    "zone_import_kwh": "from the feeder (kWh)",
+    "zone_export_kwh": "into the feeder (kWh)",
+    "storage_charged_kwh": "battery charged (kWh)",
+    "storage_discharged_kwh": "battery supplied (kWh)",
+    "next_share": "next share looked at",
+    "probability": "how often a limit is broken",
+    "low": "interval from",
+    "high": "interval to",
+    "p_voltage_low": "voltage too low",
+    "p_voltage_high": "voltage too high",
+    "p_unbalance": "unbalance too high",
+    "p_line": "line overloaded",
+    "p_transformer": "transformer overloaded",
+    "p_not_solved": "no load flow",
+    "p_no_plan": "no plan",
+    "v2g_mwh": "V2G (MWh)",
+    "more_purchase_usd": "paid more for what is bought ($)",
+    "missing_usd": "energy missing ($)",
+    "more_ageing_usd": "wear that it causes ($)",
+    "worth_usd": "what V2G is worth ($)",
+    "least_sale_ratio": "pays from this sale ratio on",
+    "most_pack_usd_per_kwh": "pays up to this price of a pack ($/kWh)",
+    "prediction95_low": "95 % prediction from",
+    "prediction95_high": "95 % prediction to",
+    "paper_inside": "paper within it",
     "min_vm_pu": "lowest voltage (p.u.)",
     GAP: "gap to the optimum (%)",
     FORESIGHT: "perfect foresight at the same peak ($)",
@@ -93,16 +142,7 @@ def _plain(name: str) -> str:
 
 def kpi_heading(name: str, flow_min: Sequence[int] = ()) -> str:
     """What a KPI is called, with its unit and the grain of what load flows give."""
-    row = indicator(name)
-    if row is None or row.label:
-        return kpi_label(name, flow_min)
-    text = heading(name)
-    if "(" not in text and row.unit != "-":
-        text = f"{text} ({row.unit})"
-    if flow_min and is_of_load_flows(name):
-        start, bracket, unit = text.partition(" (")
-        text = f"{start}, {grain_of(*flow_min)}{bracket}{unit}"
-    return text
+    return heading(name) if indicator(name) is None else kpi_label(name, flow_min)
 
 
 def label_words(label: str) -> str:

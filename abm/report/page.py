@@ -193,14 +193,15 @@ def _figures(report: Report, interactive: bool) -> Iterable[str]:
     if not (report.charts or report.pictures):
         return
     yield '<section id="figures"><h2>Figures</h2>'
-    if interactive:
+    if interactive and report.charts:
         for i, one in enumerate(report.charts):
             yield f"<figure><figcaption><h3>{_text(one.title)}</h3>"
             yield f'<p class="soft">{_text(one.about)}</p></figcaption>'
             yield f'<div class="plot" data-chart="{i}" role="img" '
             yield f'aria-label="{_text(f"{one.title}. {one.about}")}"></div></figure>'
     else:
-        yield f'<p class="soft">{_text(PICTURES_ONLY)}</p>'
+        if not interactive:
+            yield f'<p class="soft">{_text(PICTURES_ONLY)}</p>'
         for title, content in report.pictures:
             source = f"data:image/png;base64,{b64encode(content).decode('ascii')}"
             yield f"<figure><figcaption><h3>{_text(title)}</h3></figcaption>"

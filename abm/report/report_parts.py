@@ -7,17 +7,18 @@ import json
 import platform
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from abm.errors import InputError
 from abm.grid import build_feeder
 from abm.grid.phase_feeder import ThreePhaseFeeder
 from abm.report.cite import bibtex, text, works
-from abm.report.sentences import count
-from abm.results.folder import versions
+from abm.report.sentences import count, listed
+from abm.results.folder import strategy_label, versions
 from abm.results.notices import as_printed_notices, limit_notices
 from abm.scenario import Scenario, parse_setting
+from abm.study.compare import check_strategies
 
 # More settings than this are no command that anybody types.
 MOST_SETTINGS = 24
@@ -60,11 +61,25 @@ def _sentence(line: str) -> str:
 # --- again -------------------------------------------------------------------------------------
 
 
-def again(verb: str, scenario: Scenario, options: Sequence[str] = ()) -> list[tuple[str, str]]:
+def again(
+    verb: str,
+    scenario: Scenario,
+    options: Sequence[str] = (),
+    strategies: Iterable[str] = (),
+    objects: Collection[str] = (),
+) -> list[tuple[str, str]]:
     """Commands that give the same: from the scenario beside the page, and by what differs.
 
     The latter only where it can be said by --set: no files, no code, and nothing lost on the way.
+    strategies: for `--strategies`; objects: those of them that are objects of Python. With one of
+    these, or with a strategy by a name that a person gave it, it is Python that gives the same.
     """
+    asked = list(strategies)
+    named = [name for name in asked if name not in objects and _is_strategy(name, scenario)]
+    if named:
+        options = ["--strategies", ",".join(named), *options]
+    if len(named) < len(asked):
+        return _in_python(verb, scenario, asked, named, options)
     trust = ["--trust"] if scenario.code else []
     here = ["evenfall", verb, "scenario.yaml", *options, *trust]
     found = [
@@ -88,6 +103,46 @@ def again(verb: str, scenario: Scenario, options: Sequence[str] = ()) -> list[tu
         command = ["evenfall", verb, "paper", *by_set, "--seed", str(scenario.seed), *options]
         found.append(("From anywhere, by what differs from the default:", shlex.join(command)))
     return found
+
+
+def _is_strategy(name: str, scenario: Scenario) -> bool:
+    try:
+        check_strategies([name], strategy_label(scenario))
+    except InputError:
+        return False
+    return True
+
+
+def _in_python(
+    verb: str,
+    scenario: Scenario,
+    asked: Sequence[str],
+    named: Sequence[str],
+    options: Sequence[str],
+) -> list[tuple[str, str]]:
+    """The call, and the command for those strategies that have names on the command line."""
+    own = [name for name in asked if name not in named]
+    each = ", ".join(f"{name!r}: {repr(name) if name in named else '...'}" for name in asked)
+    about = f"In Python, with what {listed(own)} stood for in the place of the dots"
+    if len(options) > 2 * bool(named):
+        about += ", and with the options that the command would have"
+    found = [(f"{about}:", f"from abm import {verb}\n\n"
+              f'{verb}("scenario.yaml", strategies={{{each}}})')]  # fmt: skip
+    if named:
+        trust = ["--trust"] if scenario.code else []
+        command = shlex.join(["evenfall", verb, "scenario.yaml", *options, *trust])
+        found.append((f"Without {listed(own)}:", command))
+    return found
+
+
+def strategies_by_object(cases: Mapping[str, Scenario], scenario: Scenario) -> list[str]:
+    """Strategies that are objects of Python, other than the scenario's own."""
+    before = scenario.objects
+    return [
+        name
+        for name, one in cases.items()
+        if one.objects.rule is not before.rule or one.objects.admission is not before.admission
+    ]
 
 
 def scenario_hash(scenario: Scenario) -> str:
@@ -139,8 +194,8 @@ def citation() -> str:
 
 
 def study_options(question: Mapping[str, Any], names: Sequence[str]) -> list[str]:
-    """Options of a study of many replications, of its question; names: of its fields."""
-    found = ["--strategies", ",".join(question["strategies"])]
+    """Options of a study of many replications besides its strategies; names: of its question."""
+    found: list[str] = []
     for name in names:
         if (value := question.get(name)) is not None:
             said = ",".join(map(str, value)) if isinstance(value, list | tuple) else f"{value}"

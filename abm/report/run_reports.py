@@ -18,6 +18,7 @@ from abm.report.report_parts import (
     citation,
     facts,
     scenario_cautions,
+    strategies_by_object,
     versions_used,
 )
 from abm.report.sentences import (
@@ -85,7 +86,9 @@ def run_cautions(results: Results) -> list[str]:
 
 def run_charts(results: Results, limit_mw: float | None = None) -> list[Drawn]:
     """The figures of a run."""
-    found = [figures.demand(results, limit_mw), figures.zones(results)]
+    found = [figures.demand(results, limit_mw)]
+    if results.kpis["evs"]:
+        found.append(figures.zones(results))
     found.append(figures.voltages({"": results}))
     loading = figures.loadings(results)
     return found if loading is None else [*found, loading]
@@ -118,7 +121,8 @@ def run_tables(results: Results) -> list[PageTable]:
     if results.n_feeders > 1:
         shown = ["feeder", "seed", "peak_15min_mw", "min_vm_pu", "loss_energy_mwh", "net_cost_usd",
                  "evs_short"]  # fmt: skip
-        found.append(frame_table("feeders", "Feeders", results.feeders[shown]))
+        names = {name: kpi_heading(name, (record.flow_min,)) for name in shown[2:]}
+        found.append(frame_table("feeders", "Feeders", results.feeders[shown], names=names))
     return [*found, kpi_table(results)]
 
 
@@ -187,8 +191,9 @@ def comparison_report(outcome: Comparison) -> Report:
     metric = METRIC if table[METRIC].notna().any() else "peak_15min_mw"
     flow = (scenario.grid.flow_interval_min,)
     names = {name: kpi_heading(str(name), flow) for name in table.columns if name in kpis_of(kpis)}
-    options = ["--strategies", ",".join(outcome.runs)]
-    options += [] if bound is not None else ["--no-bound"]
+    options = [] if bound is not None else ["--no-bound"]
+    of_runs = {name: run.results.record.scenario for name, run in outcome.runs.items()}
+    objects = strategies_by_object(of_runs, scenario)
     seed = scenario.seed
     first = next(iter(outcome.runs.values())).results
     return Report(
@@ -206,7 +211,7 @@ def comparison_report(outcome: Comparison) -> Report:
         ],
         map=feeder_map(results),
         tables=[frame_table("comparison", "Strategies", table, about, names)],
-        again=again("compare", scenario, options),
+        again=again("compare", scenario, options, outcome.runs, objects),
         cite=citation(),
         versions=versions_used(),
     )
@@ -288,7 +293,7 @@ def break_even_report(outcome: BreakEven) -> Report:
         charts=[],
         map=None,
         tables=[frame_table("breakeven", "Strategies that use V2G", outcome.tables["breakeven"])],
-        again=again("breakeven", scenario, ["--strategies", ",".join(outcome.strategies)]),
+        again=again("breakeven", scenario, strategies=outcome.strategies),
         cite=citation(),
         versions=versions_used(),
     )

@@ -261,7 +261,11 @@ def _lowest_peak(
     if served and len(served) < len(ranked):
         text += " among the strategies that give every EV what it asked for"
     elif not served:
-        text += f", but {among[0]['evs_short']:,.0f} EVs are left short (no strategy serves all)"
+        row = among[0]
+        lacks = f"{count(row['evs_short'], 'EV is', 'EVs are')} left short"
+        if not row["evs_short"]:
+            lacks = f"{_missing(row)} in all"
+        text += f", but {lacks} (no strategy serves all)"
     text += f": {power(among[0][metric], small)}"
     if least is not None and _known(least[metric]):
         gap = among[0].get(GAP)
@@ -271,6 +275,17 @@ def _lowest_peak(
     if len(ranked) > 1 and worst["strategy"] not in best:
         text += f"; {worst['strategy']} has the highest, {power(worst[metric], small)}"
     return f"{text}."
+
+
+def _missing(row: Mapping[str, Any]) -> str:
+    """Who is short; where nobody misses as much as counts, how much energy."""
+    if row["evs_short"]:
+        return f"{count(row['evs_short'], 'EV')} short"
+    return f"{row['energy_short_kwh']:,.1f} kWh missing"
+
+
+def _lacking(rows: Sequence[Mapping[str, Any]]) -> str:
+    return listed([f"{row['strategy']} ({_missing(row)})" for row in rows])
 
 
 def _others(
@@ -286,17 +301,14 @@ def _others(
     ]
     charging = [row for row in cheats if row.get("ev_charged_mwh")]
     if served and charging:
-        parts = [f"{row['strategy']} ({row['evs_short']:,.0f} EVs short)" for row in charging]
-        text = f"Lower demand at the expense of the owners has {listed(parts)}"
+        text = f"Demand is lower at the expense of the owners under {_lacking(charging)}"
     elif served and len(served) < len(ranked):
         short = [row for row in ranked if row["strategy"] not in names]
-        parts = [f"{row['strategy']} ({row['evs_short']:,.0f})" for row in short]
-        text = f"EVs are left short under {listed(parts)}"
+        text = f"Energy is missing under {_lacking(short)}"
     elif served:
         text = "Every strategy gives every EV what it asked for"
     else:
-        parts = [f"{row['strategy']} ({row['evs_short']:,.0f})" for row in ranked]
-        text = f"EVs are left short under every strategy: {listed(parts)}"
+        text = f"Energy is missing under every strategy: {_lacking(ranked)}"
     known = [row for row in ranked if _known(row["min_vm_pu"])]
     if known:
         low = min(known, key=lambda row: float(row["min_vm_pu"]))

@@ -261,6 +261,7 @@ def _(outcome: BreakEven) -> str:
 
 @files_of.register(BreakEven)
 def _(outcome: BreakEven, figures: bool = True) -> Files:
+    yield "scenario.yaml", outcome.scenario.to_yaml()
     yield "breakeven.csv", outcome.tables["breakeven"]
     yield from drawn(outcome, figures)
     yield MANIFEST, manifest("breakeven", outcome.scenario, outcome.strategies)

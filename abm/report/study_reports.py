@@ -13,6 +13,7 @@ from abm.report.report_parts import (
     citation,
     facts,
     scenario_cautions,
+    strategies_by_object,
     study_options,
     versions_used,
 )
@@ -80,7 +81,13 @@ def montecarlo_report(outcome: MonteCarlo) -> Report:
                 else []
             ),
         ],
-        again=again("montecarlo", scenario, study_options(outcome.question, names)),
+        again=again(
+            "montecarlo",
+            scenario,
+            study_options(outcome.question, names),
+            outcome.question["strategies"],
+            strategies_by_object({str(c): c.scenario for c in ensemble.cases}, scenario),
+        ),
         cite=citation(),
         versions=versions_used(),
     )
@@ -159,7 +166,7 @@ def sweep_report(outcome: Sweep) -> Report:
         charts=list(sweep(ensemble, tables, shown)) if ensemble.measures else [],
         map=None,
         tables=shown_tables,
-        again=again("sweep", scenario, options),
+        again=again("sweep", scenario, options, outcome.question["strategies"]),
         cite=citation(),
         versions=versions_used(),
     )
@@ -176,7 +183,7 @@ def hosting_report(outcome: HostingStudy) -> Report:
     ]
     names = ["replications", "shares", "within", "risk", "limits"]
     strategies = [name for name in study.asked.strategies if name != BOUND]
-    options = study_options({**outcome.question, "strategies": strategies}, names)
+    options = study_options(outcome.question, names)
     options.append("--bound" if BOUND in study.asked.strategies else "--no-bound")
     tables = outcome.tables
     return Report(
@@ -194,7 +201,7 @@ def hosting_report(outcome: HostingStudy) -> Report:
             frame_table("shares", "Shares that were looked at", tables["shares"]),
             frame_table("elements", "What breaks its limit", tables["elements"]),
         ],
-        again=again("hosting", scenario, options),
+        again=again("hosting", scenario, options, strategies),
         cite=citation(),
         versions=versions_used(),
     )

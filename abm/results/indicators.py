@@ -121,7 +121,8 @@ def kpi_label(name: str, flow_min: Collection[int] = ()) -> str:
     """
     row = indicator(name)
     label = row.label if row is not None and row.label else name
-    if not flow_min or not is_of_load_flows(name):
+    # A bus or a clock time is no mean of anything.
+    if not flow_min or not is_of_load_flows(name) or (row is not None and not row.mean):
         return label
     text, bracket, unit = label.partition(" (")
     return f"{text}, {grain_of(*flow_min)}{bracket}{unit}"

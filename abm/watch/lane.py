@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from abm.clock import Phase
 from abm.equations import FloatArray
 from abm.grid import PowerFlow
 from abm.model import V2GModel
@@ -120,19 +121,28 @@ class Lane:
         self._flow_hour = -1
 
     def step(self) -> None:
-        """One step of the model, and a note of what came of it."""
+        """One step of the model, and a note of what came of it.
+
+        Whoever leaves, comes or sends when it ends has done so: at a full hour that hour is closed.
+        """
         model, at = self.model, self.model.clock.step
         if model.clock.finished:
             return
         model.step()
         self.ev_mw[at] = model.fleet.p_kw.sum() / 1e3
-        newest = model.broadcast
-        self.limit_mw[at] = newest.limit_mw[0]
+        self.limit_mw[at] = model.broadcast.limit_mw[0]
         self.fill_mw[at], self.shave_mw[at] = self._levels_mw()
+        self._listen(at)
+        model.clock.settle(Phase.GRID)
+        self._listen(at + 1)
+
+    def _listen(self, step: int) -> None:
+        """Note a message that the model has heard in this step, if any."""
+        newest = self.model.broadcast
         if newest.sequence != self._heard:
             self._heard = newest.sequence
             if newest.sequence:
-                self._note_message(at)
+                self._note_message(step)
 
     def _levels_mw(self) -> tuple[float, float]:
         """What a planner of `coordinated` fills the demand up to and shaves it to, NaN without."""

@@ -114,7 +114,7 @@ def _head(session: Session) -> Any:
                     button("play", "Play", "Go on, or stand still"),
                     button("minute", "+ 1 min", "One minute on"),
                     button("hour", "+ 1 h", "An hour on"),
-                    button("restart", "Restart", "Back to the beginning"),
+                    button("restart", "Restart", "Back to the beginning, no EV changed by hand"),
                 ],
             ),
             html.Label(
@@ -181,7 +181,13 @@ def _side(session: Session) -> Any:
                 className="sliders",
                 children=[_slider(c, session) for c in session.controls],
             ),
-            html.Button("Reset to the scenario", id="reset", className="quiet", n_clicks=0),
+            html.Button(
+                "Reset to the scenario",
+                id="reset",
+                title="Sliders and EVs as they were at first",
+                className="quiet",
+                n_clicks=0,
+            ),
             html.Div(id="said", role="alert"),
         ],
     )

@@ -75,6 +75,7 @@ class Session:
         self.first = scenario
         self.scenario = scenario
         self.chosen: tuple[str, ...] = (strategy_label(scenario),)
+        self._by_hand: set[int] = set()
         self._lock = threading.RLock()
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
@@ -154,8 +155,7 @@ class Session:
                 return ""
             try:
                 scenario = self.scenario.override({field: control.meant(value)})
-                if not control.live:
-                    self._replace(scenario, self.chosen)
+                forgotten = "" if control.live else self._replace(scenario, self.chosen)
             except EvenfallError:
                 self._note_settings("")  # the slider goes back to where it was
                 raise
@@ -165,7 +165,8 @@ class Session:
                     lane.set_limit(float(control.meant(value)))
             self._note_settings(by)
             words = f"{control.label}: {value:g} {control.unit}".rstrip()
-            return f"{words}, {'from the next message on' if control.live else 'from the start'}"
+            since = "from the next message on" if control.live else "from the start"
+            return f"{words}, {since}{forgotten}"
 
     def reset(self) -> None:
         """All fields as they were at first, in models made anew that walk to this minute."""
@@ -174,17 +175,20 @@ class Session:
             self.scenario = self.first
             self._note_settings("")
 
-    def choose(self, strategies: Sequence[str], by: str = "") -> None:
+    def choose(self, strategies: Sequence[str], by: str = "") -> str:
         """Watch these strategies, one or two different ones, from the start to this minute.
 
-        by: the tab that asks. Raises InputError for what is no strategy.
+        by: the tab that asks. Says what was forgotten of it, if anything. Raises InputError for
+        what is no strategy.
         """
         with self._lock:
             chosen = tuple(dict.fromkeys(strategies))[:2]
-            if chosen and chosen != self.chosen:
-                self._replace(self.scenario, chosen)
-                self.chosen = chosen
-                self._note_settings(by)
+            if not chosen or chosen == self.chosen:
+                return ""
+            forgotten = self._replace(self.scenario, chosen)
+            self.chosen = chosen
+            self._note_settings(by)
+            return f"{' and '.join(chosen)}, from the start{forgotten}" if forgotten else ""
 
     def change_ev(self, index: int, wanted: Mapping[str, Any]) -> str:
         """Change an EV by hand in every lane; says what has been changed.
@@ -198,6 +202,8 @@ class Session:
             said: dict[str, None] = {}
             for model, new in zip(models, changes, strict=True):
                 said |= dict.fromkeys(change(model, index, new))
+            if said:
+                self._by_hand.add(index)
             self._publish()
             return ", ".join(said) if said else "nothing was changed"
 
@@ -247,14 +253,21 @@ class Session:
     def _make_lanes(self, scenario: Scenario, strategies: Sequence[str]) -> tuple[Lane, ...]:
         return tuple(Lane(one) for one in under(scenario, strategies).values())
 
-    def _replace(self, scenario: Scenario, strategies: Sequence[str]) -> None:
-        """Other models in the place of these; they will walk to the minute of now."""
+    def _replace(self, scenario: Scenario, strategies: Sequence[str]) -> str:
+        """Other models in the place of these; they will walk to the minute of now.
+
+        Says how many EVs are no longer as somebody changed them by hand, "" for none.
+        """
         minute = self.minute if self._ahead is None else self._ahead
         lanes = self._make_lanes(scenario, strategies)
         for lane in self.lanes:
             lane.model.close()
         self.lanes, self._trouble = lanes, ""
         self._ahead = min(minute, self._end) if minute > 0.0 else None
+        n, self._by_hand = len(self._by_hand), set()
+        if not n:
+            return ""
+        return f"; what was changed by hand of {n} {'EV' if n == 1 else 'EVs'} is forgotten"
 
     def _note_settings(self, by: str) -> None:
         self._settings += 1

@@ -5,6 +5,7 @@ import pytest
 from helpers import small_paper
 
 from abm import Scenario
+from abm.control.rules import G2VOnly
 from abm.report.html import report_html, report_of
 from abm.report.sentences import comparison_answer, listed
 from abm.study.bound import optimum
@@ -55,6 +56,25 @@ def test_a_comparison_names_the_best_that_leaves_nobody_short(compared):
     assert len(report_html(compared).encode()) < 6_000_000
 
 
+def test_a_strategy_that_no_command_knows_is_not_in_one():
+    scenario = small_paper(strategy="evms", **COARSE)
+    asked = {"mine": G2VOnly(), "evms": "evms"}
+    report = report_of(Comparison(scenario, compare(scenario, asked), None, {}))
+    assert report.again[0][1] == (
+        "from abm import compare\n\n"
+        "compare(\"scenario.yaml\", strategies={'mine': ..., 'evms': 'evms'})"
+    )
+    assert report.again[1] == (
+        "Without mine:",
+        "evenfall compare scenario.yaml --strategies evms --no-bound",
+    )
+    # An object may have the name of a strategy.
+    report = report_of(Comparison(scenario, compare(scenario, {"evms": asked["mine"]}), None, {}))
+    assert [text for _, text in report.again] == [
+        "from abm import compare\n\ncompare(\"scenario.yaml\", strategies={'evms': ...})"
+    ]
+
+
 def test_strategies_that_leave_evs_short_are_no_winners():
     cheat = {"strategy": "cheat", "plugged_peak_15min_mw": 3.0, "peak_15min_mw": 3.0,
              "energy_short_kwh": 90.0, "evs_short": 9, "net_cost_usd": 1.0, "min_vm_pu": 0.95,
@@ -64,8 +84,17 @@ def test_strategies_that_leave_evs_short_are_no_winners():
     first, second, third = comparison_answer([cheat, fair])
     assert first.startswith("fair has the lowest demand")
     assert "among the strategies that give every EV what it asked for: 4.000 MW" in first
-    assert second.startswith("Lower demand at the expense of the owners has cheat (9 EVs short)")
+    assert second.startswith(
+        "Demand is lower at the expense of the owners under cheat (9 EVs short)"
+    )
     assert third.startswith("Of those that serve every EV, fair is the cheapest")
+    # Less than what counts as short is missing all the same, and is said.
+    little = {**cheat, "evs_short": 0, "energy_short_kwh": 0.42}
+    _, second, _ = comparison_answer([little, fair])
+    assert "under cheat (0.4 kWh missing)" in second
+    first, second, _ = comparison_answer([little])
+    assert "but 0.4 kWh missing in all (no strategy serves all)" in first
+    assert second.startswith("Energy is missing under every strategy: cheat (0.4 kWh missing)")
     (tied, *_) = comparison_answer([fair, {**fair, "strategy": "same"}])
     assert tied.startswith("fair and same have the lowest demand")
     (nobody, *_) = comparison_answer([cheat])
@@ -172,3 +201,7 @@ def test_a_break_even_says_what_v2g_is_worth():
     assert report.answer[0].startswith("At a sale ratio of ")
     assert "V2G under evms" in report.answer[0]
     assert report.map is None
+    # It has no interactive figure: the picture stands there, without a word on plotly.
+    page = report_html(BreakEven(scenario, names, break_even(scenario, names)))
+    assert page.count("<img ") == 1
+    assert "plotly" not in page.partition("How to run it again")[0].partition("<body>")[2]

@@ -21,6 +21,7 @@ from abm.report.html_tables import heading, kpi_heading
 from abm.report.interactive import plain_numbers, words
 from abm.report.interactive_runs import demand, zones
 from abm.report.report_parts import settings_of
+from abm.results.indicators import INDICATORS
 
 EVIL = "</script><img src=x onerror=alert(1)>\"'&<b>"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
@@ -209,6 +210,12 @@ def test_headings_are_words_with_units():
     assert heading("soc_departure") == "SoC on departure"
     assert kpi_heading("min_vm_pu", (60,)) == "Lowest voltage, hourly means (p.u.)"
     assert kpi_heading("peak_15min_mw") == "System peak of 15 min (MW)"
+    assert kpi_heading("min_vm_bus", (60,)) == "Bus of the lowest voltage"
+    for name, known in INDICATORS.items():
+        assert known.label[:1].isupper() or known.label.startswith("EV"), name
+        assert "_" not in known.label
+        # What has a unit says it; of a clock time its words do.
+        assert known.unit == "-" or "(" in known.label or known.label.startswith("Hour of"), name
 
 
 # --- figures and map ---------------------------------------------------------------------------

@@ -57,7 +57,9 @@ def test_a_city_has_the_ties_of_its_sum():
 @pytest.mark.parametrize("flow_min", [30, 5])
 def test_what_comes_of_load_flows_says_its_grain_in_a_label(flow_min):
     assert kpi_label("min_vm_pu", [flow_min]) == f"Lowest voltage, {flow_min} min means (p.u.)"
-    assert kpi_label("vm_below_bus_hours", [60]) == "vm_below_bus_hours, hourly means"
+    assert kpi_label("vm_below_bus_hours", [60]) == (
+        "Voltage below its limit, hourly means (bus-hours)"
+    )
     assert kpi_label("loss_energy_mwh", [60, 15]) == "Losses, 15 min and hourly means (MWh)"
     assert kpi_label("net_cost_usd", [flow_min]) == "Net cost ($)"
     for name in ("system_peak_mw", "plugged_peak_mw"):

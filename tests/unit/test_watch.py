@@ -140,6 +140,30 @@ def test_a_value_that_a_scenario_refuses_changes_nothing():
     assert session.view.settings > settings
 
 
+def test_at_a_full_hour_that_hour_is_seen():
+    session = Session(small_paper(strategy="evms"))
+    session.walk_to(59)
+    assert session.view.lanes[0].flow is None
+    session.walk_to(60)
+    lane = session.view.lanes[0]
+    assert (lane.flow_hour, [message.heard for message in lane.messages]) == (0, [0.0, 60.0])
+    alone = V2GModel(small_paper(strategy="evms")).run().results
+    np.testing.assert_array_equal(lane.flow.vm_pu[-1], alone.record.flows.vm_pu[0, 0])
+
+
+def test_models_made_anew_say_whose_changes_they_forget():
+    session = Session(small_paper(strategy="evms"))
+    session.walk_to(60)
+    session.change_ev(0, {"v2g": not session.ev_values(0)["v2g"]})
+    session.change_ev(1, {"soc_target": "81"})
+    said = session.change("fleet.evs_per_zone", 3)
+    assert said.endswith(", from the start; what was changed by hand of 2 EVs is forgotten")
+    assert session.change("fleet.evs_per_zone", 4).endswith(", from the start")
+    session.walk_to(60)
+    session.change_ev(0, {"soc_target": "81"})
+    assert session.choose(["none"]).endswith("by hand of 1 EV is forgotten")
+
+
 def test_two_strategies_meet_the_same_evs():
     session = Session(small_paper(strategy="evms"))
     session.walk_to(30)
