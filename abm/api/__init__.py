@@ -217,7 +217,7 @@ def hosting(
     """
     asked = (shares, within, risk, limits, bound, strategies, replications)
     make, workers = partial(opened_with, scenario, options), options.get("workers", 1)
-    task = hosting_task(make, *asked, workers)
+    task = hosting_task(make, *asked, workers=workers)
     return result_of(task, progress=options.get("progress", True), save=options.get("save"))
 
 

@@ -200,12 +200,13 @@ def hosting_task(
     bound: bool | None = None,
     strategies: Strategies | None = None,
     replications: int = 100,
+    kpis: Sequence[str] = (),
     workers: Workers = 1,
 ) -> VerbTask[HostingStudy]:
     """How many homes may have an EV before a limit of the grid is broken.
 
     Options as of `abm.study.hosting.ask`; shares and limits also as on the command line. bound:
-    None where there are few EVs.
+    None where there are few EVs. kpis: that will be shown.
     """
     texts = shares if isinstance(shares, str) else ",".join(f"{share:.10g}" for share in shares)
     listed = limits if limits is None or isinstance(limits, str) else _listed(limits)
@@ -220,6 +221,7 @@ def hosting_task(
         own = [strategy_label(made)]
         found.tried(under, made, own if strategies is None else strategies)
         found.problems += place_problems(made)
+        found.problems += kpi_problems(kpis, "--kpi", made)
     scenario = found.all(made)
     most = scenario.model_copy(
         update={"fleet": scenario.fleet.model_copy(update={"evs_per_customer": max(steps)})}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from abm.cli.common import add_replications, load, print_json, say_as_printed
+from abm.cli.common import add_kpi, add_replications, load, print_json, say_as_printed
 from abm.cli.doing import (
     check_resume,
     names_of,
@@ -58,6 +58,7 @@ def add_verbs(verbs: Verbs) -> None:
         help="also the plan of least peak, with perfect foresight (default: up to 200 EVs, as it "
         "takes its time)",
     )
+    add_kpi(verb, "the terminal, means at each share")
     verb.set_defaults(verb=_hosting)
 
 
@@ -74,6 +75,7 @@ def _hosting(options: argparse.Namespace) -> int:
         options.bound,
         names_of(options.strategies),
         options.replications,
+        names_of(options.kpi) or (),
         workers_of(options),
     )
     out = output_of(options, task)
@@ -81,14 +83,30 @@ def _hosting(options: argparse.Namespace) -> int:
     if study is None:
         return nothing_to_do(out, task.scenarios)
 
+    from abm.report.chosen import print_chosen
     from abm.report.hosting import print_hosting
     from abm.report.terminal import print_lines
+    from abm.study.hosting_tables import mean_kpis
+    from abm.study.statistics import kpi_name
 
     asked = study.found.asked
     studied = [case.scenario for case in asked.cases[:: len(asked.ladder.shares)]]
+    kpis = [kpi_name(name) for name in names_of(options.kpi) or ()]
+    means = mean_kpis(study.found, kpis)
     if options.json:
-        print_json(study.kpis)
+        print_json(means if kpis else study.kpis)
         say_as_printed(studied, aside=True)
+    elif kpis:
+        beside = {
+            f"{name}, {100.0 * share:.4g} %": of_share
+            for name, of_shares in means.items()
+            for share, of_share in of_shares.items()
+        }
+        title = f"{asked.scenario.name}: means over the replications"
+        flow_min = asked.scenario.grid.flow_interval_min
+        print_chosen(title, beside, kpis, flow_min, "strategy, share")
+        say_as_printed(studied)
+        print_lines([f"Written to {out}"])
     else:
         print_hosting(study.found)
         say_as_printed(studied)

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 SCENARIO, KPIS, SUMMARY = "scenario.yaml", "kpis.json", "summary.json"
 FIGURES, REPORT = "figures", "report.html"
+# The figure that says most, of a run, replications, a study of hosting, a sweep.
+FIRST = ("demand", "fan", "probability", "peak_15min_mw")
 # Files that are tables, by how their names end.
 TABLES = (".parquet", ".csv")
 
@@ -132,8 +134,8 @@ class Folder:
             for path, name in found.items()
             if path.parent == PurePosixPath(FIGURES) and path.suffix == ".png"
         }
-        # A manifest lists them by name; the demand says most.
-        return dict(sorted(pictures.items(), key=lambda one: (one[0] != "demand", one[0])))
+        # A manifest lists them by name.
+        return dict(sorted(pictures.items(), key=lambda one: (one[0] not in FIRST, one[0])))
 
     def within(self, name: str) -> Folder | None:
         """A folder of a run within that of a study; None where there is none."""

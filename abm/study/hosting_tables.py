@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -113,6 +113,20 @@ def capacity_table(study: Hosting) -> pd.DataFrame:
 
 
 _SHORT = ("evs_short_percent", "energy_short_kwh")
+
+
+def mean_kpis(
+    study: Hosting, names: Sequence[str]
+) -> dict[str, dict[float, dict[str, float | None]]]:
+    """Means of KPIs over the replications by strategy and share; None where none has a value."""
+    found: dict[str, dict[float, dict[str, float | None]]] = {}
+    rows = study.table.to_pandas()
+    for (strategy, share), of_share in rows.groupby(["strategy", "share"], sort=False):
+        means = {kpi: float(of_share[kpi].mean()) if kpi in rows else np.nan for kpi in names}
+        found.setdefault(strategy, {})[share] = {
+            kpi: None if np.isnan(mean) else mean for kpi, mean in means.items()
+        }
+    return found
 
 
 def element_table(study: Hosting) -> pd.DataFrame:

@@ -102,6 +102,20 @@ def test_interrupted_it_loses_nothing_and_says_the_same(study, verb, tmp_path):
     assert "limits" in call(*other, "--out", out, "--resume", code=2).err
 
 
+def test_kpis_that_are_asked_for_are_means_at_each_share(tmp_path):
+    few = ("hosting", "cigre_mv", *SMALL, "--strategies", "uncoordinated", "--shares", "0,0.16",
+           "--within", 0.1, "--replications", 2, "--limits", LINE, "--workers", 1, "--no-bound",
+           "--kpi", "peak,plugged_peak_mw", "--out", tmp_path / "few")  # fmt: skip
+    said = json.loads(call(*few, "--json").out)
+    rows = pd.read_parquet(tmp_path / "few" / "replications.parquet")
+    peaks = rows.groupby("share")["peak_15min_mw"].mean()
+    assert said["no EVs"]["0.0"] == {"peak_15min_mw": peaks[0.0], "plugged_peak_mw": None}
+    assert said["uncoordinated"]["0.16"]["peak_15min_mw"] == peaks[0.16]
+    shown = call(*few, "--force").out
+    assert "uncoordinated, 16 %" in shown
+    assert f"{peaks[0.16]:.3f}" in shown
+
+
 def test_a_replication_is_the_same_alone(scenario):
     limits = {"line": 75.0, "voltage_low": None}
     one = scenario.override({"fleet.evs_per_customer": 0.05, "fleet.drawn_per_customer": 0.1})
@@ -148,7 +162,11 @@ def test_all_that_is_wrong_is_said_at_once(tmp_path):
     ).err  # fmt: skip
     for wrong in ("--shares", "--risk", "--within", "--limits", "--replications", "ev.efficiency"):
         assert wrong in said
-    said = call("hosting", "paper", "--strategies", "evsm", "--out", tmp_path / "out", code=2).err
+    said = call(
+        "hosting", "paper", "--strategies", "evsm", "--kpi", "peek",
+        "--out", tmp_path / "out", code=2,
+    ).err  # fmt: skip
+    assert "did you mean 'peak'" in said
     assert "did you mean 'evms'" in said
     assert "customers" in said
     assert "missing: zone 1, 2" in said
