@@ -19,7 +19,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.text import Text
+from matplotlib.text import Annotation, Text
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullFormatter
 
 from abm.report.printing import FIGURE_FORMATS, JOURNAL, printing
@@ -169,6 +169,7 @@ def journal(fig: Figure) -> Figure:
     fig.draw_without_rendering()
     for axes in fig.axes:
         _thin(axes)
+        _keep_inside(axes)
     for legend in list(fig.legends):
         handles = legend.legend_handles
         labels = [" ".join(text.get_text().split()) for text in legend.get_texts()]
@@ -178,12 +179,24 @@ def journal(fig: Figure) -> Figure:
 
 
 def _thin(axes: Axes) -> None:
-    """Every other number below the axes, where they have grown into each other."""
+    """Every other number below the axes, where they have grown up to each other."""
     labels = [label for label in axes.get_xticklabels() if label.get_text()]
-    boxes = [label.get_window_extent() for label in labels]
-    if any(one.x1 > other.x0 for one, other in pairwise(sorted(boxes, key=lambda box: box.x0))):
+    boxes = sorted((label.get_window_extent() for label in labels), key=lambda box: box.x0)
+    if any(one.x1 + 0.3 * one.height > other.x0 for one, other in pairwise(boxes)):
         for label in labels[1::2]:
             label.set_visible(False)
+
+
+def _keep_inside(axes: Axes) -> None:
+    """Names of curves that have grown over the left or right end of the axes stand within them."""
+    frame = axes.get_window_extent()
+    for text in axes.texts:
+        box = text.get_window_extent()
+        shift = max(frame.x0 - box.x0, 0.0) + min(frame.x1 - box.x1, 0.0)
+        if shift and not isinstance(text, Annotation) and box.width < frame.width:
+            transform = text.get_transform()
+            x, y = transform.transform(text.get_position())
+            text.set_x(float(transform.inverted().transform((x + shift, y))[0]))
 
 
 def pictures(drawings: Drawings, within: str = "figures/") -> Iterator[tuple[str, bytes]]:

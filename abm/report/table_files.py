@@ -189,8 +189,8 @@ def _cells(table: Table) -> tuple[list[str], list[list[str]], list[bool]]:
 
 
 def _words(text: str) -> str:
-    """Text in one line; a word that was broken for the terminal is whole again."""
-    return " ".join(re.sub(r"-\n(?=[a-z])", "", text).split())
+    """Text in one line; a word or field that was broken for the terminal is whole again."""
+    return " ".join(re.sub(r"-\n(?=[a-z])|(?<=[a-z]\.)\n(?=\w+(?:\.|$))", "", text).split())
 
 
 def _file_names(tables: Sequence[Table]) -> list[str]:

@@ -123,9 +123,10 @@ def voltage_figure(results: Results) -> Figure:
         if results.flows.converged[at]:
             bus = int(np.argmin(vm_pu))
             _draw(axes, found, vm_pu, "o" if feeder.n_bus <= _MOST_MARKS else "")
-            axes.set_title(
-                f"Lowest voltage {vm_pu[bus]:.4f} p.u. at {feeder.bus_names[bus]}, {when}"
-            )
+            title = f"Lowest voltage {vm_pu[bus]:.4f} p.u. at {feeder.bus_names[bus]}, {when}"
+            if failed := int((~results.flows.converged).sum()):
+                title += f"\n{failed} of {len(results.flows.converged)} load flows did not converge"
+            axes.set_title(title)
             bottom, top = axes.get_ylim()
             if top - bottom < LEAST_PU:
                 axes.set_ylim(top - LEAST_PU, top)

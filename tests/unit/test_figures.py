@@ -164,6 +164,14 @@ def test_a_run_that_no_load_flow_solves_has_a_figure_that_says_so():
     assert len(axes.get_lines()) == 1
 
 
+def test_a_lowest_voltage_says_how_many_load_flows_are_not_in_it():
+    results = run(small_paper(strategy="none", base_load={"scale": 6.0})).results
+    failed = int((~results.flows.converged).sum())
+    assert 0 < failed < 24
+    title = voltage_figure(results).axes[0].get_title()
+    assert title.endswith(f"{failed} of 24 load flows did not converge")
+
+
 # --- swings ---------------------------------------------------------------------------------------
 
 

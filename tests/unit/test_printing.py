@@ -80,6 +80,18 @@ def test_a_figure_for_a_journal(results):
     assert len(fig.legends[0].get_texts()) == 9
 
 
+def test_names_that_grow_stay_within_the_axes():
+    fig, axes = figure("")
+    axes.plot([0, 1], [0, 1])
+    name = axes.text(0.0, 0.5, "a name at the edge", fontsize=6.5)
+    name.set_ha("center")
+    fig.draw_without_rendering()
+    assert name.get_window_extent().x0 < axes.get_window_extent().x0
+    journal(fig)
+    fig.draw_without_rendering()
+    assert name.get_window_extent().x0 >= axes.get_window_extent().x0
+
+
 def test_of_results_in_python(results, tmp_path):
     fig = results.plot("demand", style="journal")
     assert fig.get_figwidth() * 25.4 == pytest.approx(88.0)

@@ -68,6 +68,12 @@ def test_latex_is_escaped_and_ruled(table):
     assert rules == [r"\toprule", r"\midrule", r"\midrule", r"\bottomrule"]
 
 
+def test_fields_and_words_broken_for_the_terminal_are_whole_in_files():
+    headers = ("fleet.\nevs_per_zone", "ev.\nvolt_var.\nkva_per_kw", "lowest\np.u.", "net-\nload")
+    made = comma_separated(new_table("T", (), headers)).strip()
+    assert made == "fleet.evs_per_zone,ev.volt_var.kva_per_kw,lowest p.u.,netload"
+
+
 def test_markdown_and_csv(table):
     lines = markdown(table).splitlines()
     assert lines[0] == "**Cost & gain of 50 % {own}_rule**"
