@@ -8,6 +8,7 @@ from helpers import run, small_paper
 
 import abm
 from abm.cli import main
+from abm.report.html_tables import kpi_heading
 from abm.report.printing import parse_printing, printed_as
 from abm.report.table_files import comma_separated, latex, markdown, table_files
 from abm.report.terminal import caught, new_table, print_lines, show
@@ -134,7 +135,8 @@ def test_what_is_printed_of_a_reconfiguration_is_in_the_files():
     assert float(loss["before"]) + float(loss["change"]) == after
     assert float(loss["change"]) < 0.0
     assert len(rows) == len(found.tables["kpis"])
-    assert "max line loading (%)" in files["tables.md"]
+    for name in found.tables["kpis"]["kpi"]:
+        assert f"| {kpi_heading(name)} | " in files["tables.md"]
 
 
 def test_a_verb_without_tables_takes_no_format_of_tables(tmp_path, capsys):
