@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
+from typing import TypeVar
 
+T = TypeVar("T")
 CGROUPS = Path("/sys/fs/cgroup")
 # A limit of version 1 that is none is a number near 2^63.
 NO_LIMIT = 2**60
@@ -28,6 +33,29 @@ def threads_there() -> int:
     wanted = os.environ.get("NUMBA_NUM_THREADS", "")
     limit = int(wanted) if wanted.isdigit() else 0
     return min(cores_there(), limit) if limit > 0 else cores_there()
+
+
+def over_spans(n: int, threads: int, call: Callable[[int, int], T]) -> list[T]:
+    """What call(first, last) says of the spans of 0 to n - 1, one for each thread, in order.
+
+    The call is compiled code that lets go of the interpreter.
+    """
+    if threads <= 1:
+        return [call(0, n)]
+    spans = list(pairwise(n * i // threads for i in range(threads + 1)))
+    pool = _pool(threads - 1, os.getpid())
+    others = [pool.submit(call, *span) for span in spans[1:]]
+    mine = call(*spans[0])
+    return [mine, *(other.result() for other in others)]
+
+
+@cache
+def _pool(threads: int, process: int) -> ThreadPoolExecutor:
+    """Threads that stay, since to start one takes as long as a feeder's day is to walk.
+
+    process: whose they are; a fork of it has none of them.
+    """
+    return ThreadPoolExecutor(threads, thread_name_prefix=f"evenfall-{process}")
 
 
 def memory_there(proc: Path = Path("/proc"), cgroups: Path = CGROUPS) -> int | None:

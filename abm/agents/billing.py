@@ -52,6 +52,9 @@ class Billing:
         """Mean parts of the price over the interval that begins, (n_feeders or 1,) each."""
         here = self._interval(now_s)
         parts = self.prices.parts(here, self.alpha[here])
+        if here.stop - here.start == 1:
+            # The mean of one is that one.
+            return PriceParts._make(np.array(part)[0] if np.ndim(part) else part for part in parts)
         means = (np.mean(part, axis=0) if np.ndim(part) else part for part in parts)
         return PriceParts._make(means)
 

@@ -7,9 +7,8 @@ the model then steps minute by minute in numpy, with the same result.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +43,7 @@ from abm.engine.arrays import (
 from abm.engine.meter import Meter
 from abm.fleet import Fleet
 from abm.fleet.cycles import NO_HISTORY, STEPS_AT_ONCE
-from abm.machine import threads_there
+from abm.machine import over_spans, threads_there
 from abm.signals import Inbox
 
 ADMISSION_CODES: dict[type, int] = {
@@ -61,6 +60,9 @@ ORDERS: dict[type, type[HourOrders]] = {
     CoordinatedAdmission: CoordinatedOrders,
 }
 NOTHING: NDArray[np.float64] = np.zeros(0)
+# Of many attributes one getter is quicker than a loop, and an environment asks 96 times a day.
+_fleet_arrays, _meter_arrays = attrgetter(*FLEET_ARRAYS), attrgetter(*MeterArrays._fields)
+_history_arrays = attrgetter(*HISTORY_ARRAYS)
 NO_HELD = Held(NOTHING, np.zeros(0, dtype=np.int64), NOTHING, NOTHING, True, -1.0, 1.0, True)
 
 
@@ -118,11 +120,8 @@ class CompiledHour:
 
         fleet, meter, history = self.fleet, self.meter, self.fleet.history
         kept = NO_HISTORY if history is None else history
-        columns = FleetColumns(
-            *(getattr(fleet, name) for name in FLEET_ARRAYS),
-            *(getattr(kept, name) for name in HISTORY_ARRAYS),
-        )
-        written = MeterArrays(*(getattr(meter, name) for name in MeterArrays._fields))
+        columns = FleetColumns._make(_fleet_arrays(fleet) + _history_arrays(kept))
+        written = MeterArrays._make(_meter_arrays(meter))
         orders = self._orders(inbox, first_step, n_steps)
         at_once = n_steps if history is None else STEPS_AT_ONCE
         for done in range(0, n_steps, at_once):
@@ -133,15 +132,11 @@ class CompiledHour:
                 history.settle()
 
     def _walk(self, advance: Callable[..., int], *arguments: object) -> None:
-        fleet, threads = self.fleet, self.threads()
-        if threads == 1:
-            changes = [advance(0, fleet.n_feeders, *arguments)]
-        else:
-            edges = np.linspace(0, fleet.n_feeders, threads + 1).astype(np.int64)
-            spans = list(pairwise(edges.tolist()))
-            # The compiled code lets go of the interpreter, and no two feeders share a number.
-            with ThreadPoolExecutor(len(spans)) as pool:
-                changes = list(pool.map(lambda span: advance(*span, *arguments), spans))
+        fleet = self.fleet
+        # No two feeders share a number.
+        changes = over_spans(
+            fleet.n_feeders, self.threads(), lambda first, last: advance(first, last, *arguments)
+        )
         fleet.n_plugged += sum(changes)
 
     def _orders(self, inbox: Inbox, first_step: int, n_steps: int) -> HourOrders:
@@ -150,8 +145,11 @@ class CompiledHour:
         clock = meter.clock
         minute = first_step * clock.step_s / 60.0
         told = np.zeros(fleet.n_feeders, dtype=np.bool_)
-        room_kw = inbox.by_feeder(lambda message: message.headroom_mw) * 1e3
-        keep_kw = over_kw = np.zeros(fleet.n_feeders)
+        keep_kw = over_kw = room_kw = np.zeros(fleet.n_feeders)
+        closed = told
+        if not isinstance(rule, SetPoints):
+            room_kw = inbox.by_feeder(lambda message: message.headroom_mw) * 1e3
+            closed = inbox.by_feeder(lambda message: message.at_or_above_limit)
         margin_min = 0.0
         one_discharge = charge_above = True
         anybody = self.plans and self.anybody_until(first_step + n_steps)
@@ -182,7 +180,7 @@ class CompiledHour:
             steps_per_hour=clock.steps_per_hour,
             n_zones=fleet.n_zones,
             told=told,
-            closed=inbox.by_feeder(lambda message: message.at_or_above_limit),
+            closed=closed,
             room_kw=room_kw,
             keep_kw=keep_kw,
             over_kw=over_kw,
@@ -227,6 +225,11 @@ class CompiledHour:
 
     def threads(self) -> int:
         """Threads for one hour: one per core for a city, fewer if NUMBA_NUM_THREADS says so."""
-        if self.fleet.n_feeders < FEEDERS_PER_THREAD:
-            return 1
-        return min(threads_there(), self.fleet.n_feeders // FEEDERS_PER_THREAD)
+        return threads_for(self.fleet.n_feeders)
+
+
+def threads_for(n_feeders: int) -> int:
+    """Threads for so many feeders."""
+    if n_feeders < 2 * FEEDERS_PER_THREAD:
+        return 1
+    return min(threads_there(), n_feeders // FEEDERS_PER_THREAD)

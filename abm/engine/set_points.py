@@ -89,8 +89,9 @@ def walk_set(k, ev, orders, meter, work):
         ev.plugged_count, meter.zone_plugged, meter.plugged_peak,
     )  # fmt: skip
     window, hour, c0 = orders.window, orders.hour, k * orders.n_zones
-    # By place on the feeder: what the last step moved, if the next will move as much.
-    step_kwh, step_soc, steady = work.power_kw, work.latest_min, work.ask
+    # By place on the feeder: energy of a step, positive = drawn, and until when each moves as much.
+    step_kwh, until = work.power_kw, work.live
+    below, above = np.zeros((2, orders.n_steps), dtype=np.int64)
     plain = not orders.points and not orders.history
     zone_in, zone_out, boost = work.zone_in, work.zone_out, ev.boost
     can_charge, can_discharge = ev.can_charge, ev.can_discharge
@@ -178,7 +179,7 @@ def walk_set(k, ev, orders, meter, work):
                             go_to(row, to, k, step, window, mode, request, switches, last_switch,
                                   sync_change)  # fmt: skip
                             put_in(row, movers, n_move)
-                            steady[row - begin] = 0
+                            until[row - begin] = 0
                             n_move += 1
                         else:
                             n_below += below_lower_bound(now, lower)
@@ -209,7 +210,7 @@ def walk_set(k, ev, orders, meter, work):
                 if to != 0:
                     movers[n_move] = row
                     n_move += 1
-                    steady[row - begin] = 0
+                    until[row - begin] = 0
                 else:
                     n_below += below_lower_bound(soc[row], lower)
                     n_above += above_upper_bound(soc[row], upper)
@@ -217,28 +218,20 @@ def walk_set(k, ev, orders, meter, work):
         t1 = t0 + step_min
         for i in range(n_move):
             row = movers[i]
-            if not plugged[row]:
-                continue
-            now, place = soc[row], row - begin
-            charges, each, energy = mode[row] > 0, step_soc[place], step_kwh[place]
-            room = soc_goal[row] - now if charges else now - soc_min[row]
-            # Far from where it ends a whole step moves what the last one did.
-            if plain and room > 2.0 * each and departure_min[row] >= t1 and steady[place] > 0:
-                if charges:
-                    after = now + each
-                    charged_kwh[row] += energy
+            place = row - begin
+            if step < until[place]:
+                # Its battery is there already; zones are summed up in the order of rows.
+                energy = step_kwh[place]
+                if energy > 0.0:
                     zone_in[zone[row]] += energy
                 else:
-                    after = now - each
-                    discharged_kwh[row] += energy
-                    zone_out[zone[row]] += energy
+                    zone_out[zone[row]] -= energy
                 movers[n_left] = row
                 n_left += 1
-                soc[row] = after
-                lowest, highest = min(lowest, after), max(highest, after)
-                out_below += below_lower_bound(after, lower)
-                out_above += above_upper_bound(after, upper)
                 continue
+            if not plugged[row]:
+                continue
+            now, charges = soc[row], mode[row] > 0
             eta, capacity = efficiency[row], capacity_kwh[row]
             if as_printed and not has_charged[row]:
                 soc_goal[row] = printed_goal(now, soc_required[row])
@@ -260,7 +253,7 @@ def walk_set(k, ev, orders, meter, work):
             if arrival_min[row] > t0 or departure_min[row] < t1:
                 hours = plugged_hours(arrival_min[row], departure_min[row], t0, t1, step_h)
             power = abs(power_kw[row])
-            steady[place] = plain and hours == step_h and (charges or not as_printed)
+            steady = plain and hours == step_h and (charges or not as_printed)
             if charges:
                 e = charged_in(stored, min(charge_kw[row], power), eta, hours)
                 after = soc_charged(now, e, eta, capacity, soc_goal[row])
@@ -268,24 +261,47 @@ def walk_set(k, ev, orders, meter, work):
                 charged_kwh[row] += e
                 zone_in[zone[row]] += e
                 p_kw[row] = mean_power(e, step_h)
-                step_kwh[place], step_soc[place] = e, e * eta / capacity
+                each = e * eta / capacity
             else:
                 e = discharged_in(stored, min(discharge_kw[row], power), eta, hours)
                 after = soc_discharged(now, e, eta, capacity, soc_min[row])
                 discharged_kwh[row] += e
                 zone_out[zone[row]] += e
                 p_kw[row] = -mean_power(e, step_h)
-                step_kwh[place], step_soc[place] = e, e / eta / capacity
+                each = e / eta / capacity
             if orders.points:
                 note_point(row, step, orders, meter, ev)
             if orders.history:
                 note_way(row, now, after, ev)
                 ev.moment[row] += (t0 + step_h * 30.0) / 60.0 * (after - now)
-            soc[row] = after
             lowest, highest = min(lowest, after), max(highest, after)
             out_below += below_lower_bound(after, lower)
             out_above += above_upper_bound(after, upper)
+            if steady:
+                # Far from where it ends whole steps move what this one did.
+                step_kwh[place] = e if charges else -e
+                moved = charged_kwh[row] if charges else discharged_kwh[row]
+                ends, leaves = soc_goal[row] if charges else soc_min[row], departure_min[row]
+                ahead = step + 1
+                while ahead < last_step:
+                    room = ends - after if charges else after - ends
+                    if room <= 2.0 * each or leaves < ahead * orders.step_s / 60.0 + step_min:
+                        break
+                    after = after + each if charges else after - each
+                    moved += e
+                    below[ahead - first_step] += below_lower_bound(after, lower)
+                    above[ahead - first_step] += above_upper_bound(after, upper)
+                    ahead += 1
+                until[place] = ahead
+                if charges:
+                    charged_kwh[row] = moved
+                else:
+                    discharged_kwh[row] = moved
+                lowest, highest = min(lowest, after), max(highest, after)
+            soc[row] = after
         n_move = n_left
+        out_below += below[step - first_step]
+        out_above += above[step - first_step]
         # `abm.engine.hour.meter_zones`.
         total_kw = 0.0
         flow = step % orders.steps_per_hour // orders.steps_per_flow

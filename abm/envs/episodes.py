@@ -154,7 +154,7 @@ class Episodes:
         self, buy: FloatArray, sell: FloatArray, limit_kw: FloatArray, plugged: FloatArray
     ) -> Terms:
         done = self.observer.look(self.model.fleet, self.model.minute)
-        drawn, supplied = done.drawn.sum(axis=1), done.supplied.sum(axis=1)
+        drawn, supplied = done.drawn, done.supplied
         hours = self.interval_min / 60.0
         base_kw, ev_kw = self._base_kw[self.interval], (drawn - supplied) / hours
         demand_kw = base_kw + ev_kw
@@ -173,7 +173,7 @@ class Episodes:
             excess_kwh=over_kw * hours,
             peak_rise_kw=rise,
             cost_usd=buy * drawn - sell * supplied,
-            short_kwh=done.short.sum(axis=1),
+            short_kwh=done.short,
             low_voltage_pu_h=low,
         )
 

@@ -71,7 +71,7 @@ class Actions:
         """Powers of an action, or of one for each feeder, (..., n) [kW]."""
         asked = np.asarray(action, dtype=np.float64)
         if self.shares:
-            asked = np.clip(asked, -1.0, 1.0)
+            asked = np.minimum(np.maximum(asked, -1.0), 1.0)
             asked = np.where(asked < 0.0, -asked * self.low_kw, asked * self.high_kw)
         return asked
 

@@ -8,25 +8,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from abm.control import SetPoints
+from abm.engine import threads_for
 from abm.engine.look import (
     DRAWN,
     LOOK_ARRAYS,
     N_DONE,
     N_SEEN,
     PLUGGED,
-    SHORT,
     SUPPLIED,
     LookColumns,
     Moment,
 )
 from abm.equations import BoolArray, FloatArray, IntArray
 from abm.fleet import Fleet
+from abm.machine import over_spans
 from abm.signals import Broadcast, Outlook
 
 # Hours ahead of which forecast and price are seen.
@@ -104,9 +105,8 @@ class Bounds:
         return np.concatenate([most, np.stack(zones, axis=1).ravel()])
 
 
-@dataclass(frozen=True)
-class Done:
-    """What zones did in the interval that ended, (n_feeders, n_zones) [kWh] each.
+class Done(NamedTuple):
+    """What feeders did in the interval that ended, (n_feeders,) [kWh] each.
 
     drawn, supplied: at the grid side. short: missing in the batteries of those that left.
     """
@@ -147,7 +147,9 @@ class Observer:
         price = np.broadcast_to(outlook.purchase_price(hours), (self.n_hours, self.n_feeders)).T
         # Beyond the horizon there is nothing to buy: the last price goes on.
         self._prices = np.concatenate([price, np.repeat(price[:, -1:], AHEAD_H, axis=1)], axis=1)
-        self._numbers = np.zeros((self.n_feeders, N_FEEDER))
+        self._numbers = np.zeros((self.n_feeders, N_FEEDER + self.n_zones * N_ZONE))
+        by_zone = self.n_feeders, self.n_zones, N_ZONE
+        self._of_zones = self._numbers[:, N_FEEDER:].reshape(by_zone)
 
     def look(self, fleet: Fleet, minute: float) -> Done:
         """What was done since the last time, and what zones need and can do now."""
@@ -165,13 +167,18 @@ class Observer:
             round(minute / step_min), minute, float(self.points.interval_min), DUE_MIN,
             self.points.guarantee, fleet.as_printed, fleet.n_zones,
         )  # fmt: skip
-        look_at(0, fleet.n_feeders, columns, now, self._seen, self._sums)
-        diff = (self._sums - self._before).reshape(self.n_feeders, self.n_zones, N_DONE)
-        self._before, self._sums = self._sums, self._before
-        done = Done(diff[:, :, DRAWN], diff[:, :, SUPPLIED], diff[:, :, SHORT])
-        self._net_kw = (done.drawn - done.supplied) * (60.0 / self.points.interval_min)
-        demand_kw = self._base_kw + self._net_kw.sum(axis=1)
-        self.peak_kw = np.where(self._there, np.maximum(self.peak_kw, demand_kw), self.peak_kw)
+        seen, sums = self._seen, self._sums
+        over_spans(
+            fleet.n_feeders,
+            threads_for(fleet.n_feeders),
+            lambda first, last: look_at(first, last, columns, now, seen, sums),
+        )
+        diff = (sums - self._before).reshape(self.n_feeders, self.n_zones, N_DONE)
+        self._before, self._sums = sums, self._before
+        done, per_h = Done(*diff.sum(axis=1).T), 60.0 / self.points.interval_min
+        self._net_kw = (diff[:, :, DRAWN] - diff[:, :, SUPPLIED]) * per_h
+        demand_kw = self._base_kw + (done.drawn - done.supplied) * per_h
+        np.maximum(self.peak_kw, demand_kw, out=self.peak_kw, where=self._there)
         if minute - self._looked_min > self.points.interval_min:
             # Nobody was there in the interval that ended, and a rule was not asked.
             self._net_kw = np.zeros_like(self._net_kw)
@@ -195,10 +202,10 @@ class Observer:
         numbers[:, 0], numbers[:, 1] = np.sin(angle), np.cos(angle)
         numbers[:, 2] = 1.0 - minute / (60.0 * self.n_hours)
         numbers[:, 4] = self.peak_kw
-        zones = np.empty((self.n_feeders, self.n_zones, N_ZONE))
+        zones = self._of_zones
         zones[:, :, :N_SEEN] = self._seen.reshape(self.n_feeders, self.n_zones, N_SEEN)
         zones[:, :, N_SEEN] = self._net_kw
-        return np.concatenate([numbers, zones.reshape(self.n_feeders, -1)], axis=1)
+        return numbers.copy()
 
     def _hear(self, message: Broadcast) -> None:
         """What a new message says."""
@@ -213,7 +220,7 @@ class Observer:
             end = ahead[:, -1:] if ahead.shape[1] else self._base_kw[:, None]
             ahead = np.concatenate([ahead, *[end] * (AHEAD_H - ahead.shape[1])], axis=1)
         numbers[:, 6 : 6 + AHEAD_H] = ahead
-        numbers[:, 6 + AHEAD_H :] = self._prices[:, hour : hour + 1 + AHEAD_H]
+        numbers[:, 6 + AHEAD_H : N_FEEDER] = self._prices[:, hour : hour + 1 + AHEAD_H]
 
 
 def _writable(column: NDArray[Any]) -> NDArray[Any]:
