@@ -63,7 +63,7 @@ shutil.copytree(
 sphinx_gallery_conf = {
     "examples_dirs": COPIES,
     "gallery_dirs": "examples",
-    # What takes minutes is shown with the numbers and the picture that it has brought with it.
+    # It takes minutes: shown and not run. Its table is in docs/envs.md; the tests run `--smoke`.
     "filename_pattern": r"(?<!train_policy)\.py$",
     "image_scrapers": (),
     "remove_config_comments": True,
