@@ -32,10 +32,10 @@ DEMAND = "Mean power of the hour (MW)"
 
 
 def paper_figures(study: Reproduction) -> Drawings:
-    """Figures 1 to 8."""
+    """Figures 1 to 8; without EVs those that show something else."""
     g2v, evms = (study.results(case, "as_printed") for case in ("g2v", "evms"))
     most_kw = max(float(np.abs(results.zone_kw).max()) for results in (g2v, evms))
-    return {
+    found = {
         "fig1_arrivals": lambda: _arrivals(g2v),
         "fig2_price": lambda: _price(g2v),
         # One scale for both, so that the same colour is the same power.
@@ -48,6 +48,9 @@ def paper_figures(study: Reproduction) -> Drawings:
         "fig7_system_evms": lambda: _system(study, "evms", "Fig. 7  System demand, EVMS (V2G+G2V)"),
         "fig8_voltage": lambda: _voltage(study),
     }
+    if g2v.kpis["evs"]:
+        return found
+    return {name: found[name] for name in ("fig2_price", "fig6_system_g2v", "fig8_voltage")}
 
 
 def _by_zone(title: str, results: Results, top_kw: float) -> Figure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from abm.report.report_parts import (
     citation,
     facts,
     scenario_cautions,
+    settings_of,
     strategies_by_object,
     versions_used,
 )
@@ -241,6 +243,9 @@ def paper_report(outcome: PaperStudy) -> Report:
     study, scenario = outcome.study, outcome.scenario
     lines = findings(study)
     options = [] if outcome.ensemble is None else ["--replications", str(outcome.ensemble.n)]
+    # Its strategies and readings are the verb's own.
+    changed = settings_of(scenario.override(strategy=Scenario().strategy)) or []
+    options += [part for setting in changed for part in ("--set", setting)]
     titles = {
         "table2": "Table II",
         "table3": "Table III",
@@ -267,7 +272,7 @@ def paper_report(outcome: PaperStudy) -> Report:
         again=[
             (
                 "From anywhere:",
-                " ".join(["evenfall", "reproduce", "--seed", str(scenario.seed), *options]),
+                shlex.join(["evenfall", "reproduce", "--seed", str(scenario.seed), *options]),
             )
         ],
         cite=citation(),

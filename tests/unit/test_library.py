@@ -11,6 +11,7 @@ import abm
 from abm import InputError, Scenario, V2GModel
 from abm.api.options import MEANINGS
 from abm.report import progress as bars
+from abm.report.html import report_of
 from abm.results import Results
 from abm.study import montecarlo as study
 
@@ -187,6 +188,24 @@ def test_the_paper_s_study_says_what_is_not_the_paper_s():
     assert line == "ev.efficiency = 0.92 instead of 0.98 as printed and 0.9 energy-balanced"
     (problem,) = problems_of(lambda: abm.reproduce(set={"requirement.kind": "energy_balanced"}))
     assert (problem.file, problem.field) == ("set requirement.kind", "requirement.kind")
+
+
+def test_another_fleet_than_the_paper_s_is_not_told_what_the_paper_s_does():
+    found = abm.reproduce(set={"fleet.evs_per_zone": 2, "clock.step_s": 900})
+    report = report_of(found)
+    said = " ".join([*report.answer, report.note])
+    assert "flat at the limit" not in said
+    assert "leaves no EV more than 1 % short, and its peak stays at" in said
+    assert "they did not get" not in said
+    command = "evenfall reproduce --seed 1 --set clock.step_s=900 --set fleet.evs_per_zone=2"
+    assert sorted(report.again[0][1].split()) == sorted(command.split())
+
+
+def test_the_paper_s_study_without_evs_has_no_figures_of_evs(tmp_path):
+    found = abm.reproduce(set={"fleet.evs_per_zone": 0, "clock.step_s": 900})
+    found.save(tmp_path / "none")
+    assert report_of(found).answer == ["There is no EV, and nothing of the paper to compare."]
+    assert found.kinds == ("fig2_price", "fig6_system_g2v", "fig8_voltage")
 
 
 def test_a_limit_that_cannot_be_meant_is_warned_of(few):
