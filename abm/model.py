@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
-import mesa
 import numpy as np
 import simpy
 
@@ -359,6 +358,9 @@ class V2GModel(Model):
 
     def close(self) -> None:
         """Let go of what Mesa keeps of a model as long as the process lives (3.3 does)."""
+        # First imported by abm.agents.base, which keeps its warning of widgets from notebooks.
+        import mesa
+
         getattr(mesa.Agent, "_ids", {}).pop(self, None)
 
     @property

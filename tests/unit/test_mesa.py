@@ -2,6 +2,8 @@
 
 import inspect
 import math
+import subprocess
+import sys
 
 import mesa
 import numpy as np
@@ -127,3 +129,17 @@ def test_mesa_knows_the_classes_of_agents_before_anybody_has_asked():
     model = V2GModel(small_paper(clock=HOURLY))
     assert {EV, ResidentialParkingZone} < set(model.agent_types)
     assert not math.isnan(model.agents_by_type[EV].agg("soc", np.mean))
+
+
+@pytest.mark.parametrize("imported", ["abm.model", "abm.api"])
+def test_a_notebook_without_widgets_is_not_told_so(imported):
+    code = f"""
+import sys, types
+sys.modules["ipykernel.zmqshell"] = types.ModuleType("ipykernel.zmqshell")
+sys.modules["IPython"] = types.SimpleNamespace(get_ipython=object)
+sys.modules["ipywidgets"] = None
+import {imported}
+assert "mesa" in sys.modules
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
