@@ -52,8 +52,7 @@ class V2GModel(Model):
     admission, behaviour, ev_class, kpis: objects as `Scenario.with_objects` takes them; the model
     has copies of its own. rng: the seed, as Mesa 3.5 calls it. fields: of the scenario, by their
     last name where no other has it (evs_per_zone=20), or as {"ev.efficiency": 0.9}; of `belief`
-    by their whole name. days: snapshots of the first days of the same run, after which it goes
-    on.
+    by their whole name. snapshots: of the first days of the same run, after which it goes on.
 
     Raises InputError when a rule, an admission or an EV named in ev_class is not there, and where
     the scenario names code that nobody has said may be loaded (`Scenario.load(..., trust=True)`).
@@ -70,7 +69,7 @@ class V2GModel(Model):
         behaviour: Behaviour | Callable[..., Any] | Mapping[str, Any] | None = None,
         ev_class: EvClass | None = None,
         kpis: Mapping[str, Kpi | Callable[[Results], float | None]] | None = None,
-        days: Sequence[Snapshot] = (),
+        snapshots: Sequence[Snapshot] = (),
         **fields: Any,
     ) -> None:
         scenario = scenario_of(scenario, fields, inspect.signature(V2GModel).parameters)
@@ -106,7 +105,7 @@ class V2GModel(Model):
         if isinstance(feeder, ThreePhaseFeeder):
             n_points = len(feeder.points.home)
             stays = replace(stays, point=feeder.points_of(stays, scenario.connection, self.seeds))
-        self.clock = Clock(scenario.hours, scenario.clock.step_s, DAY_S * len(days))
+        self.clock = Clock(scenario.hours, scenario.clock.step_s, DAY_S * len(snapshots))
         # Called when a day has ended and the next one was drawn, with how many have.
         self.on_day: Callable[[int], None] | None = None
         self.start_hour = clock_minutes(scenario.clock.start) // 60 % 24
@@ -144,8 +143,8 @@ class V2GModel(Model):
         self.inbox = Inbox(self.grid.known_at_start(), self.fleet.cell, n_cells)
         self.engine = self._make_engine()
         self._snapshots = Snapshots(self._parts(), self._given())
-        if days:
-            self._snapshots.restore(days)
+        if snapshots:
+            self._snapshots.restore(snapshots)
             self.engine.goes_on = True
             self.grid.go_on()
         self.engine.start()
@@ -217,7 +216,7 @@ class V2GModel(Model):
     def snapshot(self) -> Snapshot:
         """The state at the end of a day, within `on_day`: what the day has added, and what is now.
 
-        `V2GModel(scenario, days=...)` with those of all days so far goes on from there.
+        `V2GModel(scenario, snapshots=...)` with those of all days so far goes on from there.
         """
         clock = self.clock
         last = clock.step

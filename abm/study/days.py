@@ -63,7 +63,7 @@ def run_days(
     days = finished_days(folder)
     folder.begin()
     try:
-        model = V2GModel(scenario, days=days)
+        model = V2GModel(scenario, snapshots=days)
     except SnapshotError as error:
         raise MachineError(f"a day of the run cannot be gone on with: {error}") from error
 

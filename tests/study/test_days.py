@@ -92,7 +92,7 @@ def test_a_run_goes_on_after_any_day(fields):
     same_results(V2GModel(base).run().results, whole)
     for n in range(1, len(days) + 1):
         known = [Snapshot.from_bytes(content) for content in days[:n]]
-        again = V2GModel(base, days=known)
+        again = V2GModel(base, snapshots=known)
         assert again.minute == 1440.0 * n
         same_results(again.run().results, whole)
 
@@ -109,7 +109,7 @@ def test_sessions_of_several_days_go_on_with_who_is_plugged_in(tmp_path):
     model = V2GModel(base)
     model.on_day = lambda day: days.append(model.snapshot())
     whole = model.run().results
-    again = V2GModel(base, days=days[:1]).run().results
+    again = V2GModel(base, snapshots=days[:1]).run().results
     assert again.kpis == whole.kpis
     assert again.zone_minute.equals(whole.zone_minute)
 
@@ -131,7 +131,7 @@ def test_data_that_are_no_snapshot():
     ):
         assert wrong != text
         with pytest.raises(SnapshotError):
-            V2GModel(base, days=[Snapshot(json.loads(wrong), day.arrays)])
+            V2GModel(base, snapshots=[Snapshot(json.loads(wrong), day.arrays)])
 
 
 def bytes_of(folder):

@@ -90,11 +90,12 @@ def test_an_ev_that_is_still_to_come_has_the_soc_it_comes_with():
 
 
 def test_fields_by_their_last_name_or_the_whole_one():
-    model = V2GModel(evs_per_zone=2, strategy="evms", **{"ev.efficiency": 0.9}, **HOURLY)
+    model = V2GModel(evs_per_zone=2, strategy="evms", days=2, **{"ev.efficiency": 0.9}, **HOURLY)
     assert model.scenario == Scenario(
         fleet={"evs_per_zone": 2},
         ev={"efficiency": 0.9},
         clock=HOURLY,
+        horizon={"days": 2},
         name="paper",
         description=model.scenario.description,
     )
