@@ -51,7 +51,7 @@ def over_spans(n: int, threads: int, call: Callable[[int, int], T]) -> list[T]:
 
 @cache
 def _pool(threads: int, process: int) -> ThreadPoolExecutor:
-    """Threads that stay, since to start one takes as long as a feeder's day is to walk.
+    """Threads that stay: to start one takes as long as some feeders' quarter of an hour.
 
     process: whose they are; a fork of it has none of them.
     """
