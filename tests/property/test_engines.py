@@ -221,7 +221,7 @@ def test_plans_written_during_the_run_count_in_both_engines(engine):
         model.step()
     ev = next(ev for ev in model.evs if ev.plugged)
     ev.departure_min, ev.soc_target = 600.0, 1.0
-    late = next(ev for ev in model.evs if ev.soc != ev.soc)
+    late = next(ev for ev in model.evs if not model.fleet.arrived[ev.row])
     late.arrival_min = 900.0
     model.run()
     table = model.results.ev.set_index("ev_id")
