@@ -291,10 +291,10 @@ def test_an_existing_folder_is_replaced_only_with_force(folder):
 
 def test_verify_says_what_is_not_as_it_was_written(folder):
     call("run", "paper", *SMALL, "--no-figures", "--out", "here")
-    assert call("verify", "here").out == "here: 10 files, all as they were written\n"
+    assert call("verify", "here").out == "here: 11 files, all as they were written\n"
     (folder / "here" / "note.txt").write_text("mine")
     said = call("verify", "here").out.splitlines()
-    assert said == ["here: extra: note.txt", "here: 10 files, all as they were written"]
+    assert said == ["here: extra: note.txt", "here: 11 files, all as they were written"]
     (folder / "here" / "kpis.json").write_text("{}")
     (folder / "here" / "ev.parquet").unlink()
     said = call("verify", "here", code=1).out.splitlines()
