@@ -27,7 +27,8 @@ def main(smoke: bool) -> None:
     session.walk_to(60.0 if smoke else NINE)
     if smoke:
         feeder, lanes = session.lanes[0].model.grid.feeder, session.view.lanes
-        figures.map_chart(lanes, feeder_layout(feeder), feeder.bus_names, session.scenario)
+        chart = figures.map_chart(lanes, feeder_layout(feeder), feeder.bus_names, session.scenario)
+        print(f"the map has {len(chart['data'])} traces")
         return
     from playwright.sync_api import sync_playwright
 

@@ -1,5 +1,6 @@
 """Every example runs, writes its picture, and what its page says of it is so."""
 
+import importlib
 import re
 import runpy
 import shutil
@@ -9,6 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from abm import V2GModel
+from abm.control import AllAtOnce
 from abm.scenario import Scenario, shipped_scenarios
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -79,9 +82,21 @@ def test_the_shipped_feeder_is_the_table_of_pandapowers_net(tmp_path, monkeypatc
         pd.testing.assert_frame_equal(written, shipped, rtol=1e-11)
 
 
+def test_the_shipped_policy_shaves_the_peak_and_leaves_nobody_short(monkeypatch):
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    monkeypatch.delitem(sys.modules, "train_policy", raising=False)
+    scenario = Scenario.load("paper_balanced", settings=["fleet.evs_per_zone=10"])
+    alone = V2GModel(scenario.override(strategy="uncoordinated")).run().results.kpis
+    trained = importlib.import_module("train_policy").Trained()
+    model = V2GModel(scenario, rule=trained, admission=AllAtOnce())
+    found = model.run().results.kpis
+    assert found["evs_short"] == 0
+    assert found["plugged_peak_15min_mw"] < alone["plugged_peak_15min_mw"]
+
+
 def test_every_example_has_its_test_and_its_place_on_the_page():
     with_picture = {"adoption_graphs", "night_tariff", "watchful_owner"}
-    assert set(NAMES) == {"feeder_tables", *with_picture}
+    assert set(NAMES) == {"feeder_tables", "train_policy", *with_picture}
     page = (EXAMPLES / "README.md").read_text(encoding="utf-8")
     for name in NAMES:
         assert f"python examples/{name}.py" in page
@@ -92,8 +107,6 @@ def test_every_example_has_its_test_and_its_place_on_the_page():
 
 
 def short(name, **changes):
-    from abm import V2GModel
-
     return V2GModel(Scenario.load(name).override(changes)).run().results
 
 

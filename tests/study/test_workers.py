@@ -76,7 +76,7 @@ def test_a_city_on_a_dask_cluster(tmp_path, scheduler):
     call(*city, "--no-figures", "--out", tmp_path / "alone")
     call(*city, "--no-figures", "--out", tmp_path / "shards", "--cluster", scheduler)
     tables = sorted(path.name for path in (tmp_path / "alone").glob("*.parquet"))
-    assert len(tables) == 8
+    assert len(tables) == 9
     for name in (*tables, "kpis.json", "scenario.yaml"):
         assert (tmp_path / "shards" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
 
