@@ -228,7 +228,7 @@ def study(out: Path, *more: object, n: int = N) -> int:
     """The verb in this process, its figures left out."""
     import abm.report.study_figures
 
-    abm.report.study_figures.ensemble_figures = lambda ensemble: {}
+    abm.report.study_figures.ensemble_figures = lambda *_: {}
     said = io.StringIO()
     with redirect_stdout(said), redirect_stderr(said):
         code = main([*STUDY, "--replications", str(n), "--out", str(out), *map(str, more)])
