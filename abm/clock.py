@@ -13,6 +13,7 @@ between two steps, and goes on in the same order.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
@@ -93,7 +94,7 @@ def _name_of(event: simpy.Event) -> str:
     return type(event).__name__
 
 
-class Task:
+class Task(ABC):
     """Something that is done in a phase of the step `at_s`, and then perhaps again."""
 
     def __init__(self, clock: Clock, phase: Phase, at_s: int, end_s: int) -> None:
@@ -115,9 +116,9 @@ class Task:
         if self.at_s < self.end_s:
             self._wait(self.at_s, self.phase, self.come)
 
+    @abstractmethod
     def act(self) -> int:
         """Do it; after how many seconds to do it again."""
-        raise NotImplementedError
 
     def _wait(self, at_s: int, phase: int, then: Callable[[simpy.Event], None]) -> None:
         event = PhaseEvent(self.clock.env, at_s, phase)

@@ -7,6 +7,7 @@ Mesa might have; base.pyi says what there is.
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 with warnings.catch_warnings():
     # A notebook without widgets is none of Mesa's business, nor of its reader's.
@@ -34,8 +35,9 @@ class _NumbersOfModels:
     Its own table would hold every model as long as the process lives.
     """
 
-    def __getitem__(self, model):  # type: ignore[no-untyped-def]
-        return model.agent_numbers
+    def __getitem__(self, model: Any) -> AgentNumbers:
+        numbers: AgentNumbers = model.agent_numbers
+        return numbers
 
 
 class Agent(mesa.Agent):

@@ -29,6 +29,7 @@ LOOK_ARRAYS = (
     "soc_target", "soc_min", "soc_departure", "capacity_kwh", "efficiency", "p_max_kw",
     "p_discharge_kw", "v2g", "boost", "has_charged", "charged_kwh", "discharged_kwh",
 )  # fmt: skip
+# mypy wants to read the names in the call itself.
 LookColumns: Any = namedtuple("LookColumns", LOOK_ARRAYS)  # type: ignore[misc]
 # Columns of what is seen: EVs plugged in; mean power until the next setting, at most, both ways
 # and in any case; energy to be charged, all of it and by the end of some hours.
