@@ -33,16 +33,23 @@ def add_scenario(verb: argparse.ArgumentParser) -> None:
 
 def add_settings(verb: argparse.ArgumentParser) -> None:
     """--set, --seed and --trust."""
+    add_set(verb)
+    add_seed(verb)
+    add_trust(verb)
+
+
+def add_set(
+    verb: argparse.ArgumentParser, where: str = "", example: str = "ev.efficiency=0.9"
+) -> None:
+    """--set alone; where: what else is to be said of the field."""
     verb.add_argument(
         "--set",
         metavar="A.B=C",
         action="append",
         default=[],
         dest="settings",
-        help="change one field, e.g. --set ev.efficiency=0.9; may be repeated",
+        help=f"change one field{where}, e.g. --set {example}; may be repeated",
     )
-    add_seed(verb)
-    add_trust(verb)
 
 
 def add_trust(verb: argparse.ArgumentParser) -> None:

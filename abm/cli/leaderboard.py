@@ -11,6 +11,7 @@ from abm.cli.common import (
     OUTPUTS,
     add_json,
     add_output,
+    add_set,
     add_strategies,
     add_trust,
     add_workers,
@@ -41,14 +42,7 @@ def add_verbs(verbs: Verbs) -> None:
         nargs="+",
         help="module:Class, or rule+admission; a rule alone is granted what it asks for",
     )
-    verb.add_argument(
-        "--set",
-        metavar="A.B=C",
-        action="append",
-        default=[],
-        dest="settings",
-        help="change one field on every feeder, e.g. --set fleet.evs_per_zone=10; may be repeated",
-    )
+    add_set(verb, " on every feeder", "fleet.evs_per_zone=10")
     add_trust(verb)
     add_strategies(verb, " and all of `list`, beside yours")
     verb.add_argument(

@@ -5,6 +5,7 @@ Tables and KPIs are made when they are asked for; `abm.report.folders` says what
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -117,8 +118,37 @@ class KeptStudy(Protocol):
         """What is written besides chunks, figures and manifest."""
 
 
+class ManyReplications(Shown, ABC):
+    """A study of many replications: what has come in of them."""
+
+    @property
+    @abstractmethod
+    def collected(self) -> Ensemble | Hosting:
+        """All replications."""
+
+    @property
+    def cases(self) -> tuple[Case, ...]:
+        """What replications are run under; of `hosting`, may be run under."""
+        return self.collected.cases
+
+    @property
+    def failures(self) -> list[Failure]:
+        """Replication, seed, case and error of everything that failed."""
+        return self.collected.failures
+
+    @property
+    def trace(self) -> str:
+        """Traceback of one of them, "" where none failed."""
+        return self.collected.trace
+
+    @property
+    def parts(self) -> Mapping[str, bytes]:
+        """The finished chunks, by name."""
+        return self.collected.parts
+
+
 @dataclass(frozen=True, eq=False, repr=False)
-class Replicated(Shown):
+class Replicated(ManyReplications):
     """A study of many replications.
 
     question: all that its numbers depend on, as from `abm.study.fingerprint.question`. wall_s:
@@ -131,24 +161,9 @@ class Replicated(Shown):
     wall_s: float
 
     @property
-    def cases(self) -> tuple[Case, ...]:
-        """What each replication is run under."""
-        return self.ensemble.cases
-
-    @property
-    def failures(self) -> list[Failure]:
-        """Replication, seed, case and error of everything that failed."""
-        return self.ensemble.failures
-
-    @property
-    def trace(self) -> str:
-        """Traceback of one of them, "" where none failed."""
-        return self.ensemble.trace
-
-    @property
-    def parts(self) -> Mapping[str, bytes]:
-        """The finished chunks, by name."""
-        return self.ensemble.parts
+    def collected(self) -> Ensemble:
+        """All replications."""
+        return self.ensemble
 
     @property
     def total(self) -> int:
@@ -219,7 +234,7 @@ class Sweep(Replicated):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class HostingStudy(Shown):
+class HostingStudy(ManyReplications):
     """How many homes may have an EV before a limit of the grid is broken.
 
     found: what came of it. question, wall_s: as of `Replicated`.
@@ -250,24 +265,9 @@ class HostingStudy(Shown):
         return hosting_summary(self.found)
 
     @property
-    def cases(self) -> tuple[Case, ...]:
-        """All cases that might have been run."""
-        return self.found.cases
-
-    @property
-    def failures(self) -> list[Failure]:
-        """Replication, seed, case and error of everything that failed."""
-        return self.found.failures
-
-    @property
-    def trace(self) -> str:
-        """Traceback of one of them, "" where none failed."""
-        return self.found.trace
-
-    @property
-    def parts(self) -> Mapping[str, bytes]:
-        """The finished chunks, by name."""
-        return self.found.parts
+    def collected(self) -> Hosting:
+        """All replications."""
+        return self.found
 
     @property
     def total(self) -> int:
