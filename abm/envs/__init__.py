@@ -57,6 +57,10 @@ def __getattr__(name: str) -> Any:
     return getattr(module, name)
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def _register() -> None:
     """Let Gymnasium know the environment, if it is installed."""
     try:

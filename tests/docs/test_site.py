@@ -114,6 +114,7 @@ def test_everything_that_is_loaded_is_there(site):
 def test_the_reference_is_made_of_the_code(site):
     from abm import __all__ as names
     from abm.cli import build_parser
+    from abm.envs import __all__ as envs
 
     verbs = (site / "verbs.html").read_text(encoding="utf-8")
     for verb in build_parser()._subparsers._group_actions[0].choices:
@@ -121,6 +122,9 @@ def test_the_reference_is_made_of_the_code(site):
     anchors = read(site / "api.html").anchors
     for name in set(names) - {"__version__"}:
         assert any(anchor.endswith(f".{name}") for anchor in anchors), name
+    anchors = read(site / "layers.html").anchors
+    for name in envs:  # they are imported when they are asked for, too
+        assert f"abm.envs.{name}" in anchors, name
 
 
 def test_llms_txt_leads_to_the_text_of_the_pages(site):

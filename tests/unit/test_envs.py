@@ -285,3 +285,7 @@ def test_without_gymnasium_it_says_what_to_install(monkeypatch):
         abm.envs.__getattr__("FleetEnv")
     with pytest.raises(AttributeError, match="Nothing"):
         abm.envs.__getattr__("Nothing")
+
+
+def test_all_names_are_seen_before_they_are_imported():
+    assert dir(abm.envs) == sorted(abm.envs.__all__)

@@ -1,11 +1,10 @@
 """What pyproject.toml asks for: a core that is imported, extras that the code names."""
 
 import ast
+import re
 import sys
 import tomllib
 from pathlib import Path
-
-import pytest
 
 from abm.cli import main
 
@@ -55,6 +54,18 @@ def test_design_without_its_package_says_what_to_install(monkeypatch, capsys, tm
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("extra", ["report", "watch", "rl", "docs", "opendss", "simbench", "pv"])
-def test_extras_of_the_readme_are_there(extra):
-    assert PROJECT["optional-dependencies"][extra]
+def test_the_page_of_the_verbs_has_every_extra_with_all_that_it_brings():
+    page = (ROOT / "docs" / "verbs.md").read_text(encoding="utf-8").partition("\n## Extras\n")[2]
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", page.partition("\n## ")[0], re.MULTILINE))
+    extras = {
+        name: brings
+        for name, brings in PROJECT["optional-dependencies"].items()
+        if name not in ("test", "dev")
+    }
+    assert {"report", "watch", "rl", "docs", "opendss", "simbench", "pv"} <= set(rows)
+    assert set(rows) == set(extras)
+    for extra, brings in extras.items():
+        for one in brings:
+            within = re.match(r"evenfall\[(\w+)\]", one)
+            named = f"`{within[1]}`" if within else name_of(one).removesuffix(".py").lower()
+            assert named in rows[extra].lower(), (extra, one)
