@@ -10,6 +10,7 @@ from abm.errors import EvenfallError, InputError
 from abm.report.layout import feeder_layout
 from abm.scenario.fields import clock_minutes
 from abm.watch import figures
+from abm.watch.evs import DAY_MIN
 from abm.watch.lane import LaneView
 from abm.watch.session import Session, View
 from abm.watch.tables import ev_table, messages_table, numbers_table
@@ -200,7 +201,7 @@ class Updates:
         self._drawn = feeder_layout(feeder)
         self._buses = tuple(str(name) for name in feeder.bus_names)
         self._n_zones = session.lanes[0].model.fleet.n_zones
-        self._start = float(clock_minutes(session.first.clock.start) % 1440)
+        self._start = float(clock_minutes(session.first.clock.start) % DAY_MIN)
 
     def since(
         self, view: View, ev: int | None, seen: Mapping[str, Any]

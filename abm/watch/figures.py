@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,15 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abm.equations import FloatArray
-from abm.errors import printable
+from abm.report.interactive import Chart, words
 from abm.report.layout import Layout
 from abm.report.look import looks_of
 from abm.scenario import Scenario
 from abm.watch.controls import PowerUnit
 from abm.watch.evs import DAY_MIN, STATE_WORDS, State
 from abm.watch.lane import LaneView
-
-Chart = dict[str, Any]  # traces and layout, as Plotly takes them
 
 # Safe for colour-blind readers, and none that a strategy has beside them.
 STATE_COLORS = ("#DADEE4", "#E6B23C", "#56B4E9", "#B8432F", "#4A5560")
@@ -42,11 +39,6 @@ def numbers(values: Any, digits: int = 4) -> list[float | None]:
     """Numbers as JSON has them: so many digits after the point, None where there is none."""
     rounded = np.round(np.asarray(values, dtype=np.float64), digits)
     return [value if np.isfinite(value) else None for value in rounded.tolist()]
-
-
-def words(text: object) -> str:
-    """A name as Plotly shows it: nothing in it is markup."""
-    return html.escape(printable(text), quote=False)
 
 
 def _layout(**more: Any) -> Chart:

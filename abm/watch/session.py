@@ -12,6 +12,7 @@ from typing import Any
 from abm.clock import Clock
 from abm.errors import EvenfallError, InputError, Problem
 from abm.fault_log import write_log
+from abm.model import V2GModel
 from abm.results.folder import strategy_label
 from abm.scenario import Scenario
 from abm.scenario.fields import clock_minutes
@@ -130,13 +131,8 @@ class Session:
 
     def walk_to(self, minute: float, budget_s: float = math.inf) -> None:
         """Walk all lanes up to a minute of the horizon, or for so long, s."""
-        until = time.monotonic() + budget_s
         with self._lock:
-            while self.minute < minute and not self._clock.finished:
-                for lane in self.lanes:
-                    lane.step()
-                if time.monotonic() >= until:
-                    break
+            self._steps_to(minute, budget_s)
             self._publish()
 
     # --- what may be changed -------------------------------------------------------------------
@@ -197,7 +193,7 @@ class Session:
         nothing has been changed.
         """
         with self._lock:
-            models = [lane.model for lane in self.lanes if index < lane.model.fleet.n]
+            models = self._models_with(index)
             changes = [changes_of(model, index, wanted) for model in models]
             said: dict[str, None] = {}
             for model, new in zip(models, changes, strict=True):
@@ -210,7 +206,7 @@ class Session:
     def described(self, index: int) -> list[tuple[str, ...]]:
         """What is known of an EV: its meaning in words, and the value in each lane."""
         with self._lock:
-            models = [lane.model for lane in self.lanes if index < lane.model.fleet.n]
+            models = self._models_with(index)
             if not models:
                 return []
             columns = [described(model, index) for model in models]
@@ -222,7 +218,7 @@ class Session:
     def ev_values(self, index: int) -> dict[str, Any] | None:
         """What may be changed of an EV, as it is typed; None where no lane has that EV."""
         with self._lock:
-            models = [lane.model for lane in self.lanes if index < lane.model.fleet.n]
+            models = self._models_with(index)
             return changeable(models[0], index) if models else None
 
     def find_ev(self, name: str) -> int | None:
@@ -249,6 +245,18 @@ class Session:
     @property
     def _end(self) -> float:
         return self._clock.n_hours * 60.0
+
+    def _models_with(self, index: int) -> list[V2GModel]:
+        """Of the lanes those models that have an EV of this index."""
+        return [lane.model for lane in self.lanes if index < lane.model.fleet.n]
+
+    def _steps_to(self, minute: float, budget_s: float) -> None:
+        until = time.monotonic() + budget_s
+        while self.minute < minute and not self._clock.finished:
+            for lane in self.lanes:
+                lane.step()
+            if time.monotonic() >= until:
+                break
 
     def _make_lanes(self, scenario: Scenario, strategies: Sequence[str]) -> tuple[Lane, ...]:
         return tuple(Lane(one) for one in under(scenario, strategies).values())
@@ -318,7 +326,7 @@ class Session:
                     goal = self._ahead
                 else:
                     goal = before + (owed // step_min * step_min if owed < 1e6 else 1e6)
-                version = self.view
+                shown = self.view
                 if goal > before:
                     self._walk(goal, BATCH_S)
                     # What could not be walked in time is let go.
@@ -326,18 +334,13 @@ class Session:
                 settled = not self._playing and self._ahead is None
                 if now - seen >= VIEW_S or settled or self._clock.finished:
                     seen = now
-                    if self.minute != version.minute or settled:
+                    if self.minute != shown.minute or settled:
                         self._publish()
 
     def _walk(self, minute: float, budget_s: float) -> None:
         """Walk, and where a model fails stand still and say why."""
-        until = time.monotonic() + budget_s
         try:
-            while self.minute < minute and not self._clock.finished:
-                for lane in self.lanes:
-                    lane.step()
-                if time.monotonic() >= until:
-                    break
+            self._steps_to(minute, budget_s)
         except EvenfallError as error:
             self._stop(str(error))
         except Exception as error:  # a page that stands still without a word helps nobody
