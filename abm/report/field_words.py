@@ -32,3 +32,8 @@ def field_words(path: str) -> str:
     # Of a distribution it is said what it is of.
     of = f"{parts[-2].replace('_', ' ')}: " if len(parts) > 2 else ""
     return f"{of}{name} ({unit})" if unit else f"{of}{name}"
+
+
+def mid_sentence(name: str) -> str:
+    """A name as it stands within a sentence: its first letter small, but of EVs or V2G."""
+    return name if name[1:2].isupper() else name[:1].lower() + name[1:]

@@ -19,6 +19,7 @@ from abm.report.feeder_figures import prepare
 from abm.report.figures import BLACK, GREY, STYLE, WIDE_IN, Drawings, figure, panels
 from abm.report.layout import Layout, feeder_layout
 from abm.report.look import looks_of
+from abm.report.sentences import count
 from abm.report.terminal import new_table, print_lines, show
 from abm.report.units import number
 from abm.study.hosting_limits import UNSOLVED, VOLTAGES, in_words
@@ -222,13 +223,21 @@ def _percent_text(share: float) -> str:
     return "-" if np.isnan(share) else f"{100.0 * share:.4g}"
 
 
+def _what_holds(study: Hosting) -> str:
+    """What the shares of the table are."""
+    rungs, table = study.asked.ladder, capacity_table(study)
+    risk = f"{100.0 * rungs.risk:g} % of replications"
+    how_many = f"{rungs.replications} at most of each share"
+    if table["share"].isna().all():
+        return f"At each share looked at a limit is broken in more than {risk} ({how_many})."
+    beyond = "" if table["next_share"].isna().all() else ", at the next in more"
+    return f"Up to that share a limit is broken in at most {risk} ({how_many}){beyond}."
+
+
 def hosting_lines(study: Hosting) -> list[str]:
     """Sentences on what the table does not say."""
     rungs = study.asked.ladder
-    lines = [
-        f"Up to that share a limit is broken in at most {100.0 * rungs.risk:g} % of "
-        f"replications ({rungs.replications} at most of each share); at the next it is not."
-    ]
+    lines = [_what_holds(study)]
     rated = np.isfinite(build_feeder(study.asked.scenario.inputs.feeder).ampacity_a)
     if not rated.all():
         lines.append(f"{(~rated).sum()} of {len(rated)} lines have no rating and are not judged.")
@@ -243,8 +252,8 @@ def hosting_lines(study: Hosting) -> list[str]:
         )
     lines += [
         f"{fall.strategy}: not monotone. At {100.0 * fall.higher:.4g} % a limit is broken less "
-        f"often than at {100.0 * fall.lower:.4g} %: {fall.only_lower} replications only at the "
-        f"latter, {fall.only_higher} only at the former."
+        f"often than at {100.0 * fall.lower:.4g} %: {count(fall.only_lower, 'replication')} only "
+        f"at the latter, {fall.only_higher} only at the former."
         for fall in study.falls
     ]
     for name in study.asked.strategies:
@@ -252,8 +261,8 @@ def hosting_lines(study: Hosting) -> list[str]:
         unsolved = sum(int(one.by_limit[UNSOLVED].sum()) for one in rows)
         if unsolved:
             lines.append(
-                f"{name}: {unsolved} replications have a load flow that did not converge; they "
-                "count as broken."
+                f"{name}: in {count(unsolved, 'replication')} a load flow did not converge; "
+                f"{'it counts' if unsolved == 1 else 'they count'} as broken."
             )
     if BOUND in study.asked.strategies:
         lines.append(

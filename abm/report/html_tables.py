@@ -11,7 +11,7 @@ import numpy as np
 from abm.errors import printable
 from abm.report.field_words import field_words
 from abm.report.page import PageTable
-from abm.report.units import DASH, interval_digits
+from abm.report.units import DASH, interval_digits, number, scaled
 from abm.results import Results
 from abm.results.indicators import indicator, kpi_label, mean_digits
 from abm.scenario import Scenario
@@ -152,10 +152,8 @@ def label_words(label: str) -> str:
 
 def digits_of(name: str) -> int:
     """Digits after the point of a column."""
-    if (row := indicator(name)) is not None:
-        return row.digits
-    if name in (GAP, FORESIGHT):
-        return 2
+    if indicator(name) is not None or name in (GAP, FORESIGHT):
+        return scaled(name, small=False)[0]
     for end, (_, digits) in sorted(UNITS.items(), key=lambda item: -len(item[0])):
         if name.endswith(f"_{end}"):
             return digits
@@ -171,7 +169,7 @@ def cell(value: Any, digits: int) -> str:
     if isinstance(value, int | np.integer):
         return str(int(value))
     if isinstance(value, float | np.floating):
-        return f"{float(value):.{digits}f}" if np.isfinite(value) else DASH
+        return number(float(value), digits) if np.isfinite(value) else DASH
     if isinstance(value, list | tuple):
         return ", ".join(map(printable, value))
     return printable(str(value))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from abm.report.field_words import field_words
+from abm.report.field_words import field_words, mid_sentence
 from abm.report.interactive import (
     BLUE,
     ORANGE,
@@ -21,6 +21,7 @@ from abm.report.interactive import (
     words,
 )
 from abm.report.look import looks_of
+from abm.report.sentences import count
 from abm.results.indicators import kpi_label
 from abm.study.ensemble import Ensemble
 
@@ -100,7 +101,7 @@ def over_one(kpi: str, rows: pd.DataFrame, factor: str, ensemble: Ensemble) -> D
         yaxis=axis(_title(kpi, ensemble)),
         hovermode="closest",
     )
-    about = f"Mean of {ensemble.n} replications at each point"
+    about = f"Mean of {count(ensemble.n, 'replication')} at each point"
     about += (
         "; bars: its 95 % interval, band: nine tenths of the replications."
         if ensemble.n > 1
@@ -147,7 +148,7 @@ def over_two(kpi: str, rows: pd.DataFrame, factors: Sequence[str], ensemble: Ens
             menu("restyle", [words(n) for n in names], "visible", range(len(names)))
         ]
         layout["margin"] = {**layout["margin"], "t": 56}
-    about = f"Mean of {ensemble.n} replications at each point"
+    about = f"Mean of {count(ensemble.n, 'replication')} at each point"
     about += "; the menu changes the strategy." if len(names) > 1 else "."
     return Drawn(_title(kpi, ensemble), about, {"data": data, "layout": layout})
 
@@ -223,6 +224,5 @@ def indices(kpi: str, rows: pd.DataFrame, ensemble: Ensemble) -> Drawn:
         "First order: what the factor does alone; total: with what it does together with others."
     )
     name = _title(kpi, ensemble).partition(" (")[0]
-    name = name if name[1:2].isupper() else name[:1].lower() + name[1:]
-    title = f"What moves the {name}"
+    title = f"What moves the {mid_sentence(name)}"
     return Drawn(title, about, {"data": data, "layout": layout})

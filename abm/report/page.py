@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -179,13 +180,13 @@ def _head(report: Report) -> Iterable[str]:
 
 def _answers(report: Report) -> Iterable[str]:
     if report.cautions:
-        items = "".join(f"<li>{_text(line)}</li>" for line in report.cautions)
+        items = "".join(f"<li>{_prose(line)}</li>" for line in report.cautions)
         yield '<section class="cautions" aria-label="Before you read on">'
         yield f"<h2>Before you read on</h2><ul>{items}</ul></section>"
-    sentences = "".join(f"<p>{_text(sentence)}</p>" for sentence in report.answer)
+    sentences = "".join(f"<p>{_prose(sentence)}</p>" for sentence in report.answer)
     yield f'<section class="answer" id="answer"><h2>The answer</h2>{sentences}'
     if report.note:
-        yield f'<p class="soft">{_text(report.note)}</p>'
+        yield f'<p class="soft">{_prose(report.note)}</p>'
     yield "</section>"
 
 
@@ -240,7 +241,7 @@ def _again(report: Report) -> Iterable[str]:
 def _table(table: PageTable) -> Iterable[str]:
     yield f'<div class="table" id="table-{table.key}"><h3>{_text(table.title)}</h3>'
     if table.about:
-        yield f'<p class="soft">{_text(table.about)}</p>'
+        yield f'<p class="soft">{_prose(table.about)}</p>'
     yield '<div class="bar"><button type="button" data-copy="tsv">Copy for a spreadsheet</button>'
     yield '<button type="button" data-copy="csv">Copy as CSV</button>'
     yield '<span class="said soft" role="status"></span></div>'
@@ -261,6 +262,11 @@ def _table(table: PageTable) -> Iterable[str]:
 def _text(text: str) -> str:
     """Text as it is: no markup, nothing that a terminal or a browser would obey."""
     return escape("\n".join(printable(line) for line in text.split("\n")))
+
+
+def _prose(text: str) -> str:
+    """A sentence; what stands between backticks in it is code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", _text(text))
 
 
 def _json(data: Any) -> str:

@@ -19,6 +19,7 @@ from abm.results.folder import strategy_label, versions
 from abm.results.notices import as_printed_notices, limit_notices
 from abm.scenario import Scenario, parse_setting
 from abm.study.compare import check_strategies
+from abm.study.reproduce import changes, paper_scenarios
 
 # More settings than this are no command that anybody types.
 MOST_SETTINGS = 24
@@ -152,28 +153,49 @@ def scenario_hash(scenario: Scenario) -> str:
 
 def settings_of(scenario: Scenario) -> list[str] | None:
     """`--set` of each difference to the default but the seed; None where that is not the same."""
-    if scenario.code:
+    changed = {one.field: one.value for one in scenario.differences() if one.field != "seed"}
+    found = None if scenario.code else _as_settings(changed)
+    if found is None:
         return None
-    differences = [one for one in scenario.differences() if one.field != "seed"]
-    if len(differences) > MOST_SETTINGS:
+    try:
+        same = Scenario().override({"seed": scenario.seed, **changed})
+    except InputError:
         return None
-    found: list[str] = []
-    changes: dict[str, Any] = {"seed": scenario.seed}
-    for one in differences:
-        plain = isinstance(one.value, str) and _WORD.fullmatch(one.value)
-        setting = f"{one.field}={one.value if plain else json.dumps(one.value)}"
+    return found if _fields(same) == _fields(scenario) else None
+
+
+def paper_settings(readings: Mapping[str, Scenario]) -> list[str] | None:
+    """`--set` of what is not the paper's in its study, of each reading; None as `settings_of`."""
+    coded = any(scenario.code for scenario in readings.values())
+    found = None if coded else _as_settings({name: value for name, value, _ in changes(readings)})
+    if found is None:
+        return None
+    try:
+        same = paper_scenarios(found)
+    except InputError:
+        return None
+    alike = (
+        _fields(same[name].override(seed=scenario.seed)) == _fields(scenario)
+        for name, scenario in readings.items()
+    )
+    return found if all(alike) else None
+
+
+def _as_settings(values: Mapping[str, Any]) -> list[str] | None:
+    """Values by field as `--set` has them; None for too many, and for what it cannot say."""
+    if len(values) > MOST_SETTINGS:
+        return None
+    found = []
+    for name, value in values.items():
+        plain = isinstance(value, str) and _WORD.fullmatch(value)
+        setting = f"{name}={value if plain else json.dumps(value)}"
         try:
-            if parse_setting(setting) != (one.field, one.value):
+            if parse_setting(setting) != (name, value):
                 return None
         except InputError:
             return None
         found.append(setting)
-        changes[one.field] = one.value
-    try:
-        same = Scenario().override(changes)
-    except InputError:
-        return None
-    return found if _fields(same) == _fields(scenario) else None
+    return found
 
 
 def _fields(scenario: Scenario) -> dict[str, Any]:

@@ -18,8 +18,8 @@ from abm.report.report_parts import (
     again,
     citation,
     facts,
+    paper_settings,
     scenario_cautions,
-    settings_of,
     strategies_by_object,
     versions_used,
 )
@@ -46,7 +46,7 @@ from abm.study.bound import Bound
 from abm.study.breakeven import Worth
 from abm.study.compare import METRIC, cut_off_lines
 from abm.study.outcomes import BreakEven, Comparison, PaperStudy
-from abm.study.reproduce import findings
+from abm.study.reproduce import READINGS, findings
 from abm.study.runs import Run
 
 MOST_SHORT_EVS, MOST_VIOLATIONS = 50, 100
@@ -243,9 +243,13 @@ def paper_report(outcome: PaperStudy) -> Report:
     study, scenario = outcome.study, outcome.scenario
     lines = findings(study)
     options = [] if outcome.ensemble is None else ["--replications", str(outcome.ensemble.n)]
-    # Its strategies and readings are the verb's own.
-    changed = settings_of(scenario.override(strategy=Scenario().strategy)) or []
-    options += [part for setting in changed for part in ("--set", setting)]
+    changed = paper_settings(
+        {reading: study.results("evms", reading).record.scenario for reading in READINGS}
+    )
+    options += [part for setting in changed or () for part in ("--set", setting)]
+    about = "From anywhere"
+    if changed is None:
+        about += "; what is not as in the paper has to be set besides"
     titles = {
         "table2": "Table II",
         "table3": "Table III",
@@ -271,7 +275,7 @@ def paper_report(outcome: PaperStudy) -> Report:
         ],
         again=[
             (
-                "From anywhere:",
+                f"{about}:",
                 shlex.join(["evenfall", "reproduce", "--seed", str(scenario.seed), *options]),
             )
         ],

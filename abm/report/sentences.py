@@ -14,10 +14,10 @@ from abm.results.kpis import TIE_MW
 from abm.study.bound import Bound
 from abm.study.compare import GAP, METRIC, SERVED_KWH
 
-# What a run says of the grid is left out where a load flow has no solution.
 ONE_DRAW = (
     "One draw of the fleet (seed {seed}): `evenfall montecarlo` says how much another one changes."
 )
+NOBODY = "No EV is ever plugged in: there is nothing to optimise."
 FROM_FILE = "The stays are those of a file: another seed draws no others."
 
 
@@ -184,8 +184,7 @@ def bound_answer(bound: Bound) -> list[str]:
     """What perfect foresight could do, what it is to the grid, and to the owners."""
     solved = [feeder for feeder in bound.feeders if feeder.phases]
     if not solved:
-        nothing = "No EV is ever plugged in: there is nothing to optimise."
-        return [nothing, grid_sentence(bound.results), owners_sentence(bound.results)]
+        return [NOBODY, grid_sentence(bound.results), owners_sentence(bound.results)]
     before = float(np.mean([feeder.peak_before_mw for feeder in solved]))
     after = [f.lowest_peak_mw for f in solved if f.lowest_peak_mw is not None]
     small = below_a_megawatt([before])
@@ -326,7 +325,9 @@ def _cheapest(ranked: Sequence[Mapping[str, Any]], served: Sequence[Mapping[str,
     by_cost = sorted(served or ranked, key=lambda row: float(row["net_cost_usd"]))
     first = by_cost[0]
     who = "Of those that serve every EV" if served and len(served) < len(ranked) else "Of all"
-    text = f"{who}, {listed(_alike(by_cost, 'net_cost_usd', 0.005))} is the cheapest to the owners"
+    cheapest = _alike(by_cost, "net_cost_usd", 0.005)
+    verb = "are" if len(cheapest) > 1 else "is"
+    text = f"{who}, {listed(cheapest)} {verb} the cheapest to the owners"
     text += f": ${first['net_cost_usd']:,.2f} net"
     last = by_cost[-1]
     if len(by_cost) > 1 and last["net_cost_usd"] > first["net_cost_usd"] + 0.005:

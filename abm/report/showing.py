@@ -25,6 +25,7 @@ from abm.report.kpi_lines import kpi_rows
 from abm.report.paper_figures import paper_figures
 from abm.report.printing import JOURNAL, parse_printing, printed_as
 from abm.report.run_figures import comparison_figures, run_figures
+from abm.report.sentences import count
 from abm.report.study_cards import comparison_numbers, ensemble_numbers, frame_numbers, study_card
 from abm.report.study_figures import ensemble_figures, sweep_figures
 from abm.report.table_files import table_files
@@ -314,14 +315,14 @@ def _(outcome: HostingStudy) -> Drawings:
 
 @html_of.register(MonteCarlo)
 def _(outcome: MonteCarlo) -> str:
-    title = f"Monte Carlo: {outcome.scenario.name}, {outcome.ensemble.n} replications"
+    title = f"Monte Carlo: {outcome.scenario.name}, {count(outcome.ensemble.n, 'replication')}"
     numbers = ensemble_numbers(outcome.ensemble)
     return study_card(title, outcome.scenario, numbers, drawings_of(outcome), outcome.missing)
 
 
 @html_of.register(Sweep)
 def _(outcome: Sweep) -> str:
-    title = f"Sweep: {outcome.scenario.name}, {outcome.ensemble.n} replications"
+    title = f"Sweep: {outcome.scenario.name}, {count(outcome.ensemble.n, 'replication')}"
     numbers = ensemble_numbers(outcome.ensemble, outcome.shown or INTEREST)
     return study_card(title, outcome.scenario, numbers, drawings_of(outcome), outcome.missing)
 

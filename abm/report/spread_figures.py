@@ -26,6 +26,7 @@ from abm.report.figures import (
     panels,
 )
 from abm.report.look import Look, looks_of
+from abm.report.sentences import count
 from abm.results.indicators import kpi_label
 from abm.study.ensemble import Ensemble
 from abm.study.replications import LEADING_BAND
@@ -63,7 +64,7 @@ def fan_chart(ensemble: Ensemble, bands: pd.DataFrame) -> Figure:
     widest = 0.0
     pairs: list[tuple[Axes, Axes]] = []
     with mpl.rc_context(STYLE):
-        title = f"System demand, {ensemble.n} replications: {cases[0].scenario.name}"
+        title = f"System demand, {count(ensemble.n, 'replication')}: {cases[0].scenario.name}"
         fig.suptitle(title, fontsize=8)
         for at in range(rows * columns):
             row, column = divmod(at, columns)
@@ -148,7 +149,7 @@ def distributions(ensemble: Ensemble, shown: Sequence[str] = SHOWN) -> Figure:
     tall = 2.2 if n_cases == 1 else 1.1 + 0.26 * n_cases
     fig, axes = panels(1, max(len(kpis), 1), (WIDE_IN, tall), sharey=n_cases > 1)
     with mpl.rc_context(STYLE):
-        fig.suptitle(f"Distributions over {ensemble.n} replications", fontsize=8)
+        fig.suptitle(f"Distributions over {count(ensemble.n, 'replication')}", fontsize=8)
         for ax, kpi in zip(axes, kpis, strict=False):
             rows = [row[np.isfinite(row)] for row in ensemble.values(kpi)]
             ax.set_xlabel(kpi_label(kpi, ensemble.flow_min).replace(", ", ",\n"))

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from abm.report.card import card, differences_table, notes_of, picture_of, table_of
 from abm.report.figures import Drawings
-from abm.report.units import DASH, number
+from abm.report.html_tables import digits_of, heading
+from abm.report.units import DASH, number, plus_minus
 from abm.results.indicators import INDICATORS, kpi_label, mean_digits
 from abm.scenario import Scenario
 from abm.study.compare import FORESIGHT, GAP
@@ -43,7 +44,7 @@ def comparison_numbers(outcome: Comparison) -> str:
     """The leading KPIs of each strategy and of the bound, and how far each is from it."""
     kpis: Mapping[str, Mapping[str, Any]] = outcome.kpis
     rows = [
-        [_name(kpi), *(number(of.get(kpi), _digits(kpi)) for of in kpis.values())]
+        [_name(kpi), *(number(of.get(kpi), digits_of(kpi)) for of in kpis.values())]
         for kpi in _shown(next(iter(kpis.values())))
     ]
     if outcome.bound is not None:
@@ -78,7 +79,7 @@ def frame_numbers(table: pd.DataFrame, columns: Sequence[str] = ()) -> str:
     """A table as it is, numbers with four digits; columns: those that are shown, all if empty."""
     names = [name for name in columns if name in table] or list(map(str, table.columns))
     rows = [[_text(row[name]) for name in names] for row in table.to_dict("records")]
-    return _cut(rows, [name.replace("_", " ") for name in names])
+    return _cut(rows, [heading(name) for name in names])
 
 
 def _cut(rows: Sequence[Sequence[str]], head: Sequence[str]) -> str:
@@ -97,20 +98,13 @@ def _shown(there: Iterable[str]) -> list[str]:
 
 def _name(kpi: str, ensemble: Ensemble | None = None) -> str:
     """What a KPI is called, with its unit."""
-    label = kpi_label(kpi, () if ensemble is None else ensemble.flow_min)
-    unit = INDICATORS[kpi].unit if kpi in INDICATORS else "-"
-    return label if unit == "-" or "(" in label else f"{label} ({unit})"
-
-
-def _digits(kpi: str) -> int:
-    return INDICATORS[kpi].digits if kpi in INDICATORS else 3
+    return kpi_label(kpi, () if ensemble is None else ensemble.flow_min)
 
 
 def _interval(kpi: str, row: Mapping[Any, Any]) -> str:
-    digits = mean_digits(kpi)
-    half = 0.5 * (row["ci95_high"] - row["ci95_low"])
-    mean = number(row["mean"], digits)
-    return mean if not math.isfinite(half) else f"{mean} ± {half:.{digits}f}"
+    digits, half = mean_digits(kpi), 0.5 * (row["ci95_high"] - row["ci95_low"])
+    known = math.isfinite(half)
+    return plus_minus(row["mean"], half, digits) if known else number(row["mean"], digits)
 
 
 def _text(value: Any) -> str:

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from abm.equations import FloatArray
-from abm.report.field_words import field_words
+from abm.report.field_words import field_words, mid_sentence
 from abm.report.figures import (
     BLUE,
     ORANGE,
@@ -34,6 +34,7 @@ from abm.report.spread_figures import (
     fan_chart,
     kpi_name,
 )
+from abm.report.study_sentences import WIDE
 from abm.results.indicators import kpi_label, own_of
 from abm.study.ensemble import Ensemble
 from abm.study.sweep import INTEREST, FactorRange
@@ -45,8 +46,6 @@ if TYPE_CHECKING:
 NUMBERS = 6
 # Letters of a label beside an axis.
 LONGEST = 24
-# An interval of an index of more than this either way says little about its rank.
-WIDE = 0.1
 
 
 def ensemble_figures(ensemble: Ensemble, kpis: Sequence[str] = ()) -> Drawings:
@@ -219,7 +218,7 @@ def sobol_bars(of_what: str, rows: pd.DataFrame, size: int) -> Figure:
     tall = 0.95 + len(names) * (0.35 + 0.34 * n)
     fig, axes = panels(len(names), 1, (WIDTH_IN, tall), sharex=True)
     with mpl.rc_context(STYLE):
-        title = f"Sobol' indices of {of_what[:1].lower()}{of_what[1:]}, N = {size}"
+        title = f"Sobol' indices of {mid_sentence(of_what)}, N = {size}"
         fig.suptitle("\n".join(filter(None, (title, wide_line(rows, size)))), fontsize=8)
         for ax, name in zip(axes, names, strict=True):
             mine = rows[rows["strategy"] == name].set_index("factor").loc[order]

@@ -45,12 +45,12 @@ def montecarlo_report(outcome: MonteCarlo) -> Report:
         note += (
             f" {outcome.until} was not reached."
             if reached is None
-            else f" {outcome.until} was reached after {reached} replications."
+            else f" {outcome.until} was reached after {count(reached, 'replication')}."
         )
     if scenario.inputs.sessions is not None:
         note += " The stays are those of a file, the same in every replication."
     return Report(
-        title=f"{scenario.name}: {ensemble.n} replications, seed {scenario.seed}",
+        title=f"{scenario.name}: {count(ensemble.n, 'replication')}, seed {scenario.seed}",
         verb="montecarlo",
         facts=facts(scenario, f"seed {scenario.seed}"),
         cautions=ensemble_cautions(ensemble),

@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from abm.report.field_words import field_words
+from abm.report.field_words import field_words, mid_sentence
 from abm.report.sentences import count, listed
-from abm.report.units import below_a_megawatt, in_kilo, scaled_mean
+from abm.report.units import below_a_megawatt, in_kilo, number, scaled_mean
 from abm.results.indicators import indicator, kpi_label
 from abm.study.ensemble import Ensemble
 from abm.study.hosting_limits import in_words
@@ -30,9 +30,9 @@ def value_text(kpi: str, value: float, small: bool, digits: int | None = None) -
     digits = usual if digits is None else digits
     known = indicator(kpi)
     unit = known.unit if known is not None and known.unit != "-" else ""
-    text = f"{row['mean']:.{digits}f}"
+    text = number(row["mean"], digits)
     if unit == "$":
-        return f"${row['mean']:,.{digits}f}"
+        return f"${row['mean']:z,.{digits}f}"
     return f"{text} {in_kilo(unit) if small else unit}".rstrip()
 
 
@@ -43,7 +43,7 @@ def mean_text(kpi: str, row: Row, small: bool) -> str:
     if not math.isfinite(row["ci95_low"]):
         return text
     low, high = scaled_row["ci95_low"], scaled_row["ci95_high"]
-    return f"{text} ({low:.{digits}f} to {high:.{digits}f})"
+    return f"{text} ({number(low, digits)} to {number(high, digits)})"
 
 
 def ensemble_answer(ensemble: Ensemble) -> list[str]:
@@ -169,8 +169,7 @@ def _moves(sobol: pd.DataFrame, kpi: str) -> str:
 
 
 def _factor(field: str) -> str:
-    words = field_words(field)
-    return words if words[1:2].isupper() else words[:1].lower() + words[1:]
+    return mid_sentence(field_words(field))
 
 
 def wide_indices(tables: Mapping[str, pd.DataFrame], kpis: Sequence[str], points: int) -> list[str]:

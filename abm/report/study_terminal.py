@@ -9,6 +9,7 @@ import numpy as np
 
 from abm.report.field_words import field_words
 from abm.report.paper_terminal import CASE_NAMES, DIGITS, READINGS, UNITS
+from abm.report.sentences import NOBODY, count, power
 from abm.report.study_sentences import wide_indices
 from abm.report.terminal import new_table, print_lines, show
 from abm.report.units import below_a_megawatt, in_kilo, number, plus_minus, scaled_mean
@@ -80,7 +81,7 @@ def print_ensemble(ensemble: Ensemble, scenario: Scenario, kpis: Sequence[str] =
     """
     rows = ensemble.summary.to_dict("records")
     found = {(row["kpi"], row["strategy"]): row for row in rows}
-    title = f"{scenario.name}, {ensemble.n} replications, seed {scenario.seed}"
+    title = f"{scenario.name}, {count(ensemble.n, 'replication')}, seed {scenario.seed}"
     table = new_table(title, ("Quantity", "Strategy"), ("n", "mean", "sd", "95 % interval"))
     small = _small(rows)
     for kpi in kpis or (*MAIN, *own_of(ensemble.measures)):
@@ -123,8 +124,8 @@ def unsolved_lines(ensemble: Ensemble) -> list[str]:
         unsolved = int((hours > 0).sum())
         if unsolved:
             lines.append(
-                f"{case}: in {unsolved} of {ensemble.n} replications a load flow did not converge; "
-                "their losses, lowest voltage and loading are not known and in no mean."
+                f"{case}: in {unsolved} of {count(ensemble.n, 'replication')} a load flow did not "
+                "converge; their losses, lowest voltage and loading are not known and in no mean."
             )
     return lines
 
@@ -179,7 +180,7 @@ def print_sweep(
         return
     labels = list(ensemble.cases[0].labels)
     summary = tables["summary"]
-    title = f"Mean and its 95 % interval, {ensemble.n} replications at each point"
+    title = f"Mean and its 95 % interval, {count(ensemble.n, 'replication')} at each point"
     grain = ensemble.flow_min
     small = _small(summary.to_dict("records"))
     headings = (_label(kpi, small, grain).replace(" (", "\n(") for kpi in shown)
@@ -240,16 +241,16 @@ def print_paper_replications(table2: pd.DataFrame, table3: pd.DataFrame) -> None
         for row in table2.to_dict("records")
         if (row["case"], row["reading"]) in RUNS
     ]
-    _print_intervals(f"Table II over {n} replications", rows)
+    _print_intervals(f"Table II over {count(n, 'replication')}", rows)
     print_lines(
-        f"EVMS, {READING_NAMES[row['reading']]}: in {row['tied']} of {n} replications other hours "
-        f"share the peak within {TIE_MW:g} MW, so that its hour says little."
+        f"EVMS, {READING_NAMES[row['reading']]}: in {row['tied']} of {count(n, 'replication')} "
+        f"other hours share the peak within {TIE_MW:g} MW, so that its hour says little."
         for row in table2.to_dict("records")
         if row["quantity"] == "peak_hour" and row["case"] == "evms" and row["tied"]
     )
     totals = table3[table3["zone"] == "total"].to_dict("records")
     rows = [(f"{MONEY_NAMES[row['quantity']]} ($)", "", row) for row in totals]
-    _print_intervals(f"Table III over {n} replications, all zones", rows)
+    _print_intervals(f"Table III over {count(n, 'replication')}, all zones", rows)
     lines = ["Inside: the paper's number lies in the 95 % prediction interval of one run."]
     zones = table3[table3["zone"] != "total"]
     for reading in READINGS:
@@ -305,17 +306,17 @@ def bound_lines(bound: Bound) -> list[str]:
     """What there is to say of a bound beside its KPIs, in sentences."""
     solved = [feeder for feeder in bound.feeders if feeder.phases]
     if not solved:
-        return ["No EV is ever plugged in: there is nothing to optimise."]
+        return [NOBODY]
     of_whom = "" if len(bound.feeders) == 1 else ", mean of the feeders"
-    before = np.mean([feeder.peak_before_mw for feeder in solved])
+    before = float(np.mean([feeder.peak_before_mw for feeder in solved]))
     after = [f.lowest_peak_mw for f in solved if f.lowest_peak_mw is not None]
     small = below_a_megawatt([before])
-    least = f", {_power(np.mean(after), small)} at the least" if after else ""
+    least = f", {power(float(np.mean(after)), small)} at the least" if after else ""
     states = dict.fromkeys(p.status for feeder in solved for p in feeder.phases.values())
     programmes = "Linear programme" if len(solved) == 1 else f"{len(solved)} programmes, the first"
     size = solved[0].size
     lines = [
-        f"Highest demand while EVs are plugged in{of_whom}: {_power(before, small)} without their "
+        f"Highest demand while EVs are plugged in{of_whom}: {power(before, small)} without their "
         f"power{least}.",
         f"{programmes} of {size['columns']} columns and {size['rows']} rows, steps of "
         f"{bound.step_min} min: {'; '.join(states)}; {bound.solver_s:.1f} s in HiGHS, "
@@ -324,10 +325,6 @@ def bound_lines(bound: Bound) -> list[str]:
     if bound.results.record.scenario.requirement.kind == "as_printed":
         lines.append(AS_PRINTED)
     return [*lines, *unreachable_lines(bound.unreachable)]
-
-
-def _power(mw: Any, small: bool) -> str:
-    return f"{1e3 * mw:.1f} kW" if small else f"{mw:.3f} MW"
 
 
 def unreachable_lines(unreachable: pd.DataFrame) -> list[str]:

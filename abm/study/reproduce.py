@@ -86,7 +86,7 @@ def paper_scenarios(
     said = "left as it is: the study runs its strategies and requirements on its day and feeder"
     problems = [
         Problem(name, show(value), said, f"--set {name}")
-        for name, value, _ in _changes(found)
+        for name, value, _ in changes(found)
         if any(name == one or name.startswith(f"{one}.") for one in FIXED)
     ]
     if problems:
@@ -97,7 +97,7 @@ def paper_scenarios(
 def changes_in_words(scenarios: Mapping[str, Scenario]) -> tuple[str, ...]:
     """Fields, but for the seed, in which a study is not the paper's, with the paper's values."""
     lines = []
-    for name, value, before in _changes(scenarios):
+    for name, value, before in changes(scenarios):
         paper = " and ".join(
             f"{show(of_paper)} {READING_WORDS[reading]}" if len(before) > 1 else show(of_paper)
             for reading, of_paper in before.items()
@@ -106,8 +106,11 @@ def changes_in_words(scenarios: Mapping[str, Scenario]) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _changes(scenarios: Mapping[str, Scenario]) -> list[tuple[str, Any, dict[str, Any]]]:
-    """Field, value, and the paper's by reading: of one where they are the same."""
+def changes(scenarios: Mapping[str, Scenario]) -> list[tuple[str, Any, dict[str, Any]]]:
+    """Of each reading's scenario what is not the paper's but the seed: field, value, the paper's.
+
+    The latter by reading: of one where they are the same.
+    """
     found: dict[str, tuple[Any, dict[str, Any]]] = {}
     for reading, scenario in scenarios.items():
         for one in scenario.differences(Scenario.load(SCENARIO_OF[reading])):

@@ -6,7 +6,9 @@ from helpers import small_paper
 
 from abm import Scenario
 from abm.control.rules import G2VOnly
+from abm.report.hosting import hosting_lines
 from abm.report.html import report_html, report_of
+from abm.report.report_parts import paper_settings
 from abm.report.sentences import comparison_answer, listed
 from abm.study.bound import optimum
 from abm.study.breakeven import break_even
@@ -14,8 +16,10 @@ from abm.study.compare import bound_beside, compare, foresight_costs
 from abm.study.fingerprint import question
 from abm.study.hosting import ask, hosting
 from abm.study.hosting_limits import as_asked
+from abm.study.hosting_tables import capacity_table
 from abm.study.montecarlo import montecarlo, run_study
 from abm.study.outcomes import BreakEven, Comparison, HostingStudy, MonteCarlo, Sweep
+from abm.study.reproduce import paper_scenarios
 from abm.study.sweep import grid_cases, parse_grid, parse_ranges, sobol_cases
 
 COARSE = {"clock": {"step_s": 900}, "requirement": {"kind": "energy_balanced"}}
@@ -126,6 +130,7 @@ def test_replications_have_intervals_and_paired_differences():
     alone = report_of(MonteCarlo(scenario, one, asked, 1.0))
     assert "says how sure that is" in alone.answer[1]
     assert "nan" not in " ".join(alone.answer)
+    assert ": 1 replication, seed " in alone.title
 
 
 def swept(vary, strategies=("evms",)):
@@ -183,6 +188,17 @@ def test_hosting_says_the_share_and_what_is_broken_next():
     assert titles(report)[0] == "How often a limit is broken"
 
 
+def test_where_no_share_holds_the_page_names_none():
+    scenario = Scenario.load("cigre_mv", settings=["clock.step_s=900"])
+    asked = ask(scenario, (0.0, 0.02), replications=5, within=1.0, limits={"line": 1.0})
+    found = hosting(asked)
+    assert capacity_table(found)["share"].isna().all()
+    assert hosting_lines(found)[0] == (
+        "At each share looked at a limit is broken in more than 5 % of replications (5 at most "
+        "of each share)."
+    )
+
+
 def test_the_bound_says_what_perfect_foresight_could_do():
     bound = optimum(small_paper(**COARSE))
     report = report_of(bound)
@@ -205,3 +221,18 @@ def test_a_break_even_says_what_v2g_is_worth():
     page = report_html(BreakEven(scenario, names, break_even(scenario, names)))
     assert page.count("<img ") == 1
     assert "plotly" not in page.partition("How to run it again")[0].partition("<body>")[2]
+
+
+@pytest.mark.parametrize("settings", [[], ["ev.efficiency=0.98"], ["ev.efficiency=0.9", "seed=4"]])
+def test_the_paper_s_command_sets_what_is_not_the_paper_s(settings):
+    # 0.98 is the default, and yet not the paper's where it is energy-balanced.
+    said = [one for one in settings if not one.startswith("seed")]
+    assert paper_settings(paper_scenarios(settings)) == said
+
+
+def test_a_study_that_no_setting_gives_is_not_said_by_any():
+    readings = {
+        reading: scenario.override(strategy="evms_herd")
+        for reading, scenario in paper_scenarios().items()
+    }
+    assert paper_settings(readings) is None

@@ -17,7 +17,7 @@ from abm import Results
 from abm.report import html, page
 from abm.report.feeder_map import UNKNOWN, feeder_map, packed, worst_flows
 from abm.report.html import report_html, report_of
-from abm.report.html_tables import heading, kpi_heading
+from abm.report.html_tables import cell, heading, kpi_heading
 from abm.report.interactive import plain_numbers, words
 from abm.report.interactive_runs import demand, zones
 from abm.report.report_parts import settings_of
@@ -219,6 +219,17 @@ def test_headings_are_words_with_units():
 
 
 # --- figures and map ---------------------------------------------------------------------------
+
+
+def test_cells_have_no_sign_where_they_round_to_nothing():
+    assert [cell(value, 2) for value in (-0.001, -0.006, np.nan, 3)] == ["0.00", "-0.01", "-", "3"]
+
+
+def test_code_in_a_sentence_is_shown_as_code(results, text):
+    assert "<code>evenfall montecarlo</code> says how much" in text
+    assert "`" in report_of(results).note
+    assert "`" not in Tags(own(text)).words
+    assert "`<b>`" not in page.page(replace(report_of(results), note="`<b>`"), None)
 
 
 def test_numbers_have_five_digits_and_no_nan():
