@@ -40,8 +40,11 @@ LETTERS = 62
 TOGETHER = 0.995
 
 
-def city_demand(title: str, results: Results) -> Figure:
-    """Mean demand of the feeders, and where nine tenths of them are."""
+def city_demand(title: str, results: Results, limit_mw: float | None = None) -> Figure:
+    """Mean demand of the feeders, and where nine tenths of them are.
+
+    limit_mw: where it is not the scenario's.
+    """
     record, n_hours = results.record, results.n_hours
     fig, axes = figure(title, width_in=width_for(n_hours))
     total = record.demand_mw(GRAIN_MIN)
@@ -55,7 +58,7 @@ def city_demand(title: str, results: Results) -> Figure:
     hour_steps(
         axes, base_curve(results), n_hours, color=BLACK, ls="--", lw=1.0, label="without EVs"
     )
-    limit_line(axes, record.limit_mw())
+    limit_line(axes, record.limit_mw() if limit_mw is None else limit_mw)
     axes.set_ylabel(POWER)
     clock_axis(axes, results.clock_hours)
     legend_below(fig, axes, 2 if n_hours <= LONG_H else 4)

@@ -57,7 +57,7 @@ def run_figures(
     title = f"{scenario.name}, {name}"
     found: dict[str, Callable[[], Figure]] = {}
     if results.n_feeders > 1:
-        found["demand"] = lambda: city_demand(f"Demand of a feeder: {title}", results)
+        found["demand"] = lambda: city_demand(f"Demand of a feeder: {title}", results, limit_mw)
         found["spread"] = lambda: city_spread(title, results)
     elif by_the_day(results):
         zones = "EV power by day and hour (negative: V2G)"

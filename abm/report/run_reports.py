@@ -37,7 +37,7 @@ from abm.report.study_terminal import (
     comparison_lines,
     unreachable_lines,
 )
-from abm.report.terminal import warnings_of
+from abm.report.terminal import failed_lines, warnings_of
 from abm.results import Results
 from abm.results.folder import strategy_label
 from abm.results.kpis import TIE_MW
@@ -47,7 +47,6 @@ from abm.study.breakeven import Worth
 from abm.study.compare import METRIC, cut_off_lines
 from abm.study.outcomes import BreakEven, Comparison, PaperStudy
 from abm.study.reproduce import READINGS, findings
-from abm.study.runs import Run
 
 MOST_SHORT_EVS, MOST_VIOLATIONS = 50, 100
 
@@ -175,7 +174,7 @@ def comparison_report(outcome: Comparison) -> Report:
     cautions = [outcome.left_out] if outcome.left_out else []
     cautions += scenario_cautions(run.results.record.scenario for run in outcome.runs.values())
     cautions += cut_off_lines(outcome.runs)
-    cautions += failed_lines(outcome.runs)
+    cautions += failed_lines({name: k["nonconverged_hours"] for name, k in kpis.items()})
     about = ""
     if bound is not None:
         lines = comparison_lines(bound, table)
@@ -222,17 +221,6 @@ def comparison_report(outcome: Comparison) -> Report:
 def kpis_of(kpis: Mapping[str, Mapping[str, Any]]) -> set[str]:
     """Names of all KPIs."""
     return {name for one in kpis.values() for name in one}
-
-
-def failed_lines(runs: Mapping[str, Run]) -> list[str]:
-    """A sentence for each strategy under which a load flow did not converge."""
-    hours = {name: run.results.kpis["nonconverged_hours"] for name, run in runs.items()}
-    return [
-        f"{name}: the load flow did not converge in {n:g} hours; its losses and lowest voltage are "
-        "not known."
-        for name, n in hours.items()
-        if n
-    ]
 
 
 # --- the paper's study -------------------------------------------------------------------------

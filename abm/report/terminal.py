@@ -248,14 +248,17 @@ def print_comparison(table: pd.DataFrame, evs: int, flow_min: int = 60) -> None:
     print_lines([f"Losses and lowest voltage: {grain_of(flow_min)}."])
     if shared:
         print_lines([f"+n behind a time: n other hours within {tie(small)} of the peak, a tie."])
-    failed = [row for row in rows if row["nonconverged_hours"] > 0]
-    print_lines(
-        [
-            f"{row['strategy']}: the load flow did not converge in {row['nonconverged_hours']:g} "
-            "hours; its losses and lowest voltage are not known."
-            for row in failed
-        ]
-    )
+    print_lines(failed_lines({row["strategy"]: row["nonconverged_hours"] for row in rows}))
+
+
+def failed_lines(hours: Mapping[str, float]) -> list[str]:
+    """A sentence for each strategy under which load flows did not converge; hours: by strategy."""
+    return [
+        f"{name}: the load flow did not converge in {n:g} hours; its losses and lowest voltage are "
+        "not known."
+        for name, n in hours.items()
+        if n
+    ]
 
 
 def _print_rows(

@@ -12,6 +12,7 @@ from abm.scenario.fields import clock_minutes
 from abm.watch import figures
 from abm.watch.evs import DAY_MIN
 from abm.watch.lane import LaneView
+from abm.watch.map_figure import map_chart
 from abm.watch.session import Session, View
 from abm.watch.tables import ev_table, messages_table, numbers_table
 
@@ -239,7 +240,7 @@ class Updates:
         }
         if now["map"] != seen.get("map"):
             scenario = self._session.scenario
-            charts["map"] = figures.map_chart(lanes, self._drawn, self._buses, scenario)
+            charts["map"] = map_chart(lanes, self._drawn, self._buses, scenario)
             texts["map-about"] = self._map_about(lanes)
         return texts, charts, now
 

@@ -1,4 +1,7 @@
-"""The pictures of the page as plain data for Plotly; two lanes stand side by side in each."""
+"""The pictures of the page as plain data for Plotly; two lanes stand side by side in each.
+
+The feeder's map is in `abm.watch.map_figure`.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,7 @@ from numpy.typing import NDArray
 
 from abm.equations import FloatArray
 from abm.report.interactive import Chart, words
-from abm.report.layout import Layout
 from abm.report.look import looks_of
-from abm.scenario import Scenario
 from abm.watch.controls import PowerUnit
 from abm.watch.evs import DAY_MIN, STATE_WORDS, State
 from abm.watch.lane import LaneView
@@ -25,14 +26,6 @@ MINUTE_MS = 60_000
 MOST_POINTS = 1500
 # EVs that are drawn one by one.
 MOST_DOTS = 2000
-# Lower voltages to the left, the rated one in the middle.
-VOLTAGES = [
-    [0.0, "#B35806"],
-    [0.25, "#F1A340"],
-    [0.5, "#D9DDE3"],
-    [0.75, "#998EC3"],
-    [1, "#542788"],
-]
 
 
 def numbers(values: Any, digits: int = 4) -> list[float | None]:
@@ -41,7 +34,8 @@ def numbers(values: Any, digits: int = 4) -> list[float | None]:
     return [value if np.isfinite(value) else None for value in rounded.tolist()]
 
 
-def _layout(**more: Any) -> Chart:
+def page_layout(**more: Any) -> Chart:
+    """The look that all pictures share."""
     return {
         "font": {"family": "system-ui, sans-serif", "size": 11, "color": INK},
         "margin": {"l": 44, "r": 12, "t": 8, "b": 30},
@@ -66,7 +60,7 @@ def _upwards(title: str, most: int) -> Chart:
     return _axis(title, range=[0, 1.08 * max(most, 2)], tickformat="d", **ticks)
 
 
-def _side_by_side(lanes: Sequence[LaneView], layout: Chart, x: Chart, y: Chart) -> Chart:
+def side_by_side(lanes: Sequence[LaneView], layout: Chart, x: Chart, y: Chart) -> Chart:
     """Axes of one picture for each lane, the second ones without a scale of their own."""
     colors = looks_of(lane.label for lane in lanes)
     share, gap = 1.0 / len(lanes), 0.04 if len(lanes) > 1 else 0.0
@@ -95,7 +89,8 @@ def _side_by_side(lanes: Sequence[LaneView], layout: Chart, x: Chart, y: Chart) 
     return layout
 
 
-def _axes(i: int) -> dict[str, str]:
+def axes_of(i: int) -> dict[str, str]:
+    """The axes of `side_by_side` that a trace of this lane is drawn in, from 0."""
     return {} if i == 0 else {"xaxis": "x2", "yaxis": "y2"}
 
 
@@ -166,7 +161,7 @@ def demand_chart(
         look = {"color": color, "width": 2, "shape": "hv"}
         data.append(line(lane.demand_mw, words(lane.label), line=look))
     marker = {"color": GREY, "width": 1}
-    layout = _layout(
+    layout = page_layout(
         showlegend=True,
         legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "font": {"size": 11}},
         margin={"l": 48, "r": 12, "t": 26, "b": 26},
@@ -206,14 +201,14 @@ def zones_chart(lanes: Sequence[LaneView], n_zones: int) -> Chart:
         np.add.at(counts, (lane.state, lane.zone), 1)
         of_zone = zones.tolist(), "Zone %{x}"
         order = (*State, State.ABSENT)[1:]
-        data += [_bars(of_zone, counts[state, 1:], state) | _axes(i) for state in order]
+        data += [_bars(of_zone, counts[state, 1:], state) | axes_of(i) for state in order]
     most = max(np.bincount(lane.zone, minlength=2).max(initial=1) for lane in lanes)
-    layout = _layout(barmode="stack", bargap=0.15)
+    layout = page_layout(barmode="stack", bargap=0.15)
     room = 16 // len(lanes)
     every = -(-n_zones // room)
     ticks = list(range(1, n_zones + 1, every))
     x = _axis("Zone", tickvals=ticks, tickangle=0, range=[0.4, n_zones + 0.6])
-    return {"data": data, "layout": _side_by_side(lanes, layout, x, _upwards("EVs", int(most)))}
+    return {"data": data, "layout": side_by_side(lanes, layout, x, _upwards("EVs", int(most)))}
 
 
 def _bars(x: tuple[list[Any], str], counts: NDArray[np.int64], state: State) -> Chart:
@@ -240,12 +235,12 @@ def charge_chart(lanes: Sequence[LaneView], by_energy: bool) -> Chart:
         most = max(most, int(plugged.max()))
         for state in (State.DISCHARGING, State.IDLE, State.CHARGING, State.DONE):
             counts, _ = np.histogram(np.clip(lane.soc[lane.state == state], 0.0, 1.0), edges)
-            data.append(_bars((middle, "%{x:.0f} %"), counts, state) | _axes(i))
+            data.append(_bars((middle, "%{x:.0f} %"), counts, state) | axes_of(i))
     title = "State of charge (%)" if not by_energy else "Charged (%)"
-    layout = _layout(barmode="stack", bargap=0.06)
+    layout = page_layout(barmode="stack", bargap=0.06)
     x = _axis(title, range=[0, 100], dtick=20 if len(lanes) == 1 else 50)
     y = _upwards("EVs plugged in", most)
-    return {"data": data, "layout": _side_by_side(lanes, layout, x, y)}
+    return {"data": data, "layout": side_by_side(lanes, layout, x, y)}
 
 
 def evs_chart(
@@ -262,7 +257,7 @@ def evs_chart(
             shown = np.union1d(shown, np.flatnonzero(lane.index == chosen))
         for state in State:
             rows = shown[lane.state[shown] == state]
-            data.append(_dots(lane, rows, clock_start_min, state) | _axes(i))
+            data.append(_dots(lane, rows, clock_start_min, state) | axes_of(i))
         rows = np.flatnonzero(lane.index == chosen) if chosen is not None else shown[:0]
         ring = _dots(lane, rows, clock_start_min, State.ABSENT)
         ring["marker"] = {
@@ -271,15 +266,15 @@ def evs_chart(
             "color": INK,
             "line": {"width": 2.5},
         }
-        data.append({**ring, **_axes(i), "hoverinfo": "skip", "hovertemplate": None})
-    layout = _layout(hovermode="closest", clickmode="event")
+        data.append({**ring, **axes_of(i), "hoverinfo": "skip", "hovertemplate": None})
+    layout = page_layout(hovermode="closest", clickmode="event")
     minutes = [lane.departure_min for lane in lanes if len(lane.departure_min)]
     days = any(np.ptp(departure) > DAY_MIN for departure in minutes)
     x = _axis("Departure", type="date", tickformat="day %-d" if days else "%H:%M")
     x["nticks"] = 6 if len(lanes) == 1 else 4
     title = "Charged (%)" if by_energy else "State of charge (%)"
     y = _axis(title, range=[-3, 103])
-    return {"data": data, "layout": _side_by_side(lanes, layout, x, y)}
+    return {"data": data, "layout": side_by_side(lanes, layout, x, y)}
 
 
 def _dots(lane: LaneView, rows: NDArray[Any], clock_start_min: float, state: State) -> Chart:
@@ -306,106 +301,3 @@ def _dots(lane: LaneView, rows: NDArray[Any], clock_start_min: float, state: Sta
         "hovertemplate": f"EV %{{customdata[1]}}, zone %{{customdata[2]}}: {STATE_WORDS[state]}"
         "<br>%{y:.0f} %, leaves %{x|%H:%M}<br>%{customdata[3]:+.1f} kW<extra></extra>",
     }
-
-
-# --- the feeder --------------------------------------------------------------------------------
-
-
-def map_chart(
-    lanes: Sequence[LaneView], drawn: Layout, names: Sequence[str], of: Scenario
-) -> Chart:
-    """Voltages on the feeder's map in the last load flow of the last hour that ended.
-
-    names: of the feeder's buses, of three phases its homes, whose lowest phase is shown. What lies
-    beyond the limits has a ring.
-    """
-    low, high = of.grid.vm_min_pu, of.grid.vm_max_pu
-    wide = max(1.0 - low, high - 1.0)
-    line_x, line_y = _polylines([*drawn.ways, *drawn.joins])
-    zone_of = np.zeros(len(names), dtype=np.int64)
-    for number, positions in enumerate(drawn.zones, start=1):
-        zone_of[positions] = number
-    several = len(drawn.zones) > 1
-    size = np.where((zone_of > 0) & several, 10, 7 if len(names) < 120 else 5)
-    data: list[Chart] = []
-    for i, lane in enumerate(lanes):
-        vm = np.full(len(names), np.nan) if lane.flow is None else lane.flow.vm_pu[-1]
-        known = np.isfinite(vm)
-        beyond = known & ((vm < low) | (vm > high))
-        data.append(
-            {
-                "type": "scatter",
-                "mode": "lines",
-                "x": line_x,
-                "y": line_y,
-                "line": {"color": "#B9BEC7", "width": 1.5},
-                "hoverinfo": "skip",
-                **_axes(i),
-            }
-        )
-        label = [
-            words(name) + (f", zone {zone}" if zone and several else "")
-            for name, zone in zip(names, zone_of.tolist(), strict=True)
-        ]
-        said = [
-            f"{v:.4f} p.u." if k else "no load flow yet" for v, k in zip(vm, known, strict=True)
-        ]
-        data.append(
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "x": numbers(drawn.load_x, 6),
-                "y": numbers(drawn.load_y, 6),
-                "text": [f"{a}: {b}" for a, b in zip(label, said, strict=True)],
-                "hovertemplate": "%{text}<extra></extra>",
-                "marker": {
-                    "size": size.tolist(),
-                    "color": ["#fff" if not k else None for k in known]
-                    if not known.any()
-                    else numbers(vm),
-                    "cmin": 1.0 - wide,
-                    "cmax": 1.0 + wide,
-                    "colorscale": VOLTAGES,
-                    "line": {
-                        "color": np.where(beyond, "#B00020", "#6B717C").tolist(),
-                        "width": np.where(beyond, 2.2, 0.6).tolist(),
-                    },
-                    "showscale": i == len(lanes) - 1 and bool(known.any()),
-                    "colorbar": {
-                        "thickness": 9,
-                        "len": 0.9,
-                        "outlinewidth": 0,
-                        "tickfont": {"size": 10},
-                        "tickvals": [round(low, 3), 1.0, round(high, 3)],
-                        "ticktext": [f"{low:g} limit", "1 p.u.", f"{high:g} limit"],
-                    },
-                },
-                **_axes(i),
-            }
-        )
-    data += [_source(drawn) | _axes(i) for i in range(len(lanes))]
-    layout = _layout(margin={"l": 6, "r": 6, "t": 8, "b": 6}, hovermode="closest")
-    layout = _side_by_side(lanes, layout, {"visible": False}, {"visible": False})
-    for end in ("", "2")[: len(lanes)] if drawn.is_map else ():
-        layout[f"yaxis{end}"] |= {"scaleanchor": f"x{end}", "scaleratio": drawn.aspect}
-        layout[f"yaxis{end}"].pop("matches", None)
-        layout[f"xaxis{end}"].pop("matches", None)
-    return {"data": data, "layout": layout}
-
-
-def _source(drawn: Layout) -> Chart:
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "x": numbers(drawn.x[drawn.slack], 6),
-        "y": numbers(drawn.y[drawn.slack], 6),
-        "marker": {"symbol": "square", "size": 10, "color": INK},
-        "hovertemplate": "Substation<extra></extra>",
-    }
-
-
-def _polylines(ways: Sequence[FloatArray]) -> tuple[list[float | None], list[float | None]]:
-    """Many lines as one, with a gap after each."""
-    gap = np.full((1, 2), np.nan)
-    every = np.concatenate([part for way in ways for part in (way, gap)] or [gap])
-    return numbers(every[:, 0], 6), numbers(every[:, 1], 6)

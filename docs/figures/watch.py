@@ -10,7 +10,7 @@ from pathlib import Path
 
 from abm import Scenario
 from abm.report.layout import feeder_layout
-from abm.watch import figures
+from abm.watch.map_figure import map_chart
 from abm.watch.server import Server
 from abm.watch.session import Session
 
@@ -27,7 +27,7 @@ def main(smoke: bool) -> None:
     session.walk_to(60.0 if smoke else NINE)
     if smoke:
         feeder, lanes = session.lanes[0].model.grid.feeder, session.view.lanes
-        chart = figures.map_chart(lanes, feeder_layout(feeder), feeder.bus_names, session.scenario)
+        chart = map_chart(lanes, feeder_layout(feeder), feeder.bus_names, session.scenario)
         print(f"the map has {len(chart['data'])} traces")
         return
     from playwright.sync_api import sync_playwright

@@ -203,3 +203,10 @@ def test_titles_are_no_wider_than_their_figures():
         box = text.get_window_extent()
         assert box.x0 >= 0.0, text
         assert box.x1 <= fig.bbox.width, text
+
+
+@pytest.mark.parametrize("copies", [1, 2])
+def test_a_limit_that_was_asked_for_takes_the_place_of_the_scenario_s(copies):
+    results = run(small_paper(feeder={"copies": copies}, clock={"step_s": 900})).results
+    axes = run_figures(results, "bound", 2.5)["demand"]().axes[0]
+    assert 2.5 in [line.get_ydata()[0] for line in axes.get_lines() if line.get_linestyle() == ":"]

@@ -15,6 +15,7 @@ from abm.watch import figures
 from abm.watch.access import host_allowed, is_local
 from abm.watch.controls import bounds_of, controls_of
 from abm.watch.evs import State, states
+from abm.watch.map_figure import map_chart
 from abm.watch.server import Server, bind, check_dash, warning_of
 from abm.watch.session import Session
 
@@ -343,7 +344,7 @@ def test_figures_are_plain_data(strategies):
         figures.zones_chart(lanes, 15),
         figures.charge_chart(lanes, by_energy=False),
         figures.evs_chart(lanes, 720.0, 4),
-        figures.map_chart(lanes, drawn, names, session.scenario),
+        map_chart(lanes, drawn, names, session.scenario),
     ]
     for chart in charts:
         assert "NaN" not in json_of(chart)
