@@ -133,10 +133,11 @@ def foreign(folder: Path, names: Collection[str]) -> list[str]:
 
 
 def is_temporary(name: str) -> bool:
-    """Whether a name is that of a part of a study that was not written to its end."""
+    """Whether a name is that of study.json or a part that was not written to its end."""
     path = PurePosixPath(name)
     match = TEMPORARY.fullmatch(path.name)
-    return match is not None and PART.fullmatch(str(path.with_name(match[1]))) is not None
+    whole = "" if match is None else str(path.with_name(match[1]))
+    return whole == STUDY or PART.fullmatch(whole) is not None
 
 
 @dataclass(frozen=True)

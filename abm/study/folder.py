@@ -149,8 +149,8 @@ class StudyFolder:
         if os.path.lexists(parts) and (parts.is_symlink() or not parts.is_dir()):
             self._set_aside(PARTS)
         parts.mkdir(exist_ok=True)
-        for left_over in parts.glob(".*.tmp.*"):
-            if is_temporary(f"{PARTS}/{left_over.name}"):
+        for left_over in (*parts.glob(".*.tmp.*"), *self._work.glob(f".*.tmp.{STUDY}")):
+            if is_temporary(left_over.relative_to(self._work).as_posix()):
                 left_over.unlink()
         self._writer().write(STUDY, sealed(self.question))
         if self._before not in (None, self._work):

@@ -437,7 +437,7 @@ CLASSES = {
     "kill --force, file by file": lambda top: kill_replacing(top, foreign=True, in_one_step=True),
     "kill --force, no swap": lambda top: kill_replacing(top, foreign=True, in_one_step=False),
     "claims at once": lambda top: claim_at_once(top, 8, 60),
-    "kill a new study": lambda top: kill_study(top, "new", 6),
+    "kill a new study": lambda top: kill_study(top, "new", 12),
     "kill a study with --force": lambda top: kill_study(top, "force", 6),
     "kill a study that grows": lambda top: kill_study(top, "grow", 6),
     "damage to a part": damage_parts,

@@ -265,6 +265,16 @@ def test_killed_while_it_grows_a_study_keeps_its_files_known(study, alone, tmp_p
     assert [path.name for path in tmp_path.iterdir()] == ["study"]
 
 
+def test_a_half_written_study_json_of_a_killed_run_goes(study, alone, tmp_path):
+    out = interrupted(alone, tmp_path / "study")
+    left_over, mine = out / ".4711.tmp.study.json", out / ".4711.tmp.thesis.txt"
+    left_over.write_bytes((out / "study.json").read_bytes()[:100])
+    mine.write_text("years of work")
+    call(*study, "--out", out, "--workers", 1, "--resume")
+    assert not left_over.exists()
+    assert mine.read_text() == "years of work"
+
+
 def snapshot(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
