@@ -11,7 +11,7 @@ import numpy as np
 from abm.clock import Phase
 from abm.control import SetPoints
 from abm.envs.observe import Bounds, Observer
-from abm.equations import FloatArray
+from abm.equations import BoolArray, FloatArray
 from abm.errors import InputError, Problem
 from abm.model import V2GModel
 from abm.results import Results
@@ -97,9 +97,10 @@ class Episodes:
         weights = self.reward if isinstance(self.reward, Reward) else None
         self.voltages = voltages or (weights is not None and weights.per_low_voltage_pu_h != 0.0)
         self.limit_kw = None if weights is None else weights.limit_kw
+        # The model says whether its rule knows such an interval.
+        self.model = V2GModel(self.scenario)
         self.steps_per_interval = interval_min * 60 // scenario.clock.step_s
         self.n_intervals = scenario.hours * 60 // interval_min
-        self.model = V2GModel(self.scenario)
         self.n_zones = self.model.fleet.n_zones
         self.bounds = bounds_of(self.model)
 
@@ -109,9 +110,8 @@ class Episodes:
         self.model = model = V2GModel(self.scenario, seed=[int(seed) for seed in seeds])
         rule = model.home.rule
         assert isinstance(rule, SetPoints)
-        self.points, self.observer = rule, Observer(rule)
+        self.points, self.observer = rule, Observer(rule, model.fleet, model.grid.outlook)
         model.clock.settle(Phase.GRID)
-        self.observer.begin(model.fleet, model.grid.outlook)
         self.observer.look(model.fleet, 0.0)
         begin_s = np.arange(self.n_intervals) * self.interval_min * 60
         base = 1e3 * model.grid.without_evs_mw(begin_s, self.interval_min * 60)
@@ -141,14 +141,20 @@ class Episodes:
         if not by_zone:
             asked = asked[model.fleet.stay_index]
         buy, sell = self._price_of(self.interval)
-        limit_kw = self.limit_kw
-        limit = 1e3 * model.broadcast.limit_mw if limit_kw is None else limit_kw + self._peak_kw * 0
-        plugged = model.fleet.plugged_count.reshape(model.fleet.n_feeders, -1).sum(axis=1) > 0
+        limit = 1e3 * model.broadcast.limit_mw
+        if self.limit_kw is not None:
+            limit = np.full_like(self._peak_kw, self.limit_kw)
+        plugged = self._plugged()
         self.points.set(model.fleet, asked, model.minute, by_zone)
         model.advance(self.steps_per_interval)
-        plugged |= model.fleet.plugged_count.reshape(model.fleet.n_feeders, -1).sum(axis=1) > 0
+        plugged |= self._plugged()
         model.clock.settle(Phase.GRID)
         return self._terms(buy, sell, limit, plugged)
+
+    def _plugged(self) -> BoolArray:
+        """On which feeders anybody is plugged in, (n_feeders,)."""
+        fleet = self.model.fleet
+        return np.asarray(fleet.plugged_count.reshape(fleet.n_feeders, -1).any(axis=1))
 
     def _terms(
         self, buy: FloatArray, sell: FloatArray, limit_kw: FloatArray, plugged: FloatArray

@@ -120,25 +120,20 @@ class Observer:
     """Looks at a fleet once every interval of its set points.
 
     peak_kw: highest demand so far, (n_feeders,), of intervals that began with EVs plugged in, with
-    the
-    base demand that was broadcast. n_hours: of the horizon.
+    the base demand that was broadcast. n_hours: of the horizon.
     """
 
-    def __init__(self, points: SetPoints) -> None:
+    def __init__(self, points: SetPoints, fleet: Fleet, outlook: Outlook) -> None:
+        """fleet, outlook: of the run that begins."""
         self.points = points
-        self._message: Broadcast | None = None
-        self._columns: Any = None
-        self._prices: FloatArray | None = None
-        self._base_kw = np.zeros(0)
-
-    def begin(self, fleet: Fleet, outlook: Outlook) -> None:
-        """A new run begins."""
         cells, self.n_feeders = fleet.n_feeders * fleet.n_zones, fleet.n_feeders
         self.n_zones, self.n_hours = fleet.n_zones, outlook.n_hours
         self._seen = np.zeros((cells, N_SEEN))
         self._sums = np.zeros((cells, N_DONE))
         self._before = np.zeros((cells, N_DONE))
-        self._message, self._columns, self._looked_min = None, None, 0.0
+        self._message: Broadcast | None = None
+        self._columns: Any = None
+        self._looked_min = 0.0
         self._there: BoolArray = np.zeros(self.n_feeders, dtype=np.bool_)
         self.peak_kw = np.zeros(self.n_feeders)
         self._base_kw = np.zeros(self.n_feeders)
@@ -148,8 +143,6 @@ class Observer:
         # Beyond the horizon there is nothing to buy: the last price goes on.
         self._prices = np.concatenate([price, np.repeat(price[:, -1:], AHEAD_H, axis=1)], axis=1)
         self._numbers = np.zeros((self.n_feeders, N_FEEDER + self.n_zones * N_ZONE))
-        by_zone = self.n_feeders, self.n_zones, N_ZONE
-        self._of_zones = self._numbers[:, N_FEEDER:].reshape(by_zone)
 
     def look(self, fleet: Fleet, minute: float) -> Done:
         """What was done since the last time, and what zones need and can do now."""
@@ -202,7 +195,8 @@ class Observer:
         numbers[:, 0], numbers[:, 1] = np.sin(angle), np.cos(angle)
         numbers[:, 2] = 1.0 - minute / (60.0 * self.n_hours)
         numbers[:, 4] = self.peak_kw
-        zones = self._of_zones
+        # Made anew each time: a view that is kept is no view any more in a copy.
+        zones = numbers[:, N_FEEDER:].reshape(self.n_feeders, self.n_zones, N_ZONE)
         zones[:, :, :N_SEEN] = self._seen.reshape(self.n_feeders, self.n_zones, N_SEEN)
         zones[:, :, N_SEEN] = self._net_kw
         return numbers.copy()
@@ -211,7 +205,6 @@ class Observer:
         """What a new message says."""
         numbers, hour, outlook = self._numbers, message.hour, message.outlook
         assert outlook is not None
-        assert self._prices is not None
         self._message, self._base_kw = message, 1e3 * message.base_mw
         numbers[:, 3], numbers[:, 5] = 1e3 * message.limit_mw, self._base_kw
         last = min(hour + 1 + AHEAD_H, self.n_hours)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -44,8 +46,8 @@ class PolicyRule:
             raise ValueError("a policy needs a broadcast with an outlook")
         if self._observer is None or outlook is not self._outlook:
             points = SetPoints(self.interval_min, self.guarantee)
-            self._observer, self._outlook, self._slot = Observer(points), outlook, -1
-            self._observer.begin(fleet, outlook)
+            self._observer = Observer(points, fleet, outlook)
+            self._outlook, self._slot = outlook, -1
         at_once = minute == slot * self.interval_min
         if slot != self._slot:
             self._slot, self._plans = slot, {}
@@ -111,12 +113,14 @@ class NetPolicy:
     def load(cls, path: str | Path) -> NetPolicy:
         """Read what `save` wrote. Raises InputError for anything else."""
         try:
-            with np.load(path, allow_pickle=False) as held:
+            # Only a .npz is an archive; of anything else numpy might make a plain array.
+            with zipfile.ZipFile(path), np.load(path, allow_pickle=False) as held:
                 arrays = {name: held[name] for name in held.files}
-            n = sum(name.startswith("weight") for name in arrays)
+            # At least one: a file without weights has no layer.
+            n = max(sum(name.startswith("weight") for name in arrays), 1)
             weights = [(arrays[f"weight{i}"], arrays[f"bias{i}"]) for i in range(n)]
             ends = arrays["observation"], arrays["action"]
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
             said = "a policy that NetPolicy.save has written"
             raise InputError([Problem("policy", str(path), f"{said} ({error})")]) from error
         return cls(weights, (ends[0][0], ends[0][1]), (ends[1][0], ends[1][1]))

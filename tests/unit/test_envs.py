@@ -1,5 +1,7 @@
 """Environments: the contracts of Gymnasium and PettingZoo, and that they are the simulator."""
 
+import copy
+import pickle
 import sys
 import warnings
 
@@ -223,6 +225,23 @@ def test_a_policy_does_as_a_rule_what_it_does_in_the_environment(engine):
         assert np.array_equal(mine[name], theirs[name]), name
 
 
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])
+def test_a_copy_in_the_midst_of_an_episode_goes_on_by_itself(copied):
+    env, action = FleetEnv(SMALL), np.full(15, 0.3, dtype=np.float32)
+    env.reset(seed=8)
+    for _ in range(30):
+        env.step(action)
+    there = env.episodes.model.fleet.n_plugged
+    other = copied(env)
+    ahead = [other.step(action)[0] for _ in range(10)]
+    assert env.episodes.model.fleet.n_plugged == there
+    mine = [env.step(action)[0] for _ in range(10)]
+    assert np.array_equal(ahead, mine)
+    # Zones see who has come meanwhile.
+    assert len(np.unique(mine, axis=0)) == 10
+    assert env.episodes.model.fleet.n_plugged > there
+
+
 def test_a_policy_is_kept_as_a_file_and_refused_where_it_is_none(tmp_path):
     layer = (np.ones((2, 3)), np.zeros(2))
     policy = NetPolicy([layer], (np.zeros(3), np.ones(3)), (-np.ones(2), np.ones(2)))
@@ -230,8 +249,13 @@ def test_a_policy_is_kept_as_a_file_and_refused_where_it_is_none(tmp_path):
     found = NetPolicy.load(policy.save(tmp_path / "policy.npz"))
     assert np.array_equal(found(seen), policy(seen))
     (tmp_path / "none.npz").write_text("nothing")
-    with pytest.raises(InputError, match="NetPolicy"):
-        NetPolicy.load(tmp_path / "none.npz")
+    (tmp_path / "empty.npz").write_bytes(b"")
+    (tmp_path / "cut.npz").write_bytes((tmp_path / "policy.npz").read_bytes()[:200])
+    np.save(tmp_path / "array.npy", seen)
+    np.savez(tmp_path / "no_layer.npz", observation=np.ones((2, 3)), action=np.ones((2, 2)))
+    for name in ("none.npz", "empty.npz", "cut.npz", "array.npy", "no_layer.npz", "absent.npz"):
+        with pytest.raises(InputError, match="NetPolicy"):
+            NetPolicy.load(tmp_path / name)
 
 
 def test_a_policy_that_answers_with_something_else_is_named():
@@ -247,6 +271,7 @@ def test_a_policy_that_answers_with_something_else_is_named():
         ({"feeder": {"copies": 2}}, {}, "feeder.copies"),
         ({"storage": {"kwh_per_zone": 50.0}}, {}, "storage"),
         ({"clock": {"step_s": 1200}}, {}, "interval_min"),
+        ({}, {"interval_min": 0}, "interval_min = 0: one of"),
         ({}, {"action": "car"}, "action = car: zone or ev"),
         ({}, {"units": "MW"}, "units = MW: share or kW"),
     ],
