@@ -15,6 +15,7 @@ from abm.control.planner import Planner
 from abm.equations import BoolArray, FloatArray, IntArray
 from abm.equations.admission import (
     EPS_KW,
+    LEAST_KW,
     fits,
     latest_start,
     out_of_slack,
@@ -31,9 +32,6 @@ from abm.equations.switching import mode
 from abm.fleet import Fleet, Mode, ModeArray, group_sums
 from abm.fleet.chargers import spent_giving_min, waiting_min
 from abm.signals import Broadcast
-
-# A charger is not set to less than this, kW.
-LEAST_KW = 0.01
 
 
 class Admission(Protocol):

@@ -12,11 +12,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from abm.control.admission import LEAST_KW, Admission, AllAtOnce
+from abm.control.admission import Admission, AllAtOnce
 from abm.control.envelopes import EnvelopeOperator, Sharing
 from abm.control.operator import DimmingOperator, Operator, Overload
 from abm.control.windows import ClockWindows
 from abm.equations import FloatArray, IntArray
+from abm.equations.admission import LEAST_KW
 from abm.fleet import Fleet, Mode, ModeArray, group_sums
 from abm.fleet.chargers import no_more_than
 from abm.signals import Broadcast

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from abm.control.admission import LEAST_KW
 from abm.equations import BoolArray, FloatArray, IntArray
-from abm.equations.admission import latest_start, out_of_slack, slack, spent_discharging
+from abm.equations.admission import (
+    LEAST_KW,
+    latest_start,
+    minutes_until_set,
+    out_of_slack,
+    slack,
+    spent_discharging,
+)
 from abm.equations.battery import charged_in, discharged_in, mean_power
 from abm.fleet import Fleet, group_sums
 from abm.scenario.fields import FLOW_INTERVALS_MIN
 from abm.signals import Broadcast
-
-
-def minutes_left(minute: float, interval_min: float) -> float:
-    """Minutes until powers are set the next time, at the next whole interval of the horizon."""
-    return float((np.floor(minute / interval_min + 1e-9) + 1.0) * interval_min - minute)
 
 
 class SetPoints:
@@ -72,7 +73,7 @@ class SetPoints:
         self.ready(fleet)
         waits = fleet.plugged & np.isnan(self.power_kw)
         if waits.any():
-            span_min = minutes_left(minute, self.interval_min)
+            span_min = minutes_until_set(minute, self.interval_min)
             latest = latest_start(fleet.announced_min, fleet.charging_minutes_left())
             left_min = slack(latest, fleet.arrival_min, minute)
             must = fleet.can_charge & fleet.boost

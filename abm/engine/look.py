@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import namedtuple
 from typing import Any, NamedTuple
 
-from abm.engine.split import keeps_slack, span_left
-from abm.equations.admission import latest_start, out_of_slack, slack
+from abm.engine.split import keeps_slack, must_charge
+from abm.equations.admission import latest_start, minutes_until_set, slack
 from abm.equations.battery import (
     charged_in,
     charging_energy,
@@ -55,7 +55,7 @@ class Moment(NamedTuple):
 
 def look(first_feeder, last_feeder, ev, now, seen, done):
     """Write what is seen and what was done, (n_cells, N_SEEN) and (n_cells, N_DONE)."""
-    t0, span_min = now.minute, span_left(now.minute, now.interval_min)
+    t0, span_min = now.minute, minutes_until_set(now.minute, now.interval_min)
     span_h = span_min / 60.0
     for k in range(first_feeder, last_feeder):
         seen[k * now.n_zones : (k + 1) * now.n_zones] = 0.0
@@ -88,7 +88,7 @@ def look(first_feeder, last_feeder, ev, now, seen, done):
             must = False
             if can_move(need, True):
                 power = mean_power(charged_in(need, p_max, efficiency, span_h), span_h)
-                must = ev.boost[row] or (now.guarantee and out_of_slack(slack_min, span_min))
+                must = must_charge(True, ev.boost[row], now.guarantee, slack_min, span_min)
                 need_kwh = charging_energy(need, efficiency)
                 seen[c, CHARGE] += power
                 seen[c, NEED] += need_kwh

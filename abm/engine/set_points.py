@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from abm.engine.hour import NEVER, note_arrival, note_soc, note_way
-from abm.engine.split import must_charge, set_powers, span_left
-from abm.equations.admission import latest_start, slack
+from abm.engine.split import must_charge, set_powers
+from abm.equations.admission import latest_start, minutes_until_set, slack
 from abm.equations.battery import (
     above_upper_bound,
     below_lower_bound,
@@ -22,6 +22,8 @@ from abm.equations.battery import (
     printed_goal,
     soc_charged,
     soc_discharged,
+    soc_drawn,
+    soc_supplied,
     spare_soc,
     stored_energy,
 )
@@ -171,7 +173,7 @@ def walk_set(k, ev, orders, meter, work):
                             must = must_charge(
                                 can_charge[row], boost[row], held.guarantee,
                                 slack(latest, arrival_min[row], t0),
-                                span_left(t0, held.interval_min),
+                                minutes_until_set(t0, held.interval_min),
                             )  # fmt: skip
                             power_kw[row] = charge_kw[row] if must else 0.0
                         to = mode_of(power_kw[row], can_charge[row], can_discharge[row], boost[row])
@@ -261,14 +263,14 @@ def walk_set(k, ev, orders, meter, work):
                 charged_kwh[row] += e
                 zone_in[zone[row]] += e
                 p_kw[row] = mean_power(e, step_h)
-                each = e * eta / capacity
+                each = soc_drawn(e, eta, capacity)
             else:
                 e = discharged_in(stored, min(discharge_kw[row], power), eta, hours)
                 after = soc_discharged(now, e, eta, capacity, soc_min[row])
                 discharged_kwh[row] += e
                 zone_out[zone[row]] += e
                 p_kw[row] = -mean_power(e, step_h)
-                each = e / eta / capacity
+                each = soc_supplied(e, eta, capacity)
             if orders.points:
                 note_point(row, step, orders, meter, ev)
             if orders.history:

@@ -8,7 +8,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from abm.equations.admission import latest_start, out_of_slack, slack, spent_discharging
+from abm.equations.admission import (
+    LEAST_KW,
+    latest_start,
+    minutes_until_set,
+    out_of_slack,
+    slack,
+    spent_discharging,
+)
 from abm.equations.battery import (
     charged_in,
     charging_minutes,
@@ -19,14 +26,6 @@ from abm.equations.battery import (
     stored_energy,
 )
 from abm.equations.switching import can_move
-
-# A charger is not set to less than this, kW: `abm.control.admission.LEAST_KW`.
-LEAST_KW = 0.01
-
-
-def span_left(t0, interval_min):
-    """`abm.control.set_points.minutes_left`."""
-    return (np.floor(t0 / interval_min + 1e-9) + 1.0) * interval_min - t0
 
 
 def must_charge(can_charge, boost, guarantee, slack_min, span_min):
@@ -57,7 +56,7 @@ def set_powers(k, t0, ev, orders, work):
     can_charge, can_discharge, efficiency = ev.can_charge, ev.can_discharge, ev.efficiency
     charge_kw, discharge_kw = ev.p_max_kw, ev.p_discharge_kw
     announced_min, arrival_min = ev.announced_min, ev.arrival_min
-    span_min, begin = span_left(t0, held.interval_min), ev.first_row[k]
+    span_min, begin = minutes_until_set(t0, held.interval_min), ev.first_row[k]
     decides = t0 == held.from_min
     for row in range(begin, ev.first_row[k + 1]):
         place = row - begin

@@ -10,6 +10,8 @@ import numpy as np
 from abm.equations import Values
 from abm.equations.battery import put_back
 
+# A charger is not set to less than this, kW.
+LEAST_KW = 0.01
 # A charger that needs this much more than there is still fits.
 EPS_KW = 1e-6
 # Slack that is this much too little, in minutes, is rounding.
@@ -73,6 +75,11 @@ def slack(latest_min: Values, arrival_min: Values, now_min: float) -> Values:
 def out_of_slack(slack_min: Values, spent_min: Values) -> Values:
     """Whether spending so much slack leaves too little to reach the goal."""
     return slack_min < spent_min - EPS_MIN
+
+
+def minutes_until_set(now_min: float, interval_min: float) -> float:
+    """Minutes until powers are set the next time, at the next whole interval of the horizon."""
+    return float((np.floor(now_min / interval_min + 1e-9) + 1.0) * interval_min - now_min)
 
 
 def whole_steps(minutes: float, step_min: float) -> float:

@@ -179,18 +179,28 @@ def discharged_in(
     return np.minimum(discharging_energy(stored_kwh, efficiency), rating_kw * hours)
 
 
+def soc_drawn(energy_kwh: Values, efficiency: Values, capacity_kwh: Values) -> Values:
+    """SoC that drawing energy_kwh adds. -> [-]."""
+    return energy_kwh * efficiency / capacity_kwh
+
+
+def soc_supplied(energy_kwh: Values, efficiency: Values, capacity_kwh: Values) -> Values:
+    """SoC that supplying energy_kwh takes. -> [-]."""
+    return energy_kwh / efficiency / capacity_kwh
+
+
 def soc_charged(
     soc: Values, energy_kwh: Values, efficiency: Values, capacity_kwh: Values, soc_most: Values
 ) -> Values:
     """SoC after drawing energy_kwh; the last digit does not push it across soc_most. -> [-]."""
-    return np.minimum(soc + energy_kwh * efficiency / capacity_kwh, soc_most)
+    return np.minimum(soc + soc_drawn(energy_kwh, efficiency, capacity_kwh), soc_most)
 
 
 def soc_discharged(
     soc: Values, energy_kwh: Values, efficiency: Values, capacity_kwh: Values, soc_least: Values
 ) -> Values:
     """SoC after supplying energy_kwh; the last digit does not push it across soc_least. -> [-]."""
-    return np.maximum(soc - energy_kwh / efficiency / capacity_kwh, soc_least)
+    return np.maximum(soc - soc_supplied(energy_kwh, efficiency, capacity_kwh), soc_least)
 
 
 def energy_gained(charged_kwh: Values, discharged_kwh: Values, efficiency: Values) -> Values:
