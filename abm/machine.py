@@ -43,19 +43,20 @@ def over_spans(n: int, threads: int, call: Callable[[int, int], T]) -> list[T]:
     if threads <= 1:
         return [call(0, n)]
     spans = list(pairwise(n * i // threads for i in range(threads + 1)))
-    pool = _pool(threads - 1, os.getpid())
+    pool = _pool(os.getpid())
     others = [pool.submit(call, *span) for span in spans[1:]]
     mine = call(*spans[0])
     return [mine, *(other.result() for other in others)]
 
 
 @cache
-def _pool(threads: int, process: int) -> ThreadPoolExecutor:
+def _pool(process: int) -> ThreadPoolExecutor:
     """Threads that stay: to start one takes as long as some feeders' quarter of an hour.
 
-    process: whose they are; a fork of it has none of them.
+    One is started when none is idle, so that there are no more than were ever wanted at once; they
+    end with the process. process: whose they are; a fork of it has none of them.
     """
-    return ThreadPoolExecutor(threads, thread_name_prefix=f"evenfall-{process}")
+    return ThreadPoolExecutor(cores_there(), thread_name_prefix=f"evenfall-{process}")
 
 
 def memory_there(proc: Path = Path("/proc"), cgroups: Path = CGROUPS) -> int | None:

@@ -1,11 +1,13 @@
 """Memory and disk that are left, and what a run needs of them."""
 
+import os
 import resource
+import warnings
 
 import pytest
 
 from abm import Scenario
-from abm.machine import disk_there, in_words, memory_there, threads_there
+from abm.machine import disk_there, in_words, memory_there, over_spans, threads_there
 from abm.study import size
 from abm.study.replications import BATCH_VOLTAGES, BLOCK, Case, most_together
 from abm.study.size import run_size, study_size
@@ -150,3 +152,27 @@ def test_threads_are_the_cores_or_fewer(wanted, threads, monkeypatch):
     if wanted is not None:
         monkeypatch.setenv("NUMBA_NUM_THREADS", wanted)
     assert threads_there() == threads
+
+
+def test_threads_share_a_range_and_a_fork_has_its_own():
+    def here(first, last):
+        return first, last, os.getpid()
+
+    def spans(n, threads):
+        found = over_spans(n, threads, here)
+        assert {process for *_, process in found} == {os.getpid()}
+        return [span[:2] for span in found]
+
+    assert spans(10, 1) == [(0, 10)]
+    assert spans(10, 3) == [(0, 3), (3, 6), (6, 10)]
+    with warnings.catch_warnings():
+        # Python 3.12 and later warn of what is tried here.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            code = int(spans(7, 2) != [(0, 3), (3, 7)])
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
