@@ -163,6 +163,8 @@ class V2GModel(Model):
         left = self.clock.n_steps - self.clock.step
         self._advance(n_steps)
         self.steps += min(n_steps, left)
+        if hasattr(self, "time"):  # Mesa 3.5 counts steps there, too
+            self.time = float(self.steps)
 
     def run(self, on_hour: Callable[[], None] | None = None) -> V2GModel:
         """Walk to the end of the horizon, hour by hour; on_hour is called after every hour.
@@ -178,10 +180,7 @@ class V2GModel(Model):
                 for _ in range(left_in_hour):
                     self.step()
             else:
-                self._advance(left_in_hour)
-                self.steps += left_in_hour
-                if hasattr(self, "time"):  # Mesa 3.5 counts steps there, too
-                    self.time = float(self.steps)
+                self.advance(left_in_hour)
             if on_hour is not None:
                 on_hour()
         return self
