@@ -157,7 +157,7 @@ class Episodes:
         return np.asarray(fleet.plugged_count.reshape(fleet.n_feeders, -1).any(axis=1))
 
     def _terms(
-        self, buy: FloatArray, sell: FloatArray, limit_kw: FloatArray, plugged: FloatArray
+        self, buy: FloatArray, sell: FloatArray, limit_kw: FloatArray, plugged: BoolArray
     ) -> Terms:
         done = self.observer.look(self.model.fleet, self.model.minute)
         drawn, supplied = done.drawn, done.supplied

@@ -58,6 +58,15 @@ def test_a_batch_that_stops_before_the_end_has_the_kpis_so_far():
     assert row["ev_charged_mwh"] == model.kpis_so_far()["ev_charged_mwh"] > 0.0
 
 
+def test_many_steps_at_once_count_as_steps():
+    at_once, stepped = (V2GModel(small_paper(clock=HOURLY)) for _ in range(2))
+    at_once.advance(5)
+    for _ in range(5):
+        stepped.step()
+    times = [(model.steps, getattr(model, "time", 5.0)) for model in (at_once, stepped)]
+    assert times == [(5, 5.0), (5, 5.0)]
+
+
 def test_a_scenario_is_one_value_of_a_batch():
     rows = mesa.batch_run(V2GModel, {"scenario": small_paper(clock=HOURLY)}, max_steps=24, **QUIET)
     assert len(rows) == 1
