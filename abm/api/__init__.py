@@ -255,10 +255,11 @@ def breakeven(
 ) -> BreakEven:
     """The sale ratio and the price of a pack at which V2G stops paying.
 
-    strategies: as in `compare`; the scenario's own and all shipped but mpc when None. Raises
-    InputError.
+    strategies: as in `compare`; the scenario's own and all shipped but mpc when None. KPIs of your
+    own, those of the run with V2G, are in its table. Raises InputError.
     """
-    task = break_even_task(opened_with(scenario, options), strategies)
+    shown = tuple(options.get("kpis") or ())
+    task = break_even_task(opened_with(scenario, options), strategies, shown)
     return result_of(task, progress=options.get("progress", True))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, TypeAlias, get_args
 
 from abm.api.options import Gathered, Make, Workers, check_replications, where_of
@@ -34,6 +34,7 @@ from abm.study.reconfigure import ReconfigurationStudy, reconfiguration_study
 from abm.study.reproduce import RUNS, changes_in_words, reproduce, reproduce_replications
 from abm.study.runs import Run, run_city, run_once
 from abm.study.size import Size, rows_size, run_size
+from abm.study.statistics import kpi_name, kpi_problems
 
 LoadKind: TypeAlias = Literal["nominal", "base"]
 
@@ -164,14 +165,17 @@ def reproduce_task(
 
 
 def break_even_task(
-    scenario: Scenario, strategies: Strategies | None = None
+    scenario: Scenario, strategies: Strategies | None = None, kpis: Sequence[str] = ()
 ) -> VerbTask[BreakEven]:
-    """Where V2G stops paying."""
+    """Where V2G stops paying. kpis: that stand beside it."""
     asked = default_strategies(scenario) if strategies is None else strategies
+    if problems := kpi_problems(kpis, "--kpi", scenario):
+        raise InputError(problems)
+    shown = [kpi_name(name) for name in kpis]
     names = list(under(scenario, asked))
 
     def work(_: PartStore | None, tick: Tick) -> BreakEven:
-        return BreakEven(scenario, names, break_even(scenario, asked, tick))
+        return BreakEven(scenario, names, break_even(scenario, asked, tick, shown))
 
     units = 2 * len(names) * scenario.hours
     title, size = "Strategies with and without V2G", run_size(scenario)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from abm.cli.common import (
     add_json,
+    add_kpi,
     add_output,
     add_scenario,
     add_strategies,
@@ -29,6 +30,7 @@ def add_verbs(verbs: Verbs) -> None:
     add_strategies(verb, " and all of `list` but mpc")
     add_output(verb, "outputs/SCENARIO-breakeven-seedN")
     add_json(verb, "the table")
+    add_kpi(verb, "further columns of the table", "none")
     verb.set_defaults(verb=_break_even)
 
 
@@ -36,7 +38,7 @@ def _break_even(options: argparse.Namespace) -> int:
     from abm.api.runs import break_even_task
 
     scenario = load(options.scenario, options)
-    task = break_even_task(scenario, names_of(options.strategies))
+    task = break_even_task(scenario, names_of(options.strategies), names_of(options.kpi) or ())
     out = output_of(options, task)
     study = carried_out(options, task, out)
 

@@ -98,11 +98,12 @@ def add_no_figures(verb: argparse.ArgumentParser) -> None:
     )
 
 
-def add_kpi(verb: argparse.ArgumentParser, where: str = "the terminal") -> None:
+def add_kpi(
+    verb: argparse.ArgumentParser, where: str = "the terminal", default: str = "many"
+) -> None:
     """--kpi; where: what shows them."""
-    verb.add_argument(
-        "--kpi", metavar="A,B,...", help=f"KPIs for {where}, your own among them (default: many)"
-    )
+    said = f"KPIs for {where}, your own among them (default: {default})"
+    verb.add_argument("--kpi", metavar="A,B,...", help=said)
 
 
 def add_strategies(verb: argparse.ArgumentParser, others: str = "") -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from abm.cli.common import (
     OUTPUTS,
     add_json,
+    add_kpi,
     add_output,
     add_set,
     add_strategies,
@@ -55,6 +56,7 @@ def add_verbs(verbs: Verbs) -> None:
     add_output(verb, "outputs/leaderboard-NAME")
     verb.add_argument("--resume", action="store_true", help="go on with what is in the folder")
     add_json(verb, "the table")
+    add_kpi(verb, "further columns of the table", "none")
     verb.set_defaults(verb=_leaderboard)
 
 
@@ -71,6 +73,7 @@ def _leaderboard(options: argparse.Namespace) -> int:
     processes, cluster = where_of(workers_of(options))
     n = study.replications_of(options.replications, options.quick)
     check_replications(n)
+    kpis = names_of(options.kpi) or []
     mine = {study.label_of(rule): rule for rule in options.rules}
     cases = study.leaderboard_cases(
         mine,
@@ -78,11 +81,13 @@ def _leaderboard(options: argparse.Namespace) -> int:
         quick=options.quick,
         settings=options.settings,
         trust=options.trust,
+        kpis=kpis,
     )
     out = options.out or OUTPUTS / f"leaderboard-{'-'.join(mine)}"
     varied = [case.scenario for case in cases]
     names = [str(case) for case in cases]
-    asked = question("leaderboard", varied[0], names, n, varied, rules=list(options.rules))
+    how = {"rules": list(options.rules), **({"kpis": kpis} if kpis else {})}
+    asked = question("leaderboard", varied[0], names, n, varied, **how)
     check_room(study_size(cases, n, processes if cluster is None else 0), out)
     folder = StudyFolder(claim_output(options, out), asked, options.resume)
     options.held.callback(folder.close)
@@ -106,7 +111,7 @@ def _leaderboard(options: argparse.Namespace) -> int:
                 cluster=cluster,
                 on_done=on_done,
             )
-        found = study.Leaderboard(ensemble, tuple(mine))
+        found = study.Leaderboard(ensemble, tuple(mine), tuple(kpis))
         folder.write_all(chain(found.files(), table_files(found)))
         folder.finish(**ensemble.outcome(), wall_s=time.perf_counter() - began)
     if options.json:

@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from abm.report.figures import BLACK, GREY, STYLE, WIDE_IN, panels
 from abm.report.look import looks_of
 from abm.report.terminal import new_table, print_lines, show
-from abm.report.units import number
+from abm.report.units import number, scaled
+from abm.results.indicators import kpi_label
 from abm.scenario import Scenario
 from abm.study.breakeven import Worth
 
@@ -38,9 +39,13 @@ def print_break_even(scenario: Scenario, table: pd.DataFrame, names: Sequence[st
     """One row per strategy that uses V2G, and which do not."""
     ageing = scenario.ageing
     title = f"What V2G is worth, ageing by {ageing.model} at {ageing.pack_usd_per_kwh:g} $/kWh"
-    shown = new_table(title, ("strategy",), [header for header, _ in COLUMNS.values()])
+    more = [name for name in table.columns if name not in ("strategy", *COLUMNS)]
+    columns = COLUMNS | {
+        name: (kpi_label(name).replace(" (", "\n("), scaled(name, small=False)[0]) for name in more
+    }
+    shown = new_table(title, ("strategy",), [header for header, _ in columns.values()])
     for row in table.to_dict("records"):
-        values = {name: number(row[name], digits) for name, (_, digits) in COLUMNS.items()}
+        values = {name: number(row[name], digits) for name, (_, digits) in columns.items()}
         most = row["most_pack_usd_per_kwh"]
         if most is None or math.isnan(most):
             values["most_pack_usd_per_kwh"] = "any" if row["worth_usd"] > 0.0 else "none"

@@ -6,6 +6,7 @@ import numpy as np
 
 from abm.report.terminal import new_table, print_lines, show
 from abm.report.units import number, plus_minus
+from abm.results.indicators import kpi_label, mean_digits
 from abm.study.compare import GAP
 from abm.study.leaderboard import COST, MEANING, SHORT, SWITCHES, Leaderboard
 
@@ -28,12 +29,15 @@ def print_leaderboard(found: Leaderboard) -> None:
     counts = {"feeder": len(feeders), "disturbance": len(disturbances), "seed": found.ensemble.n}
     how_many = [f"{n} {what}{'' if n == 1 else 's'}" for what, n in counts.items()]
     title = f"{', '.join(how_many)}: means, 95 % interval"
-    headers = [header for header, _ in COLUMNS.values()]
+    columns = COLUMNS | {
+        name: (kpi_label(name).replace(" (", "\n("), mean_digits(name)) for name in found.besides
+    }
+    headers = [header for header, _ in columns.values()]
     table = new_table(title, ("strategy",), [headers[0], WORST[0], *headers[1:]])
     for row in found.table.to_dict("records"):
         cells = [
             _interval(row[name], row[f"{name}_low"], row[f"{name}_high"], digits)
-            for name, (_, digits) in COLUMNS.items()
+            for name, (_, digits) in columns.items()
         ]
         worst = number(row["worst_gap_percent"], WORST[1])
         name = f"{row['strategy']} *" if row["strategy"] in found.mine else str(row["strategy"])

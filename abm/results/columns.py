@@ -34,7 +34,7 @@ def _read() -> Iterator[TableColumn]:
 
 COLUMNS = {(row.table, row.name): row for row in _read()}
 # Tables with a column for each KPI.
-OF_KPIS = ("comparison", "feeders", "replications", "sweep", "days")
+OF_KPIS = ("comparison", "feeders", "replications", "sweep", "days", "breakeven")
 _CYCLES = re.compile(r"cycles_(\d+)_(\d+)")
 OWN = "KPI of the user's own"
 

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 # Columns of tables in which KPIs stand.
 TAKEN = ("case", "replication", "seed", "error", "strategy", "feeder", "feeders", "share", "kpi",
-         "gap_to_optimum_percent", "foresight_cost_usd", "least_demand_mw")  # fmt: skip
+         "gap_to_optimum_percent", "foresight_cost_usd", "least_demand_mw",
+         "evs_short_percent", "net_cost_usd_per_ev", "worst_gap_percent",
+         "v2g_mwh", "more_purchase_usd", "missing_usd", "more_ageing_usd", "worth_usd",
+         "least_sale_ratio", "most_pack_usd_per_kwh")  # fmt: skip
 ALLOWED = "a number, or None where there is none"
 
 

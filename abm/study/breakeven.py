@@ -6,9 +6,9 @@ changes what the strategy does, so that two runs give both lines and where they 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -34,7 +34,7 @@ class Worth:
     ratio multiplies. taken_usd: grid fees and levies on it. purchase_usd: paid more for what is
     bought, and for peaks. missing_usd: energy that it left missing on departure, at the mean price
     paid. wear_usd: what the batteries wear more for each $/kWh that a pack costs. sale_ratio,
-    pack_usd_per_kwh: those of the scenario.
+    pack_usd_per_kwh: those of the scenario. kpis: of the run with V2G, those asked for.
     """
 
     v2g_mwh: float
@@ -45,6 +45,7 @@ class Worth:
     wear_usd: float
     sale_ratio: float
     pack_usd_per_kwh: float
+    kpis: Mapping[str, Any] = field(default_factory=dict)
 
     def at(self, sale_ratio: float | None = None, pack_usd_per_kwh: float | None = None) -> float:
         """What V2G is worth at a sale ratio and a price of a pack, the scenario's by default."""
@@ -74,9 +75,14 @@ def default_strategies(scenario: Scenario) -> list[str]:
 
 
 def break_even(
-    scenario: Scenario, strategies: Strategies, on_hour: Callable[[], None] | None = None
+    scenario: Scenario,
+    strategies: Strategies,
+    on_hour: Callable[[], None] | None = None,
+    kpis: Sequence[str] = (),
 ) -> dict[str, Worth]:
     """Worth of V2G under each strategy that uses it. on_hour: called after every hour of its runs.
+
+    kpis: those that stand beside it.
 
     Raises InputError for what is no strategy, for a sale ratio of 0 and sale prices of their own.
     """
@@ -92,8 +98,16 @@ def break_even(
         without = per_pack.override({"owners.v2g_participation": 0.0, **_groups_without(one)})
         runs = [run_once(of, on_hour).results for of in (per_pack, without)]
         if runs[0].kpis["ev_discharged_mwh"] > NOTHING_MWH:
-            found[name] = _worth(scenario, *runs)
+            found[name] = replace(_worth(scenario, *runs), kpis=_asked(one, runs[0], kpis))
     return found
+
+
+def _asked(scenario: Scenario, run: Results, kpis: Sequence[str]) -> dict[str, Any]:
+    """KPIs of a run at the scenario's own price of a pack, which no decision depends on."""
+    if not kpis:
+        return {}
+    found = Results(replace(run.record, scenario=scenario)).kpis
+    return {name: found.get(name) for name in kpis}
 
 
 def _groups_without(scenario: Scenario) -> dict[str, float]:
@@ -138,6 +152,7 @@ def break_even_table(found: Mapping[str, Worth]) -> pd.DataFrame:
             "worth_usd": worth.at(),
             "least_sale_ratio": worth.least_sale_ratio,
             "most_pack_usd_per_kwh": worth.most_pack_usd_per_kwh,
+            **worth.kpis,
         }
         for name, worth in found.items()
     ]

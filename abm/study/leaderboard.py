@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from abm.equations import FloatArray
 from abm.errors import InputError, Problem
+from abm.results.own_kpis import counting, counts_events
 from abm.results.staging import Content
 from abm.scenario import Scenario
 from abm.scenario.names import STRATEGIES
@@ -25,7 +26,7 @@ from abm.study.ensemble import Ensemble
 from abm.study.montecarlo import OnDone, run_study
 from abm.study.replications import BatchResult, Case
 from abm.study.runs import results_of
-from abm.study.statistics import describe
+from abm.study.statistics import describe, kpi_name, kpi_problems
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,23 +72,28 @@ SHORT, COST, SWITCHES = "evs_short_percent", "net_cost_usd_per_ev", "mode_switch
 MEASURES = (GAP, SHORT, COST, SWITCHES)
 
 
-def simulate_world(scenario: Scenario, seeds: Sequence[int]) -> BatchResult:
-    """Run seeds as copies of the feeder in one model; what the tables need of each."""
+def simulate_world(
+    scenario: Scenario, seeds: Sequence[int], kpis: Sequence[str] = ()
+) -> BatchResult:
+    """Run seeds as copies of the feeder in one model; what the tables need of each.
+
+    kpis: that are asked for besides.
+    """
     from abm.model import V2GModel
     from abm.results.kpis import kpi_dict
 
     results = results_of(V2GModel(scenario, seed=list(seeds)))
     columns = results.kpi_columns
-    return BatchResult([_needed(kpi_dict(columns, k)) for k in range(len(seeds))], {})
+    return BatchResult([_needed(kpi_dict(columns, k), kpis) for k in range(len(seeds))], {})
 
 
-def solve_world(scenario: Scenario, seeds: Sequence[int]) -> BatchResult:
+def solve_world(scenario: Scenario, seeds: Sequence[int], kpis: Sequence[str] = ()) -> BatchResult:
     """The bound of each seed."""
     found = (optimum(scenario.model_copy(update={"seed": seed})) for seed in seeds)
-    return BatchResult([_needed(bound.results.kpis) for bound in found], {})
+    return BatchResult([_needed(bound.results.kpis, kpis) for bound in found], {})
 
 
-def _needed(kpis: Mapping[str, Any]) -> dict[str, Any]:
+def _needed(kpis: Mapping[str, Any], asked: Sequence[str]) -> dict[str, Any]:
     n = max(int(kpis["evs"]), 1)
     return {
         METRIC: kpis[METRIC],
@@ -95,6 +101,7 @@ def _needed(kpis: Mapping[str, Any]) -> dict[str, Any]:
         SHORT: 100.0 * kpis["evs_short"] / n,
         COST: kpis["net_cost_usd"] / n,
         SWITCHES: kpis[SWITCHES],
+        **{name: kpis.get(name) for name in asked},
     }
 
 
@@ -130,12 +137,14 @@ def leaderboard_cases(
     trust: bool = False,
     feeders: Sequence[str] | None = None,
     disturbances: Sequence[str] | None = None,
+    kpis: Sequence[str] = (),
 ) -> list[Case]:
     """All worlds with all strategies, somebody's own first and the bound last. Raises InputError.
 
     strategies: those beside it, all shipped ones with EVs by default, without mpc where quick.
     settings: as of `--set`, in every world. trust: whether code that `mine` names may be loaded.
-    feeders, disturbances: names of `FEEDERS` and `DISTURBANCES`, all by default.
+    feeders, disturbances: names of `FEEDERS` and `DISTURBANCES`, all by default. kpis: that are
+    asked for besides.
     """
     if disturbances is None:
         disturbances = QUICK if quick else tuple(DISTURBANCES)
@@ -161,16 +170,22 @@ def leaderboard_cases(
         said = "a rule of your own, called otherwise than the strategies beside it"
         raise InputError([Problem("RULE", name, said) for name in twice])
     every: dict[str, Strategy] = {**own, **{name: name for name in strategies}}
+    ways = [
+        partial(simulate, kpis=[kpi_name(kpi) for kpi in kpis]) if kpis else simulate
+        for simulate in (simulate_world, solve_world)
+    ]
     cases = []
     for feeder in feeders:
         name, changes = FEEDERS[feeder]
         base = Scenario.load(name, settings=[*changes, *settings], trust=trust)
+        if problems := kpi_problems(kpis, "--kpi", base):
+            raise InputError(problems)
         for disturbance in disturbances:
             world = disturbed(base, disturbance)
             labels = {"feeder": feeder, "disturbance": disturbance}
             for label, one in under(world, every).items():
-                cases.append(Case({**labels, "strategy": label}, one, simulate_world))
-            cases.append(Case({**labels, "strategy": BOUND}, world, solve_world))
+                cases.append(Case({**labels, "strategy": label}, one, ways[0]))
+            cases.append(Case({**labels, "strategy": BOUND}, world, ways[1]))
     return cases
 
 
@@ -188,16 +203,25 @@ def disturbed(base: Scenario, disturbance: str) -> Scenario:
 class Leaderboard:
     """What came out: `ensemble` has every run.
 
-    mine: what somebody's own rules are called.
+    mine: what somebody's own rules are called. kpis: that were asked for, each by its name.
     """
 
     ensemble: Ensemble
     mine: tuple[str, ...]
+    kpis: tuple[str, ...] = ()
+
+    @cached_property
+    def besides(self) -> dict[str, bool]:
+        """KPIs besides `MEASURES`, and whether each counts events."""
+        own = counting(self.ensemble.cases[0].scenario)
+        asked = (name for name in map(kpi_name, self.kpis) if name not in MEASURES)
+        return {name: counts_events(name, own) for name in asked}
 
     @cached_property
     def _values(self) -> dict[str, FloatArray]:
         """Each measure, (n_cases, n); NaN where a replication failed or has no value."""
-        found = {name: self.ensemble.values(name) for name in (METRIC, SHORT, COST, SWITCHES)}
+        names = (METRIC, SHORT, COST, SWITCHES, *self.besides)
+        found = {name: self.ensemble.values(name) for name in names}
         bounds = {
             self._world(case): i
             for i, case in enumerate(self.ensemble.cases)
@@ -220,8 +244,8 @@ class Leaderboard:
         columns: dict[str, Any] = {
             label: [case.labels[label] for case in cases] for label in cases[0].labels
         }
-        for name in (METRIC, *MEASURES):
-            columns |= _described(name, self._values[name])
+        for name in dict.fromkeys((METRIC, *MEASURES, *self.besides)):
+            columns |= _described(name, self._values[name], self.besides.get(name, False))
         return pd.DataFrame(columns)
 
     @cached_property
@@ -239,9 +263,11 @@ class Leaderboard:
             for name in names
         }
         columns: dict[str, Any] = {"strategy": names}
-        for measure in MEASURES:
+        worlds = len(cases) // len(names)
+        for measure in (*MEASURES, *self.besides):
             values = np.array([self._values[measure][of[name]].mean(axis=0) for name in names])
-            columns |= _described(measure, values)
+            counts = self.besides.get(measure, False)
+            columns |= _described(measure, values, counts, worlds if counts else 1)
         # The mean over the seeds of the world in which it is largest.
         columns["worst_gap_percent"] = [
             float(np.max(self._values[GAP][of[name]].mean(axis=1))) for name in names
@@ -256,10 +282,13 @@ class Leaderboard:
         yield "replications.parquet", self.ensemble.replications
 
 
-def _described(name: str, values: FloatArray) -> dict[str, FloatArray]:
-    found = describe(values)
-    low, high = found["ci95_low"], found["ci95_high"]
-    return {name: found["mean"], f"{name}_low": low, f"{name}_high": high}
+def _described(
+    name: str, values: FloatArray, counts: bool = False, worlds: int = 1
+) -> dict[str, FloatArray]:
+    """Mean and interval of each row; of a mean of counts over worlds, by the events in all."""
+    found = describe(worlds * values, np.full(len(values), counts))
+    named = {name: "mean", f"{name}_low": "ci95_low", f"{name}_high": "ci95_high"}
+    return {column: found[of] / worlds for column, of in named.items()}
 
 
 def leaderboard(
@@ -273,6 +302,7 @@ def leaderboard(
     workers: int = 1,
     feeders: Sequence[str] | None = None,
     disturbances: Sequence[str] | None = None,
+    kpis: Sequence[str] = (),
     on_done: OnDone | None = None,
 ) -> Leaderboard:
     """A rule of one's own beside every strategy and the bound, in memory.
@@ -280,8 +310,8 @@ def leaderboard(
     mine: an object that decides, admits or both, a pair of rule and admission, `module:Class`, a
     name, or a mapping of such by what they are to be called. replications: seeds of each world, 5,
     or 2 where quick, which leaves out mpc and most disturbances. settings: as of `--set`. feeders,
-    disturbances: names of `FEEDERS` and `DISTURBANCES`. Raises InputError, MachineError when
-    workers are lost for good.
+    disturbances: names of `FEEDERS` and `DISTURBANCES`. kpis: further columns. Raises InputError,
+    MachineError when workers are lost for good.
     """
     cases = leaderboard_cases(
         mine,
@@ -291,10 +321,11 @@ def leaderboard(
         trust=trust,
         feeders=feeders,
         disturbances=disturbances,
+        kpis=kpis,
     )
     n = replications_of(replications, quick)
     ensemble = run_study(cases, n, SEED, workers=workers, on_done=on_done)
-    return Leaderboard(ensemble, tuple(entries(mine)))
+    return Leaderboard(ensemble, tuple(entries(mine)), tuple(kpis))
 
 
 def replications_of(given: int | None, quick: bool) -> int:

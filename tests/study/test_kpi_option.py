@@ -74,6 +74,23 @@ def test_before_and_after_show_what_was_asked_for():
     assert "Net cost" not in said.out
 
 
+def test_break_even_prices_have_kpis_beside_them(folder):
+    (folder / "mine.py").write_text(
+        "def charged(results):\n    return results.kpis['ev_charged_mwh']\n", encoding="utf-8"
+    )
+    own = (*SMALL[1:], "--set", "kpis.charged=mine:charged", "--trust")
+    more = ("worn_batteries", *own, "--strategies", "evms")
+    kpis = ("--kpi", "charged,ev_charged_mwh,ageing_usd", "--json")
+    (found,) = json.loads(call("breakeven", *more, *kpis).out).values()
+    assert found["charged"] == found["ev_charged_mwh"] > 0.0
+    # At the scenario's own price of a pack, as in a run of the strategy.
+    words = ("run", "worn_batteries", *own, "--strategy", "evms", "--no-figures", *kpis)
+    alone = json.loads(call(*words).out)
+    assert {name: found[name] for name in alone} == pytest.approx(alone)
+    assert "charged" in call("breakeven", *more, "--kpi", "charged", "--out", "two").out
+    assert "did you mean" in call("breakeven", *more, "--kpi", "chargd", code=2).err
+
+
 def test_an_unknown_kpi_is_named_with_the_nearest():
     said = call("run", *SMALL, "--kpi", "peek,voltge", code=2).err
     assert "did you mean 'peak'?" in said

@@ -113,6 +113,35 @@ def test_the_verb_writes_and_shows_the_table(tmp_path, monkeypatch, capsys):
     assert "nothing to do" in capsys.readouterr().err
 
 
+def test_kpis_that_are_asked_for_are_further_columns(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "counted.py").write_text(
+        "def charged(results):\n    return results.kpis['ev_charged_mwh']\n", encoding="utf-8"
+    )
+    call = ["leaderboard", "eq13+first_come", "--quick", "--strategies", "uncoordinated"]
+    call += ["--workers", "1", "--out", "here", "--set", "kpis.charged=counted:charged", "--trust"]
+    assert main([*call, "--kpi", "charged,chargd"]) == 2
+    assert "did you mean 'charged'?" in capsys.readouterr().err
+    asked = ["--kpi", "charged,ev_charged_mwh,evs_short"]
+    assert main([*call, *asked]) == 0
+    assert "charged" in capsys.readouterr().out
+    table = pd.read_csv("here/leaderboard.csv")
+    assert (table["charged"] > 0.0).all()
+    for end in ("", "_low", "_high"):
+        assert table[f"charged{end}"].to_numpy() == pytest.approx(table[f"ev_charged_mwh{end}"])
+    worlds = pd.read_csv("here/worlds.csv")
+    mean = worlds.groupby("strategy")["charged"].mean()
+    assert table.set_index("strategy")["charged"].sort_index().to_numpy() == pytest.approx(
+        mean.to_numpy()
+    )
+    taken = [word.replace("kpis.charged", "kpis.net_cost_usd_per_ev") for word in call]
+    assert main([*taken, "--kpi", "net_cost_usd_per_ev"]) == 2
+    assert "a name that no KPI and no column has" in capsys.readouterr().err
+    # Of other KPIs it is another study.
+    assert main([*call, "--kpi", "charged", "--resume"]) == 2
+    assert "kpis" in capsys.readouterr().err
+
+
 def test_a_strategy_that_fails_in_a_world_has_no_place():
     class Broken:
         def decide(self, fleet, broadcast, minute):
