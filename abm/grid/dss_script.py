@@ -38,8 +38,12 @@ _REFUSED = frozenset((
     "uuids", "connect", "disconnect", "detach", "newactor", "clone", "cleanup", "solveall",
     "abort", "docontrolactions", "tear_circuit", "allocateloads", "estimate"
 ))  # fmt: skip
-# Options that are a part of the network; all others say how OpenDSS solves it or writes.
-_SETTINGS = ("defaultbasefrequency", "voltagebases", "earthmodel", "allowduplicates")
+# Options that are a part of the network, or of how large its loads are, and the fewest letters by
+# which OpenDSS knows them; all others say how it solves the network or writes.
+_OPTIONS = {
+    "defaultbasefrequency": 8, "voltagebases": 1, "earthmodel": 2, "allowduplicates": 2,
+    "allocationfactors": 4, "longlinecorrection": 3, "loadmult": 6, "cktmodel": 2,
+}  # fmt: skip
 # Not part of a network: data of loads in time, meters, protection that is taken as closed.
 _SERIES = {
     "loadshape": "npts=1 interval=1 mult=(1)",
@@ -309,16 +313,25 @@ def _read_property(script: Script, command: Command, text: str) -> None:
 def _set(script: Script, command: Command, rest: str) -> None:
     script.skipping = True
     for match in _SETTING.finditer(rest):
-        option, value = match[1].lower(), match[2].strip("\"'")
-        if option in _SETTINGS:
-            script.commands.append(Command(f"set {option}={match[2]}", command.file, command.line))
-        elif option == "loadmult":
+        option, value = _option(match[1].lower()), match[2].strip("\"'")
+        if option == "loadmult":
             try:
                 script.load_factor = float(value)
             except ValueError:
                 script.refuse(command, value, "a number, the factor on all loads")
-        elif option in ("cktmodel", "circuitmodel") and value.lower().startswith("p"):
-            script.refuse(command, value, "a circuit of three phases (multiphase)")
+        elif option == "cktmodel":
+            if value.lower().startswith("p"):
+                script.refuse(command, value, "a circuit of three phases (multiphase)")
+        elif option in _OPTIONS:
+            script.commands.append(Command(f"set {option}={match[2]}", command.file, command.line))
+
+
+def _option(word: str) -> str:
+    """The option of `_OPTIONS` that a word stands for, else the word."""
+    for name, letters in _OPTIONS.items():
+        if len(word) >= letters and name.startswith(word):
+            return name
+    return word
 
 
 def _follow(

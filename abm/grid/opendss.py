@@ -23,9 +23,10 @@ from abm.grid.opendss_elements import (
     read_source,
     read_transformer,
 )
-from abm.grid.phase_source import CodeBook, PhaseSource, some
+from abm.grid.phase_source import CodeBook, PhaseSource, short, some
 from abm.grid.sources import missing_extra
 from abm.scenario.names import display
+from abm.scenario.phase_checks import FIT
 
 _SUPPORTED = ("vsource", "line", "transformer", "load", "capacitor")
 _MOST_PROBLEMS = 50
@@ -241,14 +242,15 @@ def _serving(reading: Reading, kind: str, names: list[str]) -> Iterator[str]:
 
 def _add_buses(reading: Reading) -> None:
     """The buses at which something is, with voltage and place."""
-    engine, rows = reading.engine, reading.source.rows
-    used = {reading.source.head["source_bus"]}
+    engine, rows, head = reading.engine, reading.source.rows, reading.source.head
+    used = {head["source_bus"]}
     for table in ("lines.csv", "transformers.csv"):
         used |= {row[end] for row in rows[table] for end in ("from_bus", "to_bus")}
     used |= {row["bus"] for table in ("capacitors.csv", "homes.csv") for row in rows[table]}
-    based = _bases(reading)
-    if not all(based[name] for name in used):
-        based = _voltages(reading, based)
+    engine.Circuit.SetActiveElement("vsource.source")
+    source_kv = reading.number("basekv")
+    based = _rated_voltages(reading, source_kv)
+    head["source_vm_pu"] = short(head["source_vm_pu"] * source_kv / based[head["source_bus"]])
     for name in map(str, engine.Circuit.AllBusNames()):
         if name not in used:
             reading.left["bus left out, without an element in service"].append(name)
@@ -259,11 +261,51 @@ def _add_buses(reading: Reading) -> None:
         rows["buses.csv"].append({"bus": name, "vn_kv": float(f"{kv:.9g}"), "x": x, "y": y})
 
 
-def _bases(reading: Reading) -> dict[str, float]:
-    """Rated voltage of each bus, kV; 0 where the script says none, or where none can be found.
+def _rated_voltages(reading: Reading, source_kv: float) -> dict[str, float]:
+    """Rated voltage of each bus, kV.
 
-    OpenDSS finds it by the voltage that is there: of a bus without supply it says any.
+    Of buses that lines join it is one, that of the script's bases, where OpenDSS finds the same for
+    all of them and it goes with the windings there. OpenDSS looks at voltages to earth, which below
+    a winding in delta, or without supply, say little: there source and windings say it.
     """
+    rows, based = reading.source.rows, _bases(reading)
+    beside: dict[str, list[str]] = defaultdict(list)
+    for row in rows["lines.csv"]:
+        beside[row["from_bus"]].append(row["to_bus"])
+        beside[row["to_bus"]].append(row["from_bus"])
+    wound: dict[str, float] = {}
+    for row in rows["transformers.csv"]:
+        wound |= {row["from_bus"]: row["vn_from_kv"], row["to_bus"]: row["vn_to_kv"]}
+    wound[reading.source.head["source_bus"]] = source_kv
+    if not any(based.values()):
+        said = "no voltage bases in the script: those of source and transformers"
+        reading.source.notes.append(said)
+    found: dict[str, float] = {}
+    for first in based:
+        if first in found:
+            continue
+        level, ahead = {first}, [first]
+        while ahead:
+            more = set(beside[ahead.pop()]) - level
+            level |= more
+            ahead += more
+        given = {based[bus] for bus in level}
+        windings = [wound[bus] for bus in sorted(level) if bus in wound]
+        if len(given) > 1 or not all(_fits(kv, windings) for kv in given):
+            near = [kv for kv in based.values() if windings and _fits(kv, windings[:1])]
+            rated = windings[0] if windings else 0.0
+            given = {min(near, key=lambda kv: abs(kv - rated), default=rated)}
+        found |= dict.fromkeys(level, given.pop())
+    return found
+
+
+def _fits(kv: float, windings: list[float]) -> bool:
+    low, high = FIT
+    return kv > 0.0 and all(low <= one / kv <= high for one in windings)
+
+
+def _bases(reading: Reading) -> dict[str, float]:
+    """Rated voltage of each bus, kV, as OpenDSS finds it; 0 where the script says none."""
     engine = reading.engine
     found = {}
     for name in map(str, engine.Circuit.AllBusNames()):
@@ -272,32 +314,6 @@ def _bases(reading: Reading) -> dict[str, float]:
         kv = float(engine.Bus.kVBase())
         found[name] = 0.0 if volts < 10.0 * kv else kv * 3**0.5
     return found
-
-
-def _voltages(reading: Reading, based: dict[str, float]) -> dict[str, float]:
-    """Rated voltages, kV by bus, of which those of source and transformers say what is missing."""
-    rows, head = reading.source.rows, reading.source.head
-    if not any(based.values()):
-        said = "no voltage bases in the script: those of source and transformers"
-        reading.source.notes.append(said)
-    reading.engine.Circuit.SetActiveElement("vsource.source")
-    found: dict[str, float] = {}
-    for row in rows["transformers.csv"]:
-        found |= {row["from_bus"]: row["vn_from_kv"], row["to_bus"]: row["vn_to_kv"]}
-    found[head["source_bus"]] = reading.number("basekv")
-    found |= {name: kv for name, kv in based.items() if kv}
-    beside: dict[str, list[str]] = defaultdict(list)
-    for row in rows["lines.csv"]:
-        beside[row["from_bus"]].append(row["to_bus"])
-        beside[row["to_bus"]].append(row["from_bus"])
-    ahead = list(found)
-    while ahead:
-        bus = ahead.pop()
-        for other in beside[bus]:
-            if other not in found:
-                found[other] = found[bus]
-                ahead.append(other)
-    return based | found
 
 
 def _add_notes(reading: Reading, converged: bool) -> None:

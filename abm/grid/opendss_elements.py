@@ -52,6 +52,10 @@ class Reading:
         """A property of the active element that is a number."""
         return float(self.says(name))
 
+    def faster(self) -> float:
+        """How many times its own frequency the active element is solved at: its reactances, too."""
+        return float(self.engine.Solution.Frequency()) / self.number("basefreq")
+
     def add(self, table: str, element: str, row: dict[str, Any]) -> None:
         """A row, and where its element is written."""
         self.source.rows[table].append(row)
@@ -73,7 +77,7 @@ def _letters(nodes: list[int]) -> str:
 
 
 def read_source(reading: Reading, name: str) -> None:
-    """feeder.yaml, of the active source: voltage behind its impedance."""
+    """feeder.yaml, of the active source: voltage, of its own rated one, behind its impedance."""
     element = f"vsource.{name}"
     (bus, nodes), *others = _terminals(reading)
     if nodes != [1, 2, 3] or any(node != 0 for _, ground in others for node in ground):
@@ -87,23 +91,19 @@ def read_source(reading: Reading, name: str) -> None:
     if min(z0.real, z0.imag) < 0.0:
         said = "a zero-sequence impedance above 0 ohm: mvasc1 at most 1.5 times mvasc3"
         reading.refuse(element, f"{z0:.4g}", said)
-    f_hz = reading.number("basefreq")
-    reading.engine.Circuit.SetActiveBus(bus)
-    base = float(reading.engine.Bus.kVBase()) * 3**0.5
-    kv = reading.number("basekv")
-    reading.engine.Circuit.SetActiveElement(element)
+    faster = reading.faster()
     reading.source.head = {
         "three_phase": True,
         "description": "",
         "source": "",
-        "f_hz": f_hz,
+        "f_hz": float(reading.engine.Solution.Frequency()),
         "source_bus": bus,
-        "source_vm_pu": short(reading.number("pu") * kv / (base or kv)),
+        "source_vm_pu": reading.number("pu"),
         "source_va_degree": short(reading.number("angle")),
         "source_r1_ohm": z1.real,
-        "source_x1_ohm": z1.imag,
+        "source_x1_ohm": short(faster * z1.imag),
         "source_r0_ohm": z0.real,
-        "source_x0_ohm": z0.imag,
+        "source_x0_ohm": short(faster * z0.imag),
     }
 
 
@@ -180,12 +180,16 @@ def read_line(reading: Reading, codes: CodeBook, name: str) -> None:
     own = amperes if known and element in reading.rated else None
     of_code = amperes if known and own is None else None
     wanted = code or f"of_{name}"
+    named = codes.name_of(wanted, z, b, of_code)
+    places = reading.script.places
+    if (place := places.get(f"linecode.{code}") or places.get(element)) is not None:
+        reading.source.places.setdefault(("linecodes.csv", named), place)
     row = {
         "line": name,
         "from_bus": one,
         "to_bus": other,
         "phases": _letters(nodes),
-        "linecode": codes.name_of(wanted, z, b, of_code),
+        "linecode": named,
         "length_m": short(length_m),
         "ampacity_a": own,
         "open": 1 if opened else None,
@@ -262,7 +266,7 @@ def read_transformer(reading: Reading, name: str) -> None:
         "vn_to_kv": short(kv[1]),
         "sn_kva": short(kva[0]),
         "r_percent": short(sum(r)),
-        "x_percent": short(float(transformers.Xhl())),
+        "x_percent": short(reading.faster() * float(transformers.Xhl())),
         "noload_percent": short(no_load) or None,
         "magnetising_percent": short(magnetising) or None,
         "tap_from": short(tap[0]) if tap[0] != 1.0 else None,
@@ -286,22 +290,27 @@ def read_capacitor(reading: Reading, name: str) -> None:
     numbers = [
         float(part) for key in ("R", "XL") for part in re.findall(r"[-+.\deE]+", reading.says(key))
     ]
-    states = [int(state) for state in engine.Capacitors.States()]
-    if any(numbers) or (any(states) and not all(states)):
-        said = "no reactor or resistor in it, and all of its steps on or off"
-        reading.refuse(element, "", said)
+    if any(numbers):
+        reading.refuse(element, "", "no reactor or resistor in it")
         return
-    if not any(states):
+    kv = float(engine.Capacitors.kV()) * (3**0.5 if phases == 1 and not delta else 1.0)
+    # Of the equations, since kvar does not say what the steps of a bank add up to.
+    built = np.array(engine.CktElement.YPrim(), dtype=np.float64).view(np.complex128).imag
+    size = round(len(built) ** 0.5)
+    own = built.reshape(size, size)[:phases, :phases]
+    # Of the trace each leg of a delta is a part twice; in wye its voltage is that to the neutral.
+    legs = (2.0 if phases > 1 else 1.0) if delta else 3.0
+    kvar = 1e3 * kv**2 * float(np.trace(own)) / legs
+    if kvar <= 0.0:
         reading.left["capacitor left out, which is off"].append(name)
         return
-    kv = float(engine.Capacitors.kV())
     row = {
         "capacitor": name,
         "bus": bus,
         "phases": _letters(nodes),
         "connection": "delta" if delta else None,
-        "kv": short(kv * 3**0.5 if phases == 1 and not delta else kv),
-        "kvar": short(float(engine.Capacitors.kvar())),
+        "kv": short(kv),
+        "kvar": float(f"{kvar:.9g}"),
     }
     reading.add("capacitors.csv", element, row)
 

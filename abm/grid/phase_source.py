@@ -34,7 +34,7 @@ TABLES: dict[str, type[CsvRow]] = {
     "capacitors.csv": CapacitorRow,
     "homes.csv": HomeRow,
 }
-_OPTIONAL = ("transformers.csv", "capacitors.csv")
+_OPTIONAL = ("linecodes.csv", "lines.csv", "transformers.csv", "capacitors.csv")
 # Digits that a number keeps, so that 0.446 is not 0.44600000000000006.
 _DIGITS = 12
 

@@ -21,7 +21,7 @@ from abm.scenario.phase_table import (
 from abm.scenario.phase_values import PHASES, PhaseValues
 
 # So far a rated voltage may be from that of its bus: 0.433 on 0.4 kV is usual.
-_FIT = (0.8, 1.25)
+FIT = (0.8, 1.25)
 # Rated currents of a winding, A; metres that a line has at least on average; kW that the largest
 # home has at least, and a phase of low voltage at most; how many times its rating the homes of a
 # transformer may add up to.
@@ -119,12 +119,12 @@ def _check_voltage(
 ) -> None:
     """Whether a rated voltage fits its bus. kv: of that bus, and of the bus at the other end."""
     here, there = kv
-    if rated is None or here is None or _FIT[0] <= rated / here <= _FIT[1]:
+    if rated is None or here is None or FIT[0] <= rated / here <= FIT[1]:
         return
     said = f"close to the {here:g} kV of {end}_bus"
-    if there is not None and _FIT[0] <= rated / there <= _FIT[1]:
+    if there is not None and FIT[0] <= rated / there <= FIT[1]:
         said += "; are the ends the other way round?"
-    elif _FIT[0] <= 1e-3 * rated / here <= _FIT[1]:
+    elif FIT[0] <= 1e-3 * rated / here <= FIT[1]:
         said += "; is it in V?"
     elif 0.95 <= 3**0.5 * rated / here <= 1.1:
         said += "; it is from line to line, not to neutral"

@@ -150,8 +150,8 @@ def _read(folder: Path, problems: list[Problem]) -> _Tables:
 
     return _Tables(
         read("buses.csv", PhaseBusRow),
-        read("linecodes.csv", LinecodeRow),
-        read("lines.csv", PhaseLineRow),
+        read("linecodes.csv", LinecodeRow, needed=False),
+        read("lines.csv", PhaseLineRow, needed=False),
         read("transformers.csv", TransformerRow, needed=False),
         read("capacitors.csv", CapacitorRow, needed=False),
         read("homes.csv", HomeRow),

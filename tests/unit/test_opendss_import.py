@@ -309,6 +309,73 @@ def test_what_is_open_is_left_out_and_fixed_loads_are_not_multiplied(tmp_path):
     assert nominal_flow(values).vm_pu[0] == pytest.approx(lowest_voltages(values, solved), abs=1e-9)
 
 
+def imported(folder, text):
+    """The network of a script, and that its homes have OpenDSS's voltages."""
+    source, solved = read_opendss(script(folder, text))
+    values = source.table(source.files(), "town.dss").phases
+    assert nominal_flow(values).vm_pu[0] == pytest.approx(lowest_voltages(values, solved), abs=1e-8)
+    return source, values
+
+
+def test_options_are_known_by_their_first_letters(tmp_path):
+    head = HEAD.replace("basefrequency", "basefreq")
+    text = head + L.replace("1 length", "1 c1=200 c0=90 length")
+    text += "new load.x bus1=b kv=11 xfkva=80 pf=.9\nset allocationfact=0.25\nset loadmu=1.5\n"
+    source, values = imported(tmp_path, text + "set voltageb=[11]\ncalcv\n")
+    assert source.head["f_hz"] == 50.0
+    assert values.home_p_kw.tolist() == pytest.approx([80 * 0.25 * 0.9 * 1.5])
+    assert values.line_y_siemens[0].real.max() == 0.0
+    positive = values.line_y_siemens[0, 0] @ np.exp([0.0, -2j * np.pi / 3, 2j * np.pi / 3])
+    assert positive.imag == pytest.approx(2 * np.pi * 50 * 200e-9 * 0.1)
+
+
+def test_capacitors_are_as_opendss_builds_them(tmp_path):
+    """Steps of a bank in delta are not what its kvar adds up to; one of two may be on."""
+    cap = "new capacitor.{} bus1=b kv=11 {}\n"
+    text = HEAD + L + A + cap.format("delta", "conn=delta numsteps=2 kvar=[200 150]")
+    text += cap.format("one", "numsteps=2 kvar=[60 50] states=[1 0]")
+    text += cap.format("off", "kvar=60 states=[0]") + FOOT
+    source, _ = imported(tmp_path, text)
+    assert [row["capacitor"] for row in source.rows["capacitors.csv"]] == ["delta", "one"]
+    assert source.rows["capacitors.csv"][1]["kvar"] == pytest.approx(60.0)
+    assert "1 x capacitor left out, which is off: off" in source.notes
+
+
+def test_a_feeder_without_a_line(tmp_path):
+    text = HEAD + T.replace("(b c)", "(sub c)") + " conns=(delta wye) xhl=4\n"
+    text += "new load.a bus1=c.2 phases=1 kv=.23 kw=4\n" + FOOT
+    path = script(tmp_path, text)
+    out = tmp_path / "out"
+    assert main(["feeder", "import", str(path), "--out", str(out)]) == 0
+    assert not (out / "lines.csv").exists()
+    assert read_feeder(out, None).phases.line_z_ohm.shape == (0, 3, 3)
+    imported(tmp_path, text)
+
+
+def test_a_frequency_that_only_some_elements_have(tmp_path):
+    """OpenDSS solves at 60 Hz what is not said, and scales reactances of 50 Hz."""
+    text = HEAD.replace("set defaultbasefrequency=50\n", "").replace(
+        "mvasc1=90", "mvasc1=90 basefreq=50"
+    )
+    text += L + T.replace("kvas", "basefreq=50 kvas") + " conns=(delta wye) xhl=4\n"
+    text += "new load.a bus1=c kv=.4 kw=40\n" + FOOT
+    source, _ = imported(tmp_path, text)
+    assert source.head["f_hz"] == 60.0
+    assert source.rows["transformers.csv"][0]["x_percent"] == pytest.approx(4.0 * 60 / 50)
+
+
+def test_rated_voltages_below_a_winding_in_delta_are_its_own(tmp_path):
+    """OpenDSS goes by the voltage to earth, which floats there."""
+    text = HEAD + L + T.replace("100 100", "50 50") + " conns=(wye delta) xhl=4\n"
+    text += "new line.m bus1=c.2.3 bus2=d.2.3 phases=2 r1=.3 x1=.1 r0=1 x0=1 length=.1 units=km\n"
+    text += "new capacitor.k bus1=c.1 phases=1 kv=.23 kvar=0.1\n"
+    text += "new load.a bus1=d.2.3 phases=1 kv=.4 kw=4\n"
+    source, _ = imported(tmp_path, text + "set voltagebases=[11 .69 .4]\ncalcvoltagebases\n")
+    assert {row["bus"]: row["vn_kv"] for row in source.rows["buses.csv"]} == pytest.approx(
+        {"sub": 11.0, "b": 11.0, "c": 0.4, "d": 0.4}
+    )
+
+
 # --- what is refused -----------------------------------------------------------------------------
 
 L = "new line.l bus1=sub bus2=b r1=0.3 x1=0.1 r0=1 x0=1 length=0.1 units=km\n"
@@ -316,6 +383,11 @@ A = "new load.a bus1=b.1 phases=1 kv=6.35 kw=4\n"
 T = "new transformer.t buses=(b c) kvs=(11 .4) kvas=(100 100)"
 
 WRONG = {
+    "an impedance of another unit": (
+        HEAD + "new linecode.k nphases=1 rmatrix=(1) xmatrix=(.1) cmatrix=(0) units=m\n"
+        + "new line.l bus1=sub.1 bus2=b.1 phases=1 linecode=k length=15 units=m\n" + A,
+        ["town.dss:4: r_aa = 1000.0: from 0 to 100 ohm per km, or empty (linecode k)"],
+    ),
     "a program": (
         HEAD + L + A + "shell touch /tmp/evil\ncd /\nallocateloads\n",
         [f"town.dss:{line}: command = {word}: no command that runs something or changes folders or "
