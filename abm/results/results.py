@@ -34,9 +34,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Stored:
-    """What a folder of results says. label: what it calls the strategy. missing: as in `Shown`."""
+    """What a folder of results says.
+
+    own: names of the user's own among the KPIs. label: what it calls the strategy. missing: as in
+    `Shown`.
+    """
 
     kpis: Mapping[str, Any] | None = None
+    own: tuple[str, ...] = ()
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     label: str | None = None
     missing: tuple[str, ...] = ()
@@ -134,6 +139,11 @@ class Results(Shown):
     def own_kpis(self) -> dict[str, Kpi]:
         """KPIs of the user's own that are among the KPIs, by name. Raises InputError."""
         return own_kpis(self.record.scenario)
+
+    @property
+    def own_names(self) -> tuple[str, ...]:
+        """Names of the user's own among the KPIs, of a folder that was loaded as well."""
+        return self._stored.own if self._stored.kpis is not None else tuple(self.own_kpis)
 
     def _without_own(self, feeder: int) -> Results:
         """Results of one feeder as a KPI of the user's own sees them, which may change them."""

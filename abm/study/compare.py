@@ -279,7 +279,7 @@ def comparison_table(
     results = {name: run.results for name, run in runs.items()}
     if bound is not None:
         results[bound.label] = bound.results
-    own = dict.fromkeys(name for of_run in results.values() for name in of_run.own_kpis)
+    own = dict.fromkeys(name for of_run in results.values() for name in of_run.own_names)
     columns = [*compared(), *own]
     rows = [
         {"strategy": name, **{column: of_run.kpis.get(column) for column in columns}}

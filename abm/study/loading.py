@@ -85,12 +85,14 @@ def results_of(folder: Folder) -> Results:
     except SnapshotError as error:
         raise CannotLoadError(str(error)) from None
     about = folder.manifest
-    missing = []
-    if "objects" in about:
-        names = ", ".join(f"{name} ({one['class']})" for name, one in about["objects"].items())
+    missing, objects = [], about.get("objects", {})
+    if objects:
+        names = ", ".join(f"{name} ({one['class']})" for name, one in objects.items())
         missing.append(f"Objects of Python took part that no file can hold: {names}.")
+    given = (name.removeprefix("kpis.") for name in objects if name.startswith("kpis."))
     label = next(iter(about.get("strategies", [])), None)
-    stored = Stored(folder.plain(KPIS), folder.tables, label, tuple(missing))
+    own = (*scenario.kpis, *given)
+    stored = Stored(folder.plain(KPIS), own, folder.tables, label, tuple(missing))
     found = Results(record, about.get("wall_s"), stored)
     # Those are in the file, and no code is loaded to work them out again.
     found.own_kpis = {}

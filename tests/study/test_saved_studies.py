@@ -71,11 +71,15 @@ def test_a_comparison_of_rules_of_one_s_own_names_them(tmp_path):
     def idle(fleet, broadcast, minute):
         return np.zeros(fleet.n, dtype=np.int64)
 
-    scenario = small_paper(**COARSE)
+    scenario = small_paper(**COARSE).with_objects(kpis={"noon_mw": lambda run: run.total_mw[0]})
     runs = compare(scenario, {"mine": idle, "evms": "evms"})
-    Comparison(scenario, runs, None, {}).save(tmp_path / "c", figures=False)
-    with pytest.warns(UserWarning, match="no file can hold: rule"):
+    before = Comparison(scenario, runs, None, {})
+    before.save(tmp_path / "c", figures=False)
+    with pytest.warns(UserWarning, match="no file can hold: "):
         found = Results.load(tmp_path / "c")
+    # KPIs of one's own stay in the table, too.
+    assert "noon_mw" in found.tables["comparison"]
+    pd.testing.assert_frame_equal(found.tables["comparison"], before.tables["comparison"])
     assert type(found) is Comparison
     assert list(found.runs) == ["mine", "evms"]
     assert found.kpis["mine"] == runs["mine"].results.kpis
