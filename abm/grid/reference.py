@@ -6,6 +6,7 @@ It takes seconds to import, so that it is imported by whoever needs it, when the
 from __future__ import annotations
 
 import copy
+import threading
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +63,10 @@ _ASYMMETRIES = (21, 22, 24, 25)
 _GS, _BS, _BASE_KV = 4, 5, 9
 
 
+# A solver is one for all models of a process, and what the libraries keep between calls is its own.
+ONE_AT_A_TIME = threading.Lock()
+
+
 class PandapowerSolver:
     """Solves with `pandapower.runpp` on a private copy of the net that has one load per bus.
 
@@ -76,6 +81,10 @@ class PandapowerSolver:
 
     def solve(self, p_mw: FloatArray, q_mvar: FloatArray) -> PowerFlow:
         """Solve B load flows, see `abm.grid.solve.Solver.solve`."""
+        with ONE_AT_A_TIME:
+            return self._solved(p_mw, q_mvar)
+
+    def _solved(self, p_mw: FloatArray, q_mvar: FloatArray) -> PowerFlow:
         feeder, net = self._feeder, self._net
         p, q, usable = checked_load(p_mw, q_mvar, feeder.n_bus)
         transformers = feeder.network.transformers.elements

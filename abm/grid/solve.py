@@ -43,6 +43,7 @@ from abm.grid.phase_feeder import ThreePhaseFeeder
 from abm.grid.reference import (
     MAX_ITERATIONS,
     MISMATCH_LIMIT_MVA,
+    ONE_AT_A_TIME,
     VM_PLAUSIBLE_PU,
     PandapowerSolver,
 )
@@ -221,7 +222,8 @@ class PowerGridModelSolver:
         for start in range(0, len(p), self._chunk):
             rows = slice(start, start + self._chunk)
             s_load = p[rows] + 1j * q[rows]
-            v, solved = self._voltages(s_load, usable[rows])
+            with ONE_AT_A_TIME:
+                v, solved = self._voltages(s_load, usable[rows])
             self._fill(flow, rows, v, solved, s_load)
         return flow
 

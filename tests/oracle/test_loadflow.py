@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -301,6 +303,23 @@ def test_solvers_are_made_once(feeder: Feeder) -> None:
     assert make_solver("power-grid-model", feeder) is make_solver("power-grid-model", feeder)
     with pytest.raises(InputError, match="did you mean 'pandapower'"):
         make_solver("pandapwer", feeder)
+
+
+def test_threads_share_a_solver(feeder: Feeder, solver: Solver) -> None:
+    """Models that run in threads of the user's own have one solver for each feeder."""
+    fast = solver.name == "power-grid-model"
+    rows, times = (24, 100) if fast else (2, 4)
+    batches = [loads(feeder, *(np.arange(rows) / (rows + i))) for i in range(4)]
+    wanted = [solver.solve(*batch) for batch in batches]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            found = list(threads.map(lambda batch: solver.solve(*batch), times * batches))
+    finally:
+        sys.setswitchinterval(before)
+    for i, one in enumerate(found):
+        assert_same(one, wanted[i % 4], 0.0)
 
 
 class Counted:
