@@ -247,19 +247,12 @@ def print_json(content: Any) -> None:
     print(json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False))
 
 
-# Of a sweep over limits more than this say the same.
-MOST_NOTICES = 3
-
-
 def warn_of_limit(*scenarios: Scenario) -> None:
     """A line on standard error for each demand limit that cannot be meant for its feeder."""
     from abm.results.notices import limits_of_all
 
-    notices = limits_of_all(scenarios)
-    for notice in notices[:MOST_NOTICES]:
+    for notice in limits_of_all(scenarios):
         complain(f"warning: {notice}")
-    if len(notices) > MOST_NOTICES:
-        complain(f"warning: and {len(notices) - MOST_NOTICES} more such limits")
 
 
 def say_as_printed(scenarios: Iterable[Scenario], aside: bool = False) -> None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from abm.equations import FloatArray, IntArray
 from abm.errors import printable
 from abm.report.layout import Layout, feeder_layout
+from abm.report.moments import moments
 from abm.results import Results
 from abm.results.flows import highest_loading
 from abm.results.indicators import grain_of
@@ -91,7 +92,7 @@ def feeder_map(runs: Mapping[str, Results], most_bytes: int = MOST_BYTES) -> Fee
         )
     if len(shown.loads) < n_load:
         about += f" Of {n_load} buses the {len(shown.loads)} with the lowest voltages have colours."
-    times = frame_times(first, frames)
+    times = moments(first.record, frames, first.record.flow_min)
     grid = record.scenario.grid
     data = {
         **names,
@@ -161,21 +162,6 @@ def worst_flows(runs: Sequence[Results], k: int, most: int) -> IntArray:
             if len(chosen) < most:
                 chosen[flow] = None
     return np.array(sorted(chosen), dtype=np.int64)
-
-
-def frame_times(results: Results, flows: IntArray) -> list[str]:
-    """When these load flows begin, in words."""
-    record = results.record
-    clock = record.clock_times(flows, record.flow_min)
-    if record.n_hours <= 24:
-        return clock
-    calendar = record.scenario.calendar
-    wall = calendar.wall_s(np.asarray(flows) * record.flow_min * 60)
-    if calendar.dated:
-        dates = wall.astype("datetime64[s]").astype("datetime64[D]").astype(str).tolist()
-        return [f"{date} {time}" for date, time in zip(dates, clock, strict=True)]
-    days = (np.asarray(flows) * record.flow_min // 1440 + 1).tolist()
-    return [f"day {day}, {time}" for day, time in zip(days, clock, strict=True)]
 
 
 def packed(values: FloatArray, scale: float) -> str:

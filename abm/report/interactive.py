@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,10 @@ Chart = dict[str, Any]
 GREY, SKY, ORANGE, BLUE = "#7A7A7A", "#56B4E9", "#D55E00", "#0072B2"
 # Height of a figure where nothing else is said, px.
 HEIGHT = 400
+# Letters that stand along a side of it, and along the lower one on a telephone.
+TITLE_LETTERS = 36
+# And beside it, in front of a row.
+ROW_LETTERS = 20
 # A year of no leap: its days are numbered 1 to 365 on an axis of dates.
 _YEAR_ONE_S = 978_307_200
 
@@ -73,6 +78,11 @@ def axis(title: str, **more: Any) -> Chart:
     """An axis with a title."""
     look = {"gridcolor": "#E3E3E3", "zeroline": False, "automargin": True}
     return {"title": {"text": title, "standoff": 10}, **look, **more}
+
+
+def title_lines(text: str, letters: int = TITLE_LETTERS) -> str:
+    """A long title of an axis in lines, so that a small figure does not cut it off."""
+    return "<br>".join(wrap(words(text), letters))
 
 
 def start_ms(scenario: Scenario) -> int:

@@ -208,6 +208,14 @@ def demand_by_strategy(runs: Mapping[str, Results]) -> Drawn:
     return Drawn("Demand by strategy", about, chart)
 
 
+def _names_collide(points: FloatArray) -> bool:
+    """Whether names beside these points would cover each other. points: [n, 2]."""
+    spans = np.ptp(points, axis=0)
+    apart = np.abs(points[:, None] - points) / np.where(spans > 0.0, spans, 1.0)
+    near = (apart[..., 0] < 0.4) & (apart[..., 1] < 0.08)
+    return bool(near.sum() > len(points))
+
+
 def cost_and_peak(rows: Sequence[Mapping[str, Any]], peak: str) -> Drawn:
     """Net cost against the highest demand, a mark per strategy, as large as it leaves EVs short.
 
@@ -215,7 +223,10 @@ def cost_and_peak(rows: Sequence[Mapping[str, Any]], peak: str) -> Drawn:
     """
     looks, data = looks_of(str(row["strategy"]) for row in rows), []
     most = max((row["evs_short"] or 0 for row in rows), default=0) or 1
-    few = len(rows) <= FEW
+    points = np.array([[row[peak], row["net_cost_usd"]] for row in rows], dtype=np.float64)
+    points = points[np.isfinite(points).all(axis=1)]
+    middle = float(np.ptp(points[:, 0]) / 2.0 + points[:, 0].min()) if len(points) else 0.0
+    few = len(rows) <= FEW and not _names_collide(points)
     for row in rows:
         name = str(row["strategy"])
         short = row["evs_short"] or 0
@@ -228,7 +239,8 @@ def cost_and_peak(rows: Sequence[Mapping[str, Any]], peak: str) -> Drawn:
                 "x": [x],
                 "y": [y],
                 "text": [words(name)],
-                "textposition": "top center",
+                # Towards the middle, where there is room.
+                "textposition": "middle left" if row[peak] > middle else "middle right",
                 "marker": {
                     "color": looks[name].color,
                     "symbol": looks[name].plotly_marker,

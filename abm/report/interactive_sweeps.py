@@ -11,6 +11,7 @@ from abm.report.field_words import field_words, mid_sentence
 from abm.report.interactive import (
     BLUE,
     ORANGE,
+    ROW_LETTERS,
     Drawn,
     axis,
     base_layout,
@@ -18,6 +19,7 @@ from abm.report.interactive import (
     menu,
     plain_numbers,
     ribbon,
+    title_lines,
     words,
 )
 from abm.report.look import looks_of
@@ -97,8 +99,8 @@ def over_one(kpi: str, rows: pd.DataFrame, factor: str, ensemble: Ensemble) -> D
             }
         )
     layout = base_layout(
-        xaxis=axis(words(field_words(factor)), **({} if numeric else {"type": "category"})),
-        yaxis=axis(_title(kpi, ensemble)),
+        xaxis=axis(title_lines(field_words(factor)), **({} if numeric else {"type": "category"})),
+        yaxis=axis(title_lines(_title(kpi, ensemble))),
         hovermode="closest",
     )
     about = f"Mean of {count(ensemble.n, 'replication')} at each point"
@@ -139,8 +141,8 @@ def over_two(kpi: str, rows: pd.DataFrame, factors: Sequence[str], ensemble: Ens
             }
         )
     layout = base_layout(
-        xaxis=axis(words(field_words(factors[0])), type="category"),
-        yaxis=axis(words(field_words(factors[1])), type="category"),
+        xaxis=axis(title_lines(field_words(factors[0])), type="category"),
+        yaxis=axis(title_lines(field_words(factors[1])), type="category"),
         hovermode="closest",
     )
     if len(names) > 1:
@@ -169,7 +171,7 @@ def tornado(kpi: str, rows: pd.DataFrame, factors: Sequence[str], ensemble: Ense
                 "type": "bar",
                 "orientation": "h",
                 "name": f"{which} mean",
-                "y": [words(field_words(factor)) for factor in order],
+                "y": [title_lines(field_words(factor), ROW_LETTERS) for factor in order],
                 "x": plain_numbers(np.array(ends) - middle),
                 "base": middle,
                 "marker": {"color": color},
@@ -200,7 +202,9 @@ def indices(kpi: str, rows: pd.DataFrame, ensemble: Ensemble) -> Drawn:
                     "type": "bar",
                     "orientation": "h",
                     "name": label,
-                    "y": [words(field_words(factor)) for factor in mine["factor"]],
+                    "y": [
+                        title_lines(field_words(factor), ROW_LETTERS) for factor in mine["factor"]
+                    ],
                     "x": plain_numbers(mine[column]),
                     "error_x": {"type": "data", "array": plain_numbers(mine[f"{column}_conf"])},
                     "marker": {"color": color, "pattern": {"shape": "/" if column == "ST" else ""}},

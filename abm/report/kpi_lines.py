@@ -139,7 +139,10 @@ def kpi_rows(kpis: Mapping[str, Any], days: int = 1, flow_min: int = 60) -> list
         if label in OF_LOAD_FLOWS:
             label = f"{label} ({grain_of(flow_min)})"
         shown = (name for name in names if kpis[name] or not name.endswith("_tied_hours"))
-        found.append((label, ", ".join(_with_unit(name, kpis[name], small) for name in shown)))
+        said = [_with_unit(name, kpis[name], small) for name in shown]
+        # What is not known is so once, not as often as there are parts of it.
+        known = [text for text in said if text != DASH]
+        found.append((label, ", ".join(said if known else said[:1])))
     # The user's own.
     own = [name for name in kpis if name not in INDICATORS and indicator(name) is not None]
     found += [

@@ -16,7 +16,7 @@ from abm.grid.phase_feeder import ThreePhaseFeeder
 from abm.report.cite import bibtex, text, works
 from abm.report.sentences import count, listed
 from abm.results.folder import strategy_label, versions
-from abm.results.notices import as_printed_notices, limit_notices
+from abm.results.notices import as_printed_notices, limits_of_all
 from abm.scenario import Scenario, parse_setting
 from abm.study.compare import check_strategies
 from abm.study.reproduce import changes, paper_scenarios
@@ -48,9 +48,9 @@ def facts(scenario: Scenario, *more: str) -> str:
 
 def scenario_cautions(scenarios: Iterable[Scenario]) -> list[str]:
     """What has to be said of scenarios before their numbers, each once."""
-    found: dict[str, None] = {}
-    for scenario in scenarios:
-        found |= dict.fromkeys([*limit_notices(scenario), *as_printed_notices(scenario)])
+    given = list(scenarios)
+    found = limits_of_all(given)
+    found += dict.fromkeys(line for one in given for line in as_printed_notices(one))
     return [_sentence(line) for line in found]
 
 

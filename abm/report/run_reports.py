@@ -13,6 +13,7 @@ from abm.report.feeder_map import feeder_map
 from abm.report.html_tables import changes_table, frame_table, kpi_heading, kpi_table
 from abm.report.interactive import Drawn
 from abm.report.kpi_lines import kpi_rows
+from abm.report.moments import moments
 from abm.report.page import PageTable, Report
 from abm.report.report_parts import (
     again,
@@ -103,7 +104,12 @@ def run_tables(results: Results) -> list[PageTable]:
     found.append(frame_table("zones", "Parking zones", results.zones))
     violations = results.violations
     if len(violations):
-        violations = violations.drop(columns=["begin_min", "end_min", "worst_min"])
+        grain = record.flow_min
+        spans = {
+            end: moments(record, violations[f"{end}_min"].to_numpy() // grain, grain)
+            for end in ("begin", "end")
+        }
+        violations = violations.drop(columns=["begin_min", "end_min", "worst_min"]).assign(**spans)
         title = "Limits that were broken"
         found.append(frame_table("violations", title, violations, most=MOST_VIOLATIONS))
     ev = results.ev
@@ -115,7 +121,8 @@ def run_tables(results: Results) -> list[PageTable]:
         title = "EVs that leave short, the shortest first"
         found.append(frame_table("short", title, short[[*lead, *columns]], most=MOST_SHORT_EVS))
     if record.n_days > 1:
-        found.append(frame_table("days", "Days", results.days))
+        about = f"Each of 24 h, from {scenario.clock.start} on."
+        found.append(frame_table("days", "Days", results.days, about))
     if scenario.owners.groups:
         found.append(frame_table("groups", "Groups of owners", results.groups))
     found.append(frame_table("hours", "Hours", results.hourly))

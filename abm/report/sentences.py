@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from abm.report.moments import moments
 from abm.report.units import below_a_megawatt, number, tie
 from abm.results import Results
 from abm.results.indicators import grain_of
@@ -66,7 +67,9 @@ def demand_sentence(results: Results, limit_mw: float | None = None) -> str:
     base, peak = float(without.sum(axis=1).max()), kpis["peak_15min_mw"]
     feeders, zones = results.n_feeders, record.zone_charge_mw.shape[2]
     where = f" on {count(feeders, 'feeder')}" if feeders > 1 else f" in {count(zones, 'zone')}"
-    when = f"at {kpis['peak_15min_time']}"
+    demand = record.demand_mw(15.0).sum(axis=1)
+    (moment,) = moments(record, demand.argmax(keepdims=True), 15.0)
+    when = f"at {moment}"
     if tied := kpis["peak_15min_tied_hours"]:
         hours = count(tied, "other hour")
         within = tie(small) if feeders == 1 else f"{TIE_MW * feeders:g} MW"
@@ -99,7 +102,8 @@ def _against(peak: float, limit: float, hours: float, small: bool, feeders: int)
     above = 100.0 * (peak / limit - 1.0) if limit > 0.0 else float("inf")
     part = f"{above:.1f} % above" if np.isfinite(above) else "above"
     said = f"{part} the limit of {power(limit, small)}{of_all}"
-    return f"{said}, which is exceeded for {hours:.4g} hours" if hours else said
+    said_hours = "1 hour" if hours == 1 else f"{hours:.4g} hours"
+    return f"{said}, which is exceeded for {said_hours}" if hours else said
 
 
 def grid_sentence(results: Results) -> str:
@@ -115,10 +119,12 @@ def grid_sentence(results: Results) -> str:
     grid = record.scenario.grid
     low = kpis["min_vm_pu"]
     if kpis["min_vm_home"] is not None:
-        where = f"at home {kpis['min_vm_home']}, {kpis['min_vm_time']}"
+        where = f"at home {kpis['min_vm_home']}"
     else:
         bus = kpis["min_vm_bus"]
-        where = f"at {bus if isinstance(bus, str) else f'N{bus}'}, {kpis['min_vm_hour']}:00"
+        where = f"at {bus if isinstance(bus, str) else f'N{bus}'}"
+    lowest = record.lowest_vm_pu.min(axis=1).argmin(keepdims=True)
+    where += f", {moments(record, lowest, record.flow_min)[0]}"
     if results.n_feeders > 1:
         where += f", feeder {kpis['min_vm_feeder']}"
     limits = f"{grid.vm_min_pu:g} to {grid.vm_max_pu:g} p.u."
@@ -190,7 +196,7 @@ def bound_answer(bound: Bound) -> list[str]:
     small = below_a_megawatt([before])
     of_whom = "" if len(bound.feeders) == 1 else " (mean of the feeders)"
     grain = f"{bound.metric_min} minutes"
-    if after:
+    if after and bound.objective == "peak":
         first = (
             f"With perfect foresight the highest demand of {grain} while EVs are plugged in could "
             f"be as low as {power(float(np.mean(after)), small)}{of_whom}; without their power it "
@@ -201,8 +207,11 @@ def bound_answer(bound: Bound) -> list[str]:
         first = (
             f"With perfect foresight the owners could pay as little as "
             f"${bound.results.kpis['net_cost_usd']:,.2f}{cap}; the highest demand is then "
-            f"{power(bound.results.kpis['peak_15min_mw'], small)} over 15 minutes."
+            f"{power(bound.results.kpis['peak_15min_mw'], small)} over 15 minutes"
         )
+        if after:
+            first += f", and could be as low as {power(float(np.mean(after)), small)}{of_whom}"
+        first += "."
     return [first, grid_sentence(bound.results), owners_sentence(bound.results)]
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+import numpy as np
+
 from abm.report import interactive_studies as figures
 from abm.report.hosting import hosting_lines
 from abm.report.html_tables import changes_table, frame_table, kpi_heading, summary_table
@@ -18,6 +22,7 @@ from abm.report.report_parts import (
     versions_used,
 )
 from abm.report.sentences import count
+from abm.report.spread_figures import alike
 from abm.report.study_sentences import (
     ensemble_answer,
     hosting_answer,
@@ -49,6 +54,7 @@ def montecarlo_report(outcome: MonteCarlo) -> Report:
         )
     if scenario.inputs.sessions is not None:
         note += " The stays are those of a file, the same in every replication."
+    note = " ".join([note, *varied(ensemble, SPREADS)[1].values()])
     return Report(
         title=f"{scenario.name}: {count(ensemble.n, 'replication')}, seed {scenario.seed}",
         verb="montecarlo",
@@ -104,12 +110,29 @@ def ensemble_cautions(ensemble: Ensemble) -> list[str]:
     return lines
 
 
+def varied(ensemble: Ensemble, kpis: Iterable[str]) -> tuple[list[str], dict[str, str]]:
+    """KPIs that differ between runs, which are drawn, and what is said of those that do not."""
+    shown: list[str] = []
+    said: dict[str, str] = {}
+    for kpi in kpis:
+        if kpi not in ensemble.measures:
+            continue
+        values = ensemble.values(kpi)
+        known = values[np.isfinite(values)]
+        text = alike(known).replace("\n", " ") if len(known) else "not known in any replication"
+        if text:
+            said[kpi] = f"{kpi_label(kpi, ensemble.flow_min)}: {text}."
+        else:
+            shown.append(kpi)
+    return shown, said
+
+
 def ensemble_charts(ensemble: Ensemble) -> list[Drawn]:
     """Fan of the demand, spread of the main KPIs, paired differences."""
     if not ensemble.measures:
         return []
     found = [figures.fan(ensemble)]
-    found += [figures.spread(ensemble, kpi) for kpi in SPREADS if kpi in ensemble.measures]
+    found += [figures.spread(ensemble, kpi) for kpi in varied(ensemble, SPREADS)[0]]
     rows = [
         {"name": f"{row['strategy']} less {row['minus']}", **{str(k): v for k, v in row.items()}}
         for row in ensemble.differences.to_dict("records")
@@ -127,6 +150,7 @@ def sweep_report(outcome: Sweep) -> Report:
     ensemble, scenario, tables = outcome.ensemble, outcome.scenario, outcome.tables
     kpis = tuple(outcome.shown) or INTEREST
     shown = [kpi for kpi in kpis if kpi in ensemble.measures]
+    drawn, said = varied(ensemble, shown)
     points = len(ensemble.cases)
     labels = list(ensemble.cases[0].labels)
     cautions = [*ensemble_cautions(ensemble), *wide_indices(tables, shown, points)]
@@ -135,6 +159,8 @@ def sweep_report(outcome: Sweep) -> Report:
     note = (
         f"{count(ensemble.n, 'replication')} at each of {count(points, 'point')}, on the same EVs."
     )
+    # The answer says what the first three are.
+    note = " ".join([note, *(said[kpi] for kpi in shown[3:] if kpi in said)])
     found = tables["summary"]
     rows = found[found["kpi"].isin(list(kpis))] if len(found) else found
     shown_tables = [
@@ -163,7 +189,7 @@ def sweep_report(outcome: Sweep) -> Report:
         answer=sweep_answer(ensemble, tables, shown),
         note=note,
         changes=changes_table(scenario),
-        charts=list(sweep(ensemble, tables, shown)) if ensemble.measures else [],
+        charts=list(sweep(ensemble, tables, drawn)) if ensemble.measures else [],
         map=None,
         tables=shown_tables,
         again=again("sweep", scenario, options, outcome.question["strategies"]),
@@ -199,7 +225,11 @@ def hosting_report(outcome: HostingStudy) -> Report:
         tables=[
             frame_table("hosting", "What each strategy hosts", tables["hosting"]),
             frame_table("shares", "Shares that were looked at", tables["shares"]),
-            frame_table("elements", "What breaks its limit", tables["elements"]),
+            *(
+                [frame_table("elements", "What breaks its limit", tables["elements"])]
+                if len(tables["elements"])
+                else []
+            ),
         ],
         again=again("hosting", scenario, options, strategies),
         cite=citation(),

@@ -14,6 +14,8 @@ from abm.scenario import Scenario
 # The feeder that the default limit was fitted to.
 FITTED_TO = "case33bw"
 LIMIT = ("grid", "demand_limit_mw")
+# Of a sweep over limits more than this say the same.
+MOST_LIMITS = 3
 AS_PRINTED = (
     "As printed, nobody gets back what V2G took (eqs. 14-16); paper_balanced charges every EV to "
     "the SoC it asked for."
@@ -36,8 +38,10 @@ def limit_notices(scenario: Scenario) -> list[str]:
 
 
 def limits_of_all(scenarios: Iterable[Scenario]) -> list[str]:
-    """The same of several scenarios, each sentence once."""
-    return list(dict.fromkeys(line for one in scenarios for line in limit_notices(one)))
+    """The same of several scenarios, each sentence once; of many the first, and how many more."""
+    found = list(dict.fromkeys(line for one in scenarios for line in limit_notices(one)))
+    more = len(found) - MOST_LIMITS
+    return found if more <= 0 else [*found[:MOST_LIMITS], f"and {more} more such limits"]
 
 
 def _demand_limit(scenario: Scenario, feeder: Feeder) -> list[str]:

@@ -133,6 +133,19 @@ def test_replications_have_intervals_and_paired_differences():
     assert ": 1 replication, seed " in alone.title
 
 
+def test_what_never_changes_is_said_and_not_drawn():
+    scenario = small_paper(**COARSE, strategy="none")
+    asked = question("montecarlo", scenario, ["none"], 2)
+    report = report_of(MonteCarlo(scenario, montecarlo(scenario, 2, ["none"]), asked, 1.0))
+    assert titles(report) == ["System demand over the replications"]
+    assert "System peak of 15 min (MW): all 3.71" in report.note
+    limits = swept(["grid.demand_limit_mw=0.5,0.6,0.7,0.8,0.9"], ["none"])
+    assert limits.charts == []
+    assert "EVs short: all 0." in limits.note
+    # Nor is the same warning given at every point.
+    assert [line for line in limits.cautions if "limit" in line][3:] == ["and 2 more such limits."]
+
+
 def swept(vary, strategies=("evms",)):
     scenario = small_paper(**COARSE)
     factors = parse_grid(vary)
@@ -155,6 +168,9 @@ def test_a_sweep_over_two_fields_has_maps_and_over_three_a_tornado():
     two = swept(["fleet.evs_per_zone=1,2", "ev.efficiency=0.9,1.0"])
     assert two.charts[0].chart["data"][0]["type"] == "heatmap"
     assert np.array(two.charts[0].chart["data"][0]["z"]).shape == (2, 2)
+    # A long name is not cut off beside a figure.
+    beside = two.charts[0].chart["layout"]["yaxis"]["title"]["text"]
+    assert beside == "One-way efficiency between grid and<br>battery (fraction)"
     fields = ["fleet.evs_per_zone=1,2", "ev.efficiency=0.9,1.0", "grid.demand_limit_mw=3,3.2"]
     three = swept(fields)
     bars = three.charts[0].chart["data"]
@@ -208,6 +224,9 @@ def test_the_bound_says_what_perfect_foresight_could_do():
         "evenfall bound scenario.yaml --objective peak --step 15 --metric 15"
     )
     assert f"{bound.wall_s:.1f} s" not in report.note
+    cheap = report_of(optimum(small_paper(**COARSE), objective="cost", limit_mw=3.6))
+    assert "could pay as little as $" in cheap.answer[0]
+    assert f"and could be as low as {least:.3f} MW" in cheap.answer[0]
 
 
 def test_a_break_even_says_what_v2g_is_worth():

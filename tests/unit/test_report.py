@@ -19,7 +19,7 @@ from abm.report.feeder_map import UNKNOWN, feeder_map, packed, worst_flows
 from abm.report.html import report_html, report_of
 from abm.report.html_tables import cell, heading, kpi_heading
 from abm.report.interactive import plain_numbers, words
-from abm.report.interactive_runs import demand, zones
+from abm.report.interactive_runs import cost_and_peak, demand, zones
 from abm.report.report_parts import settings_of
 from abm.results.indicators import INDICATORS
 
@@ -105,6 +105,8 @@ def test_a_load_flow_without_a_solution_leaves_no_number_behind(results):
     report = report_of(failed)
     assert report.answer[1].startswith("The load flow did not converge in 1 hour, so that")
     assert report.cautions[1].startswith("The load flow did not converge in 1 hours (17:00)")
+    (main,) = (table for table in report.tables if table.key == "main")
+    assert ("Largest loss (hourly means)", "-") in main.rows
     assert "nan" not in Tags(report_html(failed)).words.lower().split()
     low = next(chart for chart in report.charts if chart.title == "Voltage").chart["data"][0]
     assert low["y"][5] is None
@@ -252,6 +254,20 @@ def test_demand_has_both_grains_and_the_limit(results):
     ]
 
 
+def test_names_beside_marks_stand_where_there_is_room():
+    def marks(*points):
+        rows = [
+            {"strategy": f"s{i}", "peak": x, "net_cost_usd": y, "evs_short": 0}
+            for i, (x, y) in enumerate(points)
+        ]
+        return cost_and_peak(rows, "peak").chart
+
+    apart = marks((1.0, 5.0), (2.0, 9.0), (np.nan, 1.0))
+    assert [m["textposition"] for m in apart["data"][:2]] == ["middle right", "middle left"]
+    assert not apart["layout"]["showlegend"]
+    assert marks((1.0, 5.0), (1.9, 9.0), (2.0, 9.1))["layout"]["showlegend"]
+
+
 def test_zones_are_rows_of_a_heat_map(results):
     trace = zones(results).chart["data"][0]
     assert np.array(trace["z"]).shape == (15, 24)
@@ -296,7 +312,14 @@ def test_of_several_days_and_feeders_the_page_names_what_it_shows():
     days = run(small_paper(horizon={"days": 2})).results
     report = report_of(days)
     assert report.map.data["times"][24] == "day 2, 12:00"
+    # As the axes of the figures have it: the second midnight begins day 3.
+    assert report.map.data["times"][37] == "day 3, 1:00"
+    assert re.search(r"MW \(at day [123], \d+:\d\d", report.answer[0])
     assert any(table.key == "days" for table in report.tables)
+    low = run(small_paper(horizon={"days": 2}, grid={"vm_min_pu": 0.95})).results
+    (broken,) = (table for table in report_of(low).tables if table.key == "violations")
+    begin = [name for name, _ in broken.columns].index("begin")
+    assert {row[begin].partition(",")[0] for row in broken.rows} > {"day 1", "day 2"}
     city = run(small_paper(feeder={"copies": 3})).results
     report = report_of(city)
     assert "of 3, that with the lowest voltage" in report.map.about
