@@ -55,12 +55,13 @@ def import_feeder(
     try:
         if three_phase or has_phases(source.net):
             return import_phases(source, reference, rules)
-        net, notes, problems = tidy(source.net, source.first_bus)
+        net, left_out, problems = tidy(source.net, source.first_bus)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         said = f"a pandapower net with its tables ({type(error).__name__}: {error})"
         raise InputError([Problem("SOURCE", show(reference), said)]) from error
     if problems:
         raise InputError(placed(problems, reference))
+    notes = [*source.notes, *left_out]
     at_nominal = _at_nominal(reference, net, source.first_bus, notes)
     generation = _generation(net, source.first_bus)
     p_mw = powers(net.load, "p_mw").groupby(net.load["bus"]).sum()

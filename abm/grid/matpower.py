@@ -41,8 +41,10 @@ _PD, _TAP, _STATUS = 2, 8, 10
 
 _HEAD = re.compile(r"function\s+(\w+)\s*=")
 _INDICES = re.compile(r"\[[\w\s,]*\]\s*=\s*idx_(bus|brch|gen)|define_constants")
-_ASSIGNED = re.compile(r"([\w.]+)\s*(\(\s*:\s*,\s*(\[[\w\s,]*\]|\w+)\s*\))?\s*=(?!=)\s*(.*)", re.S)
-_PART = r"\b{}\.(bus|branch|gen)\s*\(\s*(:|\d+)\s*,\s*(\[[\w\s,]*\]|\w+)\s*\)"
+# Columns of a table: PD, [PD QD], 3:4.
+_WHICH = r"(\[[\w\s,:]*\]|\w+(?:\s*:\s*\w+)?)"
+_ASSIGNED = re.compile(rf"([\w.]+)\s*(\(\s*:\s*,\s*{_WHICH}\s*\))?\s*=(?!=)\s*(.*)", re.S)
+_PART = rf"\b%s\.(bus|branch|gen)\s*\(\s*(:|\d+)\s*,\s*{_WHICH}\s*\)"
 _KW = re.compile(r"(?=.*\bk(W|VAr?)\b)(?=.*\b(Pd|Qd|loads?|PD|QD)\b)")
 _OHM = re.compile(r"(?=.*\bohms?\b)(?=.*\b(r|x|branch|impedances?)\b)", re.I)
 _OPERATIONS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
@@ -149,10 +151,15 @@ class _Case:
             return float(self._value(cell))
 
     def _columns(self, text: str) -> list[int]:
-        found = [self._number(name) for name in text.strip("[] ").replace(",", " ").split()]
-        if not found or any(not one.is_integer() or one < 1 for one in found):
+        found: list[int] = []
+        for name in re.sub(r"\s*:\s*", ":", text.strip("[] ").replace(",", " ")).split():
+            ends = [self._number(end) for end in name.split(":")]
+            if len(ends) > 2 or any(not end.is_integer() or end < 1 for end in ends):
+                raise ValueError(f"{text}: columns")
+            found += range(int(ends[0]) - 1, int(ends[-1]))
+        if not found:
             raise ValueError(f"{text}: columns")
-        return [int(one) - 1 for one in found]
+        return found
 
     def _value(self, text: str) -> Any:
         """Value of an expression of numbers, names and whole columns: + - * / ^ and functions."""
@@ -169,7 +176,7 @@ class _Case:
             parts[f"part_{len(parts)}"] = self.fields[match[1]]
             return f"part_{len(parts) - 1}"
 
-        text = re.sub(_PART.format(re.escape(self.of)), part, text)
+        text = re.sub(_PART % re.escape(self.of), part, text)
         text = re.sub(rf"\b{re.escape(self.of)}\.(\w+)\b(?!\s*\()", scalar, text)
         # Element by element, where there are two columns.
         text = text.replace(".*", "@").replace("./", "//").replace(".^", "**").replace("^", "**")

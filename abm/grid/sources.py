@@ -30,13 +30,14 @@ class ReadNet:
     """A net of somebody's, the caller's own.
 
     name: a short name. said: where it is from, in words. first_bus: number that the source gives to
-    index 0 of the net.
+    index 0 of the net. notes: of what was read in another way than pandapower does.
     """
 
     net: Any
     name: str
     said: str
     first_bus: int
+    notes: tuple[str, ...] = ()
 
 
 def read_source(reference: str) -> ReadNet:
@@ -143,12 +144,19 @@ def _of_simbench(code: str) -> ReadNet:
         raise _wrong(f"simbench:{code}", "a code of SimBench", nearest(code, codes))
     net = simbench.get_simbench_net(code)
     # SimBench knows ratio taps alone and says no type, without which pandapower leaves them out.
+    moved = net.trafo.index[net.trafo["tap_pos"].fillna(0) != net.trafo["tap_neutral"].fillna(0)]
+    typeless = net.trafo.get("tap_changer_type", pd.Series(index=net.trafo.index)).isna()
+    notes = tuple(
+        f"trafo {index}: tap_pos {net.trafo.at[index, 'tap_pos']:g} counts, as SimBench means it; "
+        "pandapower leaves it out where simbench gives its tap no type (tap_changer_type)"
+        for index in moved[typeless[moved].to_numpy()]
+    )
     net.trafo["tap_changer_type"] = "Ratio"
     # It merges columns through sets, so that their order is another in each process.
     for kind, table in net.items():
         if isinstance(table, pd.DataFrame):
             net[kind] = table.sort_index(axis=1)
-    return ReadNet(net, code, f"SimBench {code} (ODbL), simbench {simbench.__version__}", 0)
+    return ReadNet(net, code, f"SimBench {code} (ODbL), simbench {simbench.__version__}", 0, notes)
 
 
 def _of_excel(path: Path) -> Any:

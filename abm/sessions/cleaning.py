@@ -31,6 +31,8 @@ PLAUSIBLE_KWH = (0.1, 200.0)
 # No car charges faster, kW; a session that says so is wrong in its energy or its times.
 MOST_KW = 1000.0
 HOUR_S = 3600.0
+# Hours, minutes and seconds, with days before them where there are many: 1:30, 26:05:10.
+_CLOCK = r"^(?:(\d+) days? ?,? ?)?(\d+):([0-5]\d)(?::([0-5]\d(?:\.\d+)?))?$"
 
 
 @dataclass(frozen=True)
@@ -193,12 +195,13 @@ def _times(
 ) -> None:
     fields = columns.fields
     if "duration" in fields:
-        rows["duration"] = numbers(rows, "duration") * columns.duration_s
+        rows["duration"] = _durations(rows, columns.duration_s)
         rows.drop(rows["duration"] < 0.0, "its duration is negative", "@duration")
     clocks: dict[str, tuple[IntArray, BoolArray]] = {}
     for name in ("arrival", "departure"):
         if name in fields:
-            clocks[name] = read_times(rows[f"@{name}"], fields[name], order)
+            cells = rows[f"@{name}"]
+            clocks[name] = read_times(cells, fields[name], order, file, rows["line"])
     if not said_zone and any(((~aware) & (c != UNKNOWN)).any() for c, aware in clocks.values()):
         allowed = (
             "times with their distance from UTC, or --timezone, such as --timezone Europe/Oslo"
@@ -211,6 +214,9 @@ def _times(
         clocks["departure"][1] if known else np.ones(len(rows), dtype=np.bool_)
     )
     rows.drop(rows["arrival"] == UNKNOWN, "its arrival cannot be read", "@arrival")
+    if not known:
+        unread = np.isnan(rows["duration"]) & (rows["@duration"] != "")
+        rows.drop(unread, "its duration cannot be read", "@duration")
     _localise(rows, "arrival", zone)
     _localise(rows, "departure", zone)
     gone = rows["departure"] == UNKNOWN
@@ -230,6 +236,20 @@ def _times(
     rows.drop(rows["departure"] == UNKNOWN, "its end is not known", "@departure")
     rows.drop(rows["departure"] < rows["arrival"], "it ends before it begins", "@departure")
     rows.drop(rows["departure"] == rows["arrival"], "it takes no time", "@departure")
+
+
+def _durations(rows: Rows, unit_s: float) -> FloatArray:
+    """How long each lasts, s: numbers in the unit of the column, or hours, minutes and seconds."""
+    import pandas as pd
+
+    cells = rows["@duration"]
+    clock = matches(cells, _CLOCK)
+    if not clock.any():
+        return numbers(rows, "duration") * unit_s
+    rows.ledger.notes.append("duration: 1:30 is an hour and a half, 0:01:30 a minute and a half")
+    parts = pd.Series(cells, dtype="object").str.extract(_CLOCK).astype(np.float64).fillna(0.0)
+    seconds = parts.to_numpy() @ np.array([24 * HOUR_S, HOUR_S, 60.0, 1.0])
+    return np.where(clock, seconds, numbers(rows, "duration") * unit_s)
 
 
 def _localise(rows: Rows, name: str, zone: ZoneInfo) -> None:

@@ -180,6 +180,7 @@ def rank_correlation(pairs: FloatArray) -> float:
 def fit_sessions(sessions: Sessions, file: str, shape: str = "auto") -> Fit:
     """Fit sessions. file: their name for problems. shape: of all quantities, or auto for the best.
 
+    Where a kind of day has too few, all days are fitted as one, and a note of the sessions says so.
     Raises InputError where there are too few of them.
     """
     local = sessions.arrival_s + offsets(sessions.arrival_s, sessions.zone)
@@ -190,12 +191,17 @@ def fit_sessions(sessions: Sessions, file: str, shape: str = "auto") -> Fit:
     ev = np.unique(sessions.ev.astype(str), return_inverse=True)[1]
     exposure = _days_seen(ev, date)
     kinds = {"weekday": ~weekend, "weekend": weekend}
-    if int(kinds["weekday"].sum()) < LEAST_SESSIONS:
-        said = f"at least {LEAST_SESSIONS} sessions that begin on weekdays"
-        raise InputError([Problem("sessions", str(int((~weekend).sum())), said, file)])
-    if int(weekend.sum()) < LEAST_SESSIONS:
+    if len(sessions) < LEAST_SESSIONS:
+        said = f"at least {LEAST_SESSIONS} sessions"
+        raise InputError([Problem("sessions", str(len(sessions)), said, file)])
+    few = [
+        f"{of.sum()} begin on {kind}s" for kind, of in kinds.items() if of.sum() < LEAST_SESSIONS
+    ]
+    if few:
         kinds = {"weekday": np.ones(len(weekend), dtype=np.bool_)}
         exposure = {"weekday": sum(exposure.values())}
+        said = f"less than {LEAST_SESSIONS} are no fit of their own: all days are one kind, weekday"
+        sessions.ledger.notes.append(f"{' and '.join(few)}; {said}")
     highs = {name: _above(data[:, i]) for i, name in enumerate(QUANTITIES)}
     highs["arrival_h"] = 24.0
     days = {kind: _fit_day(data[of], exposure[kind], highs, shape) for kind, of in kinds.items()}

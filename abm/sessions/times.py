@@ -21,6 +21,8 @@ DateOrder = Literal["dmy", "mdy"]
 _ISO, _HTTP = "ISO8601", "%a, %d %b %Y %H:%M:%S GMT"
 _CLOCKS = ("%H:%M", "%H:%M:%S", "%I:%M:%S %p", "%I:%M %p")
 _DAYS = ("%d{0}%m{0}%Y", "%m{0}%d{0}%Y")
+# Seconds or milliseconds since 1970, from 2001 on.
+_UNIX = r"^1(?:\d{9}(?:\.\d+)?|\d{12})$"
 _OFFSET = r"(?:[zZ]|GMT|UTC|:\d\d(?:\.\d+)?[+-]\d\d:?\d\d)$"
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 SAMPLE = 2000
@@ -45,30 +47,57 @@ def known_zone(name: str) -> bool:
 
 
 def read_times(
-    cells: NDArray[Any], field: str, order: DateOrder | None = None
+    cells: NDArray[Any],
+    field: str,
+    order: DateOrder | None = None,
+    file: str = "",
+    lines: IntArray | None = None,
 ) -> tuple[IntArray, BoolArray]:
     """Seconds since 1970, in UTC where a cell says how far it is from that, else by its own clock.
 
     And which cells say so.
 
-    cells: text without blanks around it, "" for none. field: the column, for problems. order: of
-    day and month, where the cells leave it open. Cells that cannot be read are UNKNOWN. Raises
-    InputError where most cannot be, or where day and month may be either.
+    cells: text without blanks around it, "" for none. order: of day and month, where the cells
+    leave it open. field, file, lines: the column, and where each cell stands, for problems. Cells
+    that cannot be read are UNKNOWN. Raises InputError where most cannot be, or where day and month
+    may be either.
     """
     import pandas as pd
 
     text = pd.Series(cells, dtype="object")
     filled = text[text != ""]
+    if len(filled) and matches(filled.iloc[:SAMPLE].to_numpy(), _UNIX).mean() >= 0.5:
+        return _since_1970(cells)
+
+    def refuse(allowed: str) -> InputError:
+        line = None if lines is None else int(lines[filled.index[0]])
+        return InputError([Problem(field, str(filled.iloc[0]), allowed, file, line)])
+
     fits = {form: _share(filled.iloc[:SAMPLE], form) for form in _formats(filled)}
     best = max(fits, key=lambda form: fits[form], default=_ISO)
     if len(filled) and fits[best] < 0.5:
-        allowed = (
-            "times such as 2019-03-31T18:05, 31.03.2019 18:05 or Sun, 31 Mar 2019 18:05:00 GMT"
+        raise refuse(
+            "times such as 2019-03-31T18:05, 31.03.2019 18:05, Sun, 31 Mar 2019 18:05:00 GMT or "
+            "seconds since 1970"
         )
-        raise InputError([Problem(field, str(filled.iloc[0]), allowed)])
     if best not in (_ISO, _HTTP):
-        best = _with_order(filled, best, fits, field, order)
+        ordered = _with_order(filled, best, fits, order)
+        if ordered is None:
+            raise refuse(
+                "day and month in either order could be meant; say which with --dates dmy or mdy"
+            )
+        best = ordered
     return _seconds(text, best), matches(cells, _OFFSET)
+
+
+def _since_1970(cells: NDArray[Any]) -> tuple[IntArray, BoolArray]:
+    """Cells with seconds or milliseconds since 1970 in UTC, as Unix has them."""
+    import pandas as pd
+
+    known = matches(cells, _UNIX)
+    seconds = pd.to_numeric(pd.Series(cells).where(known)).to_numpy(dtype=np.float64)
+    seconds = np.where(seconds >= 1e11, seconds / 1e3, seconds)
+    return np.where(known, np.nan_to_num(seconds).astype(np.int64), UNKNOWN), known
 
 
 def matches(cells: NDArray[Any], pattern: str) -> BoolArray:
@@ -102,9 +131,9 @@ def _share(sample: Any, form: str) -> float:
 
 
 def _with_order(
-    filled: Any, best: str, fits: dict[str, float], field: str, order: DateOrder | None
-) -> str:
-    """The same way of writing with day and month in the right order."""
+    filled: Any, best: str, fits: dict[str, float], order: DateOrder | None
+) -> str | None:
+    """The way of writing with day and month in the right order; None where it may be either."""
     other = best.replace("%d", "%x").replace("%m", "%d").replace("%x", "%m")
     day_first = (
         {"dmy": best, "mdy": other} if best.startswith("%d") else {"dmy": other, "mdy": best}
@@ -113,8 +142,7 @@ def _with_order(
         return day_first[order]
     read = {form: int(_parsed(filled, form).notna().sum()) for form in {best, other}}
     if other in fits and read[best] == read[other]:
-        allowed = "day and month in either order could be meant; say which with --dates dmy or mdy"
-        raise InputError([Problem(field, str(filled.iloc[0]), allowed)])
+        return None
     return max(read, key=lambda form: read[form])
 
 

@@ -3,6 +3,7 @@
 import json
 import pickle
 import sys
+import types
 import warnings
 
 import numpy as np
@@ -333,6 +334,24 @@ def test_files_that_are_no_feeder(name, content, said, tmp_path, capsys):
     assert not out.exists()
 
 
+def test_a_tap_of_simbench_that_pandapower_leaves_out_is_noted(monkeypatch):
+    """simbench says no type of tap, without which pandapower 3 does not heed its position."""
+    net = street()
+    bus = pp.create_bus(net, 0.4)
+    index = pp.create_transformer(net, 2, bus, "0.4 MVA 20/0.4 kV", tap_pos=-1)
+    net.trafo["tap_changer_type"] = None
+    pp.runpp(net, numba=False)
+    without = net.res_bus.at[bus, "vm_pu"]
+    simbench = types.SimpleNamespace(
+        __version__="0", collect_all_simbench_codes=lambda: ["x"], get_simbench_net=lambda _: net
+    )
+    monkeypatch.setitem(sys.modules, "simbench", simbench)
+    made = import_feeder("simbench:x")
+    assert f"trafo {index}: tap_pos -1 counts" in made.notes[0]
+    pp.runpp(net, numba=False)
+    assert net.res_bus.at[bus, "vm_pu"] > without + 0.02
+
+
 def test_names_that_are_none():
     for reference, hint in (
         ("pandapower:create_cigre_network_mw", "create_cigre_network_mv"),
@@ -391,6 +410,8 @@ def case(tmp_path, tail="", comment=""):
         ("%{\nmpc.bus(:, 3) = 0;\n%}\n", 1.5),
         ("mpc.bus(:, 3) = mpc.bus(:, 3) * cos(acos(0.5)) ...\n  / sqrt(4);", 0.375),
         ("return\nend\nfunction x = other(y)\nfor i = 1:3\nend\n", 1.5),
+        ("mpc.bus(:,3:4) = mpc.bus(:,3:4)./1000;", 0.0015),
+        ("define_constants;\nmpc.bus(:, [PD : QD]) = mpc.bus(:, PD:QD) * 2", 3.0),
     ],
 )
 def test_statements_are_carried_out(tail, mw, tmp_path):
@@ -408,6 +429,8 @@ def test_statements_are_carried_out(tail, mw, tmp_path):
         "mpc.bus(:, 3) = other(2);",
         "mpc.bus(:, 3) = UNKNOWN;",
         "mpc.bus(:, 99) = 0;",
+        "mpc.bus(:, 1:2:5) = 0;",
+        "mpc.bus(:, 4:3) = 0;",
         "mpc.bus(:, 3) = 9 ^ 9 ^ 9 ^ 9;",
         "mpc.bus(:, 3) = 1 / 0;",
         f"mpc.bus(:, 3) = {'-' * 5000}1;",

@@ -108,6 +108,21 @@ def test_a_copula_has_even_steps_and_keeps_the_order():
     assert abs(spearmanr(u[:, 0], u[:, 2]).statistic) < 0.2
 
 
+@pytest.mark.parametrize("few", ["weekdays", "weekends"])
+def test_too_few_of_a_kind_of_day_are_fitted_with_all_others(measured, tmp_path, few):
+    found = read_file(measured)
+    weekend = ~np.is_busday((found.arrival_s // 86_400).astype("datetime64[D]"))
+    mine = weekend if few == "weekdays" else ~weekend
+    lines = measured.read_text().splitlines()
+    rows = [lines[at - 1] for at in found.lines[mine][:60]] + [lines[found.lines[~mine][0] - 1]]
+    path = tmp_path / "few.csv"
+    path.write_text("\n".join([lines[0], *rows, ""]))
+    sessions = read_file(path)
+    (kind,) = fit_sessions(sessions, "few.csv").days
+    assert kind == "weekday"
+    assert sessions.ledger.notes[-1].startswith(f"1 begin on {few}; less than 20")
+
+
 def test_the_fragment_is_taken_by_extends_and_by_a_belief(measured, tmp_path, capsys):
     out = tmp_path / "fitted"
     command = ["sessions", "fit", str(measured), "--out", str(out), "--zones", "5"]

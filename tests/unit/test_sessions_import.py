@@ -192,6 +192,9 @@ def test_a_file_that_cannot_be_read_says_why(tmp_path, text, options, field, sai
     (problem,) = refused(tmp_path, text, **options)
     assert problem.field == field
     assert said in problem.allowed
+    assert problem.file or problem.field.startswith("--")
+    if field == "start" and said != "--timezone":
+        assert problem.line == 2
 
 
 def test_a_near_name_is_suggested(tmp_path):
@@ -228,6 +231,28 @@ def test_a_bad_row_is_counted_once_with_its_line(tmp_path, row, what, why):
     assert why in said
     assert found.ledger.rows == 3
     assert len(found) == 3 - found.ledger.count("dropped")
+
+
+def test_durations_as_clocks_write_them(tmp_path):
+    """Hours, minutes and seconds, as the open data of cities have them, whatever the unit said."""
+    rows = ("0:45", "26:05:30", "1 days 02:00:00", "0.5", "1:75", "a while")
+    text = "ev,start,Total Duration,kwh\n" + "".join(
+        f"{name},2024-01-0{at + 1}T10:00Z,{cell},3\n"
+        for at, (name, cell) in enumerate(zip("abcdef", rows, strict=True))
+    )
+    found = read(tmp_path, text, columns={"duration": "Total Duration"})
+    assert (found.duration_h * 3600).tolist() == [2700, 93930, 93600, 1800]
+    assert reasons(found) == {("dropped", "its duration cannot be read"): 2}
+    assert any("1:30 is an hour and a half" in note for note in found.ledger.notes)
+
+
+@pytest.mark.parametrize("factor", [1, 1000])
+def test_seconds_since_1970(tmp_path, factor):
+    begin = int(np.datetime64("2024-03-31T00:30", "s").astype(np.int64))
+    text = PLAIN + f"a,{begin * factor},{(begin + 5400) * factor},3\nb,{begin * factor},soon,3\n"
+    found = read(tmp_path, text, timezone="Europe/Berlin")
+    assert (found.arrival_s[0], found.departure_s[0]) == (begin, begin + 5400)
+    assert reasons(found) == {("dropped", "its end is not known"): 1}
 
 
 def test_negative_durations(tmp_path):
