@@ -115,9 +115,14 @@ def line_up_zone(first, last, latest, first_row, line):
 
     It is nearly in order already: who waits keeps its latest start.
     """
+    ahead = line[first]
+    ahead_key = latest[ahead - first_row]
     for i in range(first + 1, last):
         row, j = line[i], i - 1
         key = latest[row - first_row]
+        if ahead_key < key or (ahead_key == key and ahead < row):
+            ahead, ahead_key = row, key
+            continue
         while j >= first:
             other = line[j]
             before = latest[other - first_row]

@@ -54,7 +54,7 @@ def test_a_changed_equation_is_compiled_anew_and_an_unchanged_one_is_not(copy):
     assert {path: path.stat().st_mtime_ns for path in cache.rglob("*.nbc")} == kept
     battery = package / "equations" / "battery.py"
     text, stamp = battery.read_text(encoding="utf-8"), battery.stat()
-    changed = text.replace("energy_kwh * efficiency / capacity", "energy_kwh / efficiency / capacity")
+    changed = text.replace("* efficiency / capacity_kwh", "/ efficiency / capacity_kwh")
     assert changed != text
     # Neither its time nor its size says that it changed.
     battery.write_text(changed, encoding="utf-8")
