@@ -124,6 +124,8 @@ def listen(app: Any, session: Session) -> None:
     @app.callback(
         Output("ev", "data"),
         Output("ev-name", "value"),
+        Output("said-ev", "children", allow_duplicate=True),
+        Output("said-ev", "className", allow_duplicate=True),
         Input("evs", "clickData"),
         Input("ev-name", "value"),
         prevent_initial_call=True,
@@ -131,8 +133,15 @@ def listen(app: Any, session: Session) -> None:
     def pick(clicked: Mapping[str, Any] | None, name: str | None) -> Any:
         if ctx.triggered_id == "evs" and clicked:
             index, shown = clicked["points"][0]["customdata"][:2]
-            return index, shown
-        return session.find_ev(str(name or "")), no_update
+            return index, shown, "", "fine"
+        found = session.find_ev(str(name or ""))
+        unknown = found is None and bool(name)
+        return (
+            found,
+            no_update,
+            f"There is no EV {name}." if unknown else "",
+            ("wrong" if unknown else "fine"),
+        )
 
     @app.callback(
         Output("ev-form", "className"),

@@ -270,7 +270,12 @@ def evs_chart(
     layout = page_layout(hovermode="closest", clickmode="event")
     minutes = [lane.departure_min for lane in lanes if len(lane.departure_min)]
     days = any(np.ptp(departure) > DAY_MIN for departure in minutes)
-    x = _axis("Departure", type="date", tickformat="day %-d" if days else "%H:%M")
+    x = _axis("Departure", type="date", tickformat="%H:%M")
+    if days:
+        x["tickformatstops"] = [
+            {"dtickrange": [None, DAY_MIN * MINUTE_MS - 1], "value": "%H:%M\nday %-j"},
+            {"dtickrange": [DAY_MIN * MINUTE_MS, None], "value": "day %-j"},
+        ]
     x["nticks"] = 6 if len(lanes) == 1 else 4
     title = "Charged (%)" if by_energy else "State of charge (%)"
     y = _axis(title, range=[-3, 103])

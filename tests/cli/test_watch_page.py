@@ -209,10 +209,14 @@ def test_strategies_stand_side_by_side(page):
 
 def test_an_ev_is_clicked_read_and_changed(page):
     until(page, "!document.querySelector('#status').innerText")
+    page.fill("#ev-name", "9999")
+    page.press("#ev-name", "Enter")
+    until(page, "document.querySelector('#said-ev').innerText == 'There is no EV 9999.'")
     dot = page.locator("#evs .scatterlayer .point").first
     dot.click(force=True)
     page.wait_for_selector("#ev-form:not(.hidden)")
     page.wait_for_selector("#ev-about .about")
+    until(page, "document.querySelector('#said-ev').innerText == ''")
     index = page.session.find_ev(page.input_value("#ev-name"))
     assert "wants on departure" in page.inner_text("#ev-about")
     page.fill("#soc_target", "130")

@@ -359,6 +359,17 @@ def test_figures_are_plain_data(strategies):
     np.testing.assert_allclose(charts[4]["data"][1]["marker"]["color"], vm, atol=1e-4)
 
 
+def test_departures_of_several_days_have_times_and_days():
+    session = Session(small_paper(horizon={"days": 1}))
+    lanes = session.view.lanes
+    alone = figures.evs_chart(lanes, 720.0, None)["layout"]["xaxis"]
+    assert "tickformatstops" not in alone
+    lanes[0].departure_min[0] += 2880.0
+    (near, far) = figures.evs_chart(lanes, 720.0, None)["layout"]["xaxis"]["tickformatstops"]
+    assert near["value"] == "%H:%M\nday %-j"
+    assert far["value"] == "day %-j"
+
+
 def test_names_of_users_are_no_markup():
     session = Session(scenario(ev("<img src=x>"), strategy="evms"))
     chart = figures.evs_chart(session.view.lanes, 720.0, None)
