@@ -14,6 +14,10 @@ from abm.scenario import Scenario
 from abm.scenario.customers import CustomerTable, bus_columns
 from abm.scenario.load_fields import ANY, BaseLoadSection, VarietySection
 
+# Mean load over the feeder's nominal one above which it is in another unit, and in which: where it
+# is a multiple of that, and where it is in kW, which a nominal load may say nothing of.
+_MOST_OF_NOMINAL = {True: (20.0, "is it in % or kW?"), False: (100.0, "is it in W for kW?")}
+
 
 @dataclass(frozen=True, eq=False)
 class NominalLoads:
@@ -37,7 +41,9 @@ class NominalLoads:
 
 
 def nominal_loads(scenario: Scenario, feeder: Feeder) -> NominalLoads:
-    """Loads as feeder, profile and customers say them."""
+    """Loads as feeder, profile and customers say them. Raises InputError for buses without load
+    profile, and for kW that cannot be meant.
+    """
     section, inputs = scenario.base_load, scenario.inputs
     profile, table = inputs.profile, inputs.feeder
     position = {int(index) + 1: at for at, index in enumerate(feeder.bus_index)}
@@ -47,7 +53,9 @@ def nominal_loads(scenario: Scenario, feeder: Feeder) -> NominalLoads:
     tangent = _tangent(section.power_factor, feeder)
     in_kvar = profile.reactive is not None and profile.unit != "-"
     if inputs.customers is not None:
-        return _singly(inputs.customers, section, of_row, tangent, in_kvar)
+        loads = _singly(inputs.customers, section, of_row, tangent, in_kvar)
+        _plausible(loads, scenario, feeder)
+        return loads
     counts = _counts(table.customers, of_row, feeder, section.variety)
     scale = section.scale * growth_of(section, feeder.class_names)[feeder.bus_class]
     every = np.arange(feeder.n_bus)
@@ -75,7 +83,9 @@ def nominal_loads(scenario: Scenario, feeder: Feeder) -> NominalLoads:
         p_mw = scale / 1e3 * (1.0 if section.by == "bus" else counts)
         q_mvar = p_mw * (1.0 if in_kvar else tangent)
     rows = column >= 0
-    return NominalLoads(every, column, p_mw, q_mvar, tangent, kinds, counts).some(rows)
+    loads = NominalLoads(every, column, p_mw, q_mvar, tangent, kinds, counts).some(rows)
+    _plausible(loads, scenario, feeder)
+    return loads
 
 
 def _singly(
@@ -107,6 +117,25 @@ def _singly(
         np.ones(len(bus), dtype=np.int64),
     )
     return loads.some(np.argsort(bus, kind="stable"))
+
+
+def _plausible(loads: NominalLoads, scenario: Scenario, feeder: Feeder) -> None:
+    """Refuse a load that is far above the feeder's nominal one, as W taken for kW is."""
+    section, profile = scenario.base_load, scenario.inputs.profile
+    mean = profile.series.values.mean(axis=0)
+    mean_mw = float((loads.p_mw * mean[loads.column]).sum()) / (section.scale or 1.0)
+    nominal_mw = float(np.abs(feeder.load_p_mw).sum())
+    singly = scenario.inputs.customers is not None
+    most, doubt = _MOST_OF_NOMINAL[profile.unit == "-" and not singly]
+    if 0.0 < most * nominal_mw < mean_mw:
+        field, value = "base_load.profile", section.profile
+        if singly and section.customers is not None:
+            field, value = "base_load.customers", section.customers
+        said = (
+            f"a mean load of at most {most:g} times the feeder's nominal {nominal_mw:.4g} MW; "
+            f"it is {mean_mw:.4g} MW: {doubt}"
+        )
+        raise InputError([Problem(field, value, said)])
 
 
 def _without_column(scenario: Scenario, feeder: Feeder, buses: IntArray) -> InputError:

@@ -253,7 +253,8 @@ def converted(
             found.note(name, f"{high:.6g}", said, found.header_line)
         mean, likely = np.nanmean(np.abs(values[:, at])), quantity.mean_most.get(unit, np.inf)
         if mean > likely:
-            said = f"{quantity.word} with a mean of at most {likely:g} {unit}; is it per MWh?"
+            of = "" if unit == "-" else f" {unit}"
+            said = f"{quantity.word} with a mean of at most {likely:g}{of}; {quantity.doubt}"
             found.note(name, f"{mean:.6g} on average", said, found.header_line)
     if len(units) > 1:
         found.note("unit", ", ".join(sorted(units)), "one unit for all columns", found.header_line)

@@ -21,6 +21,7 @@ class Quantity:
     its factors. words: what may be said. most: largest value that can be meant, in our unit.
     least: smallest allowed.
     mean_most: largest mean that can be meant, by unit: per MWh prices are a thousand times larger.
+    doubt: what a larger mean may be instead.
     """
 
     word: str
@@ -31,6 +32,7 @@ class Quantity:
     factors: Mapping[str, tuple[str, float, float]] = field(default_factory=dict)
     least: float = -math.inf
     mean_most: Mapping[str, float] = field(default_factory=dict)
+    doubt: str = ""
 
     def factor(self, written: str, step_h: float) -> tuple[str, float, float] | None:
         """Our unit, factor and offset that turn a value into it; None for a unit that is none.
@@ -80,6 +82,7 @@ PRICE = Quantity(
     "the price", "$/kWh", "price",
     "a currency or cents per kWh or MWh: $/kWh, EUR/MWh, ct/kWh", 1e4,
     mean_most={f"{money}/kWh": 12.0 for money in ("$", "USD", "EUR", "€", "GBP", "£", "CHF")},
+    doubt="is it per MWh?",
 )  # fmt: skip
 TEMPERATURE = Quantity(
     "the temperature", "degC", "plain", "degC, K, degF", 80.0,
@@ -100,4 +103,5 @@ IRRADIANCE = Quantity(
 PV_POWER = Quantity(
     "PV power", "-", "power", "kW/kWp, -, %; W, kW, MW; Wh, kWh, MWh of a step", 1e6,
     {**_PLAIN, "kw/kwp": ("-", 1.0, 0.0), "w/wp": ("-", 1.0, 0.0)}, 0.0,
+    {"-": 1.0}, "is it in % or W?",
 )  # fmt: skip

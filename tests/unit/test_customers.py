@@ -68,6 +68,29 @@ def refused(**fields):
     return [str(problem) for problem in caught.value.problems]
 
 
+@pytest.mark.parametrize(
+    ("head", "fields", "field", "says"),
+    [
+        ("any [kW]", {"by": "bus"}, "profile", "is it in W for kW?"),
+        ("any", {}, "profile", "is it in % or kW?"),
+        ("any", {"customers": "mill,N18,38000"}, "customers", "is it in W for kW?"),
+    ],
+)
+def test_a_load_in_another_unit_is_refused(tmp_path, head, fields, field, says):
+    """38,000 kW at a bus, or 38 times the nominal load, on a feeder of 3.7 MW."""
+    value = 38_000 if "kW" in head else 38
+    profile = write(tmp_path, "load.csv", *hours(head, [value] * 24))
+    if "customers" in fields:
+        rows = ("customer,bus,p_kw", fields["customers"])
+        fields = {"customers": write(tmp_path, "customers.csv", *rows)}
+    scenario = Scenario(base_load={"profile": profile, **fields})
+    with pytest.raises(InputError, match=r"mean load of at most \d+ times") as caught:
+        base(scenario)
+    (problem,) = caught.value.problems
+    assert problem.field == f"base_load.{field}"
+    assert says in problem.allowed
+
+
 # --- ready sets, classes and columns --------------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ from abm.scenario.calendar import Calendar
 from abm.scenario.series import Series, placed
 from abm.scenario.series_fields import SeriesReading
 from abm.scenario.series_file import read_series
-from abm.scenario.units import LIMIT, LOAD, PRICE, TEMPERATURE
+from abm.scenario.units import LIMIT, LOAD, PRICE, PV_POWER, TEMPERATURE
 
 BERLIN = {"start_date": "2024-03-30", "timezone": "Europe/Berlin"}
 
@@ -210,6 +210,13 @@ def test_files_that_cannot_be_used(tmp_path, text, field, says):
     found = problems(put(tmp_path, text), quantity=PRICE)
     assert field in [problem.field for problem in found]
     assert any(says in str(problem) for problem in found)
+
+
+def test_yields_that_are_powers_or_percent(tmp_path):
+    rows = "2024-03-30T11:00,61\n2024-03-30T12:00,63\n"
+    (found,) = problems(put(tmp_path, "time,pv\n" + rows), quantity=PV_POWER)
+    assert "is it in % or W?" in found.allowed
+    assert read(put(tmp_path, "time,pv [%]\n" + rows), quantity=PV_POWER).values.max() == 0.63
 
 
 def test_semicolons_decimal_commas_and_a_byte_order_mark(tmp_path):
