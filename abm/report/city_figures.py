@@ -8,6 +8,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from abm.equations import FloatArray, IntArray
 from abm.report.figures import (
@@ -40,15 +41,17 @@ LETTERS = 62
 TOGETHER = 0.995
 
 
-def city_demand(title: str, results: Results, limit_mw: float | None = None) -> Figure:
+def city_demand(
+    title: str, results: Results, limit_mw: float | None = None, name: str | None = None
+) -> Figure:
     """Mean demand of the feeders, and where nine tenths of them are.
 
-    limit_mw: where it is not the scenario's.
+    limit_mw, name: where they are not the scenario's.
     """
     record, n_hours = results.record, results.n_hours
     fig, axes = figure(title, width_in=width_for(n_hours))
     total = record.demand_mw(GRAIN_MIN)
-    color = look_of(strategy_label(record.scenario)).color
+    color = look_of(name or strategy_label(record.scenario)).color
     edges = np.linspace(0, n_hours, len(total) + 1)
     low, high = (np.append(q, q[-1]) for q in np.quantile(total, [0.05, 0.95], axis=1))
     axes.fill_between(
@@ -65,8 +68,10 @@ def city_demand(title: str, results: Results, limit_mw: float | None = None) -> 
     return fig
 
 
-def city_spread(title: str, results: Results) -> Figure:
+def city_spread(title: str, results: Results, name: str | None = None) -> Figure:
     """How the peaks and lowest voltages of the feeders differ, and how their peaks fall together.
+
+    name: of what ran, where it is not the scenario's strategy.
 
     What is the same of all of them is said above, not drawn.
     """
@@ -105,7 +110,7 @@ def city_spread(title: str, results: Results) -> Figure:
     said = "\n".join((head, *(fill(line, LETTERS) for line in words)))
     size = (WIDTH_IN, 0.4 + 0.14 * said.count("\n") + 1.7 * max(rows, 1))
     fig, axes = panels(max(rows, 1), 1, size)
-    color = look_of(strategy_label(record.scenario)).color
+    color = look_of(name or strategy_label(record.scenario)).color
     with mpl.rc_context(STYLE):
         fig.suptitle(said, fontsize=7.5)
         for ax, (label, known, limit) in zip(axes, drawn, strict=False):
@@ -121,6 +126,7 @@ def _feeders(ax: Axes, known: FloatArray, limit: float | None, color: str) -> No
     """A histogram of the feeders, with the limit where it is near."""
     histogram(ax, known, color, whole=float(len(known)))
     ax.set_ylabel("Feeders")
+    ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     if limit is None:
         return
     # A limit far away would press the feeders into one line; the words above still tell it.

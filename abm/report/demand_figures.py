@@ -24,6 +24,7 @@ from abm.report.figures import (
     base_curve,
     clock_axis,
     figure,
+    from_zero,
     hour_steps,
     legend_below,
     limit_line,
@@ -40,8 +41,10 @@ from abm.study.compare import gap_percent
 TOGETHER = 2
 
 
-def demand_figure(title: str, results: Results, limit_mw: float | None = None) -> Figure:
-    """Base, EV and system demand of one run; limit_mw where it is not the scenario's."""
+def demand_figure(
+    title: str, results: Results, limit_mw: float | None = None, name: str | None = None
+) -> Figure:
+    """Base, EV and system demand of one run; limit_mw, name where they are not the scenario's."""
     n_hours, record = results.n_hours, results.record
     fig, axes = figure(title, width_in=width_for(n_hours))
     long = n_hours > LONG_H
@@ -53,7 +56,7 @@ def demand_figure(title: str, results: Results, limit_mw: float | None = None) -
     elif drawn:
         look: dict[str, Any] = {"color": BLACK, "ls": "--", "lw": 1.0, "label": "without EVs"}
         hour_steps(axes, base_curve(results), n_hours, **look)
-    color = look_of(strategy_label(record.scenario)).color
+    color = look_of(name or strategy_label(record.scenario)).color
     label = "system" if drawn else "system: no EV draws power"
     hour_steps(axes, system, n_hours, color=color, lw=1.3 * thin, label=label)
     if drawn:
@@ -62,7 +65,7 @@ def demand_figure(title: str, results: Results, limit_mw: float | None = None) -
         hour_steps(axes, ev_mw, n_hours, color=GREY, lw=1.1 * thin, ls=ls, label="EVs, net")
         axes.axhline(0.0, color=GREY, lw=0.4)
     else:
-        axes.set_ylim(0.0, None)
+        from_zero([axes], 1.0)
     limit_line(axes, record.limit_mw() if limit_mw is None else limit_mw)
     axes.set_ylabel(POWER)
     clock_axis(axes, results.clock_hours)
@@ -92,7 +95,7 @@ def demand_curves(
         hour_steps(axes, _mean(runs[name]), first.n_hours, **look.line, lw=1.2 * thin, label=name)
     limit_line(axes, first.record.limit_mw())
     axes.set_ylabel(ylabel)
-    axes.set_ylim(0.0, 1.08 * axes.get_ylim()[1])
+    from_zero([axes])
     clock_axis(axes, first.clock_hours)
     if first.n_hours > LONG_H:
         legend_below(fig, axes, 4)
@@ -127,7 +130,7 @@ def _by_strategy(
             ax.set_title(f"{name}: {demand.max():.2f} MW{gap}", fontsize=7.5, color=look.ink)
             clock_axis(ax, first.clock_hours, most_ticks=9 if columns == 1 else 6)
             _outer(ax, at, len(runs), columns)
-        axes[0].set_ylim(0.0, 1.08 * axes[0].get_ylim()[1])
+        from_zero(axes[: len(runs)])
         for ax in axes[len(runs) :]:
             ax.set_visible(False)
         if rows == 1:

@@ -237,6 +237,14 @@ def legend_of(
             columns, letters = (columns - 1, letters) if columns > 1 else (1, int(0.9 * letters))
 
 
+def from_zero(axes: Sequence[Axes], room: float = 1.08) -> None:
+    """One scale from 0 with so much room above; from below where demand turns into supply."""
+    low = min(ax.dataLim.y0 for ax in axes)
+    top = room * max(ax.get_ylim()[1] for ax in axes)
+    for ax in axes:
+        ax.set_ylim(min(room * low, 0.0), top)
+
+
 def clock_axis(
     axes: Axes, clock_hours: Sequence[int] | np.ndarray[Any, Any], most_ticks: int = 9
 ) -> None:

@@ -57,14 +57,16 @@ def run_figures(
     title = f"{scenario.name}, {name}"
     found: dict[str, Callable[[], Figure]] = {}
     if results.n_feeders > 1:
-        found["demand"] = lambda: city_demand(f"Demand of a feeder: {title}", results, limit_mw)
-        found["spread"] = lambda: city_spread(title, results)
+        found["demand"] = lambda: city_demand(
+            f"Demand of a feeder: {title}", results, limit_mw, name
+        )
+        found["spread"] = lambda: city_spread(title, results, name)
     elif by_the_day(results):
         zones = "EV power by day and hour (negative: V2G)"
         found["demand"] = lambda: season_figure(f"Demand: {title}", results, limit_mw)
         found["hours"] = lambda: carpet_figure(zones, results)
     else:
-        found["demand"] = lambda: demand_figure(f"Demand: {title}", results, limit_mw)
+        found["demand"] = lambda: demand_figure(f"Demand: {title}", results, limit_mw, name)
         found["zones"] = lambda: _zones(results)
     if swings(results):
         found["swing"] = lambda: swing_figure(name, results)

@@ -21,6 +21,7 @@ from abm.report.figures import (
     WIDE_IN,
     WIDTH_IN,
     clock_axis,
+    from_zero,
     legend_of,
     limit_line,
     panels,
@@ -127,9 +128,8 @@ def _bands(ax: Axes, edges: FloatArray, band: pd.DataFrame, less: FloatArray, lo
 
 def _same_scales(pairs: list[tuple[Axes, Axes]], widest: float) -> None:
     """One scale for all demands from 0, and one for all that is less the mean."""
-    top = max(above.get_ylim()[1] for above, _ in pairs)
-    for above, below in pairs:
-        above.set_ylim(0.0, top)
+    from_zero([above for above, _ in pairs], 1.0)
+    for _, below in pairs:
         below.set_ylim(*(np.array([-1.1, 1.1]) * (widest or 1.0)))
         below.yaxis.set_major_locator(MaxNLocator(4))
 
@@ -143,13 +143,13 @@ def distributions(ensemble: Ensemble, shown: Sequence[str] = SHOWN) -> Figure:
     Several share the scale of a KPI, so that what differs between seeds is seen beside what differs
     between strategies.
     """
-    kpis = [kpi for kpi in shown if kpi in ensemble.measures]
+    kpis, title = _known(f"Distributions over {count(ensemble.n, 'replication')}", ensemble, shown)
     looks = looks_of(map(str, ensemble.cases))
     n_cases = len(ensemble.cases)
     tall = 2.2 if n_cases == 1 else 1.1 + 0.26 * n_cases
     fig, axes = panels(1, max(len(kpis), 1), (WIDE_IN, tall), sharey=n_cases > 1)
     with mpl.rc_context(STYLE):
-        fig.suptitle(f"Distributions over {count(ensemble.n, 'replication')}", fontsize=8)
+        fig.suptitle(title, fontsize=8)
         for ax, kpi in zip(axes, kpis, strict=False):
             rows = [row[np.isfinite(row)] for row in ensemble.values(kpi)]
             ax.set_xlabel(kpi_label(kpi, ensemble.flow_min).replace(", ", ",\n"))
@@ -169,6 +169,14 @@ def distributions(ensemble: Ensemble, shown: Sequence[str] = SHOWN) -> Figure:
         ]  # fmt: skip
         legend_of(fig, handles, ["5 to 95 %", "25 to 75 %", "mean"], 3)
     return fig
+
+
+def _known(title: str, ensemble: Ensemble, shown: Sequence[str]) -> tuple[list[str], str]:
+    """KPIs with any value, and a title that names those without."""
+    kpis = [kpi for kpi in shown if kpi in ensemble.measures]
+    known = [kpi for kpi in kpis if np.isfinite(ensemble.values(kpi)).any()]
+    lines = [f"{kpi_name(kpi, ensemble)}: not known" for kpi in kpis if kpi not in known]
+    return known, "\n".join([title, *lines])
 
 
 def alike(values: FloatArray) -> str:
@@ -234,13 +242,13 @@ def _strips(ax: Axes, rows: list[FloatArray], looks: list[Look]) -> None:
 
 def convergence(ensemble: Ensemble, shown: Sequence[str] = SHOWN) -> Figure:
     """Half-width of the 95 % interval, in % of the mean, by number of replications."""
-    kpis = [kpi for kpi in shown if kpi in ensemble.measures]
+    kpis, title = _known("Half-width of the mean's 95 % interval", ensemble, shown)
     rows = max(len(kpis), 1)
     fig, axes = panels(rows, 1, (WIDTH_IN, 0.8 + 1.35 * rows), sharex=True)
     n = np.arange(1, ensemble.n + 1)
     looks = looks_of(map(str, ensemble.cases))
     with mpl.rc_context(STYLE):
-        fig.suptitle("Half-width of the mean's 95 % interval", fontsize=8)
+        fig.suptitle(title, fontsize=8)
         for ax, kpi in zip(axes, kpis, strict=False):
             for row, look in zip(ensemble.values(kpi), looks.values(), strict=True):
                 half, mean = running_half_width(row)
@@ -263,6 +271,8 @@ def _log_log(ax: Axes, n: int) -> None:
     if n > 10:
         ax.set_xscale("log")
         ax.set_xlim(4, n)
+    else:
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     for axis in (ax.xaxis, ax.yaxis):
         if axis is ax.yaxis or n > 10:
             low, high = axis.get_view_interval()

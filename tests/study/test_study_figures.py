@@ -100,6 +100,17 @@ def test_convergence_names_every_strategy_and_has_ticks(two):
         assert sum(low <= tick <= high for tick in axes.yaxis.get_majorticklocs()) >= 2
 
 
+def test_what_is_not_known_has_no_panel(small):
+    collapsed = small.override({"base_load.scale": 5.0})
+    ensemble = montecarlo(collapsed, 4, ["none", "uncoordinated"])
+    for drawn in (distributions(ensemble), convergence(ensemble)):
+        assert "Lowest voltage, hourly means: not known" in drawn.get_suptitle()
+        assert not any("voltage" in ax.get_xlabel() + ax.get_title() for ax in drawn.axes)
+    # Half a replication is none.
+    ticks = drawn.axes[-1].xaxis.get_majorticklocs()
+    assert np.array_equal(ticks, ticks.astype(int))
+
+
 # --- sweeps ---------------------------------------------------------------------------------------
 
 
@@ -164,6 +175,9 @@ def test_a_city_says_what_its_feeders_share_and_draws_what_they_do_not(small):
         assert (label in fig.get_suptitle()) == same
     for axes in fig.axes:
         fig.draw_without_rendering()
+        if axes.get_ylabel() == "Feeders":
+            counts = axes.yaxis.get_majorticklocs()
+            assert np.array_equal(counts, counts.astype(int))
         boxes = [t.get_window_extent() for t in axes.get_xticklabels() if t.get_text()]
         assert all(a.x1 < b.x0 for a, b in pairwise(boxes))
 

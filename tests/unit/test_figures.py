@@ -76,6 +76,21 @@ def test_demand_of_a_run_has_the_colour_of_its_strategy(evening):
     assert colours["system"] == pytest.approx((*expected, 1.0))
 
 
+def test_the_bound_is_drawn_as_it_is_everywhere(evening):
+    bound = run_figures(evening, "bound_cost")["demand"]()
+    colours = {patch.get_label(): patch.get_edgecolor() for patch in bound.axes[0].patches}
+    assert colours["system"] == pytest.approx((0.0, 0.0, 0.0, 1.0))
+
+
+def test_supply_is_not_cut_off():
+    feeding = {"base_load": {"scale": 0.01}, "grid": {"demand_limit_mw": 0.005}}
+    supplied = run(small_paper(strategy="evms", **feeding)).results
+    low = supplied.record.demand_mw(15.0).min()
+    assert low < 0.0
+    for runs in ({"evms": supplied}, dict.fromkeys(("evms", "none", "coordinated"), supplied)):
+        assert demand_curves("feeding", runs, "MW").axes[0].get_ylim()[0] < low
+
+
 def test_without_evs_one_curve_is_drawn_and_it_is_said(base):
     fig = demand_figure("base", base)
     (patch,) = fig.axes[0].patches
