@@ -56,6 +56,6 @@ def home_voltage_figure(title: str, results: Results) -> Figure:
     if not solved.any():
         axes.set_xlim(0.0, float(np.nanmax(distance)))
     axes.set_xlabel(axis)
-    axes.set_ylabel(f"Lowest (mark) to highest voltage,\n{grain_of(record.flow_min)} (p.u.)")
+    axes.set_ylabel(f"Lowest (mark) to highest\nvoltage, {grain_of(record.flow_min)} (p.u.)")
     legend_below(fig, axes, 2 if failed else 3)
     return fig

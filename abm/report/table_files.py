@@ -46,19 +46,22 @@ def tell(outcome: object) -> None:
 
 @tell.register(Results)
 def _(outcome: Results) -> None:
+    _tell_run(outcome, outcome.label or strategy_label(outcome.record.scenario))
+
+
+@tell.register(Bound)
+def _(outcome: Bound) -> None:
+    _tell_run(outcome.results, outcome.label)
+
+
+def _tell_run(outcome: Results, label: str) -> None:
     scenario = outcome.record.scenario
-    label = outcome.label or strategy_label(scenario)
     title = f"{scenario.name}, {label}, seed {outcome.record.seeds[0]}"
     print_kpis(title, outcome.kpis, scenario.horizon.days, scenario.grid.flow_interval_min)
     if scenario.owners.groups:
         print_groups(outcome.groups)
     if scenario.horizon.days > 1:
         print_days(days_together(outcome.record))
-
-
-@tell.register(Bound)
-def _(outcome: Bound) -> None:
-    tell(outcome.results)
 
 
 @tell.register(Comparison)

@@ -13,6 +13,7 @@ from abm.report.printing import parse_printing, printed_as
 from abm.report.table_files import comma_separated, latex, markdown, table_files
 from abm.report.terminal import caught, new_table, print_lines, show
 from abm.report.units import digits_by, plus_minus, scaled_mean
+from abm.study.bound import optimum
 from abm.study.montecarlo import montecarlo
 from abm.study.outcomes import MonteCarlo
 
@@ -110,6 +111,8 @@ def test_tables_of_a_run_and_of_replications(tmp_path):
     (name,) = (name for name in files if name.startswith("tables/"))
     assert name == "tables/scenario_uncoordinated_seed_1.csv"
     assert "| System peak of 15 min | " in files["tables.md"]
+    with printed_as(parse_printing("md")):
+        assert dict(table_files(optimum(scenario)))["tables.md"].startswith("**scenario, bound, ")
     study = MonteCarlo(scenario, montecarlo(scenario, 3, ["uncoordinated", "none"]), {}, 1.0)
     results.save(tmp_path / "run", figures=False, formats="latex")
     assert (tmp_path / "run" / "tables.tex").read_text().count(r"\begin{table}") == 1
