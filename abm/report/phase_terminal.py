@@ -53,7 +53,7 @@ def _lengths(values: PhaseValues, length_m: FloatArray) -> list[str]:
     for kv in sorted(set(kv_of.tolist()), reverse=True):
         rows = kv_of == kv
         parts.append(f"{kv:g} kV {rows.sum()} of {1e-3 * length_m[rows].sum():.4g} km")
-    return ["lines: " + ", ".join(parts)]
+    return ["lines: " + (", ".join(parts) or "none")]
 
 
 def _transformers(values: PhaseValues) -> list[str]:

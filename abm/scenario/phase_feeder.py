@@ -132,6 +132,8 @@ def line_lengths(folder: Path) -> tuple[FloatArray, int]:
     Raises InputError as `read_three_phase` does.
     """
     path = folder / "lines.csv"
+    if not os.path.lexists(path):
+        return np.zeros(0), 0
     table = read_table(path, display(path), PhaseLineRow)
     table.check()
     closed = ~table.column("open", np.bool_)

@@ -2,6 +2,7 @@
 # ruff: noqa: E501
 
 import gzip
+import json
 import os
 from pathlib import Path
 
@@ -341,7 +342,7 @@ def test_capacitors_are_as_opendss_builds_them(tmp_path):
     assert "1 x capacitor left out, which is off: off" in source.notes
 
 
-def test_a_feeder_without_a_line(tmp_path):
+def test_a_feeder_without_a_line(tmp_path, capsys):
     text = HEAD + T.replace("(b c)", "(sub c)") + " conns=(delta wye) xhl=4\n"
     text += "new load.a bus1=c.2 phases=1 kv=.23 kw=4\n" + FOOT
     path = script(tmp_path, text)
@@ -350,6 +351,13 @@ def test_a_feeder_without_a_line(tmp_path):
     assert not (out / "lines.csv").exists()
     assert read_feeder(out, None).phases.line_z_ohm.shape == (0, 3, 3)
     imported(tmp_path, text)
+    assert main(["feeder", "show", str(out), "--out", str(tmp_path / "map")]) == 0
+    assert "lines: none" in capsys.readouterr().out
+    given = [f"grid.feeder={out}", "clock.step_s=900", "fleet.evs_per_customer=1"]
+    sets = [word for one in given for word in ("--set", one)]
+    run = ["run", "paper_balanced", *sets, "--no-figures", "--out", str(tmp_path / "run")]
+    assert main(run) == 0
+    assert json.loads((tmp_path / "run" / "kpis.json").read_text())["max_neutral_line"] is None
 
 
 def test_a_frequency_that_only_some_elements_have(tmp_path):
