@@ -2,20 +2,23 @@
 # ruff: noqa: E501
 
 import gzip
-import json
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import small_paper
 
+from abm import Results, V2GModel
 from abm.cli import main
 from abm.errors import InputError, LoadFlowError
 from abm.grid.importing import import_feeder
 from abm.grid.opendss import read_opendss
 from abm.grid.phase_importing import lowest_voltages, nominal_flow
+from abm.report.phase_terminal import phase_lines
 from abm.scenario.feeder import read_feeder
 from abm.scenario.names import shipped_files
+from abm.scenario.phase_feeder import line_lengths
 
 pytest.importorskip("opendssdirect", reason="opendssdirect.py is not there: the extra opendss")
 
@@ -342,22 +345,20 @@ def test_capacitors_are_as_opendss_builds_them(tmp_path):
     assert "1 x capacitor left out, which is off: off" in source.notes
 
 
-def test_a_feeder_without_a_line(tmp_path, capsys):
+def test_a_feeder_without_a_line(tmp_path):
     text = HEAD + T.replace("(b c)", "(sub c)") + " conns=(delta wye) xhl=4\n"
     text += "new load.a bus1=c.2 phases=1 kv=.23 kw=4\n" + FOOT
-    path = script(tmp_path, text)
-    out = tmp_path / "out"
-    assert main(["feeder", "import", str(path), "--out", str(out)]) == 0
-    assert not (out / "lines.csv").exists()
-    assert read_feeder(out, None).phases.line_z_ohm.shape == (0, 3, 3)
     imported(tmp_path, text)
-    assert main(["feeder", "show", str(out), "--out", str(tmp_path / "map")]) == 0
-    assert "lines: none" in capsys.readouterr().out
-    given = [f"grid.feeder={out}", "clock.step_s=900", "fleet.evs_per_customer=1"]
-    sets = [word for one in given for word in ("--set", one)]
-    run = ["run", "paper_balanced", *sets, "--no-figures", "--out", str(tmp_path / "run")]
-    assert main(run) == 0
-    assert json.loads((tmp_path / "run" / "kpis.json").read_text())["max_neutral_line"] is None
+    out = tmp_path / "out"
+    out.mkdir()
+    for name, content in import_feeder(str(tmp_path / "town.dss")).files.items():
+        text = content if isinstance(content, str) else content.to_csv(index=False)
+        (out / name).write_text(text)
+    assert not (out / "lines.csv").exists()
+    table = read_feeder(out, None)
+    assert "lines: none" in phase_lines(table, *line_lengths(out))
+    model = V2GModel(small_paper(grid={"feeder": str(out)}, fleet={"evs_per_customer": 1})).run()
+    assert Results(model.record).kpis["max_neutral_line"] is None
 
 
 def test_a_frequency_that_only_some_elements_have(tmp_path):
