@@ -43,9 +43,11 @@ def parse_limits(text: str | None) -> dict[str, float | None]:
         if name not in names:
             said = f"limits with commas between: {', '.join(names)}"
             problems.append(Problem("--limits", name, said, hint=nearest(name, names)))
-        elif given and (name in _BOTH or value is None):
-            each = "; of each voltage by itself" if name in _BOTH else ""
-            problems.append(Problem("--limits", part.strip(), f"{name} with a value above 0{each}"))
+        elif given and name in _BOTH:
+            each = " or ".join(f"{kind}={written}" for kind in _BOTH[name])
+            problems.append(Problem("--limits", part.strip(), f"a value of one of them, {each}"))
+        elif given and value is None:
+            problems.append(Problem("--limits", part.strip(), f"{name} with a value above 0"))
         for kind in _BOTH.get(name, (name,)):
             if kind in found:
                 problems.append(Problem("--limits", name, "each limit once"))

@@ -23,7 +23,7 @@ from abm.study.statistics import LEVEL, proportion_interval
 _FIRST_LOOKS = (20, 50)
 # More shares than this are a slip of the keyboard.
 MOST_SHARES = 1000
-_ALLOWED = "LOW:HIGH:STEP or shares with commas between, from 0 on, such as 0:1:0.1 or 0,0.25,0.5"
+_ALLOWED = "LOW:HIGH:STEP or two shares or more, ascending from 0 on, such as 0:1:0.1 or 0,0.25,0.5"
 _NUMBER = r"([0-9]*\.?[0-9]+)"
 
 
