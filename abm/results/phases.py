@@ -49,7 +49,7 @@ def phase_columns(record: Record) -> dict[str, NDArray[Any]]:
         feeders = np.arange(n)
         # -1 where nothing is known, as with lines of which none has a rating.
         there = solved & (at[flow, feeders] >= 0) & np.isfinite(values[flow, feeders])
-        of = np.append(names, None)[np.where(there, at[flow, feeders], -1)]
+        of = np.array([*names, None])[np.where(there, at[flow, feeders], -1)]
         found[f"{name}_{what}"] = _where(there, of)
         found[f"{name}_time"] = _where(there, record.clock_times(flow, record.flow_min))
         return np.asarray(flow)

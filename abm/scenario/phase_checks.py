@@ -23,11 +23,12 @@ from abm.scenario.phase_values import PHASES, PhaseValues
 # So far a rated voltage may be from that of its bus: 0.433 on 0.4 kV is usual.
 FIT = (0.8, 1.25)
 # Rated currents of a winding, A; metres that a line has at least on average; kW that the largest
-# home has at least, and a phase of low voltage at most; how many times its rating the homes of a
-# transformer may add up to.
+# home has at least, in all and per kV, and a phase of low voltage at most; how many times its
+# rating the homes of a transformer may add up to.
 _RATED_A = (2.0, 30_000.0)
-_MEAN_M = 0.05
+_MEAN_M = 0.5
 _HOME_KW = 0.02
+_HOME_KW_PER_KV = 0.1
 _PHASE_KW = 400.0
 _OVERLOAD = 10.0
 _FEW = 5  # names that are said of many
@@ -165,6 +166,12 @@ def check_homes(table: Table[HomeRow], buses: Buses) -> None:
                 said = f"kW; at {kv:g} kV it is {each / kv * 3**0.5:.3g} A in a phase: is it in W?"
                 table.refuse(at, "p_kw", said)
     powers = [row.p_kw for row in table.rows if row.p_kw is not None]
+    at_kv = [(row.p_kw or 0.0) / (_kv(buses, row.bus) or np.inf) for row in table.rows]
+    if powers and max(powers) >= _HOME_KW and 0.0 < max(at_kv) < _HOME_KW_PER_KV:
+        most = int(np.argmax(at_kv))
+        kw, kv = table.rows[most].p_kw, _kv(buses, table.rows[most].bus)
+        said = f"a bus of homes; at its {kv:g} kV {kw:.3g} kW are a few mA: is vn_kv in V?"
+        table.refuse(most, "bus", said)
     if 0.0 < max(powers, default=0.0) < _HOME_KW:
         first = next(at for at, row in enumerate(table.rows) if row.p_kw)
         said = f"kW; the largest home has {max(powers):.3g} kW: are they in MW?"

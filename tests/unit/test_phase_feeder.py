@@ -249,6 +249,15 @@ WRONG = {
         ["transformers.csv:2: vn_to_kv = 420: close to the 0.4 kV of to_bus; is it in V? "
          "(transformer t_pond)"],
     ),
+    "volts for kV at every bus": (
+        [("buses.csv", "s1,0.4", "s1,11"), ("buses.csv", "s2,0.4", "s2,11"), ("buses.csv", "p1,0.4", "p1,11"),
+         ("buses.csv", "p2,0.4", "p2,11"), ("buses.csv", ",11,", ",400,"),
+         ("transformers.csv", "11,0.42", "400,420"), ("transformers.csv", "11,0.4", "400,400"),
+         ("transformers.csv", "420,100", "420,10000"), ("transformers.csv", ",200,", ",2000,"),
+         ("capacitors.csv", ",11,", ",400,")],
+        ["homes.csv:5: bus = s1: a bus of homes; at its 400 kV 9 kW are a few mA: is vn_kv in V? "
+         "(home shop)"],
+    ),
     "ends of a transformer": (
         [("transformers.csv", "t_street,mv,s1", "t_street,s1,mv")],
         ["transformers.csv:3: vn_from_kv = 11: close to the 0.4 kV of from_bus; are the ends the "
@@ -304,9 +313,9 @@ WRONG = {
          "they ohm per m? (linecode cable)"],
     ),
     "km for m": (
-        [("lines.csv", "1000,,", "0.1,,"), ("lines.csv", "200,150", "0.02,150"), ("lines.csv", "50,,0", "0.05,,0"),
+        [("lines.csv", "1000,,", "1,,"), ("lines.csv", "200,150", "0.2,150"), ("lines.csv", "50,,0", "0.05,,0"),
          ("lines.csv", "tie,s2,p1,abc,cable,80,,1", "t2,s2,s1,abc,cable,0.02,,\ntie,s2,p1,abc,cable,0.03,,1")],
-        ["lines.csv:2: length_m = 0.1: m; the lines have 0.044 m on average: are they in km?"
+        ["lines.csv:2: length_m = 1: m; the lines have 0.26 m on average: are they in km?"
          " (line main)"],
     ),
     "a line between two voltages": (
