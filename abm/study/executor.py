@@ -45,6 +45,11 @@ TRIES = 3
 # Times that a pool breaks, or cannot even start, one after the other and without a result, before
 # it is given up.
 MOST_BREAKS, MOST_STARTS = 100, 3
+GONE = "gone with exit code {}"
+SCRIPT = (
+    "a script that workers can import, being a file whose work stands under `if __name__ == "
+    "'__main__':`; this one ended each worker that imported it, and one worker imports none"
+)
 # What a worker imports before its first piece of work, for what that imports.
 PRELOAD = "abm.study.preload"
 # A scheduler may give one process several threads; a model has the process to itself.
@@ -110,6 +115,8 @@ def open_backend(
     with _environment():
         backend = Backend(SerialExecutor, lambda: 1) if workers == 1 else _pool(workers)
         try:
+            if workers > 1:
+                _check_script(backend, workers)
             yield backend
         except BaseException:
             if isinstance(backend.executor, Pool):
@@ -165,7 +172,7 @@ class Pool(ProcessPoolExecutor):
                 return "killed by SIGKILL, as the system does when memory runs out"
             # The pool itself terminates those that are left.
             if code and name != "SIGTERM":
-                return f"killed by {name}" if name else f"gone with exit code {code}"
+                return f"killed by {name}" if name else GONE.format(code)
         return "gone"
 
 
@@ -195,6 +202,18 @@ def _pool(workers: int) -> Backend:
         context = multiprocessing.get_context("spawn")  # type: ignore[assignment]
     # One chunk waits behind each that runs, so that no worker is ever idle.
     return Backend(lambda: Pool(workers, context), lambda: 2 * workers)
+
+
+def _check_script(backend: Backend, workers: int) -> None:
+    """Raise InputError where the script ends a worker that imports it, as each of them has to."""
+    try:
+        backend.executor.submit(os.getpid).result()
+    except BrokenExecutor:
+        backend.executor.shutdown()
+        if isinstance(backend.executor, Pool) and backend.executor.death() == GONE.format(1):
+            raise InputError([Problem("--workers", str(workers), SCRIPT)]) from None
+        # Any other death is counted when there is work.
+        backend.replace()
 
 
 def _start_worker() -> None:

@@ -12,6 +12,7 @@ import pytest
 from helpers import small_paper
 from study_helpers import HERE, call, environment, same_files
 
+from abm.errors import InputError
 from abm.scenario import Scenario
 from abm.study.ensemble import Ensemble
 from abm.study.montecarlo import montecarlo
@@ -143,6 +144,17 @@ def test_workers_stay_on_one_core(tmp_path):
     with open_backend(2) as backend:
         found = [backend.executor.submit(os.getenv, name).result() for name in ONE_THREAD]
     assert set(found) == {"1"}
+
+
+def test_a_script_that_workers_cannot_import(tmp_path, monkeypatch):
+    script = tmp_path / "script.py"
+    script.write_text("raise ImportError('as where work without a guard begins anew')\n")
+    main = sys.modules["__main__"]
+    monkeypatch.setattr(main, "__spec__", None)
+    for file in (str(script), "<stdin>"):
+        monkeypatch.setattr(main, "__file__", file, raising=False)
+        with pytest.raises(InputError, match="--workers = 2: a script that workers can import"):
+            montecarlo(small_paper(), 2, workers=2)
 
 
 def test_parts_are_read_whole(alone):
