@@ -23,6 +23,7 @@ from abm.report.report_parts import (
 )
 from abm.report.sentences import count
 from abm.report.spread_figures import alike
+from abm.report.study_maps import ensemble_map, hosting_map, sweep_map
 from abm.report.study_sentences import (
     ensemble_answer,
     hosting_answer,
@@ -64,7 +65,7 @@ def montecarlo_report(outcome: MonteCarlo) -> Report:
         note=note,
         changes=changes_table(scenario),
         charts=ensemble_charts(ensemble),
-        map=None,
+        map=ensemble_map(ensemble, scenario),
         tables=[
             summary_table(
                 "summary",
@@ -190,7 +191,7 @@ def sweep_report(outcome: Sweep) -> Report:
         note=note,
         changes=changes_table(scenario),
         charts=list(sweep(ensemble, tables, drawn)) if ensemble.measures else [],
-        map=None,
+        map=sweep_map(ensemble, scenario),
         tables=shown_tables,
         again=again("sweep", scenario, options, outcome.question["strategies"]),
         cite=citation(),
@@ -221,7 +222,7 @@ def hosting_report(outcome: HostingStudy) -> Report:
         note=hosting_lines(study)[0],
         changes=changes_table(scenario),
         charts=[figures.hosting(study), *figures.broken_elements(study)],
-        map=None,
+        map=hosting_map(study),
         tables=[
             frame_table("hosting", "What each strategy hosts", tables["hosting"]),
             frame_table("shares", "Shares that were looked at", tables["shares"]),

@@ -1,5 +1,7 @@
 """report.html of studies: what the answer says, which figures there are, how to run it again."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from helpers import small_paper
@@ -10,6 +12,7 @@ from abm.report.hosting import hosting_lines
 from abm.report.html import report_html, report_of
 from abm.report.report_parts import paper_settings
 from abm.report.sentences import comparison_answer, listed
+from abm.report.study_maps import ensemble_map, on_one_map
 from abm.study.bound import optimum
 from abm.study.breakeven import break_even
 from abm.study.compare import bound_beside, compare, foresight_costs
@@ -118,6 +121,11 @@ def test_replications_have_intervals_and_paired_differences():
     assert "95 % interval" in report.answer[0]
     assert report.answer[1].startswith("On the same EVs coordinated stays ")
     assert "Differences of the peak on the same EVs" in titles(report)
+    # The map is that of a replication that gives the same again, and of no other.
+    assert [one["name"] for one in report.map.data["runs"]] == BOTH
+    assert report.map.about.startswith("The first of 4 replications. Voltages")
+    gone = replace(ensemble, cases=(ensemble.cases[1], ensemble.cases[0]))
+    assert ensemble_map(gone, scenario) is None
     fan = report.charts[0].chart
     assert [trace["visible"] for trace in fan["data"]] == 6 * [True] + 6 * [False]
     assert commands(report)[0] == (
@@ -167,6 +175,16 @@ def test_a_sweep_over_one_field_has_lines_with_intervals():
 def test_a_sweep_over_two_fields_has_maps_and_over_three_a_tornado():
     two = swept(["fleet.evs_per_zone=1,2", "ev.efficiency=0.9,1.0"])
     assert two.charts[0].chart["data"][0]["type"] == "heatmap"
+    most = swept(["fleet.evs_per_zone=1,3"], ["uncoordinated"]).map
+    assert [one["name"] for one in most.data["runs"]] == [
+        "fleet.evs_per_zone=3, uncoordinated",
+        "fleet.evs_per_zone=1, uncoordinated",
+    ]
+    # What has other load flows is no second picture of the same hours.
+    runs = {f"{m} min": compare(small_paper(grid={"flow_interval_min": m}, **COARSE), ["none"])
+            for m in (60, 30)}  # fmt: skip
+    runs = {name: one["none"].results for name, one in runs.items()}
+    assert list(on_one_map(runs)) == ["60 min"]
     assert np.array(two.charts[0].chart["data"][0]["z"]).shape == (2, 2)
     # A long name is not cut off beside a figure.
     beside = two.charts[0].chart["layout"]["yaxis"]["title"]["text"]
@@ -202,6 +220,9 @@ def test_hosting_says_the_share_and_what_is_broken_next():
     assert "--shares 0,0.02" in commands(report)[0]
     assert commands(report)[0].endswith("--no-bound")
     assert titles(report)[0] == "How often a limit is broken"
+    (shown,) = report.map.data["runs"]
+    # Without any EV a limit is broken already.
+    assert shown["name"] == "coordinated, 0 %"
 
 
 def test_where_no_share_holds_the_page_names_none():
