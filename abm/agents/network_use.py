@@ -65,13 +65,13 @@ class NetworkUse:
         if isinstance(flow, ThreePhaseFlow):
             # Of homes with several phases vm_pu is the lowest of them.
             high = np.concatenate([high, flow.vm_high_pu - 1.0], axis=1)
-        # A line without a rating has no limit.
+        # A line or transformer without a rating has no limit.
         lines = np.nan_to_num(flow.i_a / self.feeder.ampacity_a)
         parts = [
             low / (self.vm_min_pu - 1.0),
             high / (self.vm_max_pu - 1.0),
             lines,
-            flow.transformer_percent / 100.0,
+            np.nan_to_num(flow.transformer_percent) / 100.0,
         ]
         found = np.concatenate(parts, axis=1)
         found[~flow.converged] = np.inf
@@ -103,9 +103,12 @@ def transformers_of(fleet: Fleet, feeder: Feeder) -> IntArray:
 
 
 def transformer_use(measured: Measured) -> FloatArray:
-    """Load of each transformer over its rating, [K, X]; infinity without a solution."""
+    """Load of each transformer over its rating, [K, X]; infinity without a solution, 0 without a
+    rating.
+    """
     flow = measured.flow
-    return np.where(flow.converged[:, None], flow.transformer_percent / 100.0, np.inf)
+    percent = np.nan_to_num(flow.transformer_percent)
+    return np.where(flow.converged[:, None], percent / 100.0, np.inf)
 
 
 def readings(grid: GridAgent, measured: Measured | None) -> Readings:

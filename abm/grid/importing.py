@@ -25,7 +25,7 @@ from abm.grid.phase_importing import import_opendss, import_phases, is_opendss, 
 from abm.grid.phase_nets import has_phases
 from abm.grid.reference import nominal_load, solved_net
 from abm.grid.sources import ReadNet, as_json, read_source
-from abm.grid.switching import UNKNOWN_KA, amperes_of, open_lines
+from abm.grid.switching import UNKNOWN_KA, UNKNOWN_MVA, amperes_of, open_lines
 from abm.grid.tidy import tidy
 from abm.scenario.yamlio import show, yaml_text
 
@@ -123,6 +123,10 @@ def _feeder(
     unknown = int(lines["ampacity_a"].isna().sum())
     if unknown:
         loads.notes.append(f"{unknown} of {len(lines)} lines have no rating that is known")
+    unknown = int((net.trafo["sn_mva"].astype(float) >= UNKNOWN_MVA).sum())
+    if unknown:
+        said = f"{unknown} of {len(net.trafo)} transformers have no rating that is known"
+        loads.notes.append(said)
     made = generation.groupby("generation_class")["p_mw"].sum()
     by_class: dict[str, float] = {}
     for bus, mw in loads.load_mw.items():

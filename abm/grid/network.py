@@ -54,7 +54,8 @@ class Transformers:
 
     elements: pandapower's table and index of each. names: "T1 N1-N2", number and buses as in all
     tables. Of each winding: its transformer, of int64 [E]; the row of its branch, int64 [E], and
-    whether it is that branch's to end, bool [E]; its rated current, A, float64 [E].
+    whether it is that branch's to end, bool [E]; its rated current, A, NaN where nobody knows it,
+    float64 [E].
     """
 
     elements: tuple[tuple[str, int], ...]
@@ -65,7 +66,9 @@ class Transformers:
     rated_a: FloatArray
 
     def loading_percent(self, i_a: FloatArray) -> FloatArray:
-        """Loading, [B, T] %: of the windings with these currents [B, E] A the highest."""
+        """Loading, [B, T] %: of the windings with these currents [B, E] A the highest; NaN where
+        the rating of one is not known.
+        """
         loading = np.zeros((len(i_a), len(self.names)))
         np.maximum.at(loading.T, self.of, (100.0 * i_a / self.rated_a).T)
         return loading

@@ -24,6 +24,7 @@ from abm.grid.network import (
     checked_load,
     empty_power_flow,
 )
+from abm.grid.switching import UNKNOWN_MVA
 
 if TYPE_CHECKING:
     from abm.grid.feeder import Feeder
@@ -89,6 +90,9 @@ class PandapowerSolver:
         p, q, usable = checked_load(p_mw, q_mvar, feeder.n_bus)
         transformers = feeder.network.transformers.elements
         flow = empty_power_flow(len(p), feeder.n_bus, feeder.n_line, len(transformers))
+        windings = feeder.network.transformers
+        # 0, and NaN where no rating is known.
+        unrated = windings.loading_percent(np.zeros((1, len(windings.of))))[0]
         for row in np.flatnonzero(usable):
             if not _converges(net, p[row], q[row]):
                 continue
@@ -104,7 +108,7 @@ class PandapowerSolver:
             lines = net.res_line.loc[feeder.line_index]
             flow.i_a[row] = 1e3 * lines["i_ka"]
             flow.line_loss_mw[row] = lines["pl_mw"]
-            flow.transformer_percent[row] = [
+            flow.transformer_percent[row] = unrated + [
                 net[f"res_{kind}"]["loading_percent"].at[index] for kind, index in transformers
             ]
             flow.slack_p_mw[row] = net.res_ext_grid["p_mw"].sum()
@@ -267,10 +271,10 @@ def _transformers_of(
             own = []
             for number, side in enumerate(sides):
                 branch = first + position + number * apart
-                if kind == "trafo3w":
-                    rated_mva = one[f"sn_{side}_mva"]
-                else:
-                    rated_mva = one["sn_mva"] * one["parallel"] * one["df"]
+                mva = one[f"sn_{side}_mva" if kind == "trafo3w" else "sn_mva"]
+                rated_mva = mva if mva < UNKNOWN_MVA else np.nan
+                if kind == "trafo":
+                    rated_mva *= one["parallel"] * one["df"]
                 rated_a = 1e3 * rated_mva / (np.sqrt(3.0) * one[f"vn_{side}_kv"])
                 if in_service[branch]:
                     own.append((len(elements), int(row[branch]), number > 0, float(rated_a)))

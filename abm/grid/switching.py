@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 # Ratings from here on stand for one that nobody knows, such as pandapower's 99999 kA.
 UNKNOWN_KA = 9999.0
+# The same of transformers, which may be in kVA by mistake: what pandapower makes of none.
+UNKNOWN_MVA = 99_999.0
 
 
 def ends_of(table: FeederTable, row: int) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from abm.errors import Problem
 from abm.grid.nets import net_problems
 from abm.grid.reference import NOT_CONSTANT_POWER
-from abm.grid.switching import UNKNOWN_KA
+from abm.grid.switching import UNKNOWN_KA, UNKNOWN_MVA
 
 # Tables that make the network; all others of a net are left out.
 _TABLES = ("bus", "line", "trafo", "trafo3w", "switch", "ext_grid", "load", "sgen", "shunt",
@@ -28,6 +28,8 @@ _ENDS = {
 }
 # What no distribution feeder has: beyond it a unit is wrong.
 _MOST_KA = 10.0
+# Rated current of a transformer on its low side.
+_MOST_TRAFO_KA = 50.0
 _KV = (0.1, 500.0)
 _SOURCE_PU = (0.8, 1.2)
 # Demand over what the lines and transformers at the source can carry.
@@ -206,6 +208,14 @@ def _doubts(net: Any, first_bus: int) -> Iterator[Problem]:
                 f"{drop:.3g} kV of {one[at]:g} kV: is it in mOhm, the length in m?"
             )
             yield Problem(f"{name}, impedance", f"{ohm[at]:.6g} ohm", said)
+    trafo = net.trafo
+    most = np.sqrt(3.0) * trafo["vn_lv_kv"].to_numpy(float) * _MOST_TRAFO_KA
+    rated = trafo["sn_mva"].to_numpy(float)
+    for row in np.flatnonzero((rated > most) & (rated < UNKNOWN_MVA)).tolist():
+        ends = (f"N{trafo[end].iat[row] + first_bus}" for end in ("hv_bus", "lv_bus"))
+        said = f"at most {most[row]:.3g} MVA, {_MOST_TRAFO_KA:g} kA on its low side; is it in kVA?"
+        name = f"trafo {trafo.index[row]} ({'-'.join(ends)}), sn_mva"
+        yield Problem(name, f"{rated[row]:g}", said)
     yield from _loads_and_supply(net, vn_kv, first_bus)
 
 

@@ -17,7 +17,7 @@ from abm.errors import InputError, LoadFlowError
 from abm.fleet import Population
 from abm.fleet.expected_arrivals import expected_arrivals
 from abm.fleet.owners import neighbours_of
-from abm.grid import build_feeder
+from abm.grid import build_feeder, make_solver
 from abm.grid.import_rules import Loads, zones_of
 from abm.grid.importing import import_feeder
 from abm.results.staging import write_content
@@ -222,6 +222,28 @@ def test_what_is_left_out_is_said(tmp_path):
     assert made.files["lines.csv"]["ampacity_a"].isna().all()
 
 
+@pytest.mark.parametrize("solver", ["power-grid-model", "pandapower"])
+def test_a_transformer_without_a_rating_has_no_loading(solver, tmp_path):
+    """99,999 MVA, as cases of MATPOWER come without a limit of its branch."""
+    net = street()
+    for at, mva in ((2, 99_999.0), (3, 0.25)):
+        bus = pp.create_bus(net, 0.4)
+        index = pp.create_transformer(net, at, bus, "0.25 MVA 20/0.4 kV")
+        net.trafo.loc[index, ["vk_percent", "vkr_percent"]] *= mva / 0.25
+        net.trafo.loc[index, "i0_percent"] *= 0.25 / mva
+        net.trafo.loc[index, "sn_mva"] = mva
+        pp.create_load(net, bus, 0.2)
+    made = imported(net, tmp_path)
+    assert "1 of 2 transformers have no rating that is known" in made.notes
+    for name, content in made.files.items():
+        write_content(tmp_path / name, content, (tmp_path / name).suffix)
+    feeder = build_feeder(read_feeder(tmp_path, None))
+    flow = make_solver(solver, feeder).solve(feeder.p_mw[None], feeder.q_mvar[None])
+    unrated, rated = flow.transformer_percent[0]
+    assert np.isnan(unrated)
+    assert 80.0 < rated < 90.0
+
+
 # --- what is wrong -----------------------------------------------------------------------------
 
 
@@ -253,6 +275,7 @@ def test_an_island_with_a_source_of_its_own_is_fine(tmp_path):
         ("line", 2, "length_km", 1200.0, "line 2 (N2-N3), impedance", "the length in m"),
         ("line", 2, "r_ohm_per_km", 200.0, "line 2 (N2-N3), impedance", "mOhm"),
         ("load", 2, "p_mw", 400.0, "load 2 (N4), p_mw", "is it in kW?"),
+        ("trafo", 0, "sn_mva", 250.0, "trafo 0 (N5-N6), sn_mva", "is it in kVA?"),
         ("ext_grid", 0, "vm_pu", 20.4, "ext_grid 0, vm_pu", "is it in kV?"),
         ("load", 2, "bus", 17, "load 2, bus", "a bus of the net"),
         ("load", 2, "p_mw", np.nan, "load 2 (N4), p_mw", "a number"),
@@ -261,6 +284,8 @@ def test_an_island_with_a_source_of_its_own_is_fine(tmp_path):
 )
 def test_a_value_that_no_feeder_has(table, row, column, value, field, said, tmp_path):
     net = street()
+    if table == "trafo":
+        pp.create_transformer(net, 5, pp.create_bus(net, 0.4), "0.25 MVA 20/0.4 kV")
     net[table][column] = net[table][column].astype(type(value))
     net[table].loc[row, column] = value
     (found, _, allowed), *_ = refused(net, tmp_path)
