@@ -261,11 +261,11 @@ class Updates:
         flow_min = self._session.first.grid.flow_interval_min
         ends = model.clock_time((hour + 1) * 60.0)
         begins = model.clock_time((hour + 1) * 60.0 - flow_min)
-        lowest = [
-            "did not converge" if math.isnan(low) else f"{low:.3f}"
-            for low in (float(lane.flow.vm_pu[-1].min()) for lane in lanes if lane.flow)
-        ]
-        return f"{begins} to {ends}, lowest {' | '.join(lowest)} p.u."
+        lowest = [float(lane.flow.vm_pu[-1].min()) for lane in lanes if lane.flow]
+        if all(map(math.isnan, lowest)):
+            return f"{begins} to {ends}, the load flow did not converge"
+        said = ["not converged" if math.isnan(low) else f"{low:.3f}" for low in lowest]
+        return f"{begins} to {ends}, lowest {' | '.join(said)} p.u."
 
 
 def _status(view: View) -> Any:

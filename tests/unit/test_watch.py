@@ -13,6 +13,7 @@ from abm.fleet.columns import COLUMNS
 from abm.report.layout import feeder_layout
 from abm.watch import figures
 from abm.watch.access import host_allowed, is_local
+from abm.watch.callbacks import Updates
 from abm.watch.controls import bounds_of, controls_of
 from abm.watch.evs import State, states
 from abm.watch.map_figure import map_chart
@@ -357,6 +358,13 @@ def test_figures_are_plain_data(strategies):
     assert sum(len(trace["x"]) for trace in dots) == n_evs
     vm = session.lanes[0].model.grid.load_flows.at(7).vm_pu[-1]
     np.testing.assert_allclose(charts[4]["data"][1]["marker"]["color"], vm, atol=1e-4)
+
+
+def test_a_load_flow_that_fails_is_said_in_words():
+    session = Session(small_paper(base_load={"scale": 6.0}))
+    session.walk_to(480)
+    texts, _, _ = Updates(session).since(session.view, None, {})
+    assert texts["map-about"] == "19:00 to 20:00, the load flow did not converge"
 
 
 def test_departures_of_several_days_have_times_and_days():
