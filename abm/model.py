@@ -12,7 +12,7 @@ import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import simpy
@@ -41,6 +41,9 @@ from abm.scenario.kpi import Kpi
 from abm.scenario.supply import has_pv, has_storage
 from abm.signals import Broadcast, Inbox
 from abm.snapshot import Snapshot, Snapshots
+
+if TYPE_CHECKING:
+    from abm.agents.base import AgentsByType
 
 
 class V2GModel(Model):
@@ -390,7 +393,7 @@ class V2GModel(Model):
         return super().agents
 
     @property
-    def agents_by_type(self) -> dict[type[Any], AgentSet[Any]]:
+    def agents_by_type(self) -> AgentsByType:
         """Mesa agents by class, as `agents`."""
         self._roster.make_all()
         return super().agents_by_type

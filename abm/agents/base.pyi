@@ -63,7 +63,21 @@ class AgentSet(Generic[A]):
     def index(self, agent: A) -> int: ...
     def groupby(self, by: Callable[[A], Any] | str, result_type: str = ...) -> Any: ...
 
-class Model:
+class AgentsByType(dict[type[Any], AgentSet[Any]]):
+    def __getitem__(self, agent_type: type[A], /) -> AgentSet[A]: ...
+
+# Mesa has no types. To mypy its class would be anything at all, so that it reads the first of
+# these, whose condition it takes for true. pyright reads Mesa's source, where `batch_run` asks for
+# a class of that, and knows that nothing is where 0 would be true.
+MYPY: bool
+if MYPY:
+    if 0:
+        class _MesaModel: ...
+
+else:
+    from mesa import Model as _MesaModel
+
+class Model(_MesaModel):
     running: bool
     steps: int
     random: Random
@@ -77,7 +91,7 @@ class Model:
     @property
     def agents(self) -> AgentSet[Any]: ...
     @property
-    def agents_by_type(self) -> dict[type[Any], AgentSet[Any]]: ...
+    def agents_by_type(self) -> AgentsByType: ...
     @property
     def agent_types(self) -> list[type[Any]]: ...
     def register_agent(self, agent: Any) -> None: ...

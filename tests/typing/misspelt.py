@@ -39,3 +39,8 @@ def plan(plan: DayPlan) -> None:
 def kpi(results: Results) -> float:
     """A KPI with one."""
     return float(results.total_kw.max())  # type: ignore[attr-defined]
+
+
+def evs(model: V2GModel) -> list[float]:
+    """All EVs, as Mesa has them."""
+    return [ev.departure for ev in model.agents_by_type[EV]]  # type: ignore[attr-defined]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mesa
 import numpy as np
 from numpy.typing import NDArray
 
@@ -111,3 +112,7 @@ print(many.tables["summary"], sweep("paper", {"ev.efficiency": [0.9, 0.95]}, kpi
 print(hosting("hosting_lv", limits=["line"]).kpis, reproduce(replications=2).changed, least, width)
 found.save("run", force=True, formats="pdf,latex")
 opened: Results = Results.load("run")
+
+rows = mesa.batch_run(V2GModel, {"scenario": "paper", "evs_per_zone": [2, 4]}, max_steps=3)
+leaving: list[float] = [ev.departure_min for ev in model.agents_by_type[EV]]
+print(rows, leaving)
