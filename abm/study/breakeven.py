@@ -55,9 +55,12 @@ class Worth:
         return ratio * self.sold_usd - paid - pack * self.wear_usd
 
     @property
-    def least_sale_ratio(self) -> float:
-        """Sale ratio at which it just pays."""
-        return -self.at(sale_ratio=0.0) / self.sold_usd
+    def least_sale_ratio(self) -> float | None:
+        """Sale ratio at which it just pays.
+
+        None where what is sold has no price above 0, so that no ratio is high enough.
+        """
+        return -self.at(sale_ratio=0.0) / self.sold_usd if self.sold_usd > 0.0 else None
 
     @property
     def most_pack_usd_per_kwh(self) -> float | None:

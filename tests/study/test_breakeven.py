@@ -1,12 +1,14 @@
 """Where V2G stops paying."""
 
 import json
+import re
 
 import pytest
 from helpers import run, small_paper
 
 from abm.cli import main
 from abm.errors import InputError
+from abm.report.breakeven import print_break_even
 from abm.study.breakeven import break_even, break_even_table, default_strategies
 
 
@@ -66,6 +68,20 @@ def test_who_goes_by_the_price_is_judged_by_what_was_sold_at_the_scenarios_ratio
         one.kpis["sale_usd"]
     )
     assert least / worth.sale_ratio <= worth.sold_usd / worth.v2g_mwh / 1e3 <= dearest
+
+
+def test_no_sale_ratio_is_high_enough_below_a_price_of_0(tmp_path, capsys):
+    """What is sold then costs, the more the higher the ratio."""
+    prices = tmp_path / "below.csv"
+    prices.write_text("hour,price\n" + "".join(f"{h},-0.02\n" for h in range(24)))
+    base = balanced(base_load={"scale": 0.05}, tariff={"prices": str(prices)})
+    base = base.override({"grid.demand_limit_mw": 0.15})
+    found = break_even(base, ["evms"])
+    assert found["evms"].sold_usd < 0.0
+    table = break_even_table(found)
+    assert table["least_sale_ratio"].isna().all()
+    print_break_even(base, table, ["evms"])
+    assert re.search(r"evms .* - +36", capsys.readouterr().out)
 
 
 def test_strategies_without_v2g_have_no_row_and_mpc_is_asked_for_by_name():
