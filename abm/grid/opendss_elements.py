@@ -21,7 +21,9 @@ _METRES = {0: 1000.0, 1: 1609.344, 2: 304.8, 3: 1000.0, 4: 1.0, 5: 0.3048, 6: 0.
            8: 0.001}  # fmt: skip
 _NO_UNIT = 0
 _VARIABLE = 0  # status of a load
-_LONG = 100.0  # of a line without unit: more than so many km are m
+# Of a line without unit: longer than so many km, or with less ohm than any cable has in a km, it is
+# in m.
+_LONG, _LEAST_OHM = 100.0, 0.02
 _NEUTRAL = (
     "phases 1, 2 and 3; a conductor for the neutral (node 4, or 0 of a line) is not supported"
 )
@@ -150,13 +152,16 @@ def read_line(reading: Reading, codes: CodeBook, name: str) -> None:
     if units == _NO_UNIT and code:
         engine.LineCodes.Name(code)
         units = int(engine.LineCodes.Units())  # the line is in the unit of its code
+    z: ComplexArray = _matrix(lines.RMatrix(), n) + 1j * _matrix(lines.XMatrix(), n)
+    in_m = units == _NO_UNIT and (length > _LONG or np.abs(np.diag(z)).max() < _LEAST_OHM)
     if units == _NO_UNIT and not bool(lines.IsSwitch()):
-        said = f"line without unit of length, taken to be in km, above {_LONG:g} in m"
-        reading.left[said].append(name)
-    per_m = 1.0 if units == _NO_UNIT and length > _LONG else _METRES[units]
+        reading.left[f"line without unit of length, taken to be in {'m' if in_m else 'km'}"].append(
+            name
+        )
+    per_m = 1.0 if in_m else _METRES[units]
     length_m = length * per_m
     per_km = 1000.0 / per_m
-    z: ComplexArray = per_km * (_matrix(lines.RMatrix(), n) + 1j * _matrix(lines.XMatrix(), n))
+    z = per_km * z
     b = 2e-3 * np.pi * f_hz * per_km * _matrix(lines.CMatrix(), n)  # of nF, in uS
     km = 1e-3 * length_m
     if not opened and km > 0.0:

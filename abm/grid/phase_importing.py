@@ -129,6 +129,8 @@ def imported(
             "no load flow at nominal load; are loads in W, lengths in m for km, or loads in wye "
             "below a winding in delta, where nothing is earthed?"
         )
+        if solved is not None and not solved.converged:
+            said += " OpenDSS finds none either"
         raise LoadFlowError(f"{shown}: {said}")
     names = [str(name) for name in table.labels.bus]
     summary.append(_at_nominal(flow, names, source.notes))

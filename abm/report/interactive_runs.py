@@ -29,7 +29,7 @@ from abm.report.interactive import (
 from abm.report.look import BASE, look_of, looks_of
 from abm.report.units import below_a_megawatt
 from abm.results import Results
-from abm.results.flows import highest_loading
+from abm.results.flows import highest_loading, highest_voltage
 from abm.results.indicators import grain_of
 from abm.results.record import Record
 
@@ -311,7 +311,10 @@ def zones(results: Results) -> Drawn:
 
 
 def voltages(runs: Mapping[str, Results]) -> Drawn:
-    """Lowest voltage of the feeder in every load flow, by strategy, and its lower limit."""
+    """Lowest voltage of the feeder in every load flow, by strategy, and its lower limit.
+
+    Of one run the highest as well, and the upper limit where that is nearer than 1 p.u.
+    """
     first = next(iter(runs.values()))
     record, looks = first.record, looks_of(runs)
     data = []
@@ -322,12 +325,16 @@ def voltages(runs: Mapping[str, Results]) -> Drawn:
         look = {"color": BLUE} if len(runs) == 1 else line_of(looks[name])
         label = "lowest" if len(runs) == 1 else name
         data.append(steps(record.scenario, low, label, look))
+    limits = {"lower limit": record.scenario.grid.vm_min_pu}
     if len(runs) == 1:
-        high = record.flows.vm_pu.max(axis=(1, 2))
+        high = highest_voltage(record).max(axis=(1, 2))
         high = of_days(record, high).max(axis=1) if by_day(record) else high
         data.append(steps(record.scenario, high, "highest", {"color": SKY, "dash": "dash"}))
-    limit = np.full(1, record.scenario.grid.vm_min_pu)
-    data.append(steps(record.scenario, limit, "lower limit", DOTTED))
+        upper = record.scenario.grid.vm_max_pu
+        if np.nanmax(high, initial=1.0) > (1.0 + upper) / 2.0:
+            limits["upper limit"] = upper
+    for name, limit in limits.items():
+        data.append(steps(record.scenario, np.full(1, limit), name, DOTTED))
     grain = grain_of(record.flow_min)
     layout = base_layout(
         xaxis=time_axis(record.scenario), yaxis=axis(f"Voltage, {grain} (p.u.)", tickformat=".3f")

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from helpers import small_paper
 
-from abm import Results, V2GModel
+from abm import V2GModel
 from abm.cli import main
 from abm.errors import InputError, LoadFlowError
 from abm.grid.importing import import_feeder
 from abm.grid.opendss import read_opendss
 from abm.grid.phase_importing import lowest_voltages, nominal_flow
+from abm.report.interactive_runs import voltages
 from abm.report.phase_terminal import phase_lines
 from abm.scenario.feeder import read_feeder
 from abm.scenario.names import shipped_files
@@ -266,7 +267,15 @@ def test_lengths_without_a_unit(tmp_path):
     )
     made = import_feeder(str(script(tmp_path, text)))
     assert made.files["lines.csv"]["length_m"].tolist() == [100.0, 100.0]
-    assert "1 x line without unit of length, taken to be in km, above 100 in m: k" in made.notes
+    assert "1 x line without unit of length, taken to be in km: k" in made.notes
+
+
+def test_lengths_whose_unit_opendss_drops_are_told_by_the_impedance(tmp_path):
+    """Impedances that come after `units` take it away; 0.3 milliohm are those of a metre."""
+    text = HEAD + "new line.l bus1=sub bus2=b length=90 units=m r1=3e-4 x1=1e-4 r0=1e-3 x0=1e-3\n"
+    made = import_feeder(str(script(tmp_path, text + A + FOOT)))
+    assert made.files["lines.csv"]["length_m"].tolist() == [90.0]
+    assert "1 x line without unit of length, taken to be in m: l" in made.notes
 
 
 def test_ratings_come_of_like_and_of_batchedit(tmp_path):
@@ -347,7 +356,7 @@ def test_capacitors_are_as_opendss_builds_them(tmp_path):
 
 def test_a_feeder_without_a_line(tmp_path):
     text = HEAD + T.replace("(b c)", "(sub c)") + " conns=(delta wye) xhl=4\n"
-    text += "new load.a bus1=c.2 phases=1 kv=.23 kw=4\n" + FOOT
+    text += "new load.a bus1=c.2 phases=1 kv=.23 kw=20\nnew load.b bus1=c kv=.4 kw=8\n" + FOOT
     imported(tmp_path, text)
     out = tmp_path / "out"
     out.mkdir()
@@ -357,8 +366,14 @@ def test_a_feeder_without_a_line(tmp_path):
     assert not (out / "lines.csv").exists()
     table = read_feeder(out, None)
     assert "lines: none" in phase_lines(table, *line_lengths(out))
-    model = V2GModel(small_paper(grid={"feeder": str(out)}, fleet={"evs_per_customer": 1})).run()
-    assert Results(model.record).kpis["max_neutral_line"] is None
+    grid = {"feeder": str(out), "vm_max_pu": 1.05}
+    results = V2GModel(small_paper(grid=grid, fleet={"evs_per_customer": 1})).run().results
+    assert results.kpis["max_neutral_line"] is None
+    # The report has the highest of all phases, and the limit that it is near to.
+    traces = {one["name"]: one["y"] for one in voltages({"run": results}).chart["data"]}
+    assert max(traces["highest"]) == pytest.approx(results.kpis["max_vm_pu"], abs=1e-4)
+    assert max(traces["highest"]) > results.flows.vm_pu.max() + 1e-3
+    assert set(traces["upper limit"]) == {1.05}
 
 
 def test_a_frequency_that_only_some_elements_have(tmp_path):
@@ -571,6 +586,12 @@ def test_wye_loads_in_a_network_without_earth_have_no_load_flow(tmp_path):
     below = T + " conns=(delta delta)\nnew load.a bus1=c phases=3 kv=0.4 kw=4\n"
     text = HEAD + L + below + "set voltagebases=[11 0.4]\n"
     with pytest.raises(LoadFlowError, match="below a winding in delta, where nothing is earthed"):
+        import_feeder(str(script(tmp_path, text)))
+
+
+def test_a_load_that_cannot_be_supplied_is_one_for_opendss_too(tmp_path):
+    text = HEAD + L.replace("r1=0.3", "r1=30") + A.replace("kw=4", "kw=5000") + FOOT
+    with pytest.raises(LoadFlowError, match="OpenDSS finds none either"):
         import_feeder(str(script(tmp_path, text)))
 
 
