@@ -160,6 +160,37 @@ def test_where_interior_point_fails_the_simplex_method_finds_the_same(monkeypatc
     assert again["plugged_peak_15min_mw"] == pytest.approx(peak, abs=2e-6)
 
 
+def test_batteries_that_are_full_but_for_rounding_are_not_infeasible():
+    """Two groups of cigre_mv with fast chargers, of which presolve said that nothing would do."""
+    n, window = 9, np.array([0, 1, 0, 1, 2, 3, 4, 5, 6])
+    left = np.repeat([1.0580739977287313e-09, 5.5239565952572174e-09], [2, 7])
+    floor = [-18.224999998941932, 1.0580739977287313e-09, -3.472222222222222, -6.944444444444444]
+    floor += [-8.099999994476045, -6.074999994476045, -4.049999994476044, -2.024999994476044]
+    floor += [5.5239565952572174e-09]
+    batteries = programme.Batteries(
+        first=np.isin(np.arange(n), (0, 2)),
+        window=window,
+        hours=np.full(n, 0.25),
+        charge_kw=np.repeat([72.9, 8.100000000000001], [2, 7]),
+        discharge_kw=np.repeat([101.25, 11.25], [2, 7]),
+        gain=np.ones(n),
+        loss=np.full(n, 1.2345679012345678),
+        start=np.zeros(n),
+        floor=np.array(floor),
+        ceiling=left,
+        buys=np.ones(n),
+        sells=np.ones(n),
+        burns=np.zeros(n, dtype=bool),
+    )
+    base_kw = np.repeat([23267.495085, 32845.518465], [3, 4])
+    peak, c, d = programme.Programme(batteries, base_kw, np.full(7, 0.25)).lowest_peak()
+    # The larger group is through by then: the smaller one has 11.25 kW to give in each window.
+    assert peak.status == "Optimal"
+    assert 32845.518465 - 11.25 <= peak.value <= 32845.518465
+    assert (c >= -1e-8).all()
+    assert (d >= -1e-8).all()
+
+
 def test_without_an_optimum_the_run_ends_with_where_and_why(monkeypatch):
     monkeypatch.setattr(programme, "OPTIONS", {**programme.OPTIONS, "time_limit": 0.0})
     with pytest.raises(OptimiserError, match="mpc at minute 360, feeder 1: the lowest peak: HiGHS"):
