@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from abm.report.moments import moments
-from abm.report.units import below_a_megawatt, number, tie
+from abm.report.units import below_a_megawatt, dollars, number, tie
 from abm.results import Results
 from abm.results.indicators import grain_of
 from abm.results.kpis import TIE_MW
@@ -174,7 +174,7 @@ def owners_sentence(results: Results) -> str:
         served += f" (V2G took {1e3 * kpis['ev_discharged_mwh']:,.0f} kWh)"
     net, saved = kpis["net_cost_usd"], kpis["benefit_usd"]
     owners = "the owner pays" if evs == 1 else "the owners pay"
-    text = f"{served}; {owners} ${net:,.2f} net"
+    text = f"{served}; {owners} {dollars(net)} net"
     if saved is None:
         return f"{text}."
     if abs(saved) < 0.005:
@@ -206,7 +206,7 @@ def bound_answer(bound: Bound) -> list[str]:
         cap = f" with a demand of at most {bound.limit_mw:g} MW" if bound.limit_mw else ""
         first = (
             f"With perfect foresight the owners could pay as little as "
-            f"${bound.results.kpis['net_cost_usd']:,.2f}{cap}; the highest demand is then "
+            f"{dollars(bound.results.kpis['net_cost_usd'])}{cap}; the highest demand is then "
             f"{power(bound.results.kpis['peak_15min_mw'], small)} over 15 minutes"
         )
         if after:
@@ -337,8 +337,8 @@ def _cheapest(ranked: Sequence[Mapping[str, Any]], served: Sequence[Mapping[str,
     cheapest = _alike(by_cost, "net_cost_usd", 0.005)
     verb = "are" if len(cheapest) > 1 else "is"
     text = f"{who}, {listed(cheapest)} {verb} the cheapest to the owners"
-    text += f": ${first['net_cost_usd']:,.2f} net"
+    text += f": {dollars(first['net_cost_usd'])} net"
     last = by_cost[-1]
     if len(by_cost) > 1 and last["net_cost_usd"] > first["net_cost_usd"] + 0.005:
-        text += f"; the dearest is {last['strategy']} at ${last['net_cost_usd']:,.2f}"
+        text += f"; the dearest is {last['strategy']} at {dollars(last['net_cost_usd'])}"
     return f"{text}."

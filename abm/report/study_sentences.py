@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from abm.report.field_words import field_words, mid_sentence
 from abm.report.sentences import count, listed
-from abm.report.units import below_a_megawatt, in_kilo, number, scaled_mean
+from abm.report.units import below_a_megawatt, dollars, in_kilo, number, scaled_mean
 from abm.results.indicators import indicator, kpi_label
 from abm.study.ensemble import Ensemble
 from abm.study.hosting_limits import in_words
@@ -32,7 +32,7 @@ def value_text(kpi: str, value: float, small: bool, digits: int | None = None) -
     unit = known.unit if known is not None and known.unit != "-" else ""
     text = number(row["mean"], digits)
     if unit == "$":
-        return f"${row['mean']:z,.{digits}f}"
+        return dollars(row["mean"], digits)
     return f"{text} {in_kilo(unit) if small else unit}".rstrip()
 
 
@@ -43,6 +43,8 @@ def mean_text(kpi: str, row: Row, small: bool) -> str:
     if not math.isfinite(row["ci95_low"]):
         return text
     low, high = scaled_row["ci95_low"], scaled_row["ci95_high"]
+    if text.removeprefix("-").startswith("$"):
+        return f"{text} ({dollars(low, digits)} to {dollars(high, digits)})"
     return f"{text} ({number(low, digits)} to {number(high, digits)})"
 
 

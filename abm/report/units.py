@@ -35,6 +35,12 @@ def number(value: Any, digits: int, times: float = 1.0) -> str:
     return f"{times * value:z.{digits}f}" if isinstance(value, int | float) else str(value)
 
 
+def dollars(value: float, digits: int = 2) -> str:
+    """An amount, its sign before the $, thousands apart."""
+    text = f"{value:z,.{digits}f}"
+    return f"-${text[1:]}" if text.startswith("-") else f"${text}"
+
+
 def below_a_megawatt(peaks_mw: Iterable[Any]) -> bool:
     """Whether the demands of a table, MW, have three digits that say little."""
     known = [peak for peak in peaks_mw if peak is not None and not math.isnan(peak)]

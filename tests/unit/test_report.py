@@ -21,6 +21,8 @@ from abm.report.html_tables import cell, heading, kpi_heading
 from abm.report.interactive import plain_numbers, words
 from abm.report.interactive_runs import cost_and_peak, demand, zones
 from abm.report.report_parts import settings_of
+from abm.report.study_sentences import mean_text
+from abm.report.units import dollars
 from abm.results.indicators import INDICATORS
 
 EVIL = "</script><img src=x onerror=alert(1)>\"'&<b>"
@@ -221,6 +223,12 @@ def test_headings_are_words_with_units():
 
 
 # --- figures and map ---------------------------------------------------------------------------
+
+
+def test_what_owners_earn_has_its_sign_before_the_dollar():
+    assert [dollars(v) for v in (-1234.5, 1234.5, -0.001)] == ["-$1,234.50", "$1,234.50", "$0.00"]
+    row = {"mean": -46.2, "sd": 9.0, "ci95_low": -1063.0, "ci95_high": -29.0}
+    assert mean_text("net_cost_usd", row, small=False).startswith("-$46 (-$1,063 to -$29")
 
 
 def test_cells_have_no_sign_where_they_round_to_nothing():
