@@ -249,13 +249,18 @@ def _of_moments(table: SeriesTable, calendar: Calendar, at_s: IntArray) -> IntAr
 
 
 def _repeated(table: SeriesTable, calendar: Calendar, at_s: IntArray) -> IntArray:
-    """Rows by the clock on the wall, from the first time that the file has it."""
-    begin_s = _needs_a_date(table, calendar)
-    moments = begin_s + np.arange(len(table.values)) * table.step_s
+    """Rows by moments as far as the file has them.
+
+    Else by the clock on the wall, from the first time that the file has it.
+    """
+    begin_s, n = _needs_a_date(table, calendar), len(table.values)
+    moments = begin_s + np.arange(n) * table.step_s
     keys, first = np.unique(_key(table, calendar.local_s(moments)), return_index=True)
     wanted = calendar.wall_s(at_s)
     # Where the clock jumps in the file and not here the day before has to do; 29 February is 28.
-    row = np.full(len(wanted), -1)
+    since_s = calendar.utc_s(at_s) - begin_s
+    row = since_s // table.step_s
+    row[(row < 0) | (row >= n) | (since_s[0] % table.step_s != 0)] = -1
     for earlier_s in (0, DAY_S, 3600):
         open_ = np.flatnonzero(row < 0)
         key = _key(table, wanted[open_] - earlier_s)

@@ -39,7 +39,7 @@ class SeriesReading(Section):
     )
     repeat: Literal["no", "daily", "weekly", "yearly"] = Field(
         "no",
-        description="For time stamps that do not cover the horizon: take the value of the same time of day, of the week or of the year (29 February: 28 February).",
+        description="For time stamps that do not cover the horizon: where there is none take the value of the same time of day, of the week or of the year (29 February: 28 February), of several the first.",
     )
     label: Literal["begin", "end"] = Field(
         "begin", description="Whether a time stamp names the beginning or the end of its step."

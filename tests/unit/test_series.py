@@ -277,6 +277,21 @@ def test_a_series_that_does_not_cover_the_horizon_is_repeated_only_if_asked(tmp_
     assert len(np.unique(leap)) == 8760
 
 
+@pytest.mark.parametrize("repeat", ["daily", "weekly", "yearly"])
+def test_what_a_repeated_file_has_is_taken_as_it_is(tmp_path, repeat):
+    """Days of its own stay what they are; the hour that the clock runs through twice, too."""
+    zone = "Europe/Berlin"
+    path = put(tmp_path, table(stamps("2024-10-26", 73, zone=zone), range(73)))
+    calendar = dated(hours=61, date="2024-10-26", start="12:00", zone=zone)
+    found = placed(read(path, calendar=calendar, repeat=repeat), calendar).by_step[:, 0]
+    assert found[:61].tolist() == list(range(12, 73))
+    # The first of the days that have the hour.
+    calendar = dated(hours=72, date="2024-10-26", start="12:00", zone=zone)
+    if repeat == "daily":
+        found = placed(read(path, calendar=calendar, repeat=repeat), calendar).by_step[:, 0]
+        assert found[:72].tolist() == [*range(12, 73), *range(11)]
+
+
 def test_without_a_date_a_time_stamp_cannot_be_placed(tmp_path):
     path = put(tmp_path, table(stamps("2024-03-30", 48), [0.2] * 48))
     with pytest.raises(InputError, match=r"clock\.start_date: missing.*2024-03-30T00:00"):
