@@ -66,7 +66,7 @@ class LoadGroup:
     def mean_mw(self, begin_s: IntArray, window_s: int) -> FloatArray:
         """Mean active load of the whole feeder over the same windows, (n, K or 1) [MW]."""
         if self.n_periods == 1:
-            return self._totals.mean(begin_s, window_s, self.linear)
+            return self._totals.mean(begin_s, window_s, self.linear, alone=True)
         out = np.empty((len(begin_s), self.n_feeders))
         for rows in self._chunks(len(begin_s)):
             out[rows] = self.mean_p_mw(begin_s[rows], window_s).sum(axis=2)

@@ -112,12 +112,16 @@ class Series:
         """Other values in the place of these rows, (n, ...)."""
         return replace(self, values=values)
 
-    def mean(self, begin_s: IntArray, window_s: int, linear: bool = False) -> FloatArray:
+    def mean(
+        self, begin_s: IntArray, window_s: int, linear: bool = False, alone: bool = False
+    ) -> FloatArray:
         """Means over windows of the horizon, (n, ...).
 
         begin_s: when they begin, s from the start of the horizon, (n,). window_s: their length.
         linear: values are those of the middle of their step, with straight lines between them;
-        otherwise each holds for its step. ValueError where windows do not divide an hour.
+        otherwise each holds for its step. alone: each column is summed as if there were no other,
+        so that its last bit does not depend on how many there are. ValueError where windows do not
+        divide an hour.
         """
         if 3600 % window_s:
             raise ValueError(f"{window_s} s does not divide an hour")
@@ -126,7 +130,10 @@ class Series:
             return self._within(begin_s, window_s, linear)
         parts = begin_s[:, None] + np.arange(0, window_s, part_s)
         means = self._within(parts.ravel(), part_s, linear)
-        return np.asarray(means.reshape(*parts.shape, *means.shape[1:]).mean(axis=1))
+        means = means.reshape(*parts.shape, *means.shape[1:])
+        if alone:
+            return np.asarray(np.ascontiguousarray(np.moveaxis(means, 1, -1)).mean(axis=-1))
+        return np.asarray(means.mean(axis=1))
 
     def _within(self, begin_s: IntArray, window_s: int, linear: bool) -> FloatArray:
         """The same for windows that divide a step."""

@@ -415,6 +415,14 @@ def test_who_plans_goes_on_working(strategy):
     assert results.kpis["ev_charged_mwh"] > 0
 
 
+def test_the_base_of_a_drawn_feeder_is_to_the_last_bit_the_same_in_a_batch():
+    # A mean over the minutes of an hour, of profiles by the minute or the quarter.
+    scenario = Scenario.load("hosting_lv").override({"clock.step_s": 300})
+    batch = V2GModel(scenario, seed=[3, 4, 5]).grid.base_mw
+    alone = [V2GModel(scenario, seed=seed).grid.base_mw for seed in (3, 4, 5)]
+    assert (batch == np.concatenate(alone, axis=1)).all()
+
+
 def test_what_cannot_be_drawn():
     said = refused(base_load={"variety": {"kind": "pool", "every": "hour", "classes": ["homes"]}})
     assert any("a profile of the pool is of a whole day" in text for text in said)
