@@ -111,7 +111,7 @@ def grid_sentence(results: Results) -> str:
     kpis, record = results.kpis, results.record
     failed, grain = kpis["nonconverged_hours"], grain_of(record.flow_min)
     if failed:
-        hours = count(failed, "hour") if float(failed).is_integer() else f"{failed:g} hours"
+        hours = count(failed, "hour") if float(failed).is_integer() else f"{failed:.2f} hours"
         return (
             f"The load flow did not converge in {hours}, so that the lowest voltage, the loadings "
             "and the losses of the run are not known."

@@ -109,8 +109,9 @@ def warnings_of(kpis: Mapping[str, Any]) -> list[str]:
     if kpis["nonconverged_hours"]:
         hours = ", ".join(f"{hour}:00" for hour in kpis["nonconverged_clock_hours"])
         lines.append(
-            f"The load flow did not converge in {kpis['nonconverged_hours']:g} hours ({hours}): no "
-            "voltages and losses there, so lowest voltage, losses and loading are not known."
+            f"The load flow did not converge in {_count(kpis['nonconverged_hours'])} hours "
+            f"({hours}): no voltages and losses there, so lowest voltage, losses and loading are "
+            "not known."
         )
     broken = (
         ("vm_below_bus_hours", "bus-hours below the lower voltage limit, eq. (9)"),
@@ -254,8 +255,8 @@ def print_comparison(table: pd.DataFrame, evs: int, flow_min: int = 60) -> None:
 def failed_lines(hours: Mapping[str, float]) -> list[str]:
     """A sentence for each strategy under which load flows did not converge; hours: by strategy."""
     return [
-        f"{name}: the load flow did not converge in {n:g} hours; its losses and lowest voltage are "
-        "not known."
+        f"{name}: the load flow did not converge in {_count(n)} hours; its losses and lowest "
+        "voltage are not known."
         for name, n in hours.items()
         if n
     ]

@@ -22,6 +22,7 @@ from abm.report.interactive import plain_numbers, words
 from abm.report.interactive_runs import cost_and_peak, demand, zones
 from abm.report.report_parts import settings_of
 from abm.report.study_sentences import mean_text
+from abm.report.terminal import failed_lines
 from abm.report.units import dollars
 from abm.results.indicators import INDICATORS
 
@@ -92,6 +93,14 @@ def test_of_a_single_ev_the_words_are_in_the_singular():
     assert report.answer[0].startswith("1 EV in 15 zones ")
     assert report.answer[2].startswith("The EV gets what it asked for; the owner pays $")
     assert report.note.startswith("The stays are those of a file")
+
+
+def test_parts_of_hours_without_a_load_flow_have_two_digits():
+    assert failed_lines({"evms": 17 / 6, "none": 0.0, "mpc": 2.0}) == [
+        f"{name}: the load flow did not converge in {hours} hours; its losses and lowest voltage "
+        "are not known."
+        for name, hours in (("evms", "2.83"), ("mpc", "2"))
+    ]
 
 
 def test_a_load_flow_without_a_solution_leaves_no_number_behind(results):
