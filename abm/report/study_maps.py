@@ -22,6 +22,8 @@ MOST_STRATEGIES = 6
 
 def ensemble_map(ensemble: Ensemble, scenario: Scenario) -> FeederMap | None:
     """Of replications: the first one under every strategy."""
+    if PEAK not in ensemble.measures:  # every replication failed
+        return None
     cases = {str(case): case for case in ensemble.cases[:MOST_STRATEGIES]}
     peaks = dict(zip(cases, ensemble.values(PEAK)[:, 0], strict=False))
     return _drawn(
@@ -31,6 +33,8 @@ def ensemble_map(ensemble: Ensemble, scenario: Scenario) -> FeederMap | None:
 
 def sweep_map(ensemble: Ensemble, scenario: Scenario) -> FeederMap | None:
     """Of a sweep: the first replication where its peak is highest, and where it is lowest."""
+    if PEAK not in ensemble.measures:
+        return None
     first = ensemble.values(PEAK)[:, 0]
     if not np.isfinite(first).any():
         return None
@@ -45,6 +49,8 @@ def sweep_map(ensemble: Ensemble, scenario: Scenario) -> FeederMap | None:
 def hosting_map(study: Hosting) -> FeederMap | None:
     """Of hosting: the first replication of every strategy at the share where a limit is broken."""
     asked = study.asked
+    if PEAK not in study.table.column_names:
+        return None
     names = ["strategy", "share", "replication", PEAK]
     first = {
         (row["strategy"], row["share"]): row[PEAK]
