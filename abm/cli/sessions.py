@@ -59,7 +59,10 @@ def _add_reading(verb: argparse.ArgumentParser) -> None:
         "timezone; may be repeated",
     )
     verb.add_argument(
-        "--timezone", metavar="ZONE", help="of times without an offset, e.g. Europe/Oslo"
+        "--timezone",
+        metavar="ZONE",
+        help="of times without an offset, and of the clock that hours and days are by, e.g. "
+        "Europe/Oslo",
     )
     verb.add_argument("--dates", choices=("dmy", "mdy"), help="order of day and month")
     verb.add_argument("--energy-unit", choices=("kWh", "Wh", "MWh"), help="unit of the energy")

@@ -201,7 +201,10 @@ def _times(
     for name in ("arrival", "departure"):
         if name in fields:
             cells = rows[f"@{name}"]
-            clocks[name] = read_times(cells, fields[name], order, file, rows["line"])
+            clock, aware = read_times(cells, fields[name], order, file, rows["line"])
+            # UTCTransactionStart of ElaadNL: its name says how far from UTC it is.
+            aware |= fields[name].lower().startswith("utc")
+            clocks[name] = clock, aware
     if not said_zone and any(((~aware) & (c != UNKNOWN)).any() for c, aware in clocks.values()):
         allowed = (
             "times with their distance from UTC, or --timezone, such as --timezone Europe/Oslo"

@@ -233,6 +233,16 @@ def test_a_bad_row_is_counted_once_with_its_line(tmp_path, row, what, why):
     assert len(found) == 3 - found.ledger.count("dropped")
 
 
+def test_columns_in_utc_stay_so_whatever_clock_they_are_written_by(tmp_path):
+    text = (
+        "TransactionId;ChargePoint;UTCTransactionStart;UTCTransactionStop;StartCard;TotalEnergy\n"
+        "1;A1;30-06-2019 22:10;01-07-2019 06:40;card1;14,72\n"
+    )
+    found = read(tmp_path, text, timezone="Europe/Amsterdam", dates="dmy")
+    assert [found.arrival_s[0], found.departure_s[0]] == utc("2019-06-30T22:10", "2019-07-01T06:40")
+    assert found.zone.key == "Europe/Amsterdam"
+
+
 def test_durations_as_clocks_write_them(tmp_path):
     """Hours, minutes and seconds, as the open data of cities have them, whatever the unit said."""
     rows = ("0:45", "26:05:30", "1 days 02:00:00", "0.5", "1:75", "a while")
