@@ -181,9 +181,10 @@ class Saved(Shown):
 
     @cached_property
     def kpis(self) -> dict[str, Any]:
-        """KPIs as they were written; {} where there are none."""
+        """KPIs as they were written, of replications by strategy; {} where there are none."""
         name = next((name for name in (KPIS, SUMMARY) if self.folder.has(name)), None)
-        return {} if name is None else self.folder.plain(name)
+        found = {} if name is None else self.folder.plain(name)
+        return dict(found["strategies"]) if self.folder.study == "montecarlo" else found
 
     def contents(self, figures: bool = True) -> Iterator[tuple[str, Content]]:
         """Its files as they were written, and what its manifest says, as the last."""

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from helpers import small_paper
 
-from abm import Results
+from abm import Results, montecarlo
 from abm.cli import main
 from abm.errors import InputError
 from abm.results.ownership import check_written
@@ -101,6 +101,17 @@ def test_a_monte_carlo_study(tmp_path, capsys):
     part.write_bytes(part.read_bytes()[:-1])
     with pytest.raises(InputError, match="it has changed since"):
         Results.load(path)
+
+
+def test_replications_with_a_kpi_of_one_s_own_have_their_kpis_where_they_were(tmp_path):
+    own = {"noon_mw": lambda run: run.total_mw[0]}
+    before = montecarlo(small_paper(**COARSE), 2, kpis=own, progress=False)
+    before.save(tmp_path / "m", figures=False)
+    with pytest.warns(UserWarning, match="no file can hold"):
+        found = Results.load(tmp_path / "m")
+    assert type(found) is Saved
+    assert found.kpis == before.kpis
+    assert found.kpis["evms"]["noon_mw"]["n"] == 2
 
 
 @pytest.mark.parametrize(
