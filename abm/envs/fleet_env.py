@@ -68,8 +68,13 @@ class Actions:
         return _box(self.low_kw, self.high_kw)
 
     def kw(self, action: Any) -> NDArray[np.float64]:
-        """Powers of an action, or of one for each feeder, (..., n) [kW]."""
+        """Powers of an action, or of one for each feeder, (..., n) [kW].
+
+        ValueError for another number of them, and for one that is not a number.
+        """
         asked = np.asarray(action, dtype=np.float64)
+        if asked.shape[-1:] != self.low_kw.shape or np.isnan(asked).any():
+            raise ValueError(f"an action is {len(self.low_kw)} numbers, none of them NaN")
         if self.shares:
             asked = np.minimum(np.maximum(asked, -1.0), 1.0)
             asked = np.where(asked < 0.0, -asked * self.low_kw, asked * self.high_kw)

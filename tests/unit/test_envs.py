@@ -104,6 +104,20 @@ def test_what_it_says_is_what_the_simulator_has():
     assert sum(rewards) == pytest.approx(-terms)
 
 
+def test_an_action_that_is_none_is_refused():
+    env, many = FleetEnv(SMALL), FleetVectorEnv(SMALL, 2)
+    env.reset(seed=1)
+    many.reset(seed=1)
+    n = len(env.action_space.low)
+    for wrong in (np.full(n, np.nan), np.zeros(n - 1), np.zeros((n, 1)), None):
+        with pytest.raises(ValueError, match=f"an action is {n} numbers, none of them NaN"):
+            env.step(wrong)
+    with pytest.raises(ValueError, match="none of them NaN"):
+        many.step(np.where(np.eye(2, n), np.nan, 0.0))
+    # It was not begun.
+    assert env.step(np.zeros(n))[4]["ev_kw"] == 0.0
+
+
 def test_seeds_are_those_of_run_and_of_its_replications():
     env = FleetEnv(SMALL)
     first = through(env, seed=7)
