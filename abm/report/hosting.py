@@ -30,8 +30,6 @@ from abm.study.hosting_tables import capacity_table, no_plan_from
 _OFTEN: Colormap = LinearSegmentedColormap.from_list("often", ["#F6C667", "#D55E00", "#5B0A2E"])
 _NEVER = "#C9CDD2"
 _MOST_PANELS = 6
-# EVs that rounding adds or takes, as a part of the customers, of which it is said.
-_ROUNDED = 0.05
 
 
 def hosting_figures(study: Hosting) -> Drawings:
@@ -236,20 +234,6 @@ def _what_holds(study: Hosting) -> str:
     return f"Up to that share a limit is broken in at most {risk} ({how_many}){beyond}."
 
 
-def _rounded(study: Hosting) -> list[str]:
-    """A sentence where zones have so few customers that whole EVs are not the share asked for."""
-    rungs = study.asked.ladder
-    customers = float(study.asked.scenario.inputs.feeder.zone_customers().sum())
-    off = np.array(rungs.evs) - customers * np.array(rungs.shares)
-    at = int(np.abs(off).argmax())
-    if abs(off[at]) <= max(1.0, _ROUNDED * customers):
-        return []
-    return [
-        f"Each zone has a whole number of EVs, and few customers: at {100.0 * rungs.shares[at]:.4g}"
-        f" % there are {count(rungs.evs[at], 'EV')} for {count(customers, 'customer')}."
-    ]
-
-
 def hosting_lines(study: Hosting) -> list[str]:
     """Sentences on what the table does not say."""
     rungs = study.asked.ladder
@@ -257,7 +241,6 @@ def hosting_lines(study: Hosting) -> list[str]:
     rated = np.isfinite(build_feeder(study.asked.scenario.inputs.feeder).ampacity_a)
     if not rated.all():
         lines.append(f"{(~rated).sum()} of {len(rated)} lines have no rating and are not judged.")
-    lines += _rounded(study)
     first = study.asked.strategies[0]
     base = study.of(first).get(0)
     if rungs.evs[0] == 0 and base is not None and rungs.exceeds(base.bad):

@@ -11,7 +11,6 @@ from study_helpers import call, same_files
 from abm import InputError, Scenario, V2GModel
 from abm.cli import main
 from abm.grid import build_feeder
-from abm.report.hosting import hosting_lines
 from abm.study.hosting import ask, bound_batch, hosting, hosting_batch
 from abm.study.hosting_limits import broken_elements, head_mva, kinds_of
 
@@ -180,21 +179,15 @@ def test_a_limit_that_the_feeder_has_not_is_refused(scenario):
         ask(scenario, (0.0, 0.1), limits={"unbalance": None, "line": None})
 
 
-def test_a_share_that_whole_evs_cannot_be_is_said(scenario, tmp_path):
+def test_a_share_is_that_of_all_homes_where_each_is_a_zone(tmp_path):
     net = str(tmp_path / "net")
     assert (
         main(["feeder", "import", "pandapower:create_kerber_landnetz_kabel_1", "--out", net]) == 0
     )
     changes = [f"grid.feeder={net}", "grid.demand_limit_mw=0.1", "clock.step_s=900"]
     one_home_a_zone = Scenario.load("paper_balanced", settings=changes)
-    found = hosting(ask(one_home_a_zone, (0.0, 0.5, 1.0), replications=2, within=1.0))
-    said = [line for line in hosting_lines(found) if line.startswith("Each zone has a whole")]
-    assert said == [
-        "Each zone has a whole number of EVs, and few customers: at 50 % there are 8 EVs for 8 "
-        "customers."
-    ]
-    many = hosting(ask(scenario, (0.0, 0.02), replications=2, within=1.0))
-    assert not any("whole number" in line for line in hosting_lines(many))
+    asked = ask(one_home_a_zone, (0.0, 0.25, 0.5, 0.75, 1.0), replications=2, within=1.0)
+    assert asked.ladder.evs == (0, 2, 4, 6, 8)
 
 
 def test_evs_of_a_file_have_no_share(tmp_path):

@@ -14,6 +14,7 @@ from abm.grid.points import Points
 from abm.scenario.phase_fields import ConnectionSection
 
 SEEDS = (3, 11)
+ANY = {"grid": {"feeder": "cigre_mv"}}
 GROUPS = {
     "early": {"share": 0.4, "arrival": {"low": "14:00", "high": "16:00"}},
     "late": {"share": 0.6, "boost_probability": 0.5, "v2g_participation": 0.7},
@@ -108,3 +109,21 @@ def test_chargers_of_a_lower_share_are_on_the_same_phases():
     assert sets[0] < sets[1] < sets[2]
     # Three chargers of a zone are on three phases.
     assert sorted((point - 4 * (point // 4)) for point in sets[2]) == [0, 0, 1, 1, 2, 2]
+
+
+@pytest.mark.parametrize("customers", [[1.0] * 55, [3.0] * 20 + [7.0], [40.0] * 15])
+def test_alike_zones_have_together_what_the_share_asks_for(customers):
+    customers, before = np.array(customers), 0
+    for share in np.arange(0.0, 1.0001, 0.05):
+        evs = Scenario(fleet={"evs_per_customer": share}, **ANY).fleet.evs_of(customers)
+        assert (np.abs(evs - share * customers) < 1.0).all()
+        assert abs(evs.sum() - share * customers.sum()) < 2.5
+        assert (evs >= before).all()
+        before = evs
+    assert (before == customers).all()
+
+
+def test_a_zone_like_no_other_is_rounded_to_the_nearest():
+    customers = np.array([334.0, 288.0, 485.0, 365.0, 391.0, np.nan])
+    fleet = Scenario(fleet={"evs_per_customer": 0.25}, **ANY).fleet
+    assert fleet.evs_of(customers).tolist() == [84, 72, 121, 91, 98, 0]
