@@ -80,7 +80,8 @@ class Episodes:
     """K feeders through one horizon after another, a decision every interval_min minutes.
 
     scenario: what is studied, without its strategy. guarantee: see `abm.control.SetPoints`. Raises
-    InputError for a scenario with copies of the feeder or stationary batteries.
+    InputError for a scenario with copies of the feeder or stationary batteries, and for a reward
+    that is none.
     """
 
     def __init__(
@@ -91,6 +92,9 @@ class Episodes:
         reward: Reward | RewardFunction | None = None,
         voltages: bool = False,
     ) -> None:
+        if not (reward is None or callable(reward)):
+            said = "weights, abm.envs.Reward, or a function of Terms"
+            raise InputError([Problem("reward", repr(reward), said)])
         self.scenario = controlled(scenario, interval_min, guarantee)
         self.interval_min = interval_min
         self.reward = Reward() if reward is None else reward

@@ -288,6 +288,7 @@ def test_a_policy_that_answers_with_something_else_is_named():
         ({}, {"interval_min": 0}, "interval_min = 0: one of"),
         ({}, {"action": "car"}, "action = car: zone or ev"),
         ({}, {"units": "MW"}, "units = MW: share or kW"),
+        ({}, {"reward": 3}, "reward = 3: weights"),
     ],
 )
 def test_what_no_environment_can_be_made_of_is_refused(fields, more, said):
