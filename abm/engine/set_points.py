@@ -108,7 +108,7 @@ def walk_set(k, ev, orders, meter, work):
     last_step = first_step + n_steps
     begin, end = ev.first_row[k], ev.first_row[k + 1]
     # As the clock has it: whole seconds first, so that no digit differs.
-    minutes = np.arange(first_step, last_step + 1) * orders.step_s / 60.0
+    minutes = np.arange(first_step, last_step) * orders.step_s / 60.0
     # By zone of the feeder and step: energy, and how many more are plugged in than just before.
     drawn, supplied = np.zeros((2, orders.n_zones, n_steps))
     more = np.zeros((orders.n_zones, n_steps), dtype=np.int64)
@@ -133,7 +133,6 @@ def walk_set(k, ev, orders, meter, work):
         anybody |= plugged[row]
     if anybody:
         set_powers(k, minutes[0], ev, orders, work)
-    # Nobody is asked between two settings, so that one EV after the other can be taken through.
     for row in range(begin if anybody or somebody_later else end, end):
         z, start = zone[row], first_step
         if not plugged[row]:
