@@ -34,7 +34,7 @@ class FleetSection(Section):
         None,
         ge=0.0,
         le=1000.0,
-        description="EVs per customer, in place of evs_per_zone: each RPZ has this times its customers (buses.csv of the feeder) as a whole number, so that zones may differ; the nearest, but zones with equally many customers are rounded up one after the other, as far as all of them together ask for.",
+        description="EVs per customer, in place of evs_per_zone: each RPZ has this times its customers (buses.csv of the feeder) as a whole number, so that zones may differ: the nearest, but of zones with equally many customers the nearest for all of them together.",
     )
     drawn_per_customer: float | None = Field(
         None,
@@ -92,16 +92,21 @@ class FleetSection(Section):
 def _to_whole(each: float, customers: NDArray[np.float64]) -> NDArray[np.int64]:
     """So many for each customer, as whole numbers; none where they are not known.
 
-    To the nearest where no other zone has as many customers. Alike zones are rounded up one after
-    the other as `each` grows, first here, then there (multiples of the golden section), so that of
-    ten homes with a zone each five have an EV at 0.5 and none loses it at 0.6.
+    Zones with equally many customers have together the nearest whole number. As `each` grows they
+    are rounded up one after the other, first here, then there (multiples of the golden section), so
+    that of ten homes with a zone each five have an EV at 0.5, and none loses it at 0.6.
     """
-    known = np.nan_to_num(customers)
-    order = np.argsort(known, kind="stable")
-    among = np.empty(len(known), dtype=np.int64)
-    among[order] = np.arange(len(known)) - np.searchsorted(known[order], known[order])
-    turn = (0.5 + among * (math.sqrt(5.0) - 1.0) / 2.0) % 1.0
-    return np.floor(each * known + (1.0 - turn)).astype(np.int64)
+    values, group, count = np.unique(
+        np.nan_to_num(customers), return_inverse=True, return_counts=True
+    )
+    every = np.arange(len(group))
+    begin = np.repeat(np.cumsum(count) - count, count)
+    among, turn = np.empty_like(every), np.empty_like(every)
+    among[np.argsort(group, kind="stable")] = every - begin
+    spread = (0.5 + among * (math.sqrt(5.0) - 1.0) / 2.0) % 1.0
+    turn[np.lexsort((spread, group))] = every - begin
+    together = np.floor(each * values * count + 0.5).astype(np.int64)
+    return np.asarray((together[group] + count[group] - 1 - turn) // count[group])
 
 
 class VoltVarSection(Section):
